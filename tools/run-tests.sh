@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# run-tests.sh - run suites, show what failed and what was skipped and why, add everything up.
+#
+#   run-tests.sh SUITE=WHERE ...
+#     lint=tools/lint.sh   a script that prints TAP itself
+#     unit=DIR san=DIR     every test_* under DIR/{unit,prop,fault,fuzz}, and tests/unit/test_*.sh
+#     root=DIR             every test_* under DIR/{bpf,e2e}, and tests/{bpf,e2e}/test_*.sh
+#
+# A test is an executable that prints TAP (cmocka does, see below): "ok", "not ok", "# SKIP reason".
+# A program that prints no result, dies or outlives TEST_TIMEOUT seconds counts as one failure.
+# ONLY=pattern runs the tests whose path matches. The last line is the sum over all suites.
+set -u
+cd "$(dirname "$0")/.."
+export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+limit=${TEST_TIMEOUT:-240}
+only=${ONLY:-}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+run_one() { # suite, what is shown, command...
+	local suite=$1 name=$2 rc t0 t1 p f s
+	shift 2
+	[[ -n $only && ! $name =~ $only ]] && return
+	t0=$(date +%s%N)
+	# The build folder is what a test starts our programs from.
+	FWM_OUT=$PWD/$out timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
+	rc=$?
+	t1=$(date +%s%N)
+	s=$(grep -acE '^(not )?ok .*# SKIP' "$log")
+	p=$(grep -aE '^ok ' "$log" | grep -avc '# SKIP')
+	f=$(grep -aE '^not ok ' "$log" | grep -avc '# SKIP')
+	if ((rc != 0 && f == 0)) || ((p + f + s == 0)); then
+		((f++))
+		((rc == 124)) && echo "not ok - $name: still running after $limit s" >>"$log"
+		((rc != 0 && rc != 124)) && echo "not ok - $name: exit status $rc" >>"$log"
+		((rc == 0)) && echo "not ok - $name: printed no result" >>"$log"
+	fi
+	((passed += p, failed += f, skipped += s))
+	printf '  %-5s %-44s %3d passed %s%s %5d ms\n' "$suite" "$name" "$p" \
+		"$( ((f)) && echo "$f FAILED ")" "$( ((s)) && echo "$s skipped ")" $(((t1 - t0) / 1000000))
+	((f)) && sed 's/^/        /' "$log" | tail -n "${TEST_TAIL:-60}"
+	((s)) && grep -aE '# SKIP|^# skip:' "$log" | sed 's/^/        /'
+}
+
+bin() { local b=${1#tests/}; echo "$where/${b%.c}"; }
+
+for arg in "$@"; do
+	suite=${arg%%=*} where=${arg#*=}
+	case $suite in
+	lint) out=.output run_one lint "$where" "$where" --tap ;;
+	unit | san)
+		out=${where%/tests}
+		for d in unit prop fault fuzz; do
+			for c in tests/$d/test_*.c; do
+				[[ -e $c ]] && run_one "$suite" "${c%.c}" "$(bin "$c")"
+			done
+		done
+		if [[ $suite == unit ]]; then
+			for c in tests/unit/test_*.sh; do [[ -e $c ]] && run_one unit "$c" bash "$c"; done
+		fi
+		;;
+	root)
+		out=${where%/tests}
+		for d in bpf e2e; do
+			for c in tests/$d/test_*.c; do
+				[[ -e $c ]] && run_one root "${c%.c}" "$(bin "$c")"
+			done
+			for c in tests/$d/test_*.sh; do [[ -e $c ]] && run_one root "$c" bash "$c"; done
+		done
+		;;
+	*) echo "run-tests.sh: unknown suite '$suite'" >&2 && exit 2 ;;
+	esac
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
