@@ -55,7 +55,8 @@ static inline void freep(void *p)
 static inline void fclosep(FILE **f)
 {
 	if (*f)
-		(void)fclose(*f); /* a writer checks fclose itself before it takes the success path */
+		(void)fclose(
+			*f); /* a writer checks fclose itself before it takes the success path */
 }
 
 #endif

@@ -25,7 +25,8 @@ void log_setup(enum log_level level, int journal);
 enum log_level log_level_get(void);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void log_vline(enum log_level level, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+void log_vline(enum log_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 void log_site_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
