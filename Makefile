@@ -56,7 +56,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libforewarm.a
 DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/daemon/*.c))
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/cli/*.c))
-BIN      := $(OUT)/forewarmd $(OUT)/forewarm
+BIN      := $(if $(DAEMON_OBJ),$(OUT)/forewarmd) $(if $(CLI_OBJ),$(OUT)/forewarm)
 TOOL_SRC := $(wildcard tools/*.c)
 TOOL_BIN := $(TOOL_SRC:tools/%.c=$(OUT)/tools/%)
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
@@ -170,7 +170,7 @@ lint: ## format, layers, static analysis
 	$(Q)tools/lint.sh
 
 format: ## apply .clang-format
-	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+	$(Q)git ls-files '*.c' '*.h' | xargs -r clang-format -i
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	$(Q)tools/install.sh "$(DESTDIR)" "$(PREFIX)" "$(OUT)"

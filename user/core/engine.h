@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * engine.h - the pure heart: observations in, decisions out.
+ *
+ * Shape    observe -> lineage -> graph + model -> guesses -> plan -> actions -> outcomes -> score.
+ *          The daemon, `forewarm replay` and the tests drive the same engine; the same
+ *          observations, ticks and results give the same actions, bit for bit.
+ * Units    ns of the observation's clock (CLOCK_MONOTONIC live, virtual in replay); bytes;
+ *          probabilities in [0, 1]; value and price in microseconds.
+ * Bounds   struct engine_limits; nothing is allocated after engine_new().
+ * Owner    The caller owns struct engine. Names and views are borrowed until the next call that is
+ *          not const.
+ * Errors   < 0 -errno, a fault.
+ * Threads  One owner at a time. No clock, lock, global or I/O.
+ */
+#ifndef CORE_ENGINE_H
+#define CORE_ENGINE_H
+
+#include "core/graph.h"
+#include "core/obs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vomm;
+
+struct engine_limits {
+	struct graph_limits graph;
+	uint32_t process_max; /* living processes known at a time */
+	uint32_t model_bytes_max;
+	uint32_t guess_max; /* guesses kept: open ones, and the newest ended ones for `why` */
+};
+
+/* What the host has to spare; from PSI and meminfo, given by whoever ticks. */
+struct pressure {
+	uint64_t mem_available_bytes, mem_total_bytes;
+	double mem_some_avg10, io_some_avg10, cpu_some_avg10; /* PSI, percent; < 0 unknown */
+};
+
+struct plan_policy {
+	double p_min;		  /* guesses below are not planned */
+	uint64_t bytes_per_s_max; /* warming budget */
+	uint64_t bytes_inflight_max;
+	double io_some_max, mem_some_max; /* PSI some avg10, percent, above which nothing starts */
+	double mem_available_min;	  /* share of memory that stays free */
+	bool act;			  /* false: guess and score, but do nothing */
+};
+
+enum action_kind {
+	ACTION_NONE,
+	ACTION_WARM,	 /* have the pages of file name resident */
+	ACTION_LOOKUP,	 /* have its dentry and inode cached, or its absence */
+	ACTION_PRESTART, /* have the service name answer */
+	ACTION_CANCEL,	 /* the guess is dead: stop, and release what it took */
+};
+
+/* Something to do now. name is borrowed. */
+struct action {
+	enum action_kind kind;
+	uint64_t guess_id;
+	uint32_t block, dep; /* graph ids: who will need what */
+	const char *name;    /* path, or service */
+	double p;
+	uint64_t bytes;	      /* expected; 0 unknown */
+	uint64_t deadline_ns; /* of no use after */
+	uint64_t lead_ns;     /* expected from now to the need */
+	uint32_t uid;	      /* on whose behalf */
+	uint32_t priority;    /* 0 first */
+};
+
+enum outcome {
+	OUTCOME_OPEN,
+	OUTCOME_HIT,	  /* was made ready, then needed */
+	OUTCOME_LATE,	  /* needed before it was ready */
+	OUTCOME_WASTED,	  /* made ready, not needed in time */
+	OUTCOME_MISSED,	  /* needed and guessed or guessable, but not acted on */
+	OUTCOME_RESIDENT, /* needed, but was there already: nothing spent, nothing saved */
+	OUTCOME_DROPPED,  /* never acted on and never needed */
+	OUTCOME_MAX
+};
+
+/* What came of an action, from whoever carried it out. */
+struct action_result {
+	uint64_t guess_id;
+	int32_t err;   /* 0 done; errno when it could not be */
+	bool resident; /* nothing had to be read */
+	uint64_t bytes_read;
+	uint64_t done_ns, took_ns;
+};
+
+/* One guess, with all that `why` shows. */
+struct guess {
+	uint64_t id;
+	uint32_t block;	 /* the block whose start or step gave rise to it */
+	uint32_t via;	 /* the next block it is needed by; == block for its own working set */
+	uint32_t dep;	 /* what it says will be needed */
+	uint8_t kind;	 /* enum edge_kind */
+	uint8_t outcome; /* enum outcome */
+	uint8_t acted;	 /* an action was given out */
+	uint8_t order;	 /* length of the context that made it */
+	uint32_t uid, pid;
+	double p;
+	uint64_t support; /* times that context was seen */
+	uint64_t made_ns, lead_ns, deadline_ns;
+	uint64_t acted_ns, done_ns, ended_ns; /* 0: not yet */
+	uint64_t bytes_read, saved_ns;
+	double value_us, price_us;
+	uint32_t context[4]; /* the blocks it was guessed from, latest first; 0 ends */
+};
+
+struct score {
+	uint64_t guesses_n, acted_n;
+	uint64_t outcome_n[OUTCOME_MAX];
+	uint64_t bytes_read, bytes_wasted;
+	uint64_t saved_ns;
+	double precision, recall; /* recent: exponential, half-life 500 ended guesses */
+	double lambda;		  /* value asked for per price */
+};
+
+struct engine_stats {
+	uint64_t obs_n[OBS_KIND_MAX];
+	uint64_t processes_n, processes_evicted;
+	uint64_t guesses_open_n, guesses_evicted, queue_n;
+	uint64_t bytes; /* all memory of the engine, graph and model included */
+	struct graph_stats graph;
+	struct score score;
+};
+
+struct engine;
+
+int engine_new(const struct engine_limits *limits, const struct plan_policy *policy,
+	       struct engine **ret);
+struct engine *engine_free(struct engine *e);
+void engine_policy(struct engine *e, const struct plan_policy *policy);
+
+/* What to add to an observation's time to get CLOCK_REALTIME ns. */
+void engine_wall_offset(struct engine *e, int64_t offset_ns);
+
+int engine_observe(struct engine *e, const struct obs *o);
+/* Ends guesses that are too old, plans what waits; call at least each second. */
+int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
+/* The next thing to do, or false. */
+bool engine_next_action(struct engine *e, struct action *ret);
+int engine_result(struct engine *e, const struct action_result *r);
+
+void engine_stats(const struct engine *e, struct engine_stats *ret);
+struct graph *engine_graph(struct engine *e);
+const struct graph *engine_graph_const(const struct engine *e);
+struct vomm *engine_model(struct engine *e);
+
+/* What would be guessed if block ran now with no history, most likely first: its working set and
+ * what follows. Returns how many were written to ret. */
+size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max);
+/* Guesses newest first, open and ended. Start with *it = 0; false at the end. */
+bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret);
+
+const char *outcome_name(enum outcome o);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * graph.h - what depends on what, and at what cost.
+ *
+ * Shape    Nodes (blocks, files, services) interned by kind and name; directed edges from a block
+ *          to what it needed (a block it ran, a file it opened or looked up in vain, a service it
+ *          connected to). Ids are dense, from 1; 0 is "none" and never a node.
+ * Units    ns, bytes, exact counts. ts_ns is ns of CLOCK_REALTIME, so that it means the same after
+ *          a restart; the caller converts.
+ * Bounds   node_max nodes, edge_max edges, text_bytes_max of names, all taken at graph_new(). At a
+ *          limit the least useful (old and seldom) goes and is counted in struct graph_stats.
+ *          Every call is O(1) amortised; an eviction looks at 16 candidates. A node that has
+ *          edges goes with them.
+ * Owner    The caller owns struct graph. Names and edges handed out are borrowed until the next
+ *          mutating call.
+ * Errors   < 0 -errno; GRAPH_FULL: everything in the way is pinned, nothing was added.
+ * Threads  One owner at a time.
+ * Source   Latency sketch: log-linear histogram as in HdrHistogram (G. Tene).
+ */
+#ifndef CORE_GRAPH_H
+#define CORE_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { GRAPH_FULL = 1 };
+
+enum node_kind { NODE_NONE, NODE_BLOCK, NODE_FILE, NODE_SERVICE, NODE_KIND_MAX };
+enum edge_kind { EDGE_NONE, EDGE_EXEC, EDGE_OPEN, EDGE_CONNECT, EDGE_KIND_MAX };
+
+/* Mergeable latency sketch: two bins an octave from 128 ns to 17 s; the first and last bin take what is
+ * outside. A quantile is right to within 21 %. At saturation of one bin all are halved. */
+enum { SKETCH_BIN_MAX = 54 };
+
+struct sketch {
+	uint16_t bins[SKETCH_BIN_MAX];
+};
+
+void sketch_add(struct sketch *s, uint64_t ns);
+void sketch_merge(struct sketch *into, const struct sketch *from);
+/* The value below which share (0..1) of what was added lies; 0 when empty. */
+uint64_t sketch_quantile(const struct sketch *s, double share);
+
+struct node {
+	uint32_t id;
+	uint8_t kind;
+	uint8_t flags; /* NODE_F_* */
+	uint16_t name_len;
+	const char *name; /* NUL-terminated, borrowed */
+	uint64_t first_ns, last_ns;
+	uint64_t runs_n;      /* BLOCK: times it was started */
+	uint64_t size_bytes;  /* FILE: last seen size */
+	uint64_t dev, ino;    /* FILE: last seen identity */
+	uint32_t uid;	      /* BLOCK: who ran it last */
+	uint32_t out_n, in_n; /* edges; kept by the graph */
+};
+
+#define NODE_F_ABSENT (1u << 0) /* FILE: its last lookup failed with ENOENT */
+#define NODE_F_TEMP (1u << 1)	/* FILE: a template for temporary names, nothing to warm */
+#define NODE_F_PINNED (1u << 2) /* never evicted */
+#define NODE_F_DIR (1u << 3)	/* FILE: a directory */
+
+/* Sums over all times the edge was taken; a mean is sum / n. */
+struct edge {
+	uint32_t from, to;
+	uint8_t kind; /* enum edge_kind */
+	uint8_t pad[3];
+	int32_t errno_last; /* 0, or why it failed last time */
+	uint64_t count;	    /* times taken, failures too */
+	uint64_t runs_n;    /* runs of `from` in which it was taken at least once */
+	uint64_t fail_n;
+	uint64_t first_ns, last_ns;
+	uint64_t latency_sum_ns;
+	uint64_t lead_sum_ns, lead_n; /* since the block started, first touch of each run */
+	/* Of the program run over this edge (EXEC), from its exit; 0 for other kinds. */
+	uint64_t use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, write_sum_bytes;
+	uint64_t majflt_sum, minflt_sum;
+	struct sketch latency;
+};
+
+struct graph_limits {
+	uint32_t node_max, edge_max;
+	uint32_t text_bytes_max;
+};
+
+struct graph_stats {
+	uint32_t nodes_n, edges_n;
+	uint64_t text_bytes, bytes; /* bytes: all memory of the graph */
+	uint64_t nodes_evicted, edges_evicted;
+};
+
+struct graph;
+
+int graph_new(const struct graph_limits *limits, struct graph **ret);
+struct graph *graph_free(struct graph *g);
+void graph_stats(const struct graph *g, struct graph_stats *ret);
+
+/* The node of that kind and name, made when new; last_ns is set. */
+int graph_intern(struct graph *g, enum node_kind kind, const char *name, uint64_t ts_ns,
+		 uint32_t *ret_id);
+/* 0 when there is none. */
+uint32_t graph_find(const struct graph *g, enum node_kind kind, const char *name);
+/* NULL when id is not a living node. The caller may change fields, but not id, kind and name, and
+ * says so with graph_touch_node(). */
+struct node *graph_node(struct graph *g, uint32_t id);
+const struct node *graph_node_const(const struct graph *g, uint32_t id);
+void graph_touch_node(struct graph *g, uint32_t id);
+
+/* The edge, made when new with all counts 0, and marked changed. */
+int graph_edge(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind, uint64_t ts_ns,
+	       struct edge **ret);
+const struct edge *graph_edge_find(const struct graph *g, uint32_t from, uint32_t to,
+				   enum edge_kind kind);
+
+/* Walks: out-edges of a block, in-edges of a dependency, all nodes. Start with *it = 0; false at
+ * the end. No mutating call in between. */
+bool graph_next_out(const struct graph *g, uint32_t from, uint32_t *it, const struct edge **ret);
+bool graph_next_in(const struct graph *g, uint32_t to, uint32_t *it, const struct edge **ret);
+bool graph_next_node(const struct graph *g, uint32_t *it, const struct node **ret);
+
+/* What changed since it was last handed out, for the store: each changed node and edge once, with
+ * its present totals and marked clean by this call; removed nodes (node->name still valid) and
+ * edges with removed set. false when nothing is left. Removals are kept in a bounded list; when
+ * it overflows, stats say so and the store keeps stale rows, which is harmless. */
+struct graph_change {
+	const struct node *node; /* one of the two is set */
+	const struct edge *edge;
+	bool removed;
+};
+bool graph_next_change(struct graph *g, struct graph_change *ret);
+
+/* Loading what a store kept: names are promised, ids are not; the result is marked clean. An edge
+ * is given with from and to already translated to living ids. */
+int graph_restore_node(struct graph *g, const struct node *n, uint32_t *ret_id);
+int graph_restore_edge(struct graph *g, const struct edge *e);
+
+#endif

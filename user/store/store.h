@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * store.h - what was learnt, kept across restarts.
+ *
+ * Shape    One small set of operations over a backend; SQLite in WAL mode is the embedded one. A
+ *          flush is a batch of changes with present totals per node and edge, of this host and
+ *          epoch, so that a backend for a fleet can merge instead of overwrite.
+ *          Tables: meta, nodes, edges, model, guesses, scores; views for people.
+ * Units    ns of CLOCK_REALTIME, bytes, exact counts.
+ * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
+ *          says.
+ * Owner    The caller owns struct store; nothing passed in is kept after the call returns.
+ * Errors   < 0 -errno (-ENOSPC: disk full: nothing of the batch is in the file, give it again).
+ *          STORE_SET_ASIDE: the file was corrupt or of a newer schema; it was renamed to ret_aside
+ *          and a fresh one was opened: *ret is valid.
+ * Threads  One thread at a time uses a store.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "core/engine.h"
+#include "core/graph.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STORE_SET_ASIDE = 1 };
+
+struct store;
+
+/* Opens or makes the database at path. ret_aside takes PATH_MAX bytes. */
+int store_open(const char *path, char *ret_aside, struct store **ret);
+struct store *store_close(struct store *s);
+
+/* Loads the kept nodes and edges into g; ret_model_n bytes of model state into a buffer the caller
+ * frees (NULL when none is kept). */
+int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_model_n);
+
+int store_begin(struct store *s);
+int store_put_node(struct store *s, const struct node *n);
+/* Both ends were put before, in this batch or an earlier one. */
+int store_put_edge(struct store *s, const struct edge *e, const struct node *from,
+		   const struct node *to);
+int store_del_node(struct store *s, enum node_kind kind, const char *name);
+int store_put_guess(struct store *s, const struct guess *g, const char *block, const char *via,
+		    const char *dep, uint64_t made_wall_ns);
+int store_put_model(struct store *s, const void *state, size_t n);
+int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* Bytes of the database and its write-ahead log on disk. */
+uint64_t store_bytes(const struct store *s);
+/* The message of the last fault, for a person. Borrowed until the next call. */
+const char *store_message(const struct store *s);
+
+#endif
