@@ -3,19 +3,24 @@
 # forewarm: one Makefile, everything built goes to .output/. A source file is picked up by the
 # folder it is in (see the wildcards below), so adding one needs no change here.
 #
-#   V=1                    show whole commands      CC=gcc|clang      user-space compiler
-#   SAN=address,undefined  a sanitizer build, in a folder of its own
-#   FOR=60                 with run: stop after so many seconds
+#   V=1                    show whole commands
+#   CC=gcc|clang           user-space compiler; each has an output folder of its own
+#   SAN=address,undefined  or thread: a sanitizer build, in a folder of its own too
+#   OUT=DIR                the output folder, where none of these will do
+#   FOR=60                 with run and fuzz: stop after so many seconds
+#   ONLY=pattern           with the test targets: only tests whose path matches
 
 .DELETE_ON_ERROR:
+.SECONDARY:
 .SUFFIXES:
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 
-OUT     := .output$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
-comma   := ,
-ifeq ($(origin CC),default)
+ifneq ($(filter default undefined,$(origin CC)),)
 CC      := gcc
 endif
+comma   := ,
+SUB     := $(filter-out gcc,$(notdir $(CC)))$(if $(COV),cov)$(if $(SAN),san-$(subst $(comma),-,$(SAN)))
+OUT     ?= .output$(if $(SUB),/$(SUB))
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX  ?= /usr/local
@@ -31,152 +36,205 @@ Q   = @
 msg = @printf '  %-8s %s\n' "$(1)" "$(patsubst $(OUT)/%,%,$(2))";
 endif
 
-WARN   := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
-          -Wpointer-arith -Wvla -Wformat=2 -Werror
-CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
-             $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
-             -D_GNU_SOURCE -DFWM_VERSION='"$(VERSION)"' -Iinclude -Iuser -Itests -I$(OUT)
-LDFLAGS += $(if $(SAN),-fsanitize=$(SAN))
+WARN    := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes -Wstrict-prototypes \
+           -Wpointer-arith -Wvla -Wformat=2 -Werror
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 $(CFLAGS) $(WARN) -fno-strict-aliasing -fstack-protector-strong \
+           $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all) \
+           $(if $(COV),--coverage) \
+           -D_GNU_SOURCE -DFWM_VERSION='"$(VERSION)"' -Iinclude -Iuser -Itests -I$(OUT)
+ALL_LDFLAGS := $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN)) $(if $(COV),--coverage)
 LDLIBS  := -lbpf -lelf -lz -lsqlite3 -lsystemd -lseccomp -lcap -ljansson -lxxhash -lzstd -luring \
            -linih -lm -lpthread
 
-ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/' -e 's/ppc64le/powerpc/' \
-             -e 's/riscv64/riscv/' -e 's/s390x/s390/')
+MACHINE := $(shell uname -m)
+ARCH    := $(shell echo $(MACHINE) | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/' \
+             -e 's/ppc64le/powerpc/' -e 's/riscv64/riscv/' -e 's/s390x/s390/')
 # Kernel UAPI headers of a multiarch distribution sit in a folder that -target bpf does not search.
-BPF_CFLAGS = -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Wno-unused-parameter \
-             -Werror -std=gnu11 -Iinclude -Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra \
+           -Wno-unused-parameter -Werror -std=gnu11 -Iinclude -Ibpf \
+           -idirafter /usr/include/$(MACHINE)-linux-gnu
 
 # --- what there is to build ------------------------------------------------------------------
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_OBJ  := $(BPF_SRC:%.c=$(OUT)/%.o)
-SKEL     := $(OUT)/forewarm.skel.h
+SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h)
 LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libforewarm.a
 DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/daemon/*.c))
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/cli/*.c))
 BIN      := $(if $(DAEMON_OBJ),$(OUT)/forewarmd) $(if $(CLI_OBJ),$(OUT)/forewarm)
-TOOL_SRC := $(wildcard tools/*.c)
-TOOL_BIN := $(TOOL_SRC:tools/%.c=$(OUT)/tools/%)
+TOOL_BIN := $(patsubst %.c,$(OUT)/%,$(wildcard tools/*.c))
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/prop/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c)
 ROOT_SRC := $(wildcard tests/bpf/test_*.c tests/e2e/test_*.c)
-UNIT_BIN := $(UNIT_SRC:%.c=$(OUT)/%)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 ROOT_BIN := $(ROOT_SRC:%.c=$(OUT)/%)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(OUT)/%)
+UNIT_BIN := $(UNIT_SRC:%.c=$(OUT)/%) $(FUZZ_BIN)
 # Small programs the tests run as subjects: generators, services, victims.
 HELPER_BIN := $(patsubst %.c,$(OUT)/%,$(wildcard tests/helpers/*.c))
-UNIT_SH  := $(wildcard tests/unit/test_*.sh)
-ROOT_SH  := $(wildcard tests/bpf/test_*.sh tests/e2e/test_*.sh)
+LINKED   := $(TOOL_BIN) $(UNIT_BIN) $(ROOT_BIN) $(HELPER_BIN)
+ALL_OBJ  := $(LIB_OBJ) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(LINKED:%=%.o) \
+            $(OUT)/tests/fuzz/replay.o
 
-.PHONY: all help setup run demo check test test-san test-root fuzz lint format install uninstall clean \
-        bench-capture bench-model bench-warm bench-sandbox vmtest
+# An object is as old as the flags it was built with, an archive as the list of its members: both
+# are kept in files that change only when they do, and what depends on them is built anew then.
+remember = $(if $(findstring @$(file <$(1))@,@$(strip $(2))@),,$(shell mkdir -p $(OUT))$(file >$(1),$(strip $(2))))
+ifneq ($(filter-out help clean setup format lint,$(or $(MAKECMDGOALS),all)),)
+$(call remember,$(OUT)/.flags,$(CC) $(CLANG) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LDLIBS) $(BPF_CFLAGS))
+$(call remember,$(OUT)/.members,$(LIB_SRC) $(BPF_SRC) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ))
+endif
+
+.PHONY: all
 all: $(BIN) $(TOOL_BIN) ## build the daemon, the command line and the tools
 
+.PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { n = split($$1, t, " "); \
+		for (i = 1; i < n; i++) printf "  %s\n", t[i]; printf "  %-14s %s\n", t[n], $$2 }' Makefile
 
+.PHONY: setup
 setup: ## install what is missing from the distribution's packages (root)
 	$(Q)tools/setup.sh
 
 # --- kernel side -----------------------------------------------------------------------------
-$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c
+# The kernel types it reads are declared in bpf/ and relocated at load (CO-RE), so that building
+# asks nothing of the kernel it runs on.
+$(OUT)/bpf/%.bpf.o: bpf/%.bpf.c $(OUT)/.flags
 	$(call msg,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
-$(OUT)/forewarm.bpf.o: $(BPF_OBJ)
+$(OUT)/forewarm.bpf.o: $(BPF_OBJ) $(OUT)/.members
 	$(call msg,BPFLINK,$@)
-	$(Q)$(BPFTOOL) gen object $@ $^
+	$(Q)$(BPFTOOL) gen object $@ $(BPF_OBJ)
 
-$(SKEL): $(OUT)/forewarm.bpf.o
+$(OUT)/forewarm.skel.h: $(OUT)/forewarm.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name forewarm_bpf > $@
 
 # --- user side -------------------------------------------------------------------------------
-# Only user/sys/capture.c includes the skeleton; the order-only edge gets the first build right,
-# the depfile every later one.
-$(OUT)/user/sys/capture.o: $(SKEL)
+# Who includes the skeleton: this edge gets the first build right, the depfile every later one.
+$(filter $(OUT)/user/sys/% $(OUT)/tests/bpf/%,$(ALL_OBJ)): | $(SKEL)
 
-$(OUT)/%.o: %.c
+$(OUT)/%.o: %.c $(OUT)/.flags
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(LIB): $(LIB_OBJ)
+$(LIB): $(LIB_OBJ) $(OUT)/.members
 	$(call msg,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
-$(OUT)/forewarmd: $(DAEMON_OBJ) $(LIB)
-	$(call msg,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+link = $(call msg,LINK,$@) $(CC) $(ALL_LDFLAGS) $(filter %.o %.a,$^) $(1) $(LDLIBS) -o $@
 
-$(OUT)/forewarm: $(CLI_OBJ) $(LIB)
-	$(call msg,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+$(OUT)/forewarmd: $(DAEMON_OBJ) $(LIB) $(OUT)/.members
+	$(Q)$(call link)
+
+$(OUT)/forewarm: $(CLI_OBJ) $(LIB) $(OUT)/.members
+	$(Q)$(call link)
 
 $(OUT)/tools/%: $(OUT)/tools/%.o $(LIB)
-	$(call msg,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(call link)
 
-$(OUT)/tests/helpers/%: tests/helpers/%.c
-	$(call msg,CC,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP $< -o $@ $(LDFLAGS) $(LDLIBS)
+$(OUT)/tests/helpers/%: $(OUT)/tests/helpers/%.o
+	$(Q)$(call link)
 
-$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJ) $(LIB)
-	$(call msg,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka $(LDLIBS) -o $@
+$(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJ) $(LIB) $(OUT)/.members
+	$(Q)$(call link,-lcmocka)
 
-.PRECIOUS: $(OUT)/%.o
--include $(shell find $(OUT) -name '*.d' 2>/dev/null)
+# A fuzz target is an LLVMFuzzerTestOneInput(): the fuzzer's engine runs it under `make fuzz`,
+# elsewhere replay.c does, over the corpus in tests/data/corpus.
+ifeq ($(findstring fuzzer,$(SAN)),)
+$(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(OUT)/tests/fuzz/replay.o $(LIB)
+	$(Q)$(call link)
+else
+$(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(LIB)
+	$(Q)$(call link,-fsanitize=fuzzer)
+endif
+
+-include $(wildcard $(ALL_OBJ:.o=.d) $(BPF_OBJ:.o=.d))
 
 # --- running and testing -----------------------------------------------------------------------
+# A build inside a recipe uses every core, unless the caller said how many.
+build = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc))
+SAN_OUT := .output/san-address-undefined
+
+.PHONY: run
 run: setup ## install, build, start forewarmd on this host with a live view (FOR=seconds)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(build) all
 	$(Q)tools/run.sh $(if $(FOR),--for $(FOR))
 
+.PHONY: demo
 demo: setup ## cold, forewarmed and warm starts of real programs, side by side (root)
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(build) all
 	$(Q)tools/demo.sh
 
+.PHONY: check
 check: setup ## everything: build, unit, sanitizers, kernel and end-to-end tests (root)
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all tests
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) SAN=address,undefined all unit-tests
-	$(Q)tools/run-tests.sh lint=tools/lint.sh unit=.output/tests \
-		san=.output/san-address-undefined/tests root=.output/tests
+	$(Q)$(build) all tests
+	$(Q)$(build) SAN=address,undefined OUT=$(SAN_OUT) all unit-tests
+	$(Q)tools/run-tests.sh lint=tools/lint.sh unit=$(OUT)/tests san=$(SAN_OUT)/tests \
+		root=$(OUT)/tests
 
 .PHONY: tests unit-tests
 unit-tests: $(UNIT_BIN) $(HELPER_BIN)
 tests: all unit-tests $(ROOT_BIN)
 
+.PHONY: test
 test: all unit-tests ## unit, property, fault and fuzz-corpus tests; no root needed
 	$(Q)tools/run-tests.sh unit=$(OUT)/tests
 
-test-san: ## the same under AddressSanitizer and UBSan
-	$(Q)$(MAKE) --no-print-directory SAN=address,undefined all unit-tests
-	$(Q)tools/run-tests.sh san=.output/san-address-undefined/tests
+.PHONY: test-san
+test-san: ## the same under AddressSanitizer and UBSan (or SAN=thread)
+	$(Q)$(build) SAN=$(or $(SAN),address,undefined) all unit-tests
+	$(Q)tools/run-tests.sh san=.output/san-$(subst $(comma),-,$(or $(SAN),address,undefined))/tests
 
+.PHONY: test-root
 test-root: tests ## kernel and end-to-end tests (root)
 	$(Q)tools/run-tests.sh root=$(OUT)/tests
 
-vmtest: tests ## boot other kernels under QEMU and run the kernel tests there
+.PHONY: vmtest
+vmtest: setup ## boot other kernels under QEMU and run the kernel tests there (root)
+	$(Q)$(build) tests
 	$(Q)tools/vmtest.sh
 
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FOR seconds (default 10) from its corpus
+	$(Q)$(build) CC=clang SAN=fuzzer-no-link,address OUT=.output/fuzz fuzz-targets
+	$(Q)tools/fuzz.sh .output/fuzz/tests/fuzz $(or $(FOR),10)
+.PHONY: fuzz-targets
+fuzz-targets: $(FUZZ_BIN)
+
+.PHONY: cov
+cov: ## lines and branches the tests of `make test` reach, per file
+	$(Q)$(build) COV=1 CFLAGS='-O0 -g' OUT=.output/cov all unit-tests
+	$(Q)find .output/cov -name '*.gcda' -delete
+	$(Q)tools/run-tests.sh unit=.output/cov/tests
+	$(Q)tools/cov.sh .output/cov
+
+.PHONY: bench-capture bench-model bench-warm bench-sandbox
 bench-capture bench-model bench-warm bench-sandbox: all unit-tests ## measure against the baselines
 	$(Q)tools/$@.sh $(BENCH_ARGS)
 
+.PHONY: lint
 lint: ## format, layers, static analysis
 	$(Q)tools/lint.sh
 
+.PHONY: format
 format: ## apply .clang-format
 	$(Q)git ls-files '*.c' '*.h' | xargs -r clang-format -i
 
+.PHONY: install
 install: all ## install to $(DESTDIR)$(PREFIX)
-	$(Q)tools/install.sh "$(DESTDIR)" "$(PREFIX)" "$(OUT)"
+	$(Q)tools/install.sh --destdir "$(DESTDIR)" --prefix "$(PREFIX)" --from "$(OUT)"
 
+.PHONY: uninstall
 uninstall: ## remove what install put there
-	$(Q)tools/install.sh --remove "$(DESTDIR)" "$(PREFIX)"
+	$(Q)tools/install.sh --remove --destdir "$(DESTDIR)" --prefix "$(PREFIX)"
 
+.PHONY: clean
 clean: ## remove .output
 	$(Q)rm -rf .output
