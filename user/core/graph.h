@@ -34,7 +34,7 @@ enum edge_kind { EDGE_NONE, EDGE_EXEC, EDGE_OPEN, EDGE_CONNECT, EDGE_KIND_MAX };
 enum { SKETCH_BIN_MAX = 54 };
 
 struct sketch {
-	uint16_t bins[SKETCH_BIN_MAX];
+	uint8_t bins[SKETCH_BIN_MAX];
 };
 
 void sketch_add(struct sketch *s, uint64_t ns);
@@ -61,6 +61,12 @@ struct node {
 #define NODE_F_PINNED (1u << 2) /* never evicted */
 #define NODE_F_DIR (1u << 3)	/* FILE: a directory */
 
+/* Of the programs run over an EXEC edge, summed up at their ends. */
+struct edge_use {
+	uint64_t use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, write_sum_bytes;
+	uint64_t majflt_sum, minflt_sum;
+};
+
 /* Sums over all times the edge was taken; a mean is sum / n. */
 struct edge {
 	uint32_t from, to;
@@ -73,14 +79,17 @@ struct edge {
 	uint64_t first_ns, last_ns;
 	uint64_t latency_sum_ns;
 	uint64_t lead_sum_ns, lead_n; /* since the block started, first touch of each run */
-	/* Of the program run over this edge (EXEC), from its exit; 0 for other kinds. */
-	uint64_t use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, write_sum_bytes;
-	uint64_t majflt_sum, minflt_sum;
+	/* The chance that a run of `from` takes it, by exponential forgetting: p_last held right after
+	 * run number run_last (of node.runs_n) took it, and shrinks with each run that does not. */
+	double p_last;
+	uint64_t run_last;
+	struct edge_use *use; /* EXEC: never NULL; others: NULL. Owned by the graph */
 	struct sketch latency;
 };
 
 struct graph_limits {
 	uint32_t node_max, edge_max;
+	uint32_t use_max; /* EXEC edges among the edges */
 	uint32_t text_bytes_max;
 };
 
@@ -131,7 +140,7 @@ struct graph_change {
 bool graph_next_change(struct graph *g, struct graph_change *ret);
 
 /* Loading what a store kept: names are promised, ids are not; the result is marked clean. An edge
- * is given with from and to already translated to living ids. */
+ * is given with from and to already translated to living ids; what e->use points to is copied. */
 int graph_restore_node(struct graph *g, const struct node *n, uint32_t *ret_id);
 int graph_restore_edge(struct graph *g, const struct edge *e);
 
