@@ -59,10 +59,12 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra 
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
 BPF_OBJ  := $(BPF_SRC:%.c=$(OUT)/%.o)
 SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h)
-LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c)
+# What tests link: all of user/ but the two programs, and the daemon's configuration.
+LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c) \
+            user/daemon/config.c
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libforewarm.a
-DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/daemon/*.c))
+DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c)))
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/cli/*.c))
 BIN      := $(if $(DAEMON_OBJ),$(OUT)/forewarmd) $(if $(CLI_OBJ),$(OUT)/forewarm)
 TOOL_BIN := $(patsubst %.c,$(OUT)/%,$(wildcard tools/*.c))
