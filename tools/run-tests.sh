@@ -5,13 +5,17 @@
 #
 #   run-tests.sh SUITE=WHERE ...
 #     lint=tools/lint.sh   a script that prints TAP itself
-#     unit=DIR san=DIR     every test_* under DIR/{unit,prop,fault,fuzz}, and tests/unit/test_*.sh
-#     root=DIR             every test_* under DIR/{bpf,e2e}, and tests/{bpf,e2e}/test_*.sh
+#     unit=DIR san=DIR     every test_* under DIR/{unit,prop,fault,fuzz} and fuzz_* under DIR/fuzz;
+#                          unit also every tests/unit/test_*.sh
+#     bpf=DIR e2e=DIR      every test_* under DIR/bpf or DIR/e2e, and tests/{bpf,e2e}/test_*.sh
+#     root=DIR             both
+#     vm=tools/vmtest.sh   bpf again, on other kernels
 #
 # A test is an executable that prints TAP (cmocka does, see below): "ok", "not ok", "# SKIP reason".
 # A program that prints no result, or fewer than its plan "1..N" says, or dies, or outlives
 # TEST_TIMEOUT seconds counts as one failure. cmocka 1.1.5 prints "not ok 3 # SKIP name" for a skip.
-# ONLY=pattern runs the tests whose path matches. The last line is the sum over all suites.
+# ONLY=pattern runs the tests whose path matches; RESULTS=FILE gets a line for every result. The last
+# line is the sum over all suites.
 set -u
 cd "$(dirname "$0")/.."
 export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C
@@ -49,6 +53,8 @@ run_one() { # suite, what is shown, command...
 	((passed += p, failed += f, skipped += s))
 	printf '  %-5s %-44s %3d passed %s%s %5d ms\n' "$suite" "$name" "$p" \
 		"$( ((f)) && echo "$f FAILED ")" "$( ((s)) && echo "$s skipped ")" $(((t1 - t0) / 1000000))
+	[[ ${RESULTS:-} ]] &&
+		sed -nE "s,^(not ok|ok) *[0-9]* ?-? ?,\\1 - ${name##*/}: ,p" "$log" >>"$RESULTS"
 	((f)) && sed 's/^/        /' "$log" | tail -n "${TEST_TAIL:-60}"
 	((s)) && grep -aE '# SKIP|^# skip:' "$log" | sed 's/^/        /'
 }
@@ -59,6 +65,7 @@ for arg in "$@"; do
 	suite=${arg%%=*} where=${arg#*=}
 	case $suite in
 	lint) out=.output run_one lint "$where" "$where" --tap ;;
+	vm) out=.output limit=900 run_one vm "$where" "$where" --tap --quick ;;
 	unit | san)
 		out=${where%/tests}
 		for c in tests/{unit,prop,fault,fuzz}/test_*.c tests/fuzz/fuzz_*.c; do
@@ -68,9 +75,9 @@ for arg in "$@"; do
 			for c in tests/unit/test_*.sh; do [[ -e $c ]] && run_one unit "$c" bash "$c"; done
 		fi
 		;;
-	root)
+	root | bpf | e2e)
 		out=${where%/tests}
-		for d in bpf e2e; do
+		for d in ${suite/root/bpf e2e}; do
 			for c in tests/$d/test_*.c; do
 				[[ -e $c ]] && run_one root "${c%.c}" "$(bin "$c")"
 			done

@@ -1,13 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# setup.sh - install from the distribution's packages what building and testing need, and only
-# what is missing. Prints nothing when all is there. Root is needed only when something is missing.
+# setup.sh [vm|fuzz] - install from the distribution's packages what building and testing need, or
+# what make vmtest or make fuzz needs besides, and only what is missing. Prints nothing when all is
+# there. Root is needed only when something is missing.
 set -eu
 
 WANT="gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libsqlite3-dev sqlite3
 libsystemd-dev libseccomp-dev libcap-dev libjansson-dev libxxhash-dev libzstd-dev liburing-dev
-libinih-dev libcmocka-dev procps util-linux python3 git file"
+libinih-dev libcmocka-dev procps util-linux python3 git file mandoc"
+
+case ${1:-} in
+vm) WANT="qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils sqlite3 file iproute2 hostname" ;;
+fuzz) WANT="clang llvm libclang-rt-14-dev" ;;
+esac
 
 command -v dpkg-query >/dev/null || {
 	echo "setup: this is not a Debian system; install the equivalents of: $WANT" >&2

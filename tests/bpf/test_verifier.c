@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Every program of the built object, loaded alone: does this kernel's verifier take it, and how
+ * many instructions did it walk to find out? One result a program, so that `make vmtest` can show
+ * the cost per kernel side by side.
+ */
+#include "support/support.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+enum {
+	PROGRAM_MAX = 128,
+	NAME_MAX_LEN = 64,
+	LOG_LEN = 1 << 20,
+	INSNS_MAX = 1000000, /* the kernel's own limit: BPF_COMPLEXITY_LIMIT_INSNS */
+};
+
+static char object_path[PATH_MAX];
+static char log_buf[LOG_LEN];
+
+/* Tiers that not every kernel allows; the base tier is tracepoints, which must load. A program the
+ * verifier itself turned down ("processed N insns" in its log) is a defect in any tier. */
+static bool optional(const char *section)
+{
+	static const char *const kinds[] = {"fentry",	"fexit",     "lsm",
+					    "kprobe",	"kretprobe", "uprobe",
+					    "fmod_ret", "ksyscall",  "kretsyscall"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strncmp(section, kinds[i], strlen(kinds[i])))
+			return true;
+	return section[0] == '?';
+}
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static struct bpf_object *open_object(void)
+{
+	return bpf_object__open_file(object_path, NULL);
+}
+
+/* Prints the result line of one program; 0, or 1 when it failed. */
+static int load_alone(unsigned int nth, const char *name)
+{
+	struct bpf_prog_info info = {0};
+	__u32 info_len = sizeof(info);
+	struct bpf_object *object = open_object();
+	struct bpf_program *wanted, *p;
+	const char *section;
+	int r;
+
+	wanted = bpf_object__find_program_by_name(object, name);
+	bpf_object__for_each_program(p, object) bpf_program__set_autoload(p, p == wanted);
+	section = bpf_program__section_name(wanted);
+	log_buf[0] = 0;
+	bpf_program__set_log_buf(wanted, log_buf, sizeof(log_buf));
+	r = bpf_object__load(object);
+	if (!r)
+		r = bpf_obj_get_info_by_fd(bpf_program__fd(wanted), &info, &info_len);
+	if (!r && info.verified_insns < INSNS_MAX) {
+		printf("ok %u - %s: %u insns verified, %u bytes\n", nth, name, info.verified_insns,
+		       info.jited_prog_len);
+	} else if (optional(section) && !strstr(log_buf, "processed ")) {
+		printf("ok %u - %s # SKIP %s: %s\n", nth, name, section, strerror(-r));
+		r = 0;
+	} else {
+		size_t len = strlen(log_buf), tail = len > 3000 ? len - 3000 : 0;
+
+		printf("not ok %u - %s: %s: %s\n# %s\n", nth, name, section, strerror(-r),
+		       log_buf + tail);
+		r = 1;
+	}
+	bpf_object__close(object);
+	return r;
+}
+
+int main(void)
+{
+	static char names[PROGRAM_MAX][NAME_MAX_LEN];
+	const char *out = getenv("FWM_OUT");
+	struct bpf_object *object;
+	struct bpf_program *p;
+	unsigned int name_n = 0;
+	int bad = 0;
+
+	snprintf(object_path, sizeof(object_path), "%s/forewarm.bpf.o", out ? out : ".output");
+	if (geteuid() != 0) {
+		printf("1..1\nok 1 - verifier # SKIP loading BPF programs takes root\n");
+		return 0;
+	}
+	libbpf_set_print(quiet);
+	object = open_object();
+	if (!object) {
+		printf("1..1\nnot ok 1 - %s: %s\n", object_path, strerror(errno));
+		return 1;
+	}
+	bpf_object__for_each_program(p, object)
+	{
+		assert(name_n < PROGRAM_MAX);
+		snprintf(names[name_n++], NAME_MAX_LEN, "%s", bpf_program__name(p));
+	}
+	bpf_object__close(object);
+	printf("1..%u\n", name_n);
+	for (unsigned int i = 0; i < name_n; i++)
+		bad |= load_alone(i + 1, names[i]);
+	return bad;
+}

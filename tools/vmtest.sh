@@ -1,0 +1,267 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# vmtest.sh [--quick] [--tap] [--only PATTERN] [--out DIR] [KERNEL...] - the tests, on other kernels.
+#
+# Boots each kernel under QEMU, without KVM where there is none, and runs the built tests there:
+# pure cgroup v2 with its controllers, an ext4 root, no network, two CPUs. Prints a table of what
+# held on which kernel, with what each BPF program cost the verifier there, and closes like
+# run-tests.sh does.
+#
+#   KERNEL   a package of the distribution that brings a kernel; the default is the oldest and the
+#            newest that Debian 12 ships. Downloaded and unpacked under .output/vm, never installed.
+#   --quick  tests/bpf only: what make check has time for
+#   --only   tests whose path matches, as ONLY does for run-tests.sh
+#   --tap    one TAP line a result, for run-tests.sh
+#   --out    the build to test (default .output)
+#
+# The root file system is made of this host's own packages (BASE below), so what was built here
+# runs there. VM_LIMIT bounds the seconds one kernel may take.
+set -eu
+cd "$(dirname "$0")/.."
+
+KERNELS="linux-image-cloud-amd64 linux-image-6.12-cloud-amd64"
+BASE="bash coreutils util-linux mount procps grep sed mawk findutils diffutils tar gzip libc-bin
+base-files sqlite3 bpftool iproute2 kmod python3-minimal python3.11-minimal libpython3.11-minimal
+libpython3.11-stdlib sqlite3 file hostname"
+MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
+MODULES_ROOT="overlay veth loop unix_diag inet_diag tcp_diag"
+
+quick= tap= only= out=.output kernels=
+while (($#)); do
+	case $1 in
+	--quick) quick=1 ;;
+	--tap) tap=1 ;;
+	--only) only=$2 && shift ;;
+	--out) out=$2 && shift ;;
+	-*) echo "vmtest.sh: unknown option '$1'" >&2 && exit 2 ;;
+	*) kernels+=" $1" ;;
+	esac
+	shift
+done
+vm=.output/vm
+limit=${VM_LIMIT:-$([[ $quick ]] && echo 170 || echo 1500)}
+passed=0 failed=0 skipped=0
+
+say() { if [[ $tap ]]; then sed 's/^/# /'; else cat; fi; }
+give_up() { # reason: nothing can be run here
+	echo "ok - other kernels under QEMU # SKIP $1"
+	[[ $tap ]] || echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+}
+
+[[ $(uname -m) == x86_64 ]] || give_up "the kernels named are for x86_64"
+if [[ $quick ]]; then
+	command -v qemu-system-x86_64 >/dev/null ||
+		give_up "qemu-system-x86_64 is not installed (make vmtest installs it)"
+fi
+tools/setup.sh vm || exit 1
+mkdir -p $vm
+
+# A kernel package and its modules, unpacked under $vm/kernels/VERSION; prints VERSION.
+kernel_get() { # package
+	local package=$1 deb version
+	if [[ -e $vm/kernels/$package.version ]]; then
+		cat "$vm/kernels/$package.version"
+		return
+	fi
+	apt-cache show "$package" >/dev/null 2>&1 || apt-get update -qq >/dev/null 2>&1 || :
+	if apt-cache show "$package" 2>/dev/null | grep -q '^Depends:.*linux-image-[0-9]'; then
+		package=$(apt-cache show --no-all-versions "$package" |
+			sed -nE '/^Depends:/ s/.*(linux-image-[0-9][^ ,]*).*/\1/p' | head -n 1)
+	fi
+	version=${package#linux-image-}
+	mkdir -p "$vm/kernels/$version"
+	(cd "$vm/kernels" && apt-get download -qq "$package" 2>&1) | grep -v unsandboxed >&2 || :
+	deb=$(find $vm/kernels -maxdepth 1 -name "${package}_*.deb" | head -n 1)
+	[[ $deb ]] || return 1
+	dpkg-deb -x "$deb" "$vm/kernels/$version"
+	rm -f "$deb"
+	find "$vm/kernels/$version/lib/modules" -name '*.ko.xz' -exec xz -d {} +
+	depmod -b "$vm/kernels/$version" "$version"
+	echo "$version" >"$vm/kernels/$1.version"
+	echo "$version"
+}
+
+# Every shared library that the programs under $1 need, put beside them.
+libraries() { # root
+	find "$1" -type f \( -perm -u+x -o -name '*.so*' \) -print0 |
+		xargs -0 -n 200 ldd 2>/dev/null |
+		awk '$2 == "=>" && $3 ~ "^/" { print $3 } $1 ~ "^/lib.*ld-linux" { print $1 }' | sort -u | while read -r lib; do
+		[[ -e $1$lib ]] || install -D -m 755 "$lib" "$1$lib"
+	done
+}
+
+base_make() { # the host's own packages as a root file system; kept until BASE changes
+	local root=$vm/root
+	[[ -e $root/.base && $(<"$root/.base") == "$BASE" ]] && return
+	rm -rf "$root"
+	mkdir -p "$root"/{usr/{bin,sbin,lib,lib64},proc,sys,dev,run,tmp,root,etc,mnt,var/{tmp,lib}}
+	chmod 1777 "$root"/{tmp,var/tmp}
+	for d in bin sbin lib lib64; do ln -s usr/$d "$root/$d"; done
+	# shellcheck disable=SC2086
+	dpkg-query -L $BASE 2>/dev/null | grep -vE '/(doc|man|locale|info|bash-completion)(/|$)' |
+		sort -u | while read -r f; do
+		if [[ -f $f || -L $f ]]; then echo "$f"; fi
+	done | cpio -pdmL --quiet "$root" 2>/dev/null || :
+	cp -a /etc/{passwd,group,shadow,nsswitch.conf,ld.so.conf,ld.so.conf.d} "$root/etc/"
+	ln -sf bash "$root/usr/bin/sh"
+	ln -sf mawk "$root/usr/bin/awk"
+	cp /usr/bin/busybox "$root/usr/bin/busybox"
+	echo 127.0.0.1 localhost >"$root/etc/hosts"
+	libraries "$root"
+	echo "$BASE" >"$root/.base"
+}
+
+tree_make() { # the tree and its build, as /forewarm
+	local root=$vm/root
+	rm -rf "$root/forewarm" "$root/init"
+	mkdir -p "$root/forewarm/.output"
+	git ls-files -z -co --exclude-standard 2>/dev/null | xargs -0 cp --parents -t "$root/forewarm" 2>/dev/null || :
+	(cd "$out" && find . \( -path ./vm -o -path './san-*' -o -path ./clang -o -path ./cov \
+		-o -path ./fuzz -o -path ./bench -o -name '*.o' -a ! -name '*.bpf.o' -o -name '*.a' \
+		-o -name '*.d' \) -prune -o -type f -print0 |
+		cpio -pdm0 --quiet "$OLDPWD/$root/forewarm/.output")
+	libraries "$root/forewarm/.output"
+	cp -a "$root/forewarm/.output/usr/." "$root/usr/" 2>/dev/null && rm -rf "$root/forewarm/.output/usr"
+	cp -a "$root/forewarm/.output/lib/." "$root/usr/lib/" 2>/dev/null && rm -rf "$root/forewarm/.output/lib"
+	cat >"$root/init" <<INIT
+#!/bin/bash
+# The one process of this machine: mounts what a Debian system has, runs the tests, powers off.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C
+export FWM_VM=1 RESULTS=/dev/ttyS2 ONLY='$only' TEST_TIMEOUT=$((limit > 600 ? 600 : limit - 20))
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+mount -t bpf bpf /sys/fs/bpf
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
+mkdir /sys/fs/cgroup/init && echo \$\$ >/sys/fs/cgroup/init/cgroup.procs
+for c in \$(</sys/fs/cgroup/cgroup.controllers); do
+	echo +\$c >/sys/fs/cgroup/cgroup.subtree_control
+done
+ip link set lo up
+hostname vm
+for m in $MODULES_ROOT; do modprobe \$m 2>/dev/null; done
+ulimit -n 65536
+cd /forewarm
+exec >/dev/ttyS1 2>&1 </dev/null
+echo "vm: up \$(cut -d' ' -f1 /proc/uptime) s"
+tools/run-tests.sh $([[ $quick ]] && echo bpf=.output/tests || echo san=.output/tests root=.output/tests)
+sync
+echo "vm: done \$(cut -d' ' -f1 /proc/uptime) s"
+exec busybox poweroff -f
+INIT
+	chmod +x "$root/init"
+}
+
+image_make() { # version: the initramfs that finds the root, and the root
+	local version=$1 root=$vm/root boot=$vm/boot m
+	rm -rf "$boot" "$root/usr/lib/modules"
+	mkdir -p "$boot"/{bin,proc,sys,dev,new,mod}
+	cp /usr/bin/busybox "$boot/bin/"
+	# In order: what a module depends on comes before it.
+	# shellcheck disable=SC2086
+	for m in $MODULES; do
+		modprobe -d "$vm/kernels/$version" -S "$version" --show-depends "$m" 2>/dev/null
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$vm/modules"
+	m=10
+	while read -r ko; do cp "$ko" "$boot/mod/$((m++)).ko"; done <"$vm/modules"
+	cat >"$boot/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+for m in /mod/*.ko; do /bin/busybox insmod $m; done
+i=0
+while [ ! -b /dev/vda ] && [ $i -lt 200 ]; do /bin/busybox usleep 50000; i=$((i + 1)); done
+/bin/busybox mount -t ext4 /dev/vda /new || /bin/busybox poweroff -f
+/bin/busybox mount --move /dev /new/dev
+exec /bin/busybox switch_root /new /init
+INIT
+	chmod +x "$boot/init" && ln -s busybox "$boot/bin/sh"
+	(cd "$boot" && find . | cpio -o -H newc --quiet) >"$vm/initramfs"
+	# shellcheck disable=SC2086
+	for m in $MODULES_ROOT; do
+		modprobe -d "$vm/kernels/$version" -S "$version" --show-depends "$m" 2>/dev/null
+	done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r ko; do
+		install -D -m 644 "$ko" "$root/usr/lib/modules/$version/${ko##*/}"
+	done
+	depmod -b "$root/usr" "$version" 2>/dev/null || depmod -b "$root" "$version"
+	rm -f "$vm/root.img"
+	mke2fs -qF -t ext4 -d "$root" -L forewarm -E lazy_itable_init=1 "$vm/root.img" 2G >/dev/null
+}
+
+kernel_run() { # package
+	local version t0 t1 accel=tcg,thread=multi log=$vm/log rc=0 p f s line
+	version=$(kernel_get "$1") || {
+		if [[ $quick ]]; then
+			((++skipped))
+			echo "ok - $1 # SKIP the package could not be downloaded"
+		else
+			((++failed))
+			echo "not ok - $1: the package could not be downloaded"
+		fi
+		return
+	}
+	image_make "$version"
+	mkdir -p "$log"
+	rm -f "$log"/*
+	t0=$(date +%s)
+	timeout -k 5 "$limit" qemu-system-x86_64 -accel $accel -cpu max,la57=off -smp 2 -m 3072 \
+		-kernel "$vm/kernels/$version/boot/vmlinuz-$version" -initrd "$vm/initramfs" \
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off rdinit=/init" \
+		-drive "file=$vm/root.img,if=virtio,format=raw,cache=unsafe" -nic none -display none \
+		-monitor none -no-reboot -serial "file:$log/kernel" -serial "file:$log/tests" \
+		-serial "file:$log/results" </dev/null >"$log/qemu" 2>&1 || rc=$?
+	t1=$(date +%s)
+	sed -i 's/\r$//' "$log"/{kernel,tests,results} 2>/dev/null || :
+	{
+		echo "  $version, $((t1 - t0)) s:"
+		sed -e 's/^/  /' "$log/tests"
+	} | say
+	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log/tests" | tail -n 1)
+	if [[ ! $line || $line == "0 passed, 0 failed, 0 skipped" ]]; then
+		((++failed))
+		echo "not ok - $version: no tests ran to their end (status $rc, limit $limit s)"
+		tail -n 30 "$log/kernel" "$log/qemu" | sed 's/^/# /'
+		line="0 passed, 1 failed, 0 skipped"
+		f=1 p=0 s=0
+	else
+		read -r p f s <<<"$(tr -dc '0-9 ' <<<"$line")"
+		((passed += p, failed += f, skipped += s)) || :
+		[[ $tap ]] && sed -nE "s/^(not ok|ok) - /\1 - $version: /p" "$log/results"
+	fi
+	rows+=("$(printf '  %-30s %6d %6d %7d %6s %9d %7d' "$version" "$p" "$f" "$s" \
+		"$(grep -ac 'insns verified' "$log/results")" \
+		"$(sed -nE 's/.* ([0-9]+) insns verified.*/\1/p' "$log/results" | awk '{ n += $1 } END { print n + 0 }')" \
+		$((t1 - t0)))")
+	cp "$log/results" "$vm/results-$version"
+	cp "$log/kernel" "$vm/kernel-$version.log"
+}
+
+rows=()
+rm -f $vm/results-*
+base_make
+tree_make
+for k in ${kernels:-$KERNELS}; do kernel_run "$k"; done
+{
+	echo
+	echo "  kernel                         passed failed skipped  progs     insns seconds"
+	printf '%s\n' "${rows[@]}"
+	# What each program cost the verifier: instructions it walked, a column a kernel.
+	sed -nE 's/.*test_verifier: ([^ ]+): ([0-9]+) insns verified.*/\1/p' $vm/results-* | sort -u |
+		while read -r program; do
+			printf '    %-36s' "$program"
+			for r in $vm/results-*; do
+				n=$(sed -nE "s/.*test_verifier: $program: ([0-9]+) insns verified.*/\\1/p" "$r")
+				printf ' %10s' "${n:--}"
+			done
+			echo
+		done
+} | say
+[[ $tap ]] || echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
