@@ -204,7 +204,8 @@ vmtest: setup ## boot other kernels under QEMU and run the kernel tests there (r
 	$(Q)tools/vmtest.sh
 
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FOR seconds (default 10) from its corpus
+fuzz: setup ## run each fuzz target for FOR seconds (default 10) from its corpus
+	$(Q)tools/setup.sh fuzz
 	$(Q)$(build) CC=clang SAN=fuzzer-no-link,address OUT=.output/fuzz fuzz-targets
 	$(Q)tools/fuzz.sh .output/fuzz/tests/fuzz $(or $(FOR),10)
 .PHONY: fuzz-targets

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# vmtest.sh [--quick] [--tap] [--only PATTERN] [--out DIR] [KERNEL...] - the tests, on other kernels.
+# vmtest.sh [OPTION...] [KERNEL...] - the tests, on other kernels.
 #
 # Boots each kernel under QEMU, without KVM where there is none, and runs the built tests there:
 # pure cgroup v2 with its controllers, an ext4 root, no network, two CPUs. Prints a table of what
