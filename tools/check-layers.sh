@@ -34,7 +34,7 @@ while IFS=: read -r file _ line; do
 	if [[ $to == system ]]; then
 		if [[ $from == core ]]; then
 			case $inc in
-			assert.h | errno.h | limits.h | math.h | stdbool.h | stddef.h | stdint.h | stdlib.h | \
+			assert.h | errno.h | limits.h | math.h | stdarg.h | stdbool.h | stddef.h | stdint.h | stdlib.h | \
 				string.h | stdio.h | inttypes.h | xxhash.h | linux/types.h) ;;
 			*) offence "$file" "$inc" "the core does no I/O and has no clock" ;;
 			esac

@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Unit files: what is read, what is refused and on which line, quoting as systemd has it. */
+#include "support/support.h"
+
+#include "core/unitfile.h"
+#include "core/unitvalue.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct unit_host host = {"myhost", "0123", "4567", "6.1"};
+
+static int parse(struct unit *u, enum unit_kind kind, const char *text, struct unit_why *why)
+{
+	*why = (struct unit_why){0};
+	return unit_parse(u, kind, "web@eu-1", &host, text, strlen(text), why);
+}
+
+static void test_unitfile_reads_a_socket(void **state)
+{
+	static const char text[] = "# a comment\n"
+				   "[Unit]\n"
+				   "Description=Web of %H, instance %i\n"
+				   "\n"
+				   "[Socket]\n"
+				   "ListenStream=8080\n"
+				   "ListenStream=127.0.0.1:81\r\n"
+				   "ListenStream = [2001:db8::7]:82 \n"
+				   "ListenDatagram=@metrics\n"
+				   "ListenSequentialPacket=%t/%p.sock\n"
+				   "; another\n"
+				   "SocketMode=0660\n"
+				   "SocketUser=www-data\n"
+				   "Accept=no\n"
+				   "Backlog=128\n"
+				   "NoDelay=yes\n"
+				   "Service=other.service\n"
+				   "FileDescriptorName=http\n"
+				   "X-Other-Tool=whatever\n"
+				   "[X-Section]\nAnything=goes\n"
+				   "[Install]\nWantedBy=sockets.target\n";
+	static const char *const addrs[] = {"8080", "127.0.0.1:81", "[2001:db8:0:0:0:0:0:7]:82",
+					    "@metrics", "/run/web.sock"};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SOCKET, text, &why), 0);
+	assert_string_equal(u->description, "Web of myhost, instance eu-1");
+	assert_int_equal(u->socket.listen_n, ARRAY_SIZE(addrs));
+	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
+		char buf[160];
+
+		unit_addr_format(&u->socket.listens[i], buf, sizeof(buf));
+		assert_string_equal(buf, addrs[i]);
+	}
+	assert_int_equal(u->socket.listens[3].type, UNIT_DATAGRAM);
+	assert_int_equal(u->socket.listens[4].type, UNIT_SEQPACKET);
+	assert_int_equal(u->socket.mode, 0660);
+	assert_string_equal(u->socket.user, "www-data");
+	assert_int_equal(u->socket.backlog, 128);
+	assert_true(u->socket.no_delay);
+	assert_string_equal(u->socket.service, "other");
+	assert_string_equal(u->socket.fd_name, "http");
+}
+
+static void test_unitfile_reads_a_service(void **state)
+{
+	static const char text[] =
+		"[Unit]\nAfter=network.target %n\nRequires=web@eu-1.socket\n"
+		"[Service]\n"
+		"Type=notify\n"
+		"ExecStart=-/usr/bin/srv --name='%i of %p' \\\n"
+		"  # this line is left out\n"
+		"  --dir %S/x $OPTS ${ONE}%%\n"
+		"User=nobody\nGroup=nogroup\nSupplementaryGroups=a b\n"
+		"Environment=A=1 \"B=two words\" 'C=%t'\n"
+		"Environment=D=\n"
+		"EnvironmentFile=-/etc/default/srv\n"
+		"WorkingDirectory=-/srv\nUMask=0077\nNice=-5\nOOMScoreAdjust=500\n"
+		"TimeoutStartSec=1min 30s\nTimeoutStopSec=0\nKillSignal=INT\n"
+		"Restart=on-failure\nRestartSec=200ms\n"
+		"MemoryMax=1.5G\nMemoryHigh=10%\nTasksMax=infinity\nCPUQuota=150%\nIOWeight=50\n"
+		"PrivateNetwork=yes\nPrivateTmp=on\nProtectSystem=strict\nProtectHome=tmpfs\n"
+		"ReadWritePaths=/var/lib/srv -/var/cache/srv\n"
+		"ReadWritePaths=/run/srv\n"
+		"RestrictAddressFamilies=AF_UNIX AF_INET\n"
+		"SystemCallFilter=~@mount ptrace\nSystemCallErrorNumber=EACCES\n"
+		"NoNewPrivileges=yes\nStandardOutput=append:/var/log/srv.log\nStandardError=null\n"
+		"X-Forewarm-Pool=2\nX-Forewarm-Weight=300\n"
+		"X-Forewarm-FreezeAfterSec=20ms\nX-Forewarm-ReleaseAfterSec=infinity\n";
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	const struct unit_service *s = &u->service;
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+	assert_int_equal(s->type, UNIT_TYPE_NOTIFY);
+	assert_true(s->exec_may_fail);
+	assert_string_equal(s->exec_path, "/usr/bin/srv");
+	assert_int_equal(s->argv.item_n, 6);
+	assert_string_equal(s->argv.items[1], "--name=eu-1 of web");
+	assert_string_equal(s->argv.items[3], "/var/lib/x");
+	assert_string_equal(s->argv.items[5], "${ONE}%");
+	assert_null(s->argv.items[6]);
+	assert_string_equal(s->user, "nobody");
+	assert_int_equal(s->groups.item_n, 2);
+	assert_int_equal(s->environment.item_n, 4);
+	assert_string_equal(s->environment.items[1], "B=two words");
+	assert_string_equal(s->environment.items[2], "C=/run");
+	assert_string_equal(s->environment_files.items[0], "-/etc/default/srv");
+	assert_string_equal(s->working_directory, "/srv");
+	assert_true(s->working_directory_optional);
+	assert_int_equal(s->umask, 0077);
+	assert_int_equal(s->nice, -5);
+	assert_true(s->oom_score_set);
+	assert_true(s->timeout_start_ns == 90000000000u);
+	assert_true(s->timeout_stop_ns == UNIT_FOREVER);
+	assert_int_equal(s->kill_signal, 2);
+	assert_int_equal(s->restart, UNIT_RESTART_ON_FAILURE);
+	assert_true(s->restart_ns == 200000000u);
+	assert_true(s->memory_max == 1536ull << 20);
+	assert_int_equal(s->memory_high_share, 100);
+	assert_true(s->tasks_max == UNIT_NO_LIMIT);
+	assert_int_equal(s->cpu_quota, 1500);
+	assert_int_equal(s->io_weight, 50);
+	assert_true(s->private_network && s->private_tmp);
+	assert_int_equal(s->protect_system, UNIT_PROTECT_STRICT);
+	assert_int_equal(s->protect_home, UNIT_HOME_TMPFS);
+	assert_int_equal(s->read_write.item_n, 3);
+	assert_true(s->families_set && !s->families_deny && s->families.item_n == 2);
+	assert_true(s->syscalls_set && s->syscalls_deny);
+	assert_string_equal(s->syscalls.items[0], "@mount");
+	assert_int_equal(s->syscall_errno, EACCES);
+	assert_string_equal(s->out_path, "/var/log/srv.log");
+	assert_int_equal(s->err, UNIT_OUTPUT_NULL);
+	assert_int_equal(s->pool_n, 2);
+	assert_int_equal(s->weight, 300);
+	assert_true(s->freeze_after_ns == 20000000u && s->freeze);
+	assert_false(s->release);
+}
+
+/* What is not honoured is refused, with the line it is on. */
+static void test_unitfile_refuses_with_line_and_reason(void **state)
+{
+	static const struct {
+		const char *name;
+		enum unit_kind kind;
+		const char *text;
+		unsigned line;
+		const char *says;
+	} cases[] = {
+		{"unknown directive", UNIT_SERVICE, "[Service]\nExecStart=/x\nNoSuch=1\n", 3,
+		 "NoSuch"},
+		{"known to systemd, not to us", UNIT_SERVICE, "[Service]\nExecStartPre=/x\n", 2,
+		 "not supported"},
+		{"our own, misspelt", UNIT_SERVICE, "[Service]\nX-Forewarm-Pols=1\n", 2, "Pols"},
+		{"wrong section", UNIT_SERVICE, "[Service]\nListenStream=1\n", 2, "[Service]"},
+		{"wrong file", UNIT_SOCKET, "[Unit]\n[Service]\n", 2, ".socket"},
+		{"no section", UNIT_SOCKET, "\n\nListenStream=1\n", 3, "before the first"},
+		{"no assignment", UNIT_SOCKET, "[Socket]\nListenStream\n", 2, "KEY=VALUE"},
+		{"half a section", UNIT_SOCKET, "[Socket\n", 1, "section"},
+		{"accept", UNIT_SOCKET, "[Socket]\nAccept=yes\n", 2, "not supported"},
+		{"port 0", UNIT_SOCKET, "[Socket]\nListenStream=0\n", 2, "PORT"},
+		{"port too large", UNIT_SOCKET, "[Socket]\nListenStream=65536\n", 2, "PORT"},
+		{"host name", UNIT_SOCKET, "[Socket]\nListenStream=localhost:80\n", 2, "PORT"},
+		{"relative path", UNIT_SOCKET, "[Socket]\nListenStream=run/x\n", 2, "PORT"},
+		{"climbing path", UNIT_SOCKET, "[Socket]\nListenStream=/run/../x\n", 2, "PORT"},
+		{"path too long", UNIT_SOCKET,
+		 "[Socket]\nListenStream=/"
+		 "0123456789012345678901234567890123456789012345678901234567"
+		 "8901234567890123456789012345678901234567890123456789\n",
+		 2, "PORT"},
+		{"TCP packets", UNIT_SOCKET, "[Socket]\nListenSequentialPacket=80\n", 2, "UNIX"},
+		{"twice", UNIT_SOCKET, "[Socket]\nListenStream=80\nListenStream=80\n", 3, "twice"},
+		{"nothing to listen on", UNIT_SOCKET, "[Socket]\n", 0, "ListenStream"},
+		{"bad specifier", UNIT_SOCKET, "[Socket]\nListenStream=/run/%q\n", 2, "%q"},
+		{"specifier cut", UNIT_SOCKET, "[Socket]\nListenStream=/run/x%\n", 2, "specifier"},
+		{"oneshot", UNIT_SERVICE, "[Service]\nType=oneshot\n", 2, "Type=oneshot"},
+		{"odd type", UNIT_SERVICE, "[Service]\nType=magic\n", 2, "unknown value"},
+		{"no command", UNIT_SERVICE, "[Service]\nUser=a\n", 0, "ExecStart"},
+		{"relative command", UNIT_SERVICE, "[Service]\nExecStart=srv\n", 2, "absolute"},
+		{"privileged command", UNIT_SERVICE, "[Service]\nExecStart=+/x\n", 2, "rights"},
+		{"two commands", UNIT_SERVICE, "[Service]\nExecStart=/x\nExecStart=/y\n", 3,
+		 "twice"},
+		{"two in a line", UNIT_SERVICE, "[Service]\nExecStart=/x ; /y\n", 2, "several"},
+		{"open quote", UNIT_SERVICE, "[Service]\nExecStart=/x 'a\n", 2, "quotes"},
+		{"odd escape", UNIT_SERVICE, "[Service]\nExecStart=/x a\\q\n", 2, "escape"},
+		{"line of a continuation", UNIT_SERVICE, "[Service]\nUser=a\\\nb\\\nc\nNoSuch=1\n",
+		 2, "User"},
+		{"less isolation", UNIT_SERVICE, "[Service]\nNoNewPrivileges=no\n", 2,
+		 "switched off"},
+		{"more isolation than there is", UNIT_SERVICE, "[Service]\nPrivateUsers=yes\n", 2,
+		 "not supported"},
+		{"not a bool", UNIT_SERVICE, "[Service]\nPrivateTmp=maybe\n", 2, "neither"},
+		{"not a size", UNIT_SERVICE, "[Service]\nMemoryMax=12X\n", 2, "size"},
+		{"size overflow", UNIT_SERVICE, "[Service]\nMemoryMax=99999999999E\n", 2, "size"},
+		{"bad environment", UNIT_SERVICE, "[Service]\nEnvironment=1A=b\n", 2, "NAME=VALUE"},
+		{"bad user", UNIT_SERVICE, "[Service]\nUser=a b\n", 2, "name of a user"},
+		{"mixed filter", UNIT_SERVICE,
+		 "[Service]\nSystemCallFilter=read\nSystemCallFilter=~write\n", 3, "not mixed"},
+		{"foreign order", UNIT_SERVICE, "[Unit]\nAfter=postgresql.service\n", 2, "ordered"},
+		{"bad errno", UNIT_SERVICE, "[Service]\nSystemCallErrorNumber=EFUN\n", 2,
+		 "unknown"},
+		{"quota 0", UNIT_SERVICE, "[Service]\nCPUQuota=0%\n", 2, "percentage"},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unit_why why;
+		int r = parse(u, cases[i].kind, cases[i].text, &why);
+
+		if (r != UNIT_REFUSED || why.line != cases[i].line ||
+		    !strstr(why.text, cases[i].says))
+			fail_msg("%s: result %d, line %u: %s", cases[i].name, r, why.line,
+				 why.text);
+	}
+}
+
+static void test_unitfile_empty_value_resets(void **state)
+{
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE,
+			       "[Service]\nExecStart=/old a b\nExecStart=\nExecStart=/new\n"
+			       "Environment=A=1\nEnvironment=\nEnvironment=B=2\n"
+			       "UMask=0\nUMask=\nMemoryMax=1M\nMemoryMax=\nUser=a\nUser=\n",
+			       &why),
+			 0);
+	assert_string_equal(u->service.exec_path, "/new");
+	assert_int_equal(u->service.argv.item_n, 1);
+	assert_int_equal(u->service.environment.item_n, 1);
+	assert_int_equal(u->service.umask, 0022);
+	assert_true(u->service.memory_max == UNIT_NO_LIMIT);
+	assert_null(u->service.user);
+}
+
+/* The examples of systemd.service(5), "Command lines", and our own edge cases. */
+static void test_unitfile_words_are_quoted_as_in_systemd(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *words[5];
+		int end;
+	} cases[] = {
+		{"/bin/echo / >/dev/null", {"/bin/echo", "/", ">/dev/null"}, UNIT_VALUE_END},
+		{"echo \"TWO=2 2\" 'x y'", {"echo", "TWO=2 2", "x y"}, UNIT_VALUE_END},
+		{"a \\x20 \\040 \\s", {"a", " ", " ", " "}, UNIT_VALUE_END},
+		{"a\\tb \\u00e9 \\U0001f600",
+		 {"a\tb", "\xc3\xa9", "\xf0\x9f\x98\x80"},
+		 UNIT_VALUE_END},
+		{"pre'mid dle'post", {"premid dlepost"}, UNIT_VALUE_END},
+		{"\"it's\" 'say \"x\"'", {"it's", "say \"x\""}, UNIT_VALUE_END},
+		{"'' \"\"", {"", ""}, UNIT_VALUE_END},
+		{"  ", {NULL}, UNIT_VALUE_END},
+		{"a \\", {"a"}, UNIT_VALUE_BAD},
+		{"\\x00", {NULL}, UNIT_VALUE_BAD},
+		{"\\ud800", {NULL}, UNIT_VALUE_BAD},
+		{"\\400", {NULL}, UNIT_VALUE_BAD},
+		{"'a\" b", {NULL}, UNIT_VALUE_BAD},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *text = cases[i].text;
+		char word[64];
+		bool quoted;
+
+		for (size_t w = 0; w < 5 && cases[i].words[w]; w++) {
+			assert_int_equal(unitvalue_word(&text, word, sizeof(word), &quoted), 0);
+			assert_string_equal(word, cases[i].words[w]);
+		}
+		assert_int_equal(unitvalue_word(&text, word, sizeof(word), &quoted), cases[i].end);
+	}
+}
+
+static void test_unitfile_spans_and_sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ns; /* 0: refused */
+	} spans[] = {
+		{"2", 2000000000u},
+		{"1.5s", 1500000000u},
+		{"5min 20s", 320000000000u},
+		{"300ms20us", 300020000u},
+		{"1h30m", 5400000000000u},
+		{"infinity", UINT64_MAX},
+		{"1 d", 86400000000000u},
+		{".5", 500000000u},
+		{"", 0},
+		{"5 parsecs", 0},
+		{"-1", 0},
+		{"99999999999w", 0},
+		{"1.", 0},
+		{"18446744073709551616", 0},
+	};
+	uint64_t v;
+	uint32_t share;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
+		int r = unitvalue_span_ns(spans[i].text, &v);
+
+		if (r != (spans[i].ns ? 0 : UNIT_VALUE_BAD) || (!r && v != spans[i].ns))
+			fail_msg("%s: %d %llu", spans[i].text, r, (unsigned long long)v);
+	}
+	assert_int_equal(unitvalue_size("4K", &v), 0);
+	assert_true(v == 4096);
+	assert_int_equal(unitvalue_size("16E", &v), UNIT_VALUE_BAD);
+	assert_int_equal(unitvalue_size("4KB", &v), UNIT_VALUE_BAD);
+	assert_int_equal(unitvalue_percent("12.5%", 1000, &share), 0);
+	assert_int_equal(share, 125);
+	assert_int_equal(unitvalue_percent("101%", 1000, &share), UNIT_VALUE_BAD);
+}
+
+static void test_unitfile_ipv6_literals(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *hex; /* NULL: refused */
+	} cases[] = {
+		{"::", "00000000000000000000000000000000"},
+		{"::1", "00000000000000000000000000000001"},
+		{"1::", "00010000000000000000000000000000"},
+		{"fe80::1:2", "fe800000000000000000000000010002"},
+		{"1:2:3:4:5:6:7:8", "00010002000300040005000600070008"},
+		{"::ffff:10.0.0.1", "00000000000000000000ffff0a000001"},
+		{"1:2:3:4:5:6:7::", "00010002000300040005000600070000"},
+		{"1:2:3:4:5:6:7", NULL},
+		{"1::2::3", NULL},
+		{":1", NULL},
+		{"1:", NULL},
+		{"12345::", NULL},
+		{"::1%eth0", NULL},
+		{"1:2:3:4:5:6:7:8:9", NULL},
+		{"", NULL},
+		{"::1.2.3", NULL},
+		{"::1.2.3.256", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char hex[33];
+		uint8_t ip[16];
+		int r = unitvalue_ipv6(cases[i].text, ip);
+
+		for (size_t b = 0; b < 16 && !r; b++)
+			(void)snprintf(hex + 2 * b, 3, "%02x", ip[b]);
+		if (r ? cases[i].hex != NULL : !cases[i].hex || strcmp(hex, cases[i].hex) != 0)
+			fail_msg("%s: %d %s", cases[i].text, r, r ? "" : hex);
+	}
+}
+
+/* systemd.service(5): "Environment=ONE='one' TWO='two two'", "/bin/echo $ONE $TWO ${TWO}". */
+static void test_unitfile_variables_expand_as_in_systemd(void **state)
+{
+	static const char *const env[] = {"ONE=one", "TWO=two two", "Q=a 'b c'", "ONE=last", NULL};
+	static const struct {
+		const char *command;
+		const char *argv[6];
+	} cases[] = {
+		{"/e $ONE $TWO ${TWO}", {"/e", "last", "two", "two", "two two"}},
+		{"/e x$ONE ${ONE}y $$ONE", {"/e", "x$ONE", "lasty", "$ONE"}},
+		{"/e $NONE ${NONE} end", {"/e", "", "end"}},
+		{"/e $Q ${ONE", {"/e", "a", "b c", "${ONE"}},
+		{":/e $ONE", {"/e", "$ONE"}},
+		{"@/e $ONE ${ONE}", {"$ONE", "last"}},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[256], buf[256], *argv[8];
+		struct unit_why why;
+		size_t n = 0;
+
+		(void)snprintf(text, sizeof(text), "[Service]\nExecStart=%s\n", cases[i].command);
+		assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+		assert_int_equal(unit_expand(&u->service, env, buf, sizeof(buf), argv, 8), 0);
+		for (; cases[i].argv[n]; n++)
+			if (!argv[n] || strcmp(argv[n], cases[i].argv[n]) != 0)
+				fail_msg("%s: word %zu is '%s'", cases[i].command, n, argv[n]);
+		assert_null(argv[n]);
+	}
+	assert_int_equal(unit_expand(&u->service, env, (char[8]){0}, 8, (char *[2]){0}, 2),
+			 UNIT_REFUSED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unitfile_reads_a_socket),
+		cmocka_unit_test(test_unitfile_reads_a_service),
+		cmocka_unit_test(test_unitfile_refuses_with_line_and_reason),
+		cmocka_unit_test(test_unitfile_empty_value_resets),
+		cmocka_unit_test(test_unitfile_words_are_quoted_as_in_systemd),
+		cmocka_unit_test(test_unitfile_spans_and_sizes),
+		cmocka_unit_test(test_unitfile_ipv6_literals),
+		cmocka_unit_test(test_unitfile_variables_expand_as_in_systemd),
+	};
+
+	return cmocka_run_group_tests_name("unitfile", tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * unitfile.h - NAME.socket and NAME.service in systemd's syntax, read into typed values.
+ *
+ * Shape    One parse of one memory buffer. What systemd accepts and we do not honour is refused,
+ *          never skipped: a directive that is read and not obeyed would be a promise broken in
+ *          silence. Keys that begin with X- are ignored as systemd does, but for X-Forewarm-*.
+ * Units    Times in ns, UNIT_FOREVER for infinity; sizes in bytes, UNIT_NO_LIMIT for infinity;
+ *          shares in thousandths (CPUQuota=20% is 200).
+ * Bounds   A file has at most UNIT_FILE_MAX bytes; lists have the maxima below. All memory is
+ *          taken by unit_new().
+ * Owner    The caller owns struct unit; every string in it lives until the next unit_parse() or
+ *          unit_free() of the same unit. The buffer and the names passed in are not kept.
+ * Errors   < 0 -errno, a fault; 0 done; UNIT_REFUSED with the line and the reason in *ret_why.
+ * Threads  One owner at a time. No lock, global, clock or I/O.
+ * Source   systemd.syntax(7), systemd.socket(5), systemd.service(5), systemd.exec(5),
+ *          systemd.resource-control(5), systemd.time(7); quoting as in systemd.service(5),
+ *          "Command lines".
+ */
+#ifndef CORE_UNITFILE_H
+#define CORE_UNITFILE_H
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { UNIT_REFUSED = 1 /* the text is not one we can honour; see struct unit_why */ };
+
+enum {
+	UNIT_FILE_MAX = 64 * 1024,
+	UNIT_LISTEN_MAX = 16,
+	UNIT_ARG_MAX = 256,
+	UNIT_ENV_MAX = 128,
+	UNIT_PATH_MAX = 64,  /* entries of a list of paths */
+	UNIT_WORD_MAX = 256, /* entries of a list of words: system calls, address families */
+	UNIT_UNIX_MAX = 107, /* bytes of a UNIX socket's name: sun_path less its NUL */
+	UNIT_NAME_MAX = 200, /* bytes of a unit's name: it becomes part of a file name and FDNAME */
+};
+
+#define UNIT_FOREVER UINT64_MAX
+#define UNIT_NO_LIMIT UINT64_MAX
+
+enum unit_kind { UNIT_SOCKET, UNIT_SERVICE };
+enum unit_sock_type { UNIT_STREAM, UNIT_DATAGRAM, UNIT_SEQPACKET };
+enum unit_family { UNIT_INET, UNIT_INET6, UNIT_UNIX, UNIT_ABSTRACT };
+enum unit_bind_v6 { UNIT_V6_DEFAULT, UNIT_V6_BOTH, UNIT_V6_ONLY };
+enum unit_type { UNIT_TYPE_SIMPLE, UNIT_TYPE_EXEC, UNIT_TYPE_NOTIFY };
+enum unit_protect { UNIT_PROTECT_NO, UNIT_PROTECT_YES, UNIT_PROTECT_FULL, UNIT_PROTECT_STRICT };
+enum unit_home { UNIT_HOME_SEEN, UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_TMPFS };
+enum unit_restart { UNIT_RESTART_NO, UNIT_RESTART_ON_FAILURE, UNIT_RESTART_ALWAYS };
+enum unit_output {
+	UNIT_OUTPUT_INHERIT,
+	UNIT_OUTPUT_NULL,
+	UNIT_OUTPUT_APPEND,
+	UNIT_OUTPUT_TRUNCATE
+};
+
+struct unit_addr {
+	enum unit_sock_type type;
+	enum unit_family family;
+	bool port_only; /* "80": the v6 wildcard, or the v4 one on a host without v6 */
+	uint16_t port;
+	uint8_t ip[16];		      /* network order; v4 in the first four bytes */
+	char path[UNIT_UNIX_MAX + 1]; /* UNIT_ABSTRACT: without the '@' */
+};
+
+struct unit_list {
+	const char **items; /* item_n entries and a NULL after them */
+	size_t item_n, item_max;
+};
+
+struct unit_socket {
+	struct unit_addr listens[UNIT_LISTEN_MAX];
+	size_t listen_n;
+	const char *service; /* Service=, without ".service"; NULL: the socket's own name */
+	const char *fd_name; /* FileDescriptorName=; NULL: the unit's name with its suffix */
+	const char *user, *group;
+	uint32_t mode, directory_mode; /* of UNIX sockets */
+	uint32_t backlog;
+	enum unit_bind_v6 bind_v6;
+	bool free_bind, reuse_port, no_delay, keep_alive, remove_on_stop, pass_credentials;
+	uint64_t receive_buffer, send_buffer; /* 0: the kernel's default */
+};
+
+struct unit_service {
+	enum unit_type type;
+	bool main_only;	       /* NotifyAccess=main: only the started process may say READY=1 */
+	const char *exec_path; /* what to execute: absolute */
+	struct unit_list argv; /* argv[0] included, variables not yet expanded */
+	bool exec_verbatim;    /* ":" prefix: no expansion of variables */
+	bool exec_may_fail;    /* "-" prefix: a bad exit status counts as a good one */
+	const char *user, *group, *working_directory;
+	bool working_directory_home, working_directory_optional;
+	struct unit_list groups, environment, environment_files, unset_environment;
+	uint32_t umask;
+	int nice, oom_score_adjust, kill_signal;
+	bool oom_score_set;
+	enum unit_output out, err;
+	const char *out_path, *err_path;
+	uint64_t timeout_start_ns, timeout_stop_ns, restart_ns;
+	enum unit_restart restart;
+
+	uint64_t memory_max, memory_high, tasks_max, limit_nofile;
+	uint32_t memory_max_share, memory_high_share; /* of the host's memory; 0: bytes given */
+	uint32_t cpu_quota, cpu_weight, io_weight;    /* 0: not given */
+
+	bool private_network, private_tmp;
+	enum unit_protect protect_system;
+	enum unit_home protect_home;
+	struct unit_list read_write, read_only, inaccessible;
+	struct unit_list families, syscalls;
+	bool families_set, families_deny, syscalls_set, syscalls_deny;
+	int syscall_errno; /* 0: the process is killed */
+
+	/* X-Forewarm-*: what systemd has no word for. */
+	bool proxy_set;
+	struct unit_addr proxy;		/* where a service listens which knows no LISTEN_FDS */
+	uint32_t pool_n;		/* environments kept parked for it; 0: made when needed */
+	uint32_t weight;		/* its share when services compete; 100 is the usual one */
+	uint64_t freeze_after_ns;	/* idle time to the freezer; UNIT_FOREVER: learnt */
+	uint64_t release_after_ns;	/* idle time to the release; UNIT_FOREVER: learnt */
+	bool freeze, release, prestart; /* may it be frozen, released, started on a guess? */
+};
+
+struct unit {
+	enum unit_kind kind;
+	const char *name; /* without ".socket" or ".service" */
+	const char *description;
+	struct unit_socket socket;
+	struct unit_service service;
+
+	char *text; /* every string above */
+	size_t text_n;
+	char *line, *word; /* the logical line and the word being read */
+	const char **items;
+	size_t item_n;
+};
+
+/* What the specifiers of a unit stand for; NULL: that specifier is refused. */
+struct unit_host {
+	const char *host_name, *machine_id, *boot_id, *kernel;
+};
+
+struct unit_why {
+	unsigned line; /* 1 is the first; 0: the file as a whole */
+	char text[224];
+};
+
+struct unit *unit_new(void);
+struct unit *unit_free(struct unit *u);
+DEFINE_CLEANUP(struct unit *, unit_free)
+
+/* Reads bytes[0..byte_n) as the unit called name (with or without suffix). */
+int unit_parse(struct unit *u, enum unit_kind kind, const char *name, const struct unit_host *host,
+	       const char *bytes, size_t byte_n, struct unit_why *ret_why);
+
+/* One "ListenStream=" value. UNIT_REFUSED: not an address. */
+int unit_addr_parse(const char *text, enum unit_sock_type type, struct unit_addr *ret);
+/* The address as ListenStream= would have it; always NUL-terminated. */
+void unit_addr_format(const struct unit_addr *a, char *buf, size_t buf_n);
+bool unit_addr_equal(const struct unit_addr *a, const struct unit_addr *b);
+
+/* The argument vector with $FOO and ${FOO} replaced from env ("NAME=value", NULL at the end), in
+ * buf; argv gets at most argv_max - 1 entries and a NULL. UNIT_REFUSED: it does not fit. */
+int unit_expand(const struct unit_service *s, const char *const *env, char *buf, size_t buf_n,
+		char **argv, size_t argv_max);
+
+#endif
