@@ -9,8 +9,10 @@
  *          a restart; the caller converts.
  * Bounds   node_max nodes, edge_max edges, text_bytes_max of names, all taken at graph_new(). At a
  *          limit the least useful (old and seldom) goes and is counted in struct graph_stats.
- *          Every call is O(1) amortised; an eviction looks at 16 candidates. A node that has
- *          edges goes with them.
+ *          What was touched within the last node_max/4 (edge_max/4) new ones goes only when there
+ *          is nothing else, so ids used together in one step stay valid. An id is used again
+ *          as late as possible. Every call is O(1) amortised; an eviction looks at 16
+ *          candidates. A node that has edges goes with them.
  * Owner    The caller owns struct graph. Names and edges handed out are borrowed until the next
  *          mutating call.
  * Errors   < 0 -errno; GRAPH_FULL: everything in the way is pinned, nothing was added.
@@ -89,23 +91,27 @@ struct edge {
 
 struct graph_limits {
 	uint32_t node_max, edge_max;
-	uint32_t use_max; /* EXEC edges among the edges */
-	uint32_t text_bytes_max;
+	uint32_t use_max;	 /* EXEC edges among the edges */
+	uint32_t text_bytes_max; /* at least 64 KiB; an eighth of it is slack for compaction */
+	uint64_t hash_seed;	 /* random in a daemon, so that names cannot be made to collide */
 };
 
 struct graph_stats {
 	uint32_t nodes_n, edges_n;
 	uint64_t text_bytes, bytes; /* bytes: all memory of the graph */
 	uint64_t nodes_evicted, edges_evicted;
+	uint64_t removals_lost; /* not told to the store: it keeps a stale row */
 };
 
 struct graph;
 
+/* -EINVAL when a limit is below 16 nodes, edges and uses or 64 KiB. */
 int graph_new(const struct graph_limits *limits, struct graph **ret);
 struct graph *graph_free(struct graph *g);
 void graph_stats(const struct graph *g, struct graph_stats *ret);
 
-/* The node of that kind and name, made when new; last_ns is set. */
+/* The node of that kind and name, made when new; last_ns is set, and it is marked changed.
+ * -EINVAL for no name, -ENAMETOOLONG above 4,095 bytes. */
 int graph_intern(struct graph *g, enum node_kind kind, const char *name, uint64_t ts_ns,
 		 uint32_t *ret_id);
 /* 0 when there is none. */
@@ -116,7 +122,8 @@ struct node *graph_node(struct graph *g, uint32_t id);
 const struct node *graph_node_const(const struct graph *g, uint32_t id);
 void graph_touch_node(struct graph *g, uint32_t id);
 
-/* The edge, made when new with all counts 0, and marked changed. */
+/* The edge, made when new with all counts 0; last_ns is set, and it is marked changed. -ENOENT when
+ * an end is no living node. */
 int graph_edge(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind, uint64_t ts_ns,
 	       struct edge **ret);
 const struct edge *graph_edge_find(const struct graph *g, uint32_t from, uint32_t to,
@@ -129,9 +136,12 @@ bool graph_next_in(const struct graph *g, uint32_t to, uint32_t *it, const struc
 bool graph_next_node(const struct graph *g, uint32_t *it, const struct node **ret);
 
 /* What changed since it was last handed out, for the store: each changed node and edge once, with
- * its present totals and marked clean by this call; removed nodes (node->name still valid) and
- * edges with removed set. false when nothing is left. Removals are kept in a bounded list; when
- * it overflows, stats say so and the store keeps stale rows, which is harmless. */
+ * its present totals and marked clean by this call. Removals come first (removed set; only what
+ * had been handed out or restored before), then nodes, then edges, so both ends of an edge are
+ * always known. Of a removed node kind and name count (its edges went with it and are not listed),
+ * of a removed edge from, to and kind, both ends being alive. false when nothing is left.
+ * Removals are kept in a bounded list; when it overflows, stats say so and the store keeps
+ * stale rows, which is harmless. */
 struct graph_change {
 	const struct node *node; /* one of the two is set */
 	const struct edge *edge;
@@ -140,7 +150,8 @@ struct graph_change {
 bool graph_next_change(struct graph *g, struct graph_change *ret);
 
 /* Loading what a store kept: names are promised, ids are not; the result is marked clean. An edge
- * is given with from and to already translated to living ids; what e->use points to is copied. */
+ * is given with from and to already translated to living ids; what e->use points to is copied.
+ * -EEXIST when it is there. */
 int graph_restore_node(struct graph *g, const struct node *n, uint32_t *ret_id);
 int graph_restore_edge(struct graph *g, const struct edge *e);
 
