@@ -20,7 +20,9 @@ CC      := gcc
 endif
 comma   := ,
 SUB     := $(filter-out gcc,$(notdir $(CC)))$(if $(COV),cov)$(if $(SAN),san-$(subst $(comma),-,$(SAN)))
-OUT     ?= .output$(if $(SUB),/$(SUB))
+ifeq ($(origin OUT),undefined)
+OUT     := .output$(if $(SUB),/$(SUB))
+endif
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX  ?= /usr/local
