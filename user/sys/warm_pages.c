@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * warm_pages.c - see warm_pages.h.
+ *
+ * mincore() rather than cachestat(): it says "up to date" where cachestat says "allocated", it
+ * sees through overlayfs to the file below, and it is there on every kernel. The mapping it needs
+ * is never touched: no fault, no SIGBUS when the file shrinks, no page marked as used.
+ */
+#include "sys/warm_pages.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WINDOW_BYTES (16ull << 20) /* looked at by one mincore(); its vector is 4 KiB */
+#define REISSUE_BYTES (128u << 10) /* the smallest window Linux sets by default */
+#define CLIPPED_NS 3000000ull	   /* no progress for so long: part of the call was left out */
+#define EXTENT_MAX 4096		   /* of a sparse file, a call */
+
+/* Pages of a mapping, asked for and not all there. */
+struct flight {
+	uint64_t off, len, there;
+	uint64_t moved_ns; /* when it last made progress */
+};
+
+struct reader {
+	int fd;
+	unsigned char *map;
+	uint64_t map_bytes, size;
+	uint32_t page_bytes, chunk_bytes;
+	uint64_t left; /* of bytes_max */
+	const struct pages_gate *gate;
+	struct pages_count *count;
+	struct flight flight[PAGES_FLIGHT_MAX];
+	uint32_t first, n; /* a ring */
+	unsigned char vec[WINDOW_BYTES / 4096];
+	unsigned char vec_flight[WINDOW_BYTES / 4096];
+};
+
+uint64_t pages_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t round_down(uint64_t x, uint64_t to)
+{
+	return x - x % to;
+}
+
+static uint64_t round_up(uint64_t x, uint64_t to)
+{
+	return round_down(x + to - 1, to);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void nap(uint64_t ns)
+{
+	struct timespec t = {.tv_nsec = (long)ns};
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* How many bytes of a page-aligned part (<= WINDOW_BYTES) are up to date in memory. */
+static uint64_t resident_of(const struct reader *r, uint64_t off, uint64_t len, unsigned char *vec)
+{
+	uint64_t there = 0;
+
+	if (mincore(r->map + off, len, vec) < 0)
+		return 0;
+	for (uint64_t i = 0; i < round_up(len, r->page_bytes) / r->page_bytes; i++)
+		there += vec[i] & 1 ? r->page_bytes : 0;
+	return there;
+}
+
+/* Waits until the oldest chunk is there, is no longer part of the file, or does not move. */
+static void flight_land(struct reader *r)
+{
+	struct flight *f = &r->flight[r->first];
+	uint64_t now = pages_now_ns(), nap_ns = 50000, began = f->moved_ns;
+	bool reissued = false;
+	struct stat st;
+
+	for (;; nap(nap_ns), nap_ns = min_u64(nap_ns * 2, 1000000), now = pages_now_ns()) {
+		uint64_t there = resident_of(r, f->off, f->len, r->vec_flight);
+
+		if (there > f->there || there >= f->len) {
+			f->there = there;
+			f->moved_ns = now;
+		}
+		if (f->there >= f->len || now - f->moved_ns > PAGES_STALL_NS ||
+		    (r->gate->stopped(r->gate->ctx) && now - began > 50000000))
+			break;
+		if (now - f->moved_ns < CLIPPED_NS * (reissued ? 20 : 1))
+			continue;
+		if (fstat(r->fd, &st) < 0 || (uint64_t)st.st_size <= f->off)
+			break;
+		if ((uint64_t)st.st_size < f->off + f->len)
+			f->len = round_up((uint64_t)st.st_size - f->off, r->page_bytes);
+		for (uint64_t o = 0; o < f->len; o += REISSUE_BYTES) {
+			uint64_t page = o / r->page_bytes, len = min_u64(REISSUE_BYTES, f->len - o);
+
+			if (memchr(r->vec_flight + page, 0, len / r->page_bytes) == NULL)
+				continue;
+			(void)readahead(r->fd, (off_t)(f->off + o), len);
+			r->count->reissued_n++;
+		}
+		/* The device takes no more than that at a time: neither shall we. */
+		if (!reissued && f->there >= REISSUE_BYTES && f->there < f->len)
+			r->chunk_bytes = (uint32_t)round_down(f->there, REISSUE_BYTES);
+		reissued = true;
+	}
+	r->count->bytes_read += min_u64(f->there, f->len);
+	r->count->bytes_missing += f->len - min_u64(f->there, f->len);
+	r->gate->landed(r->gate->ctx, f->len);
+	r->first = (r->first + 1) % PAGES_FLIGHT_MAX;
+	r->n--;
+}
+
+/* Asks for a run of absent pages. */
+static int run_read(struct reader *r, uint64_t off, uint64_t len)
+{
+	struct file_range part;
+	int g;
+
+	while (len) {
+		part = (struct file_range){off, min_u64(min_u64(len, r->chunk_bytes), r->left)};
+		if (!part.len)
+			return PAGES_STOP;
+		if (r->n == PAGES_FLIGHT_MAX)
+			flight_land(r);
+		while ((g = r->gate->ask(r->gate->ctx, part.len, r->n)) == PAGES_WAIT)
+			flight_land(r);
+		if (g)
+			return g;
+		if (!r->count->first_io_ns)
+			r->count->first_io_ns = pages_now_ns();
+		r->gate->took(r->gate->ctx, &part);
+		(void)readahead(r->fd, (off_t)off, part.len); /* mincore() is the judge */
+		r->count->reads_n++;
+		r->flight[(r->first + r->n++) % PAGES_FLIGHT_MAX] =
+			(struct flight){off, part.len, 0, pages_now_ns()};
+		r->left -= part.len;
+		off += part.len;
+		len -= part.len;
+	}
+	return 0;
+}
+
+/* One window: skip what is there, ask for the rest. */
+static int window_read(struct reader *r, uint64_t off, uint64_t len)
+{
+	uint64_t pages = len / r->page_bytes, i = 0, run;
+	uint64_t there = resident_of(r, off, len, r->vec);
+
+	r->count->bytes_wanted += len;
+	r->count->bytes_resident += there;
+	while (i < pages) {
+		int g;
+
+		for (; i < pages && r->vec[i] & 1; i++)
+			;
+		for (run = i; i < pages && !(r->vec[i] & 1); i++)
+			;
+		if (i == run)
+			break;
+		g = run_read(r, off + run * r->page_bytes, (i - run) * r->page_bytes);
+		if (g)
+			return g;
+	}
+	return 0;
+}
+
+/* A range, less its holes. */
+static int range_read(struct reader *r, uint64_t off, uint64_t end)
+{
+	for (uint32_t n = 0; off < end && n < EXTENT_MAX; n++) {
+		off_t data = lseek(r->fd, (off_t)off, SEEK_DATA), hole;
+		uint64_t stop;
+		int g;
+
+		if (data < 0 && errno == ENXIO)
+			return 0; /* nothing but a hole from here */
+		hole = data < 0 ? -1 : lseek(r->fd, data, SEEK_HOLE);
+		off = data < 0 ? off : round_down((uint64_t)data, r->page_bytes);
+		stop = hole < 0 ? end : min_u64(end, round_up((uint64_t)hole, r->page_bytes));
+		for (; off < stop; off += min_u64(stop - off, WINDOW_BYTES)) {
+			g = window_read(r, off, min_u64(stop - off, WINDOW_BYTES));
+			if (g)
+				return g;
+		}
+	}
+	return 0;
+}
+
+/* Maps all of fd. 0 with map NULL: the file is empty. */
+static int reader_open(struct reader *r, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return fault_errno();
+	r->fd = fd;
+	r->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+	r->size = (uint64_t)st.st_size;
+	r->map_bytes = round_up(r->size, r->page_bytes);
+	r->map = NULL;
+	if (!r->size)
+		return 0;
+	r->map = mmap(NULL, r->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (r->map == MAP_FAILED) {
+		r->map = NULL;
+		return fault_errno();
+	}
+	/* So that unmapping pages pages_drop() faulted in does not count as use. */
+	(void)madvise(r->map, r->map_bytes, MADV_RANDOM);
+	return 0;
+}
+
+static void reader_close(struct reader *r)
+{
+	if (r->map)
+		(void)munmap(r->map, r->map_bytes);
+	r->map = NULL;
+}
+
+/* The part of range i that exists, page-aligned outwards. */
+static bool reader_clip(const struct reader *r, const struct file_range *range, uint64_t *ret_off,
+			uint64_t *ret_end)
+{
+	if (range->off >= r->size || !range->len)
+		return false;
+	*ret_off = round_down(range->off, r->page_bytes);
+	*ret_end = range->len >= r->size - range->off
+			   ? r->map_bytes
+			   : round_up(range->off + range->len, r->page_bytes);
+	return true;
+}
+
+int pages_read(int fd, const struct file_range *ranges, size_t n, uint32_t chunk_bytes,
+	       uint64_t bytes_max, const struct pages_gate *gate, struct pages_count *count)
+{
+	_cleanup_(freep) struct reader *r = calloc(1, sizeof(*r));
+	uint64_t off, end;
+	int err;
+
+	if (!r)
+		return fault(-ENOMEM);
+	err = reader_open(r, fd);
+	if (err < 0)
+		return err;
+	r->gate = gate;
+	r->count = count;
+	r->chunk_bytes = chunk_bytes;
+	r->left = round_up(bytes_max, r->page_bytes);
+	for (size_t i = 0; i < n && !err; i++)
+		if (reader_clip(r, &ranges[i], &off, &end))
+			err = range_read(r, off, end);
+	while (r->n)
+		flight_land(r);
+	reader_close(r);
+	return err;
+}
+
+int pages_resident(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_wanted,
+		   uint64_t *ret_resident)
+{
+	_cleanup_(freep) struct reader *r = calloc(1, sizeof(*r));
+	uint64_t off, end, wanted = 0, there = 0;
+	int err;
+
+	if (!r)
+		return fault(-ENOMEM);
+	err = reader_open(r, fd);
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < n; i++) {
+		if (!reader_clip(r, &ranges[i], &off, &end))
+			continue;
+		for (; off < end; off += min_u64(end - off, WINDOW_BYTES)) {
+			wanted += min_u64(end - off, WINDOW_BYTES);
+			there += resident_of(r, off, min_u64(end - off, WINDOW_BYTES), r->vec);
+		}
+	}
+	reader_close(r);
+	*ret_wanted = wanted;
+	*ret_resident = there;
+	return 0;
+}
+
+/* --- dropping --------------------------------------------------------------------------------- */
+
+/* Bits of /proc/kpageflags, linux/kernel-page-flags.h. */
+enum { KPF_REFERENCED = 2, KPF_ACTIVE = 6 };
+
+struct kernel_pages {
+	int pagemap, flags, count;
+	int pipe[2];
+};
+
+static int kernel_pages_open(struct kernel_pages *k)
+{
+	*k = (struct kernel_pages){-1, -1, -1, {-1, -1}};
+	k->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	k->flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	k->count = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+	if (k->pagemap < 0 || k->flags < 0 || k->count < 0)
+		return fault(-EPERM);
+	if (pipe2(k->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return fault_errno();
+	return 0;
+}
+
+static void kernel_pages_close(struct kernel_pages *k)
+{
+	closep(&k->pagemap);
+	closep(&k->flags);
+	closep(&k->count);
+	closep(&k->pipe[0]);
+	closep(&k->pipe[1]);
+}
+
+/* Maps one page without reading it ourselves: write() copies a byte of it into a pipe, and where
+ * the file has shrunk answers EFAULT instead of SIGBUS. */
+static bool page_map(const struct kernel_pages *k, const unsigned char *at)
+{
+	char byte;
+
+	return write(k->pipe[1], at, 1) == 1 && read(k->pipe[0], &byte, 1) == 1;
+}
+
+static bool kernel_word(int fd, uint64_t index, uint64_t *ret)
+{
+	return pread(fd, ret, sizeof(*ret), (off_t)(index * sizeof(*ret))) == sizeof(*ret);
+}
+
+/* Is this resident page of no use to anyone? < 0: the kernel hides it. */
+static int page_unused(const struct kernel_pages *k, const unsigned char *at, uint32_t page_bytes)
+{
+	uint64_t map, flags, count;
+
+	if (!page_map(k, at) || !kernel_word(k->pagemap, (uintptr_t)at / page_bytes, &map))
+		return 0;
+	if (!(map >> 63))
+		return 0;
+	map &= (1ull << 55) - 1;
+	if (!map)
+		return -EPERM; /* frame numbers are for CAP_SYS_ADMIN */
+	if (!kernel_word(k->flags, map, &flags) || !kernel_word(k->count, map, &count))
+		return -EPERM;
+	return count <= 1 && !(flags & (1ull << KPF_REFERENCED | 1ull << KPF_ACTIVE));
+}
+
+/* Looks at one window; unused pages keep bit 0 in r->vec, all others lose it. */
+static int window_judge(struct reader *r, const struct kernel_pages *k, uint64_t off, uint64_t len)
+{
+	if (!resident_of(r, off, len, r->vec))
+		return 0;
+	for (uint64_t i = 0; i < len / r->page_bytes; i++) {
+		int unused;
+
+		if (!(r->vec[i] & 1))
+			continue;
+		unused = page_unused(k, r->map + off + i * r->page_bytes, r->page_bytes);
+		if (unused < 0)
+			return unused;
+		r->vec[i] = (unsigned char)unused;
+	}
+	return 0;
+}
+
+static uint64_t window_drop(struct reader *r, uint64_t off, uint64_t len)
+{
+	uint64_t pages = len / r->page_bytes, i = 0, before = 0, after = 0;
+
+	/* Our own mapping must go first: what is mapped is kept. */
+	(void)madvise(r->map + off, len, MADV_DONTNEED);
+	while (i < pages) {
+		uint64_t run;
+
+		for (; i < pages && !(r->vec[i] & 1); i++)
+			;
+		for (run = i; i < pages && r->vec[i] & 1; i++)
+			;
+		if (i == run)
+			break;
+		before += resident_of(r, off + run * r->page_bytes, (i - run) * r->page_bytes,
+				      r->vec_flight);
+		(void)posix_fadvise(r->fd, (off_t)(off + run * r->page_bytes),
+				    (off_t)((i - run) * r->page_bytes), POSIX_FADV_DONTNEED);
+		after += resident_of(r, off + run * r->page_bytes, (i - run) * r->page_bytes,
+				     r->vec_flight);
+	}
+	return before - min_u64(before, after);
+}
+
+int pages_drop(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_dropped)
+{
+	_cleanup_(freep) struct reader *r = calloc(1, sizeof(*r));
+	struct kernel_pages k;
+	uint64_t off, end, dropped = 0;
+	int err;
+
+	if (!r)
+		return fault(-ENOMEM);
+	err = kernel_pages_open(&k);
+	if (!err)
+		err = reader_open(r, fd);
+	for (size_t i = 0; i < n && !err; i++) {
+		if (!reader_clip(r, &ranges[i], &off, &end))
+			continue;
+		for (; off < end && !err; off += min_u64(end - off, WINDOW_BYTES)) {
+			uint64_t len = min_u64(end - off, WINDOW_BYTES);
+
+			err = window_judge(r, &k, off, len);
+			if (!err)
+				dropped += window_drop(r, off, len);
+		}
+	}
+	reader_close(r);
+	kernel_pages_close(&k);
+	if (!err)
+		*ret_dropped = dropped;
+	return err;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * warm_path.c - see warm_path.h.
+ *
+ * Why not simply open(path, O_NOFOLLOW | O_NONBLOCK) and look at what came back: that would open the
+ * FIFO (its writer sees a reader), the tape (which rewinds), the file on a server that is gone (for
+ * ever). An O_PATH descriptor opens nothing, and pins the inode so that nothing can be swapped in
+ * between the look and the open.
+ *
+ * Entering a mount can already ask its server (NFS revalidates the root on the way in), so a mount
+ * is classified by its path in mountinfo first. RESOLVE_NO_XDEV tells us, without entering, that
+ * there is one.
+ */
+#include "sys/warm_path.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum { SYMLINK_MAX = 40, MOUNT_MAX = 16384 };
+enum { WALK_STEPWISE = 16 /* not in one go: a symlink or a mount is in the way */ };
+
+struct mount {
+	char *point;
+	enum mount_class class;
+};
+
+struct mounts {
+	pthread_mutex_t lock;
+	int fd; /* of mountinfo: POLLPRI when the table changed */
+	struct mount *all;
+	size_t n;
+	bool known;
+};
+
+static const struct {
+	const char *fs;
+	enum mount_class class;
+} fs_classes[] = {
+	{"ext2", MOUNT_DISK},	   {"ext3", MOUNT_DISK},     {"ext4", MOUNT_DISK},
+	{"xfs", MOUNT_DISK},	   {"btrfs", MOUNT_DISK},    {"f2fs", MOUNT_DISK},
+	{"overlay", MOUNT_DISK},   {"squashfs", MOUNT_DISK}, {"erofs", MOUNT_DISK},
+	{"vfat", MOUNT_DISK},	   {"exfat", MOUNT_DISK},    {"iso9660", MOUNT_DISK},
+	{"udf", MOUNT_DISK},	   {"bcachefs", MOUNT_DISK}, {"ntfs3", MOUNT_DISK},
+	{"jfs", MOUNT_DISK},	   {"nilfs2", MOUNT_DISK},   {"reiserfs", MOUNT_DISK},
+	{"tmpfs", MOUNT_MEMORY},   {"ramfs", MOUNT_MEMORY},  {"rootfs", MOUNT_MEMORY},
+	{"nfs", MOUNT_REMOTE},	   {"nfs4", MOUNT_REMOTE},   {"cifs", MOUNT_REMOTE},
+	{"smb3", MOUNT_REMOTE},	   {"9p", MOUNT_REMOTE},     {"virtiofs", MOUNT_REMOTE},
+	{"ceph", MOUNT_REMOTE},	   {"afs", MOUNT_REMOTE},    {"fuse", MOUNT_REMOTE},
+	{"fuseblk", MOUNT_REMOTE}, {"gfs2", MOUNT_REMOTE},   {"ocfs2", MOUNT_REMOTE},
+	{"lustre", MOUNT_REMOTE},
+};
+
+static enum mount_class class_of(const char *fs)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fs_classes); i++)
+		if (!strcmp(fs, fs_classes[i].fs))
+			return fs_classes[i].class;
+	return strncmp(fs, "fuse.", 5) ? MOUNT_OTHER : MOUNT_REMOTE;
+}
+
+/* mountinfo writes space, tab, newline and backslash as \ooo. */
+static void unescape(char *s)
+{
+	char *to = s;
+
+	for (; *s; s++, to++) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+		    s[3] >= '0' && s[3] <= '7') {
+			*to = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+			s += 3;
+		} else {
+			*to = *s;
+		}
+	}
+	*to = '\0';
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 5th word, and the one after
+ * the lone dash. Cuts line up. */
+static bool mount_parse(char *line, char **ret_point, char **ret_fs)
+{
+	char *save = NULL, *word = strtok_r(line, " ", &save);
+
+	for (int i = 0; i < 4 && word; i++)
+		word = strtok_r(NULL, " ", &save);
+	if (!word)
+		return false;
+	*ret_point = word;
+	while (word && strcmp(word, "-"))
+		word = strtok_r(NULL, " ", &save);
+	*ret_fs = strtok_r(NULL, " ", &save);
+	if (!word || !*ret_fs)
+		return false;
+	unescape(*ret_point);
+	return true;
+}
+
+static void mounts_forget(struct mounts *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		free(m->all[i].point);
+	free(m->all);
+	m->all = NULL;
+	m->n = 0;
+	m->known = false;
+}
+
+static int mounts_load(struct mounts *m)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_(freep) char *line = NULL;
+	size_t size = 0, room = 0;
+
+	if (!f)
+		return fault_errno();
+	mounts_forget(m);
+	while (getline(&line, &size, f) >= 0 && m->n < MOUNT_MAX) {
+		char *point, *fs;
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!mount_parse(line, &point, &fs))
+			continue;
+		if (m->n == room) {
+			struct mount *more = realloc(m->all, (room * 2 + 64) * sizeof(*more));
+
+			if (!more)
+				return fault(-ENOMEM);
+			m->all = more;
+			room = room * 2 + 64;
+		}
+		m->all[m->n].class = class_of(fs);
+		m->all[m->n].point = strdup(point);
+		if (!m->all[m->n].point)
+			return fault(-ENOMEM);
+		m->n++;
+	}
+	m->known = true;
+	return 0;
+}
+
+/* What is mounted at point; the last one mounted there hides the others. */
+static enum mount_class mounts_class(struct mounts *m, const char *point)
+{
+	struct pollfd p = {.fd = m->fd, .events = POLLPRI};
+	enum mount_class class = MOUNT_OTHER;
+
+	pthread_mutex_lock(&m->lock);
+	if (poll(&p, 1, 0) > 0 || !m->known)
+		(void)mounts_load(m); /* what is not known is MOUNT_OTHER, and that is refused */
+	for (size_t i = m->n; i-- > 0;) {
+		if (strcmp(m->all[i].point, point))
+			continue;
+		class = m->all[i].class;
+		break;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return class;
+}
+
+int mounts_new(struct mounts **ret)
+{
+	_cleanup_(freep) struct mounts *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return fault(-ENOMEM);
+	m->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0)
+		return fault_errno();
+	pthread_mutex_init(&m->lock, NULL);
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+struct mounts *mounts_free(struct mounts *m)
+{
+	if (!m)
+		return NULL;
+	mounts_forget(m);
+	close(m->fd);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+	return NULL;
+}
+
+static int open_path(int dir, const char *name, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
+	};
+	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+
+	return fd >= 0 ? fd : -errno;
+}
+
+/* One walk. at is where fd is, as a path without symlinks; rest is what is still to go. */
+struct walk {
+	int fd;
+	enum mount_class class;
+	bool remote_fs;
+	int links_n;
+	size_t at_len;
+	char at[PATH_MAX];
+	char rest[PATH_MAX];
+};
+
+static int walk_class(struct walk *w, struct mounts *m, int *ret_why)
+{
+	w->class = mounts_class(m, w->at_len ? w->at : "/");
+	if (w->class == MOUNT_OTHER || (w->class == MOUNT_REMOTE && !w->remote_fs)) {
+		*ret_why = EOPNOTSUPP;
+		return PATH_REFUSED;
+	}
+	return 0;
+}
+
+static int walk_root(struct walk *w, struct mounts *m, int *ret_why)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	w->at_len = 0;
+	w->at[0] = '\0';
+	w->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w->fd < 0)
+		return fault_errno();
+	return walk_class(w, m, ret_why);
+}
+
+/* Takes the first component off rest. */
+static bool walk_next(struct walk *w, char name[NAME_MAX + 1], int *ret_why)
+{
+	const char *s = w->rest + strspn(w->rest, "/");
+	size_t len = strcspn(s, "/");
+
+	*ret_why = 0;
+	if (!len)
+		return false;
+	if (len > NAME_MAX) {
+		*ret_why = ENAMETOOLONG;
+		return false;
+	}
+	memcpy(name, s, len);
+	name[len] = '\0';
+	memmove(w->rest, s + len, strlen(s + len) + 1);
+	return true;
+}
+
+static int walk_symlink(struct walk *w, struct mounts *m, int link_fd, int *ret_why)
+{
+	char target[PATH_MAX], rest[PATH_MAX];
+	ssize_t len = readlinkat(link_fd, "", target, sizeof(target) - 1);
+
+	if (len < 0)
+		return fault_errno();
+	if (len == 0)
+		return PATH_ABSENT;
+	target[len] = '\0';
+	*ret_why = ELOOP;
+	if (++w->links_n > SYMLINK_MAX)
+		return PATH_REFUSED;
+	*ret_why = ENAMETOOLONG;
+	if ((size_t)snprintf(rest, sizeof(rest), "%s%s", target, w->rest) >= sizeof(rest))
+		return PATH_REFUSED;
+	memcpy(w->rest, rest, strlen(rest) + 1);
+	return target[0] == '/' ? walk_root(w, m, ret_why) : 0;
+}
+
+/* Goes on at what at names joined with name, which fd is; takes fd. */
+static int walk_into(struct walk *w, int fd, const char *name, int *ret_why)
+{
+	size_t len = strlen(name);
+
+	close(w->fd);
+	w->fd = fd;
+	if (w->at_len + 1 + len >= sizeof(w->at)) {
+		*ret_why = ENAMETOOLONG;
+		return PATH_REFUSED;
+	}
+	w->at[w->at_len++] = '/';
+	memcpy(w->at + w->at_len, name, len + 1);
+	w->at_len += len;
+	return 0;
+}
+
+/* ".." from a path without symlinks is that path less its last name: start again from there, since
+ * it may lead out of a mount. Counts as a symlink, so that it ends. */
+static int walk_up(struct walk *w, struct mounts *m, int *ret_why)
+{
+	char rest[PATH_MAX];
+	char *slash = strrchr(w->at, '/');
+
+	*ret_why = ELOOP;
+	if (++w->links_n > SYMLINK_MAX)
+		return PATH_REFUSED;
+	if (slash)
+		*slash = '\0';
+	*ret_why = ENAMETOOLONG;
+	if ((size_t)snprintf(rest, sizeof(rest), "%s%s", w->at, w->rest) >= sizeof(rest))
+		return PATH_REFUSED;
+	memcpy(w->rest, rest, strlen(rest) + 1);
+	return walk_root(w, m, ret_why);
+}
+
+/* Something is mounted at name: look what it is, and only then go in. */
+static int walk_cross(struct walk *w, struct mounts *m, const char *name, int *ret_why)
+{
+	int fd;
+
+	if (w->at_len + strlen(name) + 2 > sizeof(w->at)) {
+		*ret_why = ENAMETOOLONG;
+		return PATH_REFUSED;
+	}
+	w->at[w->at_len] = '/';
+	memcpy(w->at + w->at_len + 1, name, strlen(name) + 1);
+	w->class = mounts_class(m, w->at);
+	w->at[w->at_len] = '\0';
+	if (w->class == MOUNT_OTHER || (w->class == MOUNT_REMOTE && !w->remote_fs)) {
+		*ret_why = EOPNOTSUPP;
+		return PATH_REFUSED;
+	}
+	fd = open_path(w->fd, name, 0);
+	if (fd < 0)
+		return fault(fd);
+	return walk_into(w, fd, name, ret_why);
+}
+
+static int walk_error(int err, int *ret_why)
+{
+	*ret_why = -err;
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+		return PATH_ABSENT;
+	case ENAMETOOLONG:
+	case EACCES:
+	case ELOOP:
+		return PATH_REFUSED;
+	default:
+		return fault(err);
+	}
+}
+
+/* One name further. */
+static int walk_step(struct walk *w, struct mounts *m, const char *name, bool *ret_jumped,
+		     int *ret_why)
+{
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+
+	*ret_jumped = true;
+	if (!strcmp(name, "."))
+		return 0;
+	if (!strcmp(name, ".."))
+		return walk_up(w, m, ret_why);
+	fd = open_path(w->fd, name, RESOLVE_NO_XDEV);
+	if (fd == -EXDEV)
+		return walk_cross(w, m, name, ret_why);
+	if (fd < 0)
+		return walk_error(fd, ret_why);
+	if (fstat(fd, &st) < 0)
+		return fault_errno();
+	if (S_ISLNK(st.st_mode))
+		return walk_symlink(w, m, fd, ret_why);
+	*ret_jumped = false;
+	return walk_into(w, TAKE_FD(fd), name, ret_why);
+}
+
+/* All of rest at once, which works where it meets neither symlink nor mount: else WALK_STEPWISE. */
+static int walk_rest(struct walk *w, bool *ret_cached, int *ret_why)
+{
+	const uint64_t plain = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+	const char *s = w->rest + strspn(w->rest, "/");
+	struct stat st;
+	int fd;
+
+	*ret_cached = true;
+	fd = open_path(w->fd, *s ? s : ".", plain | RESOLVE_CACHED);
+	if (fd == -EAGAIN || fd == -EINVAL) { /* not cached, or a kernel < 5.12 that cannot say */
+		*ret_cached = false;
+		fd = open_path(w->fd, *s ? s : ".", plain);
+	}
+	if (fd == -EXDEV || fd == -ELOOP)
+		return WALK_STEPWISE;
+	if (fd < 0)
+		return walk_error(fd, ret_why);
+	/* The last name is not followed, so it may be a symlink after all. */
+	if (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)) {
+		close(fd);
+		return WALK_STEPWISE;
+	}
+	close(w->fd);
+	w->fd = fd;
+	return 0;
+}
+
+static int walk(struct walk *w, struct mounts *m, bool *ret_cached, int *ret_why)
+{
+	char name[NAME_MAX + 1];
+	bool jumped = true;
+	int r = walk_root(w, m, ret_why);
+
+	while (!r) {
+		if (jumped) {
+			r = walk_rest(w, ret_cached, ret_why);
+			if (r != WALK_STEPWISE)
+				return r;
+		}
+		if (!walk_next(w, name, ret_why))
+			return *ret_why ? PATH_REFUSED : 0;
+		r = walk_step(w, m, name, &jumped, ret_why);
+	}
+	return r;
+}
+
+int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_end *ret,
+	      int *ret_why)
+{
+	_cleanup_(freep) struct walk *w = malloc(sizeof(*w));
+	size_t len = strnlen(path, PATH_MAX);
+	bool cached = false;
+	struct stat st;
+	int r, why = 0;
+
+	if (!w)
+		return fault(-ENOMEM);
+	*ret_why = path[0] == '/' ? ENAMETOOLONG : EINVAL;
+	if (path[0] != '/' || len >= PATH_MAX)
+		return PATH_REFUSED;
+	w->fd = -1;
+	w->remote_fs = remote_fs;
+	w->links_n = 0;
+	memcpy(w->rest, path, len + 1);
+	r = walk(w, m, &cached, &why);
+	if (!r && fstat(w->fd, &st) < 0)
+		r = fault_errno();
+	ret->cached = cached && w->links_n == 0;
+	if (r) {
+		closep(&w->fd);
+		*ret_why = why;
+		return r;
+	}
+	ret->fd = w->fd;
+	ret->class = w->class;
+	ret->st = st;
+	return 0;
+}
+
+int path_open(int path_fd, int flags)
+{
+	char self[32];
+	int fd;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
+	fd = open(self, flags | O_CLOEXEC | O_NOATIME);
+	/* Not ours and no CAP_FOWNER. readahead() and mincore() leave atime alone anyway; listing a
+	 * directory does not. */
+	if (fd < 0 && errno == EPERM && !(flags & O_DIRECTORY))
+		fd = open(self, flags | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * warm_path.h - part of warm: from a hostile path to a safe file descriptor.
+ *
+ * Shape    First the whole path in one openat2() that follows no symlink and crosses no mount; where
+ *          that does not do, component by component: a symlink is read and walked by the same
+ *          rules, a mount is looked up in /proc/self/mountinfo *before* it is entered, so that a
+ *          server that does not answer is never asked. The walk ends in an O_PATH descriptor,
+ *          which opens nothing; path_open() then opens that very inode.
+ * Bounds   PATH_MAX bytes, 40 symlinks (the kernel's own limit), MOUNT_MAX mounts known.
+ * Errors   < 0 -errno; > 0 a PATH_ outcome.
+ * Threads  any; struct mounts has its own lock.
+ */
+#ifndef SYS_WARM_PATH_H
+#define SYS_WARM_PATH_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+enum {
+	PATH_ABSENT = 1,  /* no such entry; that it is absent is now cached */
+	PATH_REFUSED = 2, /* on a file system we do not touch, or not a path: *ret_why says which */
+};
+
+enum mount_class {
+	MOUNT_OTHER,  /* kernel interfaces, unknown: refused */
+	MOUNT_DISK,   /* local, with a page cache worth warming */
+	MOUNT_MEMORY, /* tmpfs and its like: always resident */
+	MOUNT_REMOTE, /* network and FUSE: can block for ever */
+};
+
+struct mounts;
+
+int mounts_new(struct mounts **ret);
+struct mounts *mounts_free(struct mounts *m);
+
+struct path_end {
+	int fd; /* O_PATH, of the caller */
+	enum mount_class class;
+	struct stat st;
+	bool cached; /* every part of the path was in the dentry cache before */
+};
+
+/* PATH_REFUSED sets *ret_why to an errno. On PATH_ABSENT only ret->cached is set. */
+int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_end *ret,
+	      int *ret_why);
+
+/* Opens what the O_PATH descriptor stands for; no name is looked up again. */
+int path_open(int path_fd, int flags);
+
+#endif
