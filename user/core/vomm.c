@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * vomm.c - the model as its callers see it: making one, observing, predicting.
+ */
+#include "core/vomm_impl.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MATCH_ORDER = 5 /* symbols that must agree before the long memory is asked */ };
+
+static uint32_t pow2_below(uint64_t n)
+{
+	uint32_t p = 1;
+
+	while ((uint64_t)p * 2 <= n)
+		p *= 2;
+	return p;
+}
+
+/* How bytes_max is shared out; offsets from the start of the allocation. */
+struct shares {
+	uint32_t symbol_max, symbol_mask, trail_mask, trail_index_mask, lead_mask, bucket_n;
+	size_t symbols, symbol_index, trail, trail_index, leads, cells, bytes;
+};
+
+static size_t align_up(size_t n)
+{
+	return (n + 63) & ~(size_t)63;
+}
+
+/* At most an eighth for symbols and a sixteenth for the long memory; contexts get what is left. */
+static int share_out(const struct vomm_limits *l, struct shares *ret)
+{
+	size_t used = align_up(sizeof(struct vomm)), left;
+	struct shares s = {.symbol_max = l->symbol_max};
+
+	if (l->bytes_max < used + 65536)
+		return fault(-EINVAL);
+	left = l->bytes_max - used;
+	if (!s.symbol_max)
+		s.symbol_max = (uint32_t)(left / 8 / 24 < VOMM_SYMBOL_LIMIT ? left / 8 / 24
+									   : VOMM_SYMBOL_LIMIT);
+	s.symbol_mask = pow2_below((uint64_t)s.symbol_max * 3) - 1;
+	s.trail_mask = pow2_below(left / 24 / sizeof(struct step)) - 1;
+	s.trail_index_mask = pow2_below(left / 48 / sizeof(uint32_t)) - 1;
+	s.lead_mask = pow2_below(left / 24 / sizeof(struct lead_cell)) - 1;
+	s.symbols = used;
+	used = align_up(used + ((size_t)s.symbol_max + 1) * sizeof(struct symbol));
+	s.symbol_index = used;
+	used = align_up(used + ((size_t)s.symbol_mask + 1) * sizeof(uint32_t));
+	s.trail = used;
+	used = align_up(used + ((size_t)s.trail_mask + 1) * sizeof(struct step));
+	s.trail_index = used;
+	used = align_up(used + ((size_t)s.trail_index_mask + 1) * sizeof(uint32_t));
+	s.leads = used;
+	used = align_up(used + ((size_t)s.lead_mask + 1) * sizeof(struct lead_cell));
+	s.cells = used;
+	if (l->bytes_max < used + BUCKET * sizeof(struct cell) * 64)
+		return fault(-EINVAL);
+	s.bucket_n = (uint32_t)((l->bytes_max - used) / (BUCKET * sizeof(struct cell)));
+	s.bytes = used + (size_t)s.bucket_n * BUCKET * sizeof(struct cell);
+	*ret = s;
+	return 0;
+}
+
+static float state_begin(uint32_t state)
+{
+	static const uint16_t typical[11] = {0, 1, 2, 3, 4, 5, 8, 12, 22, 60, 200};
+	float n = typical[state / 55], m = typical[state / 5 % 11];
+
+	return (n + 0.1f + (state % 5 ? 0.2f : 0)) / (n + m + 0.8f);
+}
+
+static void begin(struct vomm *v)
+{
+	for (uint32_t i = 0; i < VOMM_CONTEXT_MAX; i++)
+		for (uint32_t j = 0; j < STATES; j++)
+			v->map[MAP_STATE + i * STATES + j] = mix_cell(state_begin(j));
+	for (uint32_t i = 0; i < 64; i++) {
+		v->map[MAP_MATCH + i] = mix_cell(i < 32 ? 0.7f : 0.1f);
+		v->map[MAP_ESCAPE + i] = mix_cell(0.5f);
+	}
+	for (uint32_t i = 0; i < 16; i++)
+		v->map[MAP_FEEDBACK + i] = mix_cell(((float)i + 0.5f) / 16);
+	for (uint32_t i = 0; i < 128; i++)
+		v->map[MAP_RECENT + i] = mix_cell(0.3f);
+	for (uint32_t i = 0; i < SELECT_A; i++)
+		for (uint32_t j = 0; j < INPUTS; j++)
+			v->weight_a[i][j] = j == 1 ? 0.6f : j == 0 ? 0 : 0.1f;
+	for (uint32_t i = 0; i < SELECT_B; i++)
+		memcpy(v->weight_b[i], v->weight_a[0], sizeof(v->weight_a[0]));
+	v->trail_head = 1;
+}
+
+static void derive(struct vomm *v)
+{
+	for (uint32_t i = 0; i < MIX_STRETCH_N; i++)
+		v->stretch[i] = mix_stretch(((float)i + 0.5f) / MIX_STRETCH_N);
+}
+
+int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
+{
+	struct shares sh = {0};
+	struct vomm *v;
+	int r;
+
+	if (limits->order_max > VOMM_HISTORY - 8 || limits->symbol_max > VOMM_SYMBOL_LIMIT)
+		return fault(-EINVAL);
+	r = share_out(limits, &sh);
+	if (r < 0)
+		return r;
+	v = aligned_alloc(64, align_up(sh.bytes));
+	if (!v)
+		return fault(-ENOMEM);
+	memset(v, 0, sh.bytes);
+	v->limits = *limits;
+	v->limits.symbol_max = sh.symbol_max;
+	if (!v->limits.order_max)
+		v->limits.order_max = 24;
+	v->bytes = sh.bytes;
+	v->symbol_mask = sh.symbol_mask;
+	v->trail_mask = sh.trail_mask;
+	v->trail_index_mask = sh.trail_index_mask;
+	v->lead_mask = sh.lead_mask;
+	v->leads = (void *)((char *)v + sh.leads);
+	v->bucket_n = sh.bucket_n;
+	v->symbols = (void *)((char *)v + sh.symbols);
+	v->symbol_index = (void *)((char *)v + sh.symbol_index);
+	v->trail = (void *)((char *)v + sh.trail);
+	v->trail_index = (void *)((char *)v + sh.trail_index);
+	v->cells = (void *)((char *)v + sh.cells);
+	begin(v);
+	derive(v);
+	*ret = v;
+	return 0;
+}
+
+struct vomm *vomm_free(struct vomm *v)
+{
+	free(v);
+	return NULL;
+}
+
+size_t vomm_bytes(const struct vomm *v)
+{
+	return v->bytes;
+}
+
+void vomm_stats(const struct vomm *v, struct vomm_stats *ret)
+{
+	*ret = (struct vomm_stats){
+		.observed_n = v->observed_n,
+		.novel_n = v->novel_n,
+		.context_forgotten_n = v->context_forgotten_n,
+		.symbol_forgotten_n = v->symbol_forgotten_n,
+		.successor_forgotten_n = v->successor_forgotten_n,
+		.symbol_n = v->symbol_n,
+		.symbol_max = v->limits.symbol_max,
+		.context_n = v->context_n,
+		.context_max = v->bucket_n * BUCKET,
+		.bytes = v->bytes,
+	};
+}
+
+void vomm_stream_init(struct vomm_stream *s, const uint32_t *features)
+{
+	memset(s, 0, sizeof(*s));
+	if (features)
+		memcpy(s->feature, features, sizeof(s->feature));
+}
+
+void vomm_stream_feature(struct vomm_stream *s, enum vomm_feature which, uint32_t value)
+{
+	s->feature[which] = value;
+}
+
+/* --- learning -------------------------------------------------------------------------------- */
+
+static float step_of(uint32_t *trained)
+{
+	float n = (float)*trained;
+
+	if (*trained < 65535)
+		++*trained;
+	return 0.002f + 0.02f / (1.0f + n / 64.0f);
+}
+
+static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
+{
+	float y = yes ? 1.0f : 0.0f;
+	for (uint32_t i = 0; i < INPUTS; i++)
+		if (d->state[i] != UINT32_MAX)
+			mix_cell_learn(&v->map[d->state[i]], yes, 255);
+	mix_train(d->x, v->weight_a[d->set_a], INPUTS,
+		  (y - d->p_a) * step_of(&v->trained_a[d->set_a]));
+	mix_train(d->x, v->weight_b[d->set_b], INPUTS,
+		  (y - d->p_b) * step_of(&v->trained_b[d->set_b]));
+}
+
+/* Decides until the symbol turns up, learning from each decision; its probability. */
+static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint32_t number)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t state;
+	float novel;
+
+	for (uint32_t j = 0; j < sc->candidate_n; j++) {
+		const struct candidate *c;
+
+		if (j == sc->decided_n)
+			(void)vomm_decide(v, s); /* there is one: j < candidate_n */
+		c = &sc->candidate[sc->order[j]];
+		learn_decision(v, &sc->decision[j], c->symbol == number);
+		if (c->symbol == number)
+			return c->p;
+	}
+	novel = vomm_escape_novel(v, &state);
+	if (v->symbol_n > sc->candidate_n)
+		mix_cell_learn(&v->map[state], number == 0, 255);
+	if (!number)
+		return sc->rest * novel;
+	return sc->rest * (1 - novel) * vomm_escape_known(v, number);
+}
+
+/* Contexts that are there learn; one more is made where its shorter one was there already. */
+static void learn_contexts(struct vomm *v, uint32_t number)
+{
+	struct scratch *sc = &v->scratch;
+	bool there[VOMM_CONTEXT_MAX] = {0};
+
+	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+		struct opinion *o = &sc->opinion[a];
+
+		there[o->spec] = true;
+		if (vomm_cell_is(o->cell, o->hash))
+			vomm_cell_learn(v, o->cell, o->hash, number);
+	}
+	for (uint32_t i = 0; i < vomm_spec_n; i++) {
+		uint32_t parent = vomm_specs[i].parent;
+		struct cell *c;
+
+		if (!sc->hash[i] || there[i] || (parent != 255 && !there[parent]))
+			continue;
+		c = vomm_cell_make(v, sc->hash[i], (uint8_t)i, NULL);
+		vomm_cell_learn(v, c, sc->hash[i], number);
+	}
+}
+
+static uint32_t trail_home(const struct vomm *v, const struct vomm_stream *s)
+{
+	uint64_t h = 0;
+
+	for (uint32_t i = 1; i <= MATCH_ORDER; i++)
+		h = (h + s->history[(s->length - i) % VOMM_HISTORY] + 1) * 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(h >> 32) & v->trail_index_mask;
+}
+
+/* Follows the long memory: was it right, and if not, where were we before? */
+static void follow(const struct vomm *v, struct vomm_stream *s, uint32_t number)
+{
+	if (s->match && v->trail_head - s->match < v->trail_mask &&
+	    v->trail[s->match & v->trail_mask].symbol == number) {
+		s->match = v->trail[s->match & v->trail_mask].next;
+		s->match_len++;
+	} else {
+		s->match = 0;
+	}
+	if (!s->match)
+		s->match_len = 0;
+}
+
+static void find_match(const struct vomm *v, struct vomm_stream *s)
+{
+	uint32_t at;
+
+	if (s->match || s->length < MATCH_ORDER)
+		return;
+	at = v->trail_index[trail_home(v, s)];
+	if (!at || v->trail_head - at >= v->trail_mask)
+		return;
+	s->match = v->trail[at & v->trail_mask].next;
+}
+
+static void stream_push(struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
+{
+	uint32_t h = symbol * 0x9e3779b1u;
+
+	s->history[s->length % VOMM_HISTORY] = symbol;
+	s->length++;
+	s->recent[h >> 24] = (struct vomm_recent){(uint16_t)(h >> 8), (uint16_t)s->length};
+	if (!s->recent[h >> 24].at)
+		s->recent[h >> 24].at = 1;
+	s->last_ns = t_ns;
+}
+
+void vomm_advance(const struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
+{
+	follow(v, s, vomm_symbol_find(v, symbol));
+	stream_push(s, symbol, t_ns);
+	find_match(v, s);
+	s->trail = 0; /* what comes next was not learnt as following what was */
+}
+
+static void remember(struct vomm *v, struct vomm_stream *s, uint32_t number)
+{
+	uint32_t at = v->trail_head++;
+
+	if (!v->trail_head)
+		v->trail_head = 1;
+	v->trail[at & v->trail_mask] = (struct step){.symbol = number};
+	if (s->trail && at - s->trail < v->trail_mask)
+		v->trail[s->trail & v->trail_mask].next = at;
+	s->trail = at;
+}
+
+static uint32_t newest(const struct vomm_stream *s)
+{
+	return s->length ? s->history[(s->length - 1) % VOMM_HISTORY] : 0;
+}
+
+static void learn_lead(struct vomm *v, const struct vomm_stream *s, uint32_t number, uint64_t t_ns)
+{
+	struct lead_cell *cell;
+	uint32_t tag;
+
+	if (!s->length || !s->last_ns || t_ns < s->last_ns)
+		return;
+	cell = vomm_lead_cell(v, newest(s), v->symbols[number].name, &tag);
+	lead_learn(cell, tag, t_ns - s->last_ns);
+}
+
+int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_t t_ns,
+		 double *ret_p)
+{
+	uint32_t number = vomm_symbol_find(v, symbol);
+	bool novel = !number;
+	double p;
+
+	vomm_situate(v, s);
+	p = learn_decisions(v, s, number);
+	if (novel) {
+		number = vomm_symbol_make(v, symbol);
+		v->novel_n++;
+	}
+	learn_contexts(v, number);
+	v->symbols[number].count++;
+	v->symbols[number].last = (uint32_t)v->observed_n;
+	v->count_sum++;
+	v->observed_n++;
+	learn_lead(v, s, number, t_ns);
+	follow(v, s, number);
+	remember(v, s, number);
+	stream_push(s, symbol, t_ns);
+	find_match(v, s);
+	if (s->length >= MATCH_ORDER)
+		v->trail_index[trail_home(v, s)] = s->trail;
+	v->scratch.key = 0;
+	if (ret_p)
+		*ret_p = p;
+	return novel ? VOMM_NOVEL : 0;
+}
+
+/* --- predicting ------------------------------------------------------------------------------ */
+
+double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t number = vomm_symbol_find(v, symbol), state;
+	float novel;
+
+	vomm_situate(v, s);
+	for (uint32_t j = 0; j < sc->candidate_n; j++) {
+		if (j == sc->decided_n)
+			(void)vomm_decide(v, s); /* there is one: j < candidate_n */
+		if (sc->candidate[sc->order[j]].symbol == number)
+			return sc->candidate[sc->order[j]].p;
+	}
+	novel = vomm_escape_novel(v, &state);
+	if (!number)
+		return sc->rest * novel;
+	return sc->rest * (1 - novel) * vomm_escape_known(v, number);
+}
+
+double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
+{
+	uint32_t state;
+
+	vomm_situate(v, s);
+	while (vomm_decide(v, s))
+		;
+	return v->scratch.rest * vomm_escape_novel(v, &state);
+}
+
+static void guess_fill(const struct vomm *v, const struct vomm_stream *s,
+		       const struct candidate *c, struct vomm_guess *ret)
+{
+	const struct scratch *sc = &v->scratch;
+	const struct lead_cell *cell;
+	struct lead lead = {0};
+	uint32_t tag;
+
+	*ret = (struct vomm_guess){.symbol = v->symbols[c->symbol].name, .depth = 1, .p = c->p};
+	cell = vomm_lead_cell(v, newest(s), ret->symbol, &tag);
+	if (lead_get(cell, tag, &lead)) {
+		ret->lead_p10_ns = lead.p10_ns;
+		ret->lead_p50_ns = lead.p50_ns;
+		ret->lead_p90_ns = lead.p90_ns;
+	}
+	for (uint32_t a = 0; a < sc->suffix_n; a++) {
+		if (c->count[a]) {
+			ret->support = c->count[a];
+			ret->order = vomm_specs[sc->opinion[a].spec].order;
+			break;
+		}
+	}
+}
+
+int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
+		 struct vomm_guess *ret_guesses, size_t *ret_n)
+{
+	struct scratch *sc = &v->scratch;
+	uint16_t best[VOMM_CANDIDATE_MAX];
+	size_t n = 0;
+
+	vomm_situate(v, s);
+	if (!sc->candidate_n || !guess_max)
+		return VOMM_COLD;
+	/* Decide until what is left cannot beat the last of the best. */
+	for (uint32_t j = 0;; j++) {
+		float p;
+		size_t at;
+
+		if (j == sc->decided_n &&
+		    ((n == guess_max && sc->rest <= sc->candidate[best[n - 1]].p) ||
+		     !vomm_decide(v, s)))
+			break;
+		p = sc->candidate[sc->order[j]].p;
+		if (n == guess_max && p <= sc->candidate[best[n - 1]].p)
+			continue;
+		at = n < guess_max ? n++ : n - 1;
+		for (; at > 0 && sc->candidate[best[at - 1]].p < p; at--)
+			best[at] = best[at - 1];
+		best[at] = sc->order[j];
+	}
+	for (size_t i = 0; i < n; i++)
+		guess_fill(v, s, &sc->candidate[best[i]], &ret_guesses[i]);
+	*ret_n = n;
+	return 0;
+}
+
+int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, size_t reason_max,
+		 struct vomm_reason *ret_reasons, size_t *ret_n)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t number = vomm_symbol_find(v, symbol);
+	uint32_t j = 0;
+	size_t n = 0;
+
+	(void)vomm_prob(v, s, symbol); /* decides as far as the symbol */
+	while (j < sc->decided_n && sc->candidate[sc->order[j]].symbol != number)
+		j++;
+	if (!number || j == sc->decided_n)
+		return VOMM_COLD;
+	for (uint32_t a = 0; a < sc->opinion_n && n < reason_max; a++) {
+		const struct opinion *o = &sc->opinion[a];
+		const struct candidate *c = &sc->candidate[sc->order[j]];
+		const struct decision *d = &sc->decision[j];
+		uint32_t in = IN_SPEC + o->spec;
+
+		if (!c->count[a])
+			continue;
+		ret_reasons[n++] = (struct vomm_reason){
+			.context = vomm_specs[o->spec].name,
+			.order = vomm_specs[o->spec].order,
+			.count = c->count[a],
+			.total = o->total,
+			.distinct = o->distinct,
+			.evidence = 0.5 * (double)d->x[in] *
+				    (double)(v->weight_a[d->set_a][in] + v->weight_b[d->set_b][in]),
+		};
+	}
+	*ret_n = n;
+	return 0;
+}
+
+void vomm_feedback(struct vomm *v, const struct vomm_guess *guess, bool hit)
+{
+	uint32_t bin = (uint32_t)(guess->p * 15.999);
+
+	mix_cell_learn(&v->map[MAP_FEEDBACK + (bin < 16 ? bin : 15)], hit, 255);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * vomm_impl.h - what the files of the model share; nobody else includes it.
+ *
+ * Shape    Everything lives in one allocation: struct vomm, then its arrays. Only offsets and
+ *          numbers are stored in them, so a saved state is those arrays as they are.
+ */
+#ifndef CORE_VOMM_IMPL_H
+#define CORE_VOMM_IMPL_H
+
+#include "core/lead.h"
+#include "core/mix.h"
+#include "core/vomm.h"
+
+#include "base/cleanup.h"
+
+enum {
+	SYMBOL_BITS = 20,
+	COUNT_BITS = 12,
+	COUNT_MAX = (1 << COUNT_BITS) - 1,
+	CELL_EDGES = 6,
+	EXT_MAX = VOMM_SUCCESSOR_MAX / CELL_EDGES - 1, /* further cells of one context */
+	BUCKET = 4,				       /* cells that compete for a place */
+	INPUTS = 28,				       /* opinions, a multiple of 4 */
+	SELECT_A = 8 * 16,			       /* weight sets, see select_a() */
+	SELECT_B = 16 * 8,
+	STATES = 11 * 11 * 5, /* states of a symbol in a context, see state_of() */
+	PATH_MAX_N = 32,      /* open paths of a chain */
+	EXPANSION_MAX = 160,  /* predictions made for one chain */
+	MARKS = 256,	      /* places of the candidates' hash, 2 x VOMM_CANDIDATE_MAX and more */
+};
+
+/* Inputs of a decision. */
+enum { IN_BIAS, IN_WEIGHT, IN_MATCH, IN_RECENT, IN_SPEC };
+
+/* Where the state maps begin. */
+enum map {
+	MAP_STATE,
+	MAP_MATCH = MAP_STATE + VOMM_CONTEXT_MAX * STATES,
+	MAP_RECENT = MAP_MATCH + 64,
+	MAP_ESCAPE = MAP_RECENT + 8 * 16,
+	MAP_FEEDBACK = MAP_ESCAPE + 64,
+	MAP_N = MAP_FEEDBACK + 16
+};
+
+/* A context, or the continuation of one with more than CELL_EDGES successors. */
+struct cell {
+	uint32_t check; /* upper half of its hash; 0: free */
+	uint8_t use;	/* who goes first when a bucket is full */
+	uint8_t run;	/* how often in a row edge[0] came */
+	uint8_t ext_n;
+	uint8_t kind;		   /* index into specs; 0xff: a continuation */
+	uint32_t edge[CELL_EDGES]; /* symbol number, then count; 0: free; [0] is the newest */
+};
+
+struct symbol {
+	uint32_t name;
+	uint32_t count;
+	uint32_t last; /* observation number, low bits */
+};
+
+struct step {
+	uint32_t symbol; /* number */
+	uint32_t next;	 /* where the same stream goes on; 0: not yet */
+};
+
+/* How a context is made of the stream. */
+struct spec {
+	const char *name;
+	uint8_t order;	 /* symbols back that it needs */
+	uint8_t suffix;	 /* it is the last `order` symbols, all of them */
+	uint8_t parent;	 /* spec that must know something before this one is made */
+	uint8_t feature; /* 1 + enum vomm_feature; 0: none */
+	uint32_t mask;	 /* bit i: the symbol i + 1 back takes part */
+};
+
+/* What a context says, gathered for one prediction. */
+struct opinion {
+	struct cell *cell;
+	uint64_t hash;
+	uint32_t spec;
+	uint32_t total, rest; /* of counts; of those not yet ruled out */
+	uint32_t distinct;
+};
+
+/* A symbol that may come. */
+struct candidate {
+	uint32_t symbol;
+	uint32_t newest; /* bit i: it is the newest successor in context i */
+	float weight;	 /* rough probability, for the order of decisions */
+	float p_step;	 /* decided: probability given that none before it */
+	float p;	 /* decided: probability */
+	uint16_t count[VOMM_CONTEXT_MAX];
+};
+
+/* The inputs of a decision, kept for learning. */
+struct decision {
+	float x[INPUTS];
+	uint32_t state[INPUTS]; /* cells of the maps they came from; UINT32_MAX: none */
+	uint32_t set_a, set_b;
+	float p_a, p_b, p_mix, p;
+	uint32_t apm;
+};
+
+struct scratch {
+	uint64_t key; /* of the situation predicted; 0: none */
+	uint32_t opinion_n, candidate_n, decided_n;
+	uint32_t suffix_n;  /* opinions that are whole suffixes, longest first */
+	uint32_t expected;  /* candidate the long match names, UINT32_MAX none */
+	uint32_t match_bin; /* of the match's length */
+	float rest;	    /* probability not yet given to a decided candidate */
+	float weight_rest;
+	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
+	struct opinion opinion[VOMM_CONTEXT_MAX];
+	struct candidate candidate[VOMM_CANDIDATE_MAX];
+	struct decision decision[VOMM_CANDIDATE_MAX];
+	uint16_t order[VOMM_CANDIDATE_MAX]; /* of decisions */
+	uint32_t mark[MARKS];		    /* epoch | symbol */
+	uint8_t mark_at[MARKS];
+	uint32_t mark_epoch;
+};
+
+/* A future that a chain follows. */
+struct path {
+	struct vomm_stream stream;
+	struct lead lead;
+	double p;
+	uint32_t depth;
+};
+
+struct vomm {
+	struct vomm_limits limits;
+	size_t bytes;
+	/* arrays, all in this allocation */
+	struct cell *cells;
+	struct symbol *symbols; /* [0] unused */
+	uint32_t *symbol_index; /* open addressing, 0 free */
+	struct step *trail;
+	struct lead_cell *leads;
+	uint32_t *trail_index;
+	uint32_t bucket_n, symbol_mask, trail_mask, trail_index_mask, lead_mask;
+	/* what is learnt beside the arrays: saved as it is, from here to learnt_end */
+	char learnt_begin;
+	uint64_t observed_n, novel_n;
+	uint64_t context_forgotten_n, symbol_forgotten_n, successor_forgotten_n;
+	uint32_t symbol_n, symbol_hand, context_n;
+	uint32_t trail_head; /* never 0 */
+	uint64_t count_sum;  /* of symbols[].count */
+	uint32_t count_of_counts[VOMM_CONTEXT_MAX][5];
+	uint32_t map[MAP_N]; /* see enum map */
+	float weight_a[SELECT_A][INPUTS];
+	float weight_b[SELECT_B][INPUTS];
+	uint32_t trained_a[SELECT_A], trained_b[SELECT_B];
+	char learnt_end;
+	/* derived */
+	float stretch[MIX_STRETCH_N];
+	struct scratch scratch;
+	uint32_t path_n;
+	struct path path[PATH_MAX_N];
+};
+
+DEFINE_CLEANUP(struct vomm *, vomm_free)
+
+extern const struct spec vomm_specs[];
+extern const uint32_t vomm_spec_n;
+
+static inline struct cell *vomm_bucket(const struct vomm *v, uint64_t hash)
+{
+	return v->cells + (((hash & UINT32_MAX) * v->bucket_n) >> 32) * BUCKET;
+}
+
+/* Where the time from one symbol to the next is kept, and the tag it has there. */
+static inline struct lead_cell *vomm_lead_cell(const struct vomm *v, uint32_t from, uint32_t to,
+					       uint32_t *ret_tag)
+{
+	uint64_t h = (from * 0x9e3779b97f4a7c15ull ^ to) * 0xd6e8feb86659fd93ull;
+
+	h ^= h >> 32;
+	*ret_tag = (uint32_t)(h * 0x9e3779b97f4a7c15ull >> 32);
+	return &v->leads[h & v->lead_mask];
+}
+
+/* vomm_table.c */
+struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash);
+/* Makes an empty cell, forgetting another one when it must, but never `keep`. */
+struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep);
+bool vomm_cell_is(const struct cell *c, uint64_t hash);
+void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t symbol);
+uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext);
+/* The number of a symbol, 0 when not known. */
+uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name);
+uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
+
+/* vomm_predict.c: looks the situation up, unless that was the last thing done. */
+void vomm_situate(struct vomm *v, const struct vomm_stream *s);
+/* Decides the next candidate; false: there is none left. */
+bool vomm_decide(struct vomm *v, const struct vomm_stream *s);
+/* Probability, of what the candidates leave, that the symbol is a new one. */
+float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state);
+/* Of a known symbol that is no candidate, out of what novelty leaves. */
+float vomm_escape_known(const struct vomm *v, uint32_t number);
+uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name);
+
+#endif

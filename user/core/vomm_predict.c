@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * vomm_predict.c - from a situation to decisions.
+ *
+ * First every context of the situation is looked up and says which symbols followed it (the
+ * candidates). Interpolated absolute discounting over the suffix contexts gives each candidate a
+ * rough weight. Then, likeliest first, each is decided: is it this one, given it was none before?
+ * The inputs are the state maps of all contexts, where "before" is taken out of their counts
+ * (exclusion), the weight itself, the long match and how long ago the stream saw the symbol.
+ */
+#include "core/vomm_impl.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define SUFFIX(n, up) {.name = "last " #n, .order = n, .suffix = 1, .parent = up}
+#define SKIP(text, n, bits) {.name = text, .order = n, .mask = bits, .parent = 0}
+#define FEATURE(text, n, bits, which)                                                              \
+	{.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255}
+
+/* Suffixes by rising order first. */
+const struct spec vomm_specs[] = {
+	SUFFIX(1, 255),	 SUFFIX(2, 0),	SUFFIX(3, 1),
+	SUFFIX(4, 2),	 SUFFIX(5, 3),	SUFFIX(6, 4),
+	SUFFIX(8, 5),	 SUFFIX(11, 6), SUFFIX(14, 7),
+	SUFFIX(18, 8),	 SUFFIX(24, 9), SKIP("2 back", 2, 2),
+	SKIP("3 back", 3, 4), SKIP("2 and 3 back", 3, 6), SKIP("1 and 3 back", 3, 5),
+	SKIP("1, 2 and 4 back", 4, 11),
+	FEATURE("program", 0, 0, VOMM_PROGRAM), FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
+	FEATURE("parent, last 1", 1, 1, VOMM_PARENT), FEATURE("hour, last 1", 1, 1, VOMM_HOUR),
+};
+const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
+
+_Static_assert(sizeof(vomm_specs) / sizeof(vomm_specs[0]) + IN_SPEC <= INPUTS, "inputs");
+
+static uint64_t step64(uint64_t h, uint64_t x)
+{
+	h = (h ^ (x + 0x9e3779b97f4a7c15ull)) * 0xd6e8feb86659fd93ull;
+	return h ^ (h >> 32);
+}
+
+/* The symbol so many back (1: newest); before the start of the stream there is a mark. */
+static uint64_t back(const struct vomm_stream *s, uint32_t n)
+{
+	return n <= s->length ? s->history[(s->length - n) % VOMM_HISTORY] : 1ull << 33;
+}
+
+static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret)
+{
+	uint64_t h = 0x5bd1e995;
+	uint32_t done = 0;
+
+	for (uint32_t i = 0; i < vomm_spec_n; i++) {
+		const struct spec *sp = &vomm_specs[i];
+		uint64_t hi = 0;
+
+		ret[i] = 0;
+		if (sp->order > s->length + 1 || sp->order > v->limits.order_max)
+			continue;
+		if (sp->suffix) {
+			while (done < sp->order)
+				h = step64(h, back(s, ++done));
+			hi = h;
+		} else {
+			if (sp->feature && !s->feature[sp->feature - 1])
+				continue;
+			if (sp->feature)
+				hi = s->feature[sp->feature - 1];
+			for (uint32_t b = 0; b < sp->order; b++)
+				if (sp->mask & (1u << b))
+					hi = step64(hi, back(s, b + 1));
+		}
+		ret[i] = step64(step64(hi, i + 1), 0) | 1ull << 63;
+	}
+}
+
+static uint32_t mark_home(uint32_t symbol)
+{
+	return (symbol * 0x9e3779b1u) >> 24;
+}
+
+/* The candidate with this number, or UINT32_MAX; added when asked to and there is room. */
+static uint32_t candidate_at(struct scratch *sc, uint32_t symbol, bool add)
+{
+	uint32_t key = sc->mark_epoch << SYMBOL_BITS | symbol;
+	uint32_t i;
+
+	for (i = mark_home(symbol); sc->mark[i] >> SYMBOL_BITS == sc->mark_epoch;
+	     i = (i + 1) % MARKS)
+		if (sc->mark[i] == key)
+			return sc->mark_at[i];
+	if (!add || sc->candidate_n == VOMM_CANDIDATE_MAX)
+		return UINT32_MAX;
+	sc->mark[i] = key;
+	sc->mark_at[i] = (uint8_t)sc->candidate_n;
+	memset(&sc->candidate[sc->candidate_n], 0, sizeof(struct candidate));
+	sc->candidate[sc->candidate_n].symbol = symbol;
+	sc->order[sc->candidate_n] = (uint16_t)sc->candidate_n;
+	return sc->candidate_n++;
+}
+
+static void candidates_clear(struct scratch *sc)
+{
+	sc->candidate_n = 0;
+	if (++sc->mark_epoch == 1u << (32 - SYMBOL_BITS)) {
+		memset(sc->mark, 0, sizeof(sc->mark));
+		sc->mark_epoch = 1;
+	}
+}
+
+/* Counts what followed the context; true when anything did. */
+static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
+{
+	struct scratch *sc = &v->scratch;
+	const struct cell *c = o->cell;
+
+	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
+		for (int i = 0; c && i < CELL_EDGES; i++) {
+			uint32_t n = c->edge[i] & COUNT_MAX, k;
+
+			if (!n)
+				continue;
+			o->total += n;
+			o->distinct++;
+			k = candidate_at(sc, c->edge[i] >> COUNT_BITS, true);
+			if (k == UINT32_MAX)
+				continue;
+			sc->candidate[k].count[at] = (uint16_t)n;
+			if (!e && !i)
+				sc->candidate[k].newest |= 1u << at;
+		}
+		if (e++ == o->cell->ext_n)
+			break;
+	}
+	o->rest = o->total;
+}
+
+/* Interpolated absolute discounting along the suffixes, shortest first, from the symbols' own
+ * frequencies; the discount of each order from its counts of counts (Ney, Essen, Kneser). */
+static void weigh(struct vomm *v)
+{
+	struct scratch *sc = &v->scratch;
+	float base = 1.0f / (float)(v->count_sum + v->symbol_n / 2 + 1);
+
+	for (uint32_t k = 0; k < sc->candidate_n; k++)
+		sc->candidate[k].weight =
+			((float)v->symbols[sc->candidate[k].symbol].count + 0.5f) * base;
+	for (uint32_t a = sc->suffix_n; a-- > 0;) {
+		const struct opinion *o = &sc->opinion[a];
+		const uint32_t *ns = v->count_of_counts[o->spec];
+		float d = ((float)ns[1] + 1.0f) / ((float)ns[1] + 2.0f * (float)ns[2] + 1.5f);
+		float scale = 1.0f / (float)o->total;
+		float down = d * (float)o->distinct * scale;
+
+		for (uint32_t k = 0; k < sc->candidate_n; k++) {
+			struct candidate *c = &sc->candidate[k];
+			float n = (float)c->count[a];
+
+			c->weight = (n > 0 ? (n - d) * scale : 0) + down * c->weight;
+		}
+	}
+}
+
+static uint32_t match_bin(uint32_t len)
+{
+	if (len < 16)
+		return len;
+	return len < 24 ? 16 : len < 32 ? 17 : len < 64 ? 18 : len < 256 ? 19 : 20;
+}
+
+static void match_gather(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+	const struct step *t;
+
+	sc->expected = UINT32_MAX;
+	sc->match_bin = 0;
+	if (!s->match || v->trail_head - s->match >= v->trail_mask)
+		return;
+	t = &v->trail[s->match & v->trail_mask];
+	if (!t->symbol || t->symbol > v->symbol_n)
+		return;
+	sc->expected = candidate_at(sc, t->symbol, true);
+	sc->match_bin = match_bin(s->match_len);
+}
+
+void vomm_situate(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+	uint64_t key = step64(v->observed_n, s->match);
+
+	hash_specs(v, s, sc->hash);
+	for (uint32_t i = 0; i < vomm_spec_n; i++)
+		key = step64(key, sc->hash[i]);
+	key = step64(key, s->last_ns) | 1;
+	if (sc->key == key)
+		return;
+	sc->key = key;
+	sc->opinion_n = sc->suffix_n = sc->decided_n = 0;
+	candidates_clear(sc);
+	for (uint32_t i = 0; i < vomm_spec_n; i++)
+		if (sc->hash[i])
+			__builtin_prefetch(vomm_bucket(v, sc->hash[i]));
+	for (uint32_t pass = 0; pass < 2; pass++) {
+		for (uint32_t j = 0; j < vomm_spec_n; j++) {
+			/* suffixes longest first, then the others */
+			uint32_t i = pass ? j : vomm_spec_n - 1 - j;
+			struct opinion *o = &sc->opinion[sc->opinion_n];
+
+			if (vomm_specs[i].suffix != !pass || !sc->hash[i])
+				continue;
+			*o = (struct opinion){.hash = sc->hash[i], .spec = i};
+			o->cell = vomm_cell_find(v, o->hash);
+			if (!o->cell)
+				continue;
+			opinion_gather(v, o, sc->opinion_n);
+			if (!o->total)
+				continue;
+			sc->opinion_n++;
+			sc->suffix_n += !pass;
+		}
+	}
+	match_gather(v, s);
+	weigh(v);
+	sc->rest = sc->weight_rest = 1;
+}
+
+static uint32_t count_bin(uint32_t n)
+{
+	static const uint8_t bins[16] = {0, 1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 7, 7, 7};
+
+	if (n < 16)
+		return bins[n];
+	return n < 32 ? 8 : n < 128 ? 9 : 10;
+}
+
+static uint32_t state_of(uint32_t n, uint32_t rest, bool newest, uint32_t run)
+{
+	uint32_t recency = !newest ? 0 : run == 0 ? 1 : run == 1 ? 2 : run < 4 ? 3 : 4;
+
+	return (count_bin(n) * 11 + count_bin(rest - n)) * 5 + recency;
+}
+
+uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name)
+{
+	uint32_t h = name * 0x9e3779b1u;
+	const struct vomm_recent *r = &s->recent[h >> 24];
+	uint32_t ago;
+
+	if (r->tag != ((h >> 8) & 0xffff) || !r->at)
+		return 0;
+	ago = (uint16_t)(s->length + 1 - r->at);
+	return ago < 5 ? ago : ago < 9 ? 5 : ago < 33 ? 6 : 7;
+}
+
+static void opine(struct decision *d, uint32_t in, const struct vomm *v, uint32_t cell)
+{
+	d->state[in] = cell;
+	d->x[in] = v->stretch[v->map[cell] >> 20];
+}
+
+static uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t j = sc->decided_n, best = j, longest = 0;
+	struct candidate *c;
+	struct decision *d;
+
+	if (j == sc->candidate_n)
+		return false;
+	for (uint32_t k = j + 1; k < sc->candidate_n; k++)
+		if (sc->candidate[sc->order[k]].weight > sc->candidate[sc->order[best]].weight)
+			best = k;
+	c = &sc->candidate[sc->order[best]];
+	{
+		uint16_t t = sc->order[j];
+
+		sc->order[j] = sc->order[best];
+		sc->order[best] = t;
+	}
+	d = &sc->decision[j];
+	for (uint32_t i = 0; i < INPUTS; i++) {
+		d->x[i] = 0;
+		d->state[i] = UINT32_MAX;
+	}
+	d->x[IN_BIAS] = 0.4f;
+	{
+		float p = c->weight / (sc->weight_rest > c->weight + 1e-5f ? sc->weight_rest
+									: c->weight + 1e-5f);
+
+		d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
+	}
+	if (sc->expected != UINT32_MAX) {
+		if (sc->expected == sc->order[j])
+			opine(d, IN_MATCH, v, MAP_MATCH + sc->match_bin);
+		else if (!sc->candidate[sc->expected].p_step)
+			opine(d, IN_MATCH, v, MAP_MATCH + 32 + sc->match_bin);
+	}
+	opine(d, IN_RECENT, v,
+	      MAP_RECENT + vomm_recent_bin(s, v->symbols[c->symbol].name) * 16 +
+		      min_u32(sc->suffix_n, 15));
+	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+		const struct opinion *o = &sc->opinion[a];
+
+		if (!o->rest)
+			continue;
+		if (!longest && a < sc->suffix_n && c->count[a])
+			longest = o->spec + 1;
+		opine(d, IN_SPEC + o->spec, v,
+		      MAP_STATE + o->spec * STATES +
+			      state_of(c->count[a], o->rest, c->newest >> a & 1, o->cell->run));
+	}
+	d->set_a = min_u32(j, 7) * 16 + min_u32(sc->suffix_n, 15);
+	d->set_b = longest * 8 + min_u32(sc->candidate_n - 1, 7);
+	d->p_a = mix_dot(d->x, v->weight_a[d->set_a], INPUTS);
+	d->p_b = mix_dot(d->x, v->weight_b[d->set_b], INPUTS);
+	d->p_mix = mix_squash((d->p_a + d->p_b) * 0.5f);
+	d->p_a = mix_squash(d->p_a);
+	d->p_b = mix_squash(d->p_b);
+	d->p = d->p_mix;
+	if (d->p < 1e-5f)
+		d->p = 1e-5f;
+	if (d->p > 1 - 1e-5f)
+		d->p = 1 - 1e-5f;
+	c->p_step = d->p;
+	c->p = sc->rest * d->p;
+	sc->rest *= 1 - d->p;
+	sc->weight_rest -= c->weight;
+	for (uint32_t a = 0; a < sc->opinion_n; a++)
+		sc->opinion[a].rest -= c->count[a];
+	sc->decided_n++;
+	return true;
+}
+
+float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state)
+{
+	const struct scratch *sc = &v->scratch;
+	uint32_t state = MAP_ESCAPE + min_u32(sc->suffix_n, 15) * 4 + min_u32(sc->candidate_n, 3);
+
+	*ret_state = state;
+	if (v->symbol_n <= sc->candidate_n)
+		return 1;
+	return ((float)(v->map[state] >> 10) + 0.5f) / 4194304.0f;
+}
+
+float vomm_escape_known(const struct vomm *v, uint32_t number)
+{
+	const struct scratch *sc = &v->scratch;
+	double listed = 0;
+
+	for (uint32_t k = 0; k < sc->candidate_n; k++)
+		listed += v->symbols[sc->candidate[k].symbol].count + 0.5;
+	return (float)((v->symbols[number].count + 0.5) /
+		       ((double)v->count_sum + 0.5 * v->symbol_n - listed));
+}
