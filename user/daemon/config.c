@@ -59,6 +59,8 @@ static const struct key keys[] = {
 	 "Programs, files and services known at a time. The least useful goes first."},
 	{"graph", "edges", TYPE_COUNT, FIELD(limits.graph.edge_max), "32768", 64, 16777216, false,
 	 "Dependencies known at a time, about 300 bytes each."},
+	{"graph", "exec-edges", TYPE_COUNT, FIELD(limits.graph.use_max), "8192", 64, 4194304, false,
+	 "Of those, dependencies on programs, which carry what the program used."},
 	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "2MiB", 16 * KIB, 1 * GIB,
 	 false, "Memory for their names."},
 
