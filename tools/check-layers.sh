@@ -27,7 +27,10 @@ while IFS=: read -r file _ line; do
 	inc=$(sed -E 's/.*#[ \t]*include[ \t]*[<"]([^">]+)[">].*/\1/' <<<"$line")
 	from=${file#user/} from=${from%%/*}
 	case $inc in
-	base/* | core/* | sys/* | store/* | api/* | daemon/* | cli/*) to=${inc%%/*} ;;
+	# <sys/socket.h> is libc's: ours is what we have.
+	base/* | core/* | sys/* | store/* | api/* | daemon/* | cli/*)
+		if [[ -e user/$inc ]]; then to=${inc%%/*}; else to=system; fi
+		;;
 	forewarm/*) to=include ;;
 	*) to=system ;;
 	esac
