@@ -44,6 +44,7 @@ struct plan_policy {
 	uint64_t bytes_inflight_max;
 	double io_some_max, mem_some_max; /* PSI some avg10, percent, above which nothing starts */
 	double mem_available_min;	  /* share of memory that stays free */
+	uint64_t recheck_ns;		  /* a file seen resident is taken to be so for this long */
 	bool act;			  /* false: guess and score, but do nothing */
 };
 
@@ -99,6 +100,7 @@ struct guess {
 	uint8_t outcome; /* enum outcome */
 	uint8_t acted;	 /* an action was given out */
 	uint8_t order;	 /* length of the context that made it */
+	bool resident;	 /* acted on, and nothing had to be read */
 	uint32_t uid, pid;
 	double p;
 	uint64_t support; /* times that context was seen */
@@ -120,6 +122,8 @@ struct score {
 
 struct engine_stats {
 	uint64_t obs_n[OBS_KIND_MAX];
+	uint64_t obs_ignored_n; /* of things that are not on disk: /proc, /sys, /dev, memfd */
+	uint64_t obs_orphan_n;	/* of processes not known */
 	uint64_t processes_n, processes_evicted;
 	uint64_t guesses_open_n, guesses_evicted, queue_n;
 	uint64_t bytes; /* all memory of the engine, graph and model included */

@@ -29,7 +29,14 @@
 enum { GRAPH_FULL = 1 };
 
 enum node_kind { NODE_NONE, NODE_BLOCK, NODE_FILE, NODE_SERVICE, NODE_KIND_MAX };
-enum edge_kind { EDGE_NONE, EDGE_EXEC, EDGE_OPEN, EDGE_CONNECT, EDGE_KIND_MAX };
+enum edge_kind {
+	EDGE_NONE,
+	EDGE_EXEC,    /* block ran block */
+	EDGE_OPEN,    /* block opened file, or looked for it in vain */
+	EDGE_CONNECT, /* block connected to service */
+	EDGE_LISTEN,  /* block answers at service */
+	EDGE_KIND_MAX
+};
 
 /* Mergeable latency sketch: two bins an octave from 128 ns to 17 s; the first and last bin take what is
  * outside. A quantile is right to within 21 %. At saturation of one bin all are halved. */
@@ -54,7 +61,7 @@ struct node {
 	uint64_t runs_n;      /* BLOCK: times it was started */
 	uint64_t size_bytes;  /* FILE: last seen size */
 	uint64_t dev, ino;    /* FILE: last seen identity */
-	uint32_t uid;	      /* BLOCK: who ran it last */
+	uint32_t uid;	      /* who ran or touched it last */
 	uint32_t out_n, in_n; /* edges; kept by the graph */
 };
 
@@ -62,6 +69,7 @@ struct node {
 #define NODE_F_TEMP (1u << 1)	/* FILE: a template for temporary names, nothing to warm */
 #define NODE_F_PINNED (1u << 2) /* never evicted */
 #define NODE_F_DIR (1u << 3)	/* FILE: a directory */
+#define NODE_F_SHARED (1u << 4) /* more than one user ran or touched it */
 
 /* Of the programs run over an EXEC edge, summed up at their ends. */
 struct edge_use {
@@ -72,8 +80,9 @@ struct edge_use {
 /* Sums over all times the edge was taken; a mean is sum / n. */
 struct edge {
 	uint32_t from, to;
-	uint8_t kind; /* enum edge_kind */
-	uint8_t pad[3];
+	uint8_t kind;  /* enum edge_kind */
+	uint8_t flags; /* EDGE_F_* */
+	uint8_t pad[2];
 	int32_t errno_last; /* 0, or why it failed last time */
 	uint64_t count;	    /* times taken, failures too */
 	uint64_t runs_n;    /* runs of `from` in which it was taken at least once */
@@ -88,6 +97,8 @@ struct edge {
 	struct edge_use *use; /* EXEC: never NULL; others: NULL. Owned by the graph */
 	struct sketch latency;
 };
+
+#define EDGE_F_WRITE (1u << 0) /* OPEN: was last opened for writing, so there is nothing to warm */
 
 struct graph_limits {
 	uint32_t node_max, edge_max;

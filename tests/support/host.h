@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * host.h - a make-believe host for tests of the core: a clock that is told the time, and short calls that
+ * feed an engine what a real host would.
+ *
+ * Units    ns; each call moves the clock by 100 us unless it says otherwise.
+ * Owner    The engine is the caller's to free.
+ */
+#ifndef TESTS_HOST_H
+#define TESTS_HOST_H
+
+#include "core/engine.h"
+
+struct host {
+	struct engine *engine;
+	uint64_t now_ns;
+	uint32_t next_pid, uid;
+};
+
+struct engine_limits host_limits(void);
+struct plan_policy host_policy(void);
+/* Starts with a living shell, pid 1, that is known to the engine. */
+void host_init(struct host *h, const struct engine_limits *limits);
+void host_fini(struct host *h);
+
+void host_pass(struct host *h, uint64_t ns);
+/* A child of ppid that runs exe (with one argument, or NULL); its pid. */
+uint32_t host_spawn(struct host *h, uint32_t ppid, const char *exe, const char *arg);
+void host_open(struct host *h, uint32_t pid, const char *path, int err);
+void host_connect(struct host *h, uint32_t pid, const char *service);
+void host_exit(struct host *h, uint32_t pid);
+void host_tick(struct host *h);
+
+#endif

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The engine on a make-believe host: what it learns, what it asks for, how it keeps score. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#define S 1000000000ull
+
+struct action_list {
+	struct action actions[512];
+	char names[512][128];
+	size_t n;
+};
+
+static void take_actions(struct host *h, struct action_list *ret)
+{
+	ret->n = 0;
+	while (ret->n < ARRAY_SIZE(ret->actions) &&
+	       engine_next_action(h->engine, &ret->actions[ret->n])) {
+		struct action *a = &ret->actions[ret->n];
+
+		snprintf(ret->names[ret->n], sizeof(ret->names[0]), "%s", a->name ? a->name : "");
+		a->name = ret->names[ret->n++];
+	}
+}
+
+static const struct action *find_action(const struct action_list *l, enum action_kind kind,
+					const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->actions[i].kind == kind && strcmp(l->actions[i].name, name) == 0)
+			return &l->actions[i];
+	return NULL;
+}
+
+/* Carries every action out at once; `resident` says that nothing had to be read. */
+static void finish_actions(struct host *h, const struct action_list *l, bool resident)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->actions[i].kind == ACTION_CANCEL)
+			continue;
+		assert_int_equal(
+			engine_result(h->engine,
+				      &(struct action_result){
+					      .guess_id = l->actions[i].guess_id,
+					      .resident = resident,
+					      .bytes_read = resident ? 0 : l->actions[i].bytes,
+					      .done_ns = h->now_ns,
+					      .took_ns = 1000000}),
+			0);
+	}
+}
+
+static void run_tool(struct host *h, uint32_t ppid, const char *exe)
+{
+	uint32_t pid = host_spawn(h, ppid, exe, NULL);
+	char path[128];
+
+	snprintf(path, sizeof(path), "/lib%s.so", exe);
+	host_open(h, pid, path, 0);
+	snprintf(path, sizeof(path), "/etc%s.conf", exe);
+	host_open(h, pid, path, ENOENT);
+	host_exit(h, pid);
+}
+
+/* A script of three tools, each with a library and a config file that is not there. */
+static void run_script(struct host *h, const char *third)
+{
+	uint32_t pid = host_spawn(h, 1, "/bin/dash", "/srv/job.sh");
+
+	run_tool(h, pid, "/bin/one");
+	host_pass(h, 20000000);
+	run_tool(h, pid, "/bin/two");
+	host_pass(h, 20000000);
+	run_tool(h, pid, third);
+	host_exit(h, pid);
+	host_pass(h, 10 * S);
+	host_tick(h);
+}
+
+static void test_engine_asks_for_later_steps_ahead(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	const struct action *a;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 3; i++) {
+		run_script(&h, "/bin/three");
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+	}
+	host_pass(&h, 10 * S);
+	host_tick(&h);
+	take_actions(&h, &l);
+	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	host_spawn(&h, pid, "/bin/one", NULL);
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/lib/bin/two.so"));
+	a = find_action(&l, ACTION_WARM, "/lib/bin/three.so");
+	assert_non_null(a);
+	assert_true(a->p > 0.5 && a->p <= 1);
+	assert_int_equal(a->bytes, 1 << 20);
+	assert_true(a->lead_ns > 20000000 && a->lead_ns < 200000000);
+	assert_non_null(find_action(&l, ACTION_LOOKUP, "/etc/bin/three.conf"));
+	assert_non_null(find_action(&l, ACTION_WARM, "/bin/three"));
+	host_fini(&h);
+}
+
+static void test_engine_follows_a_changed_habit(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 30; i++)
+		run_script(&h, "/bin/three");
+	for (int i = 0; i < 20; i++)
+		run_script(&h, "/bin/other");
+	take_actions(&h, &l);
+	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/lib/bin/other.so"));
+	assert_null(find_action(&l, ACTION_WARM, "/lib/bin/three.so"));
+	host_fini(&h);
+}
+
+static void test_engine_keeps_score(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats before, after;
+	struct action_list l;
+	struct host h;
+	uint32_t pid, one;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++) {
+		run_script(&h, "/bin/three");
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+	}
+	host_pass(&h, 200 * S);
+	host_tick(&h);
+	take_actions(&h, &l);
+	engine_stats(h.engine, &before);
+
+	/* Made ready, then needed: hits. Needed before it was ready: late. Never needed: wasted. */
+	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	finish_actions(&h, &l, false);
+	one = host_spawn(&h, pid, "/bin/one", NULL);
+	host_open(&h, one, "/lib/bin/one.so", 0);
+	engine_stats(h.engine, &after);
+	assert_int_equal(after.score.outcome_n[OUTCOME_HIT] - before.score.outcome_n[OUTCOME_HIT],
+			 3);
+	assert_int_equal(after.score.saved_ns - before.score.saved_ns, 3000000);
+	host_pass(&h, 300 * S);
+	host_tick(&h);
+	engine_stats(h.engine, &after);
+	assert_true(after.score.outcome_n[OUTCOME_WASTED] > before.score.outcome_n[OUTCOME_WASTED]);
+	assert_true(after.score.bytes_wasted >= 2 << 20);
+	assert_int_equal(after.guesses_open_n, 0);
+	take_actions(&h, &l); /* what was wasted is to be released */
+	assert_true(l.n > 0 && l.actions[0].kind == ACTION_CANCEL);
+
+	before = after;
+	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	one = host_spawn(&h, pid, "/bin/one", NULL);
+	host_open(&h, one, "/lib/bin/one.so", 0);
+	engine_stats(h.engine, &after);
+	assert_true(after.score.outcome_n[OUTCOME_LATE] > before.score.outcome_n[OUTCOME_LATE]);
+	host_fini(&h);
+}
+
+static void test_engine_stops_when_only_wrong(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats stats;
+	struct action_list l;
+	struct host h;
+	size_t last_n = 0;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 10; i++)
+		run_script(&h, "/bin/three");
+	/* Whatever is asked for is read, and never needed: each time an edge of this size decays
+	 * the script teaches it again, so only lambda can stop it. */
+	for (int i = 0; i < 400; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+
+		if (i % 2) {
+			host_spawn(&h, pid, "/bin/one", NULL);
+			host_pass(&h, 3 * S);
+		}
+		take_actions(&h, &l);
+		last_n = l.n;
+		finish_actions(&h, &l, false);
+		host_exit(&h, pid);
+		host_pass(&h, 4 * S);
+		host_tick(&h);
+		for (size_t j = 0; j < l.n; j++)
+			last_n -= l.actions[j].kind == ACTION_CANCEL;
+	}
+	engine_stats(h.engine, &stats);
+	assert_true(last_n <= 2);
+	host_fini(&h);
+}
+
+static void test_engine_keeps_users_apart(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	h.uid = 1000;
+	for (int i = 0; i < 5; i++)
+		run_script(&h, "/bin/three");
+	take_actions(&h, &l);
+	h.uid = 1001;
+	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	for (size_t i = 0; i < l.n; i++)
+		assert_true(l.actions[i].kind == ACTION_CANCEL);
+	host_fini(&h);
+}
+
+static void test_engine_guesses_services(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++) {
+		pid = host_spawn(&h, 1, "/bin/client", NULL);
+		host_connect(&h, pid, "tcp:127.0.0.1:5432");
+		host_exit(&h, pid);
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+	}
+	host_spawn(&h, 1, "/bin/client", NULL);
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_PRESTART, "tcp:127.0.0.1:5432"));
+	host_fini(&h);
+}
+
+static uint64_t digest_of_a_day(void)
+{
+	struct engine_limits limits = host_limits();
+	uint64_t digest = 0;
+	struct action_list l;
+	struct host h;
+
+	host_init(&h, &limits);
+	for (int i = 0; i < 40; i++) {
+		run_script(&h, i % 3 ? "/bin/three" : "/bin/other");
+		take_actions(&h, &l);
+		for (size_t j = 0; j < l.n; j++) {
+			digest = XXH3_64bits_withSeed(l.actions[j].name, strlen(l.actions[j].name),
+						      digest);
+			digest = XXH3_64bits_withSeed(&l.actions[j].p, sizeof(double), digest);
+		}
+		finish_actions(&h, &l, i & 1);
+	}
+	host_fini(&h);
+	return digest;
+}
+
+static void test_engine_is_deterministic(void **state)
+{
+	(void)state;
+	assert_true(digest_of_a_day() == digest_of_a_day());
+}
+
+static void test_engine_is_bounded(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats before, after;
+	struct action_list l;
+	char path[64];
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	engine_stats(h.engine, &before);
+	for (uint32_t i = 0; i < 60000; i++) {
+		uint32_t pid;
+
+		snprintf(path, sizeof(path), "/bin/p%u", i);
+		pid = host_spawn(&h, i % 7 ? 1 : h.next_pid - 1, path, NULL);
+		snprintf(path, sizeof(path), "/data/f%u", i);
+		host_open(&h, pid, path, 0);
+		if (i % 3) /* the others are never seen to end */
+			host_exit(&h, pid);
+		if (i % 1000 == 0) {
+			host_tick(&h);
+			take_actions(&h, &l);
+		}
+	}
+	engine_stats(h.engine, &after);
+	assert_int_equal(before.bytes, after.bytes);
+	assert_true(after.processes_n <= limits.process_max);
+	assert_true(after.processes_evicted > 0 && after.graph.nodes_evicted > 0);
+	assert_true(after.graph.nodes_n <= limits.graph.node_max);
+	host_fini(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
+		cmocka_unit_test(test_engine_follows_a_changed_habit),
+		cmocka_unit_test(test_engine_keeps_score),
+		cmocka_unit_test(test_engine_stops_when_only_wrong),
+		cmocka_unit_test(test_engine_keeps_users_apart),
+		cmocka_unit_test(test_engine_guesses_services),
+		cmocka_unit_test(test_engine_is_deterministic),
+		cmocka_unit_test(test_engine_is_bounded),
+	};
+
+	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * book.c - the slot of a guess is its id modulo the size of the ring, so an id finds its guess, or finds
+ * that it is gone, without an index.
+ *
+ * The heap holds each open guess at least once, under the deadline it had when pushed; entries of ended or
+ * extended guesses are dropped or pushed again when they come up.
+ */
+#include "core/book.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/heap.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* Recent precision and recall: an ended guess counts half after so many newer ones. */
+#define HALF_LIFE_GUESSES 500.0
+
+struct book {
+	struct guess *guesses;
+	uint64_t *open_of; /* by dependency: the id of its open guess, 0 none */
+	struct heap expiry;
+	uint32_t guess_max, node_max;
+	uint64_t next_id, open_n, evicted_n;
+	struct score sum;
+	double good, acted, needed; /* decaying counts behind precision and recall */
+	double keep;		    /* what a step leaves of them */
+};
+
+int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret)
+{
+	_cleanup_(freep) struct book *b = calloc(1, sizeof(*b));
+	int r;
+
+	if (!b)
+		return fault(-ENOMEM);
+	b->guess_max = guess_max;
+	b->node_max = node_max;
+	b->next_id = 1;
+	b->keep = exp2(-1.0 / HALF_LIFE_GUESSES);
+	b->guesses = calloc(guess_max, sizeof(*b->guesses));
+	b->open_of = calloc((size_t)node_max + 1, sizeof(*b->open_of));
+	r = heap_init(&b->expiry, 2 * guess_max);
+	if (r < 0 || !b->guesses || !b->open_of) {
+		(void)book_free(TAKE_PTR(b));
+		return fault(-ENOMEM);
+	}
+	*ret = TAKE_PTR(b);
+	return 0;
+}
+
+struct book *book_free(struct book *b)
+{
+	if (!b)
+		return NULL;
+	heap_fini(&b->expiry);
+	free(b->guesses);
+	free(b->open_of);
+	free(b);
+	return NULL;
+}
+
+uint64_t book_bytes(const struct book *b)
+{
+	return sizeof(*b) + b->guess_max * sizeof(*b->guesses) +
+	       ((uint64_t)b->node_max + 1) * sizeof(*b->open_of) +
+	       b->expiry.entry_max * sizeof(*b->expiry.entries);
+}
+
+static bool is_open(const struct guess *g)
+{
+	return g->id && g->outcome == OUTCOME_OPEN;
+}
+
+struct guess *book_open(struct book *b, const struct guess *g)
+{
+	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
+
+	assert(g->dep <= b->node_max && !book_open_by_dep(b, g->dep));
+	if (is_open(slot)) {
+		book_end(b, slot, slot->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED, g->made_ns);
+		b->evicted_n++;
+	}
+	*slot = *g;
+	slot->id = b->next_id++;
+	slot->outcome = OUTCOME_OPEN;
+	b->open_of[g->dep] = slot->id;
+	b->open_n++;
+	b->sum.guesses_n++;
+	/* Twice guess_max entries: full only if all were extended, then the ring's turn ends it. */
+	(void)heap_push(&b->expiry, slot->deadline_ns, slot->id);
+	return slot;
+}
+
+struct guess *book_open_by_id(struct book *b, uint64_t id)
+{
+	struct guess *g = &b->guesses[id % b->guess_max];
+
+	return g->id == id && is_open(g) ? g : NULL;
+}
+
+struct guess *book_open_by_dep(struct book *b, uint32_t dep)
+{
+	return b->open_of[dep] ? book_open_by_id(b, b->open_of[dep]) : NULL;
+}
+
+void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns)
+{
+	(void)b;
+	if (deadline_ns > g->deadline_ns)
+		g->deadline_ns = deadline_ns; /* the heap's entry is pushed again when it is due */
+}
+
+static void decay(struct book *b)
+{
+	b->good *= b->keep;
+	b->acted *= b->keep;
+	b->needed *= b->keep;
+}
+
+void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns)
+{
+	assert(is_open(g) && outcome != OUTCOME_OPEN);
+	g->outcome = (uint8_t)outcome;
+	g->ended_ns = now_ns;
+	if (b->open_of[g->dep] == g->id)
+		b->open_of[g->dep] = 0;
+	b->open_n--;
+	if (g->kind == EDGE_EXEC)
+		return; /* that a program would run is a means; its files are what is scored */
+	b->sum.outcome_n[outcome]++;
+	b->sum.acted_n += g->acted;
+	b->sum.bytes_read += g->bytes_read;
+	b->sum.saved_ns += g->saved_ns;
+	decay(b);
+	switch (outcome) {
+	case OUTCOME_HIT:
+		b->good++;
+		b->acted++;
+		b->needed++;
+		break;
+	case OUTCOME_LATE:
+	case OUTCOME_MISSED:
+		b->needed++;
+		break;
+	case OUTCOME_WASTED:
+		b->acted++;
+		b->sum.bytes_wasted += g->bytes_read;
+		break;
+	default:
+		break;
+	}
+}
+
+void book_missed(struct book *b)
+{
+	b->sum.outcome_n[OUTCOME_MISSED]++;
+	decay(b);
+	b->needed++;
+}
+
+struct guess *book_expired(struct book *b, uint64_t now_ns)
+{
+	uint64_t key, id;
+
+	while (heap_peek(&b->expiry, &key, &id) && key <= now_ns) {
+		struct guess *g = book_open_by_id(b, id);
+
+		(void)heap_pop(&b->expiry, &key, &id);
+		if (!g)
+			continue;
+		if (g->deadline_ns <= now_ns)
+			return g;
+		(void)heap_push(&b->expiry, g->deadline_ns, id); /* in the room just made */
+	}
+	return NULL;
+}
+
+bool book_next(const struct book *b, uint64_t *it, const struct guess **ret)
+{
+	uint64_t id = *it ? *it - 1 : b->next_id - 1;
+
+	if (id == 0 || id + b->guess_max < b->next_id)
+		return false;
+	*ret = &b->guesses[id % b->guess_max];
+	*it = id;
+	return true;
+}
+
+void book_score(const struct book *b, struct score *ret)
+{
+	double lambda = ret->lambda;
+
+	*ret = b->sum;
+	ret->precision = b->acted > 0 ? b->good / b->acted : 0;
+	ret->recall = b->needed > 0 ? b->good / b->needed : 0;
+	ret->lambda = lambda;
+}
+
+uint64_t book_open_n(const struct book *b)
+{
+	return b->open_n;
+}
+
+uint64_t book_evicted(const struct book *b)
+{
+	return b->evicted_n;
+}

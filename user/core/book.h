@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * book.h - every guess, from when it is made to what became of it, and the sums.
+ *
+ * Shape    A ring of the newest guess_max guesses, open or ended; at most one open guess a
+ *          dependency (a second one for the same raises the first's probability); a heap of the
+ *          times at which open ones expire.
+ * Units    ns of the observations, bytes, probabilities in [0, 1].
+ * Bounds   guess_max guesses, node_max dependencies. A guess still open when its place is needed
+ *          ends as if it had expired, and is counted in book_evicted().
+ * Owner    The caller owns struct book. Pointers to guesses are borrowed until the next book_open().
+ * Errors   -ENOMEM at new; nothing later.
+ * Threads  One owner at a time.
+ */
+#ifndef CORE_BOOK_H
+#define CORE_BOOK_H
+
+#include "core/engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct book;
+
+int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret);
+struct book *book_free(struct book *b);
+uint64_t book_bytes(const struct book *b);
+
+*A guess whose place it takes while still open ends as if it had expired.*/
+	struct guess *book_open(struct book *b, const struct guess *g);
+/* NULL when the id is too old or ended. */
+struct guess *book_open_by_id(struct book *b, uint64_t id);
+struct guess *book_open_by_dep(struct book *b, uint32_t dep);
+/* Moves the end of an open guess; only later is possible. */
+void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
+/* Ends an open guess and adds it to the score. */
+void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns);
+/* The next open guess whose deadline is past, not ended yet; NULL at the end. */
+struct guess *book_expired(struct book *b, uint64_t now_ns);
+/* A need nobody guessed, though it could have been known. */
+void book_missed(struct book *b);
+
+bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
+void book_score(const struct book *b, struct score *ret);
+uint64_t book_open_n(const struct book *b);
+uint64_t book_evicted(const struct book *b);
+
+#endif

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * engine.c - learning: every observation becomes edges of the graph and, when a program starts, a
+ * symbol in the stream of the run that started it. Guessing is in predict.c.
+ *
+ * An edge's chance forgets exponentially by runs of its block, not by time: a program run once a
+ * year is known as well as one run each second. It is computed on touch, from p_last and the number
+ * of runs since; there is no sweep.
+ */
+#include "core/engine_state.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "core/block.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+/* One run weighs at least this much against all before: 20 runs without leave 8 %. */
+#define FORGET_MIN 0.12
+#define CHANCE_PRIOR 0.5
+#define TOUCHES_PER_PROCESS 32
+
+static bool symbol_eq(const void *ctx, uint32_t slot, const void *key)
+{
+	return ((const struct engine *)ctx)->aux[slot].symbol == *(const uint32_t *)key;
+}
+
+int engine_new(const struct engine_limits *limits, const struct plan_policy *policy,
+	       struct engine **ret)
+{
+	struct vomm_limits model = {.bytes_max = limits->model_bytes_max};
+	struct engine *e = calloc(1, sizeof(*e));
+	uint32_t node_max = limits->graph.node_max;
+	int r;
+
+	if (!e)
+		return fault(-ENOMEM);
+	e->limits = *limits;
+	e->policy = *policy;
+	r = graph_new(&limits->graph, &e->graph);
+	if (r >= 0)
+		r = lineage_new(limits->process_max, limits->process_max * TOUCHES_PER_PROCESS,
+				&e->lineage);
+	if (r >= 0)
+		r = vomm_new(&model, &e->model);
+	if (r >= 0)
+		r = book_new(limits->guess_max, node_max, &e->book);
+	if (r >= 0)
+		r = plan_new(limits->guess_max, policy, &e->plan);
+	if (r >= 0)
+		r = index_init(&e->by_symbol, node_max);
+	if (r >= 0) {
+		e->aux = calloc((size_t)node_max + 1, sizeof(*e->aux));
+		if (!e->aux)
+			r = fault(-ENOMEM);
+	}
+	if (r < 0) {
+		(void)engine_free(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	e->graph = graph_free(e->graph);
+	e->lineage = lineage_free(e->lineage);
+	e->model = vomm_free(e->model);
+	e->book = book_free(e->book);
+	e->plan = plan_free(e->plan);
+	index_fini(&e->by_symbol);
+	free(e->aux);
+	free(e);
+	return NULL;
+}
+
+void engine_policy(struct engine *e, const struct plan_policy *policy)
+{
+	e->policy = *policy;
+	plan_policy(e->plan, policy);
+}
+
+void engine_wall_offset(struct engine *e, int64_t offset_ns)
+{
+	e->wall_offset_ns = offset_ns;
+}
+
+static uint64_t wall(const struct engine *e, uint64_t ts_ns)
+{
+	return (uint64_t)((int64_t)ts_ns + e->wall_offset_ns);
+}
+
+/* --- names -------------------------------------------------------------------------------- */
+
+static void aux_forget(struct engine *e, uint32_t id)
+{
+	struct node_aux *a = &e->aux[id];
+
+	if (a->symbol)
+		index_del(&e->by_symbol, a->symbol, id);
+	*a = (struct node_aux){0};
+}
+
+static int intern(struct engine *e, enum node_kind kind, const char *name, const struct obs *o,
+		  uint32_t *ret_id)
+{
+	uint32_t id = graph_find(e->graph, kind, name);
+	struct node *n;
+	int r;
+
+	if (!id) {
+		r = graph_intern(e->graph, kind, name, wall(e, o->ts_ns), &id);
+		if (r != 0)
+			return r;
+		aux_forget(e, id); /* the id may have been another node's */
+		graph_node(e->graph, id)->uid = o->uid;
+	}
+	n = graph_node(e->graph, id);
+	n->last_ns = wall(e, o->ts_ns);
+	if (n->uid != o->uid) {
+		n->uid = o->uid;
+		n->flags |= NODE_F_SHARED;
+	}
+	graph_touch_node(e->graph, id);
+	*ret_id = id;
+	return 0;
+}
+
+uint32_t engine_symbol(struct engine *e, uint32_t block)
+{
+	const struct node *n = graph_node_const(e->graph, block);
+	struct node_aux *a = &e->aux[block];
+
+	if (a->symbol || !n)
+		return a->symbol;
+	a->symbol = (uint32_t)XXH3_64bits(n->name, n->name_len);
+	if (a->symbol <= SYMBOL_END)
+		a->symbol = SYMBOL_END + 1;
+	if (index_get(&e->by_symbol, a->symbol, symbol_eq, e, &a->symbol) == INDEX_NONE)
+		index_put(&e->by_symbol, a->symbol, block);
+	else
+		a->symbol =
+			0; /* two names, one hash: the first keeps it, the other is not predicted */
+	return a->symbol;
+}
+
+uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol)
+{
+	uint32_t id = index_get(&e->by_symbol, symbol, symbol_eq, e, &symbol);
+	const struct node *n;
+
+	if (id == INDEX_NONE)
+		return 0;
+	n = graph_node_const(e->graph, id);
+	if (n && n->kind == NODE_BLOCK)
+		return id;
+	aux_forget(e, id);
+	return 0;
+}
+
+/* --- edges -------------------------------------------------------------------------------- */
+
+static double forget(const struct edge *edge)
+{
+	return fmax(FORGET_MIN, 1.0 / ((double)edge->runs_n + 1.5));
+}
+
+double edge_chance(const struct edge *edge, uint64_t run)
+{
+	uint64_t idle_n = run > edge->run_last + 1 ? run - edge->run_last - 1 : 0;
+
+	return edge->p_last * pow(1 - forget(edge), (double)idle_n);
+}
+
+double edge_chance_taken(const struct edge *edge, uint64_t run)
+{
+	double p = edge->runs_n ? edge_chance(edge, run) : CHANCE_PRIOR;
+	double a = edge->runs_n ? forget(edge) : 0.5;
+
+	return p + a * (1 - p);
+}
+
+struct taken {
+	enum edge_kind kind;
+	uint32_t dep;
+	const struct obs *o;
+	uint64_t lead_ns;
+	bool first; /* in this run */
+};
+
+/* Counts one use of block -> dep; *ret_p is how likely it was, 0 when it was not known. */
+static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const struct taken *t,
+		     double *ret_p)
+{
+	const struct obs *o = t->o;
+	struct edge *edge;
+	int r;
+
+	r = graph_edge(e->graph, block, t->dep, t->kind, wall(e, o->ts_ns), &edge);
+	if (r != 0)
+		return r;
+	edge->count += o->count ? o->count : 1;
+	edge->last_ns = wall(e, o->ts_ns);
+	edge->errno_last = o->err;
+	edge->fail_n += o->err != 0;
+	edge->flags = (uint8_t)(o->flags & OBS_F_WRITE ? EDGE_F_WRITE : 0);
+	if (o->latency_ns) {
+		edge->latency_sum_ns += o->latency_ns;
+		sketch_add(&edge->latency, o->latency_ns);
+	}
+	if (t->first) {
+		*ret_p = edge->runs_n ? edge_chance(edge, run_no) : 0;
+		edge->p_last = edge_chance_taken(edge, run_no);
+		edge->run_last = run_no;
+		edge->runs_n++;
+		edge->lead_sum_ns += t->lead_ns;
+		edge->lead_n++;
+	}
+	return 0;
+}
+
+/* The run needed dep: its block's edge, and its program's when that is another. */
+static int take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep,
+		const struct obs *o)
+{
+	struct run *rn = lineage_run(e->lineage, run);
+	struct taken t = {.kind = kind,
+			  .dep = dep,
+			  .o = o,
+			  .lead_ns = o->ts_ns > rn->start_ns ? o->ts_ns - rn->start_ns : 0,
+			  .first = lineage_touch(e->lineage, run, dep)};
+	double p = 0, program_p = 0;
+	int r;
+
+	r = take_edge(e, rn->block, rn->block_run, &t, &p);
+	if (r >= 0 && rn->program != rn->block)
+		r = take_edge(e, rn->program, rn->program_run, &t, &program_p);
+	if (r < 0)
+		return r;
+	if (t.first && !(o->flags & OBS_F_SEED))
+		predict_resolve(e, dep, p);
+	return 0;
+}
+
+/* --- observations --------------------------------------------------------------------------- */
+
+/* Not on any disk: nothing to warm, and names without end. */
+static bool ignored(const char *path)
+{
+	static const char *const prefixes[] = {"/proc/", "/sys/", "/dev/", "/memfd:"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return path[0] != '/';
+}
+
+static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
+{
+	struct run *rn = lineage_run(e->lineage, run);
+
+	if (e->aux[rn->block].parent)
+		(void)vomm_observe(e->model, &rn->stream, SYMBOL_END, ts_ns, NULL);
+	lineage_end(e->lineage, run);
+}
+
+static int observe_file(struct engine *e, uint32_t run, const struct obs *o, const char *path)
+{
+	struct node *n;
+	uint32_t id;
+	int r;
+
+	r = intern(e, NODE_FILE, path, o, &id);
+	if (r != 0)
+		return r;
+	n = graph_node(e->graph, id);
+	n->flags &= (uint8_t) ~(NODE_F_ABSENT | NODE_F_DIR);
+	if (o->err == ENOENT || o->err == ENOTDIR)
+		n->flags |= NODE_F_ABSENT;
+	else if (o->flags & OBS_F_DIR)
+		n->flags |= NODE_F_DIR;
+	if (o->file.ino) {
+		n->dev = o->file.dev;
+		n->ino = o->file.ino;
+		n->size_bytes = o->file.size;
+	}
+	return take(e, run, EDGE_OPEN, id, o);
+}
+
+static int observe_exec(struct engine *e, const struct obs *o)
+{
+	char name[BLOCK_NAME_MAX];
+	uint32_t from = lineage_run_of(e->lineage, o->pid), block, program, run, ended;
+	size_t program_n = block_name(o, name);
+	uint32_t features[VOMM_FEATURE_MAX] = {0};
+	struct node *n;
+	struct run *rn;
+	int r;
+
+	if (from == RUN_NONE)
+		from = lineage_run_of(e->lineage, o->ppid);
+	r = intern(e, NODE_BLOCK, name, o, &block);
+	if (r != 0)
+		return r;
+	program = block;
+	if (name[program_n]) {
+		name[program_n] = '\0';
+		r = intern(e, NODE_BLOCK, name, o, &program);
+		if (r < 0)
+			return r;
+		if (r > 0 || !graph_node(e->graph, block))
+			program = block;
+	}
+	e->aux[block].program = program;
+	if (from != RUN_NONE) {
+		struct run *f = lineage_run(e->lineage, from);
+
+		r = take(e, from, EDGE_EXEC, block, o);
+		if (r < 0)
+			return r;
+		features[VOMM_PARENT] = engine_symbol(e, f->block);
+		e->aux[f->block].parent = true;
+		if (engine_symbol(e, block) && !(o->flags & OBS_F_SEED))
+			(void)vomm_observe(e->model, &f->stream, engine_symbol(e, block), o->ts_ns,
+					   NULL);
+	}
+	run = lineage_exec(e->lineage, o->pid, o->ppid, o->ts_ns, &ended);
+	if (ended != RUN_NONE)
+		lineage_end(e->lineage, ended);
+	rn = lineage_run(e->lineage, run);
+	rn->block = block;
+	rn->program = program;
+	rn->uid = o->uid;
+	n = graph_node(e->graph, program);
+	rn->program_run = ++n->runs_n;
+	if (program != block)
+		rn->block_run = ++graph_node(e->graph, block)->runs_n;
+	else
+		rn->block_run = rn->program_run;
+	features[VOMM_PROGRAM] = engine_symbol(e, block);
+	features[VOMM_USER] = o->uid + 1;
+	vomm_stream_init(&rn->stream, features);
+	vomm_advance(e->model, &rn->stream, features[VOMM_PROGRAM], o->ts_ns);
+	if (!(o->flags & OBS_F_SEED))
+		predict_from(e, run);
+	if (ignored(o->name))
+		return 0;
+	/* The image itself is needed first of all, by whoever starts it. */
+	return observe_file(e, run,
+			    &(struct obs){.kind = OBS_OPEN,
+					  .ts_ns = o->ts_ns,
+					  .uid = o->uid,
+					  .flags = OBS_F_MAPPED | (o->flags & OBS_F_SEED),
+					  .count = 1,
+					  .file = o->file},
+			    o->name);
+}
+
+static int observe_exit(struct engine *e, const struct obs *o)
+{
+	uint32_t run = lineage_run_of(e->lineage, o->pid), parent, ended;
+	struct edge *edge;
+	struct run *rn;
+	int r = 0;
+
+	if (run != RUN_NONE && lineage_run(e->lineage, run)->pid == o->pid) {
+		rn = lineage_run(e->lineage, run);
+		parent = lineage_parent(e->lineage, run);
+		if (parent != RUN_NONE && o->use.life_ns) {
+			r = graph_edge(e->graph, lineage_run(e->lineage, parent)->block, rn->block,
+				       EDGE_EXEC, wall(e, o->ts_ns), &edge);
+			if (r == 0 && edge->count) { /* 0: it was evicted meanwhile */
+				struct edge_use *u = edge->use;
+
+				u->use_n++;
+				u->life_sum_ns += o->use.life_ns;
+				u->cpu_sum_ns += o->use.cpu_ns;
+				u->read_sum_bytes += o->use.read_bytes;
+				u->write_sum_bytes += o->use.write_bytes;
+				u->majflt_sum += o->use.majflt_n;
+				u->minflt_sum += o->use.minflt_n;
+				if (o->use.rss_peak_bytes > u->rss_peak_bytes)
+					u->rss_peak_bytes = o->use.rss_peak_bytes;
+			}
+		}
+	}
+	lineage_exit(e->lineage, o->pid, &ended);
+	if (ended != RUN_NONE)
+		end_run(e, ended, o->ts_ns);
+	return r < 0 ? r : 0;
+}
+
+static int observe_service(struct engine *e, uint32_t run, const struct obs *o)
+{
+	uint32_t id;
+	int r;
+
+	r = intern(e, NODE_SERVICE, o->name, o, &id);
+	if (r != 0)
+		return r;
+	return take(e, run, o->kind == OBS_LISTEN ? EDGE_LISTEN : EDGE_CONNECT, id, o);
+}
+
+static int observe(struct engine *e, const struct obs *o)
+{
+	uint32_t run;
+
+	switch (o->kind) {
+	case OBS_FORK:
+		lineage_fork(e->lineage, o->pid, o->ppid);
+		return 0;
+	case OBS_EXEC:
+		return observe_exec(e, o);
+	case OBS_EXIT:
+		return observe_exit(e, o);
+	case OBS_OPEN:
+	case OBS_FOLD:
+	case OBS_CONNECT:
+	case OBS_LISTEN:
+		break;
+	default:
+		return fault(-EINVAL);
+	}
+	if ((o->kind == OBS_OPEN || o->kind == OBS_FOLD) && ignored(o->name)) {
+		e->stats.obs_ignored_n++;
+		return 0;
+	}
+	run = lineage_run_of(e->lineage, o->pid);
+	if (run == RUN_NONE) {
+		e->stats.obs_orphan_n++;
+		return 0;
+	}
+	if (o->kind == OBS_CONNECT || o->kind == OBS_LISTEN)
+		return observe_service(e, run, o);
+	return observe_file(e, run, o, o->name);
+}
+
+int engine_observe(struct engine *e, const struct obs *o)
+{
+	uint32_t run;
+	int r;
+
+	if (o->kind <= OBS_NONE || o->kind >= OBS_KIND_MAX)
+		return fault(-EINVAL);
+	if (o->ts_ns > e->now_ns)
+		e->now_ns = o->ts_ns;
+	e->stats.obs_n[o->kind] += o->count ? o->count : 1;
+	r = observe(e, o);
+	while (lineage_next_evicted(e->lineage, &run))
+		lineage_end(e->lineage, run);
+	return r < 0 ? r : 0; /* a full graph is counted there; there is nothing to do about it */
+}
+
+/* --- views ----------------------------------------------------------------------------------- */
+
+void engine_stats(const struct engine *e, struct engine_stats *ret)
+{
+	struct lineage_stats l;
+	struct plan_stats p;
+
+	*ret = e->stats;
+	lineage_stats(e->lineage, &l);
+	plan_stats(e->plan, &p);
+	graph_stats(e->graph, &ret->graph);
+	ret->processes_n = l.processes_n;
+	ret->processes_evicted = l.processes_evicted;
+	ret->guesses_open_n = book_open_n(e->book);
+	ret->guesses_evicted = book_evicted(e->book);
+	ret->queue_n = p.queued_n;
+	ret->score.lambda = p.lambda;
+	book_score(e->book, &ret->score);
+	ret->bytes = sizeof(*e) + ret->graph.bytes + lineage_bytes(e->lineage) +
+		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
+		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
+}
+
+struct graph *engine_graph(struct engine *e)
+{
+	return e->graph;
+}
+
+const struct graph *engine_graph_const(const struct engine *e)
+{
+	return e->graph;
+}
+
+struct vomm *engine_model(struct engine *e)
+{
+	return e->model;
+}
+
+bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret)
+{
+	return book_next(e->book, it, ret);
+}
+
+const char *outcome_name(enum outcome o)
+{
+	static const char *const names[] = {
+		[OUTCOME_OPEN] = "open",       [OUTCOME_HIT] = "hit",
+		[OUTCOME_LATE] = "late",       [OUTCOME_WASTED] = "wasted",
+		[OUTCOME_MISSED] = "missed",   [OUTCOME_RESIDENT] = "resident",
+		[OUTCOME_DROPPED] = "dropped",
+	};
+
+	return (size_t)o < ARRAY_SIZE(names) ? names[o] : "?";
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * engine_state.h - what engine.c (learning) and predict.c (guessing) share. For these two only.
+ *
+ * Shape    One struct; per-node side facts in an array by graph id; scratch for one prediction.
+ * Owner    engine_new() and engine_free() in engine.c.
+ */
+#ifndef CORE_ENGINE_STATE_H
+#define CORE_ENGINE_STATE_H
+
+#include "base/index.h"
+#include "core/book.h"
+#include "core/engine.h"
+#include "core/lineage.h"
+#include "core/plan.h"
+#include "core/vomm.h"
+
+/* The model's name for "no further program in this run". Blocks get a hash of their name instead, so that
+ * symbols mean the same after a restart, whatever ids the graph gives. */
+#define SYMBOL_END 1u
+
+enum { CANDIDATE_MAX = 64, CANCEL_MAX = 1024 };
+
+struct node_aux {
+	uint64_t resident_ns; /* FILE: taken as resident until then */
+	uint64_t planned_ns;  /* BLOCK: its working set was planned until then */
+	uint32_t symbol;      /* BLOCK: its name in the model; 0: not yet */
+	uint32_t program;     /* BLOCK: the block of its program alone */
+	bool parent;	      /* BLOCK: it was seen to start others */
+};
+
+/* A block that may run, and when. */
+struct candidate {
+	uint32_t block;
+	uint32_t support;
+	uint8_t order, depth;
+	double p;
+	uint64_t lead_ns;
+};
+
+struct engine {
+	struct engine_limits limits;
+	struct plan_policy policy;
+	struct graph *graph;
+	struct lineage *lineage;
+	struct vomm *model;
+	struct book *book;
+	struct plan *plan;
+	struct node_aux *aux;	/* by graph id */
+	struct index by_symbol; /* symbol -> graph id */
+	int64_t wall_offset_ns;
+	uint64_t now_ns; /* of the newest observation or tick */
+	struct engine_stats stats;
+	uint64_t cancels[CANCEL_MAX]; /* ids of guesses that ended with something to release */
+	uint32_t cancel_head, cancel_n;
+	struct candidate candidates[CANDIDATE_MAX];
+	size_t candidate_n;
+	struct vomm_guess guesses[CANDIDATE_MAX];
+};
+
+uint32_t engine_symbol(struct engine *e, uint32_t block);
+/* 0 when no living block has that symbol. */
+uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol);
+
+/* The chance that run number `run` of the edge's block takes it, given all runs before. */
+double edge_chance(const struct edge *edge, uint64_t run);
+/* What p_last becomes when run number `run` takes the edge. */
+double edge_chance_taken(const struct edge *edge, uint64_t run);
+
+/* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
+ * next, and their needs. */
+void predict_from(struct engine *e, uint32_t run);
+/* dep was needed by run: ends the open guess for it. known_p is how likely that was (0: not known). */
+void predict_resolve(struct engine *e, uint32_t dep, double known_p);
+
+#endif

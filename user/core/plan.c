@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * plan.c - one number, lambda, says how choosy the planner is.
+ *
+ * With lambda 1 and an idle host a guess is acted on when p > PRICE_IDLE, whatever its size: value
+ * and price both grow with the bytes. A wasted guess raises lambda by a twentieth, a hit lowers it
+ * by a thirtieth, so that it stands still at 3 wasted for 5 hits, a precision of 62 %; above
+ * 1 / PRICE_IDLE even a certain guess is refused. It drifts back to 1 by half in DRIFT_NS, which is
+ * how a planner that stopped comes to try again, a little.
+ */
+#include "core/plan.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/heap.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Share of a guess's own read time that reading it ahead costs others when the device is idle. */
+#define PRICE_IDLE 0.15
+/* Holding 1 MiB for 1 s costs as much as so many us of waiting: 1 % of reading it at 1 GiB/s. */
+#define PRICE_HOLD_US 10.0
+#define LAMBDA_MIN 0.5
+#define LAMBDA_MAX 16.0
+#define DRIFT_NS (300ull * 1000 * 1000 * 1000)
+/* A cold access costs at least a lookup: what an ext4 directory block from a virtio disk took here. */
+#define COLD_BASE_US 120.0
+#define US_PER_MIB_START 2500.0 /* 400 MiB/s until learnt */
+
+struct plan {
+	struct plan_policy policy;
+	struct heap queue;
+	struct plan_stats stats;
+	double lambda, us_per_mib;
+	double tokens; /* bytes that may be started now */
+	uint64_t inflight_bytes, tick_ns;
+	bool roomy;
+	double crowd; /* 0: idle device .. 1: at the limit of the policy */
+};
+
+int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan **ret)
+{
+	_cleanup_(freep) struct plan *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return fault(-ENOMEM);
+	r = heap_init(&p->queue, queue_max);
+	if (r < 0)
+		return r;
+	p->policy = *policy;
+	p->lambda = 1;
+	p->us_per_mib = US_PER_MIB_START;
+	p->roomy = true;
+	p->tokens = (double)policy->bytes_per_s_max;
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+struct plan *plan_free(struct plan *p)
+{
+	if (!p)
+		return NULL;
+	heap_fini(&p->queue);
+	free(p);
+	return NULL;
+}
+
+uint64_t plan_bytes(const struct plan *p)
+{
+	return sizeof(*p) + p->queue.entry_max * sizeof(*p->queue.entries);
+}
+
+void plan_policy(struct plan *p, const struct plan_policy *policy)
+{
+	p->policy = *policy;
+}
+
+void plan_stats(const struct plan *p, struct plan_stats *ret)
+{
+	*ret = p->stats;
+	ret->queued_n = p->queue.used_n;
+	ret->lambda = p->lambda;
+	ret->us_per_mib = p->us_per_mib;
+}
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / (1 << 20);
+}
+
+double plan_cold_us(const struct plan *p, uint64_t bytes)
+{
+	return COLD_BASE_US + mib(bytes) * p->us_per_mib;
+}
+
+double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns)
+{
+	return plan_cold_us(p, bytes) * (PRICE_IDLE + p->crowd) +
+	       mib(bytes) * (double)lead_ns / 1e9 * PRICE_HOLD_US;
+}
+
+bool plan_worth(const struct plan *p, double value_us, double price_us)
+{
+	return value_us > p->lambda * price_us;
+}
+
+int plan_push(struct plan *p, uint64_t need_ns, uint64_t id)
+{
+	if (!heap_push(&p->queue, need_ns, id)) {
+		p->stats.refused_n++;
+		return PLAN_FULL;
+	}
+	return 0;
+}
+
+bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id)
+{
+	uint64_t need_ns, id;
+
+	if (!p->policy.act || !p->roomy)
+		return false;
+	while (heap_peek(&p->queue, &need_ns, &id)) {
+		struct plan_item it;
+
+		if (!item(ctx, id, &it)) { /* it came true, or expired, before its turn */
+			(void)heap_pop(&p->queue, &need_ns, &id);
+			continue;
+		}
+		if (it.late_ns < now_ns || !plan_worth(p, it.value_us, it.price_us)) {
+			if (it.late_ns < now_ns)
+				p->stats.late_n++;
+			else
+				p->stats.unworthy_n++;
+			(void)heap_pop(&p->queue, &need_ns, &id);
+			continue;
+		}
+		/* A file larger than a second's budget may still go, alone. */
+		if (p->tokens <= 0 || (p->inflight_bytes > 0 &&
+				       p->inflight_bytes + it.bytes > p->policy.bytes_inflight_max))
+			return false;
+		(void)heap_pop(&p->queue, &need_ns, &id);
+		p->inflight_bytes += it.bytes;
+		p->tokens -= (double)it.bytes;
+		*ret_id = id;
+		return true;
+	}
+	return false;
+}
+
+static double over(double value, double limit)
+{
+	return value < 0 || limit <= 0 ? 0 : fmin(value / limit, 2);
+}
+
+void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr)
+{
+	uint64_t step_ns = p->tick_ns && now_ns > p->tick_ns ? now_ns - p->tick_ns : 0;
+	double rate = (double)p->policy.bytes_per_s_max;
+
+	p->tick_ns = now_ns;
+	p->tokens = fmin(p->tokens + rate * (double)step_ns / 1e9, rate);
+	p->lambda = 1 + (p->lambda - 1) * exp2(-(double)step_ns / (double)DRIFT_NS);
+	if (!pr)
+		return;
+	p->crowd = fmax(over(pr->io_some_avg10, p->policy.io_some_max),
+			over(pr->mem_some_avg10, p->policy.mem_some_max));
+	p->roomy =
+		p->crowd < 1 && (pr->mem_total_bytes == 0 ||
+				 (double)pr->mem_available_bytes >=
+					 p->policy.mem_available_min * (double)pr->mem_total_bytes);
+}
+
+void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns)
+{
+	p->inflight_bytes -= bytes_planned < p->inflight_bytes ? bytes_planned : p->inflight_bytes;
+	/* What was planned but not read is given back; a small read says little about speed. */
+	if (bytes_planned > bytes_read)
+		p->tokens += (double)(bytes_planned - bytes_read);
+	if (bytes_read >= 256 * 1024)
+		p->us_per_mib += 0.1 * ((double)took_ns / 1e3 / mib(bytes_read) - p->us_per_mib);
+}
+
+void plan_feedback(struct plan *p, enum outcome outcome, uint64_t bytes)
+{
+	if (outcome == OUTCOME_WASTED && bytes)
+		p->lambda *= 1.05;
+	else if (outcome == OUTCOME_HIT && bytes)
+		p->lambda *= 0.97;
+	p->lambda = fmin(fmax(p->lambda, LAMBDA_MIN), LAMBDA_MAX);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * plan.h - which guesses are worth acting on, in which order, and when to stop.
+ *
+ * Shape    value = p x the time a cold access would take; price = what getting it ready takes from
+ *          the host: its time at the device, dearer the busier the device is, and the memory it
+ *          holds. A guess is acted on while value > lambda x price. lambda rises with what was
+ *          wasted, falls with what came true, and drifts back to 1, so that a planner that has
+ *          stopped tries again. What cannot run now waits, the most urgent first, and is dropped
+ *          when it is too late.
+ * Units    us for value and price, bytes, ns.
+ * Bounds   queue_max waiting entries; one more is refused and counted.
+ * Owner    The caller owns struct plan.
+ * Errors   -ENOMEM at new; PLAN_FULL.
+ * Threads  One owner at a time.
+ * Source   Value against price: the design of this project; additive increase and multiplicative
+ *          decrease of lambda's inverse as in TCP (Chiu and Jain 1989).
+ */
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
+
+#include "core/engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PLAN_FULL = 1 };
+
+struct plan_stats {
+	uint64_t queued_n, refused_n, late_n, unworthy_n;
+	double lambda, us_per_mib;
+};
+
+struct plan;
+
+int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan **ret);
+struct plan *plan_free(struct plan *p);
+uint64_t plan_bytes(const struct plan *p);
+void plan_policy(struct plan *p, const struct plan_policy *policy);
+void plan_stats(const struct plan *p, struct plan_stats *ret);
+
+/* What one cold access to so many bytes costs a program here, as learnt from plan_learn(). */
+double plan_cold_us(const struct plan *p, uint64_t bytes);
+double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
+bool plan_worth(const struct plan *p, double value_us, double price_us);
+
+/* Queues guess id, needed at need_ns. */
+int plan_push(struct plan *p, uint64_t need_ns, uint64_t id);
+
+struct plan_item {
+	uint64_t bytes, late_ns; /* of no use after late_ns */
+	double value_us, price_us;
+};
+/* Tells what guess id is about; false when it has ended meanwhile. */
+typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);
+/* Takes the most urgent guess that is still worth it; false when there is none, or no room now. */
+bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id);
+
+/* Refills the byte budget and takes note of the host's room. */
+void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr);
+/* What an action came to: teaches the device's speed and frees the bytes in flight. */
+void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns);
+/* An ended guess moves lambda. */
+void plan_feedback(struct plan *p, enum outcome outcome, uint64_t bytes);
+
+#endif

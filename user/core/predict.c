@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * predict.c - guessing: which blocks come next, what they will need, and what is to be done.
+ *
+ * Blocks come from two sources. The graph's exec edges say what a block that has just started will start
+ * itself, at any depth. The model says, from the sequence of programs a run has started so far,
+ * what it starts next. Each block found brings its working set with it; a file's chance is the
+ * block's times the edge's.
+ *
+ * A file seen resident a moment ago is not guessed again: on a host that does the same things all
+ * day nearly every guess would be of this kind, and each would cost an open and a mincore.
+ */
+#include "core/engine_state.h"
+
+#include <string.h>
+
+#define MS (1000ull * 1000)
+#define S (1000 * MS)
+
+/* A guess that did not come true after this many times its lead, and this much, is wrong. */
+#define EXPIRE_LEADS 4
+#define EXPIRE_MIN_NS (3 * S)
+#define EXPIRE_MAX_NS (120 * S)
+/* A block predicted again and again has its working set looked through once in this time. */
+#define REPLAN_NS (200 * MS)
+#define CHAIN_STEPS 12
+#define DEPTH_MAX 6
+
+static void candidate_add(struct engine *e, const struct candidate *c)
+{
+	for (size_t i = 0; i < e->candidate_n; i++) {
+		struct candidate *old = &e->candidates[i];
+
+		if (old->block != c->block)
+			continue;
+		if (c->p > old->p)
+			*old = *c;
+		return;
+	}
+	if (e->candidate_n < CANDIDATE_MAX)
+		e->candidates[e->candidate_n++] = *c;
+}
+
+static uint64_t edge_lead(const struct edge *edge)
+{
+	return edge->lead_n ? edge->lead_sum_ns / edge->lead_n : 0;
+}
+
+/* Adds what the candidates from `first` on start themselves, breadth first. */
+static void descend(struct engine *e, size_t first)
+{
+	for (size_t i = first; i < e->candidate_n; i++) {
+		const struct candidate c = e->candidates[i];
+		const struct node *n = graph_node_const(e->graph, c.block);
+		const struct edge *edge;
+		uint32_t it = 0;
+
+		if (!n || c.depth >= DEPTH_MAX)
+			continue;
+		while (graph_next_out(e->graph, c.block, &it, &edge)) {
+			double p;
+
+			if (edge->kind != EDGE_EXEC || edge->to == c.block)
+				continue;
+			p = c.p * edge_chance(edge, n->runs_n + 1);
+			if (p < e->policy.p_min)
+				continue;
+			candidate_add(e, &(struct candidate){
+						 .block = edge->to,
+						 .support = (uint32_t)edge->runs_n,
+						 .order = c.order,
+						 .depth = (uint8_t)(c.depth + 1),
+						 .p = p,
+						 .lead_ns = c.lead_ns + edge_lead(edge),
+					 });
+		}
+	}
+}
+
+/* What the run will start next, given what it has started so far. */
+static void add_next(struct engine *e, const struct run *rn)
+{
+	size_t n = 0, first = e->candidate_n;
+
+	if (vomm_chain(e->model, &rn->stream, e->policy.p_min, CHAIN_STEPS, CANDIDATE_MAX,
+		       e->guesses, &n) != 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct vomm_guess *g = &e->guesses[i];
+		uint32_t block = g->symbol == SYMBOL_END ? 0 : engine_block_of_symbol(e, g->symbol);
+
+		if (!block)
+			continue;
+		candidate_add(e, &(struct candidate){
+					 .block = block,
+					 .support = g->support,
+					 .order = (uint8_t)g->order,
+					 .depth = 1,
+					 .p = g->p,
+					 .lead_ns = g->lead_p50_ns,
+				 });
+	}
+	descend(e, first);
+}
+
+static uint64_t expiry(uint64_t now_ns, uint64_t lead_ns)
+{
+	uint64_t window = lead_ns * EXPIRE_LEADS;
+
+	if (window < EXPIRE_MIN_NS)
+		window = EXPIRE_MIN_NS;
+	if (window > EXPIRE_MAX_NS)
+		window = EXPIRE_MAX_NS;
+	return now_ns + window;
+}
+
+/* One user's habits never make another user's files be read. */
+static bool allowed(const struct node *dep, uint32_t uid)
+{
+	return dep->uid == uid || (dep->flags & NODE_F_SHARED);
+}
+
+static void put_context(struct engine *e, uint32_t run, struct guess *g)
+{
+	for (size_t i = 0; i < 4 && run != RUN_NONE; i++) {
+		g->context[i] = lineage_run(e->lineage, run)->block;
+		run = lineage_parent(e->lineage, run);
+	}
+}
+
+static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
+		      const struct edge *edge, double p)
+{
+	const struct node *dep = graph_node_const(e->graph, edge->to);
+	const struct run *rn = lineage_run(e->lineage, run);
+	uint64_t lead_ns = c->lead_ns + edge_lead(edge), bytes;
+	struct guess g = {.block = rn->block,
+			  .via = c->block,
+			  .dep = edge->to,
+			  .kind = edge->kind,
+			  .order = c->order,
+			  .uid = rn->uid,
+			  .pid = rn->pid,
+			  .p = p,
+			  .support = edge->runs_n,
+			  .made_ns = e->now_ns,
+			  .lead_ns = lead_ns,
+			  .deadline_ns = expiry(e->now_ns, lead_ns)};
+	struct guess *open;
+
+	if (!dep || (dep->flags & NODE_F_TEMP) || (edge->flags & EDGE_F_WRITE) ||
+	    e->aux[edge->to].resident_ns > e->now_ns || !allowed(dep, rn->uid))
+		return;
+	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
+		return;
+	bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes;
+	open = book_open_by_dep(e->book, edge->to);
+	if (open) { /* two reasons for the same: the better one counts */
+		if (p > open->p) {
+			open->p = p;
+			open->value_us = p * plan_cold_us(e->plan, bytes);
+		}
+		book_extend(e->book, open, g.deadline_ns);
+		return;
+	}
+	g.value_us = p * plan_cold_us(e->plan, bytes);
+	g.price_us = plan_price_us(e->plan, bytes, lead_ns);
+	put_context(e, run, &g);
+	open = book_open(e->book, &g);
+	(void)plan_push(e->plan, e->now_ns + lead_ns, open->id); /* full: counted, not acted on */
+}
+
+static void guess_block(struct engine *e, uint32_t run, const struct candidate *c)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+	struct guess g = {.block = rn->block,
+			  .via = c->block,
+			  .dep = c->block,
+			  .kind = EDGE_EXEC,
+			  .order = c->order,
+			  .uid = rn->uid,
+			  .pid = rn->pid,
+			  .p = c->p,
+			  .support = c->support,
+			  .made_ns = e->now_ns,
+			  .lead_ns = c->lead_ns,
+			  .deadline_ns = expiry(e->now_ns, c->lead_ns)};
+	struct guess *open = book_open_by_dep(e->book, c->block);
+
+	if (open) {
+		open->p = c->p > open->p ? c->p : open->p;
+		book_extend(e->book, open, g.deadline_ns);
+		return;
+	}
+	put_context(e, run, &g);
+	(void)book_open(e->book, &g);
+}
+
+/* The working set of block, as c says it will run; runs_n is the number of the run meant. */
+static void guess_set(struct engine *e, uint32_t run, const struct candidate *c, uint32_t block,
+		      uint64_t run_no)
+{
+	const struct edge *edge;
+	uint32_t it = 0;
+
+	while (graph_next_out(e->graph, block, &it, &edge)) {
+		double p;
+
+		if (edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT)
+			continue;
+		p = c->p * edge_chance(edge, run_no);
+		if (p >= e->policy.p_min)
+			guess_dep(e, run, c, edge, p);
+	}
+}
+
+static void guess_candidate(struct engine *e, uint32_t run, const struct candidate *c)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+	const struct node *n = graph_node_const(e->graph, c->block);
+	uint32_t program = e->aux[c->block].program;
+	uint64_t run_no;
+
+	if (!n || !allowed(n, rn->uid))
+		return;
+	if (c->depth > 0) {
+		guess_block(e, run, c);
+		if (e->aux[c->block].planned_ns > e->now_ns)
+			return;
+		e->aux[c->block].planned_ns = e->now_ns + REPLAN_NS;
+	}
+	/* The block that is running has been counted already; the others would be their next run. */
+	run_no = n->runs_n + (c->depth > 0);
+	guess_set(e, run, c, c->block, run_no);
+	/* Of an invocation that is new, its program's needs are the best there is. */
+	if (run_no <= 1 && program && program != c->block) {
+		n = graph_node_const(e->graph, program);
+		if (n)
+			guess_set(e, run, c, program, n->runs_n + (c->depth > 0));
+	}
+}
+
+void predict_from(struct engine *e, uint32_t run)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+	uint32_t parent = lineage_parent(e->lineage, run);
+
+	e->candidate_n = 0;
+	candidate_add(e, &(struct candidate){.block = rn->block, .p = 1});
+	descend(e, 0);
+	if (parent != RUN_NONE)
+		add_next(e, lineage_run(e->lineage, parent));
+	for (size_t i = 0; i < e->candidate_n; i++)
+		guess_candidate(e, run, &e->candidates[i]);
+}
+
+/* --- outcomes -------------------------------------------------------------------------------- */
+
+static void settle(struct engine *e, struct guess *g, enum outcome outcome)
+{
+	bool release = g->acted && g->kind != EDGE_EXEC &&
+		       (outcome == OUTCOME_WASTED || (outcome == OUTCOME_DROPPED && !g->resident));
+
+	if (outcome != OUTCOME_HIT)
+		g->saved_ns = 0;
+	book_end(e->book, g, outcome, e->now_ns);
+	if (g->kind != EDGE_EXEC)
+		plan_feedback(e->plan, outcome, g->bytes_read);
+	if (release && e->cancel_n < CANCEL_MAX)
+		e->cancels[(e->cancel_head + e->cancel_n++) % CANCEL_MAX] = g->id;
+}
+
+void predict_resolve(struct engine *e, uint32_t dep, double known_p)
+{
+	struct guess *g = book_open_by_dep(e->book, dep);
+	uint64_t seen_ns = e->aux[dep].resident_ns;
+
+	e->aux[dep].resident_ns = e->now_ns + e->policy.recheck_ns;
+	if (!g) {
+		if (known_p >= e->policy.p_min && seen_ns <= e->now_ns &&
+		    graph_node_const(e->graph, dep)->kind == NODE_FILE)
+			book_missed(e->book);
+		return;
+	}
+	if (g->kind == EDGE_EXEC)
+		settle(e, g, OUTCOME_HIT);
+	else if (!g->acted)
+		settle(e, g, OUTCOME_MISSED);
+	else if (!g->done_ns)
+		settle(e, g, OUTCOME_LATE);
+	else
+		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);
+}
+
+int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
+{
+	struct guess *g;
+
+	if (now_ns > e->now_ns)
+		e->now_ns = now_ns;
+	plan_tick(e->plan, e->now_ns, p);
+	while ((g = book_expired(e->book, e->now_ns)) != NULL)
+		settle(e, g, g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED);
+	return 0;
+}
+
+static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
+{
+	struct engine *e = ctx;
+	const struct guess *g = book_open_by_id(e->book, id);
+	const struct node *dep = g ? graph_node_const(e->graph, g->dep) : NULL;
+
+	if (!dep || g->acted)
+		return false;
+	*ret = (struct plan_item){
+		.bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes,
+		.late_ns = g->deadline_ns,
+		.value_us = g->value_us,
+		.price_us = g->price_us};
+	return true;
+}
+
+bool engine_next_action(struct engine *e, struct action *ret)
+{
+	const struct node *dep;
+	struct guess *g;
+	uint64_t id;
+
+	if (e->cancel_n) {
+		*ret = (struct action){.kind = ACTION_CANCEL,
+				       .guess_id = e->cancels[e->cancel_head]};
+		e->cancel_head = (e->cancel_head + 1) % CANCEL_MAX;
+		e->cancel_n--;
+		return true;
+	}
+	if (!plan_pop(e->plan, e->now_ns, plan_item, e, &id))
+		return false;
+	g = book_open_by_id(e->book, id);
+	dep = graph_node_const(e->graph, g->dep);
+	g->acted = 1;
+	g->acted_ns = e->now_ns;
+	*ret = (struct action){
+		.kind = dep->kind == NODE_SERVICE		    ? ACTION_PRESTART
+			: dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? ACTION_LOOKUP
+								    : ACTION_WARM,
+		.guess_id = g->id,
+		.block = g->via,
+		.dep = g->dep,
+		.name = dep->name,
+		.p = g->p,
+		.bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes,
+		.deadline_ns = g->deadline_ns,
+		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
+							       : 0,
+		.uid = g->uid,
+		.priority = g->via == g->block ? 0 : 1};
+	return true;
+}
+
+int engine_result(struct engine *e, const struct action_result *r)
+{
+	struct guess *g = book_open_by_id(e->book, r->guess_id);
+	uint64_t planned = 0;
+
+	if (g) {
+		const struct node *dep = graph_node_const(e->graph, g->dep);
+
+		if (dep && !(dep->flags & (NODE_F_ABSENT | NODE_F_DIR)))
+			planned = dep->size_bytes;
+	}
+	plan_learn(e->plan, planned ? planned : r->bytes_read, r->bytes_read, r->took_ns);
+	if (!g) /* it was needed, or given up, while this was under way */
+		return 0;
+	if (r->err) {
+		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
+		return 0;
+	}
+	g->done_ns = r->done_ns;
+	g->resident = r->resident;
+	g->bytes_read = r->bytes_read;
+	g->saved_ns = r->resident ? 0 : r->took_ns;
+	if (r->done_ns + e->policy.recheck_ns > e->aux[g->dep].resident_ns)
+		e->aux[g->dep].resident_ns = r->done_ns + e->policy.recheck_ns;
+	return 0;
+}
+
+size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max)
+{
+	const struct node *n = graph_node_const(e->graph, block);
+	size_t used = 0;
+
+	if (!n || n->kind != NODE_BLOCK)
+		return 0;
+	e->candidate_n = 0;
+	candidate_add(e, &(struct candidate){.block = block, .p = 1});
+	descend(e, 0);
+	for (size_t i = 0; i < e->candidate_n; i++) {
+		const struct candidate *c = &e->candidates[i];
+		const struct edge *edge;
+		uint32_t it = 0;
+
+		n = graph_node_const(e->graph, c->block);
+		if (c->depth > 0 && used < max)
+			ret[used++] = (struct guess){.block = block,
+						     .via = c->block,
+						     .dep = c->block,
+						     .kind = EDGE_EXEC,
+						     .p = c->p,
+						     .support = c->support,
+						     .lead_ns = c->lead_ns};
+		while (graph_next_out(e->graph, c->block, &it, &edge)) {
+			double p = c->p * edge_chance(edge, n->runs_n + 1);
+			size_t at;
+
+			if ((edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT) ||
+			    p < e->policy.p_min)
+				continue;
+			for (at = 0; at < used && ret[at].dep != edge->to; at++)
+				;
+			if (at == max || (at < used && ret[at].p >= p))
+				continue;
+			used += at == used;
+			ret[at] = (struct guess){.block = block,
+						 .via = c->block,
+						 .dep = edge->to,
+						 .kind = edge->kind,
+						 .p = p,
+						 .support = edge->runs_n,
+						 .lead_ns = c->lead_ns + edge_lead(edge)};
+		}
+	}
+	/* Insertion sort: most likely first, then the soonest; max is what a person reads. */
+	for (size_t i = 1; i < used; i++) {
+		struct guess g = ret[i];
+		size_t j = i;
+
+		for (; j > 0 && (ret[j - 1].p < g.p ||
+				 (ret[j - 1].p == g.p && ret[j - 1].lead_ns > g.lead_ns));
+		     j--)
+			ret[j] = ret[j - 1];
+		ret[j] = g;
+	}
+	return used;
+}
