@@ -26,8 +26,9 @@ int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret);
 struct book *book_free(struct book *b);
 uint64_t book_bytes(const struct book *b);
 
-*A guess whose place it takes while still open ends as if it had expired.*/
-	struct guess *book_open(struct book *b, const struct guess *g);
+/* Enters a copy of g with a fresh id as the open guess for g->dep, to expire at g->deadline_ns. A
+ * guess whose place it takes while still open ends as if it had expired. */
+struct guess *book_open(struct book *b, const struct guess *g);
 /* NULL when the id is too old or ended. */
 struct guess *book_open_by_id(struct book *b, uint64_t id);
 struct guess *book_open_by_dep(struct book *b, uint32_t dep);

@@ -349,19 +349,22 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	features[VOMM_USER] = o->uid + 1;
 	vomm_stream_init(&rn->stream, features);
 	vomm_advance(e->model, &rn->stream, features[VOMM_PROGRAM], o->ts_ns);
+	/* The image itself is needed first of all, and is so already: it is no guess any more. */
+	if (!ignored(o->name)) {
+		r = observe_file(e, run,
+				 &(struct obs){.kind = OBS_OPEN,
+					       .ts_ns = o->ts_ns,
+					       .uid = o->uid,
+					       .flags = OBS_F_MAPPED | (o->flags & OBS_F_SEED),
+					       .count = 1,
+					       .file = o->file},
+				 o->name);
+		if (r < 0)
+			return r;
+	}
 	if (!(o->flags & OBS_F_SEED))
 		predict_from(e, run);
-	if (ignored(o->name))
-		return 0;
-	/* The image itself is needed first of all, by whoever starts it. */
-	return observe_file(e, run,
-			    &(struct obs){.kind = OBS_OPEN,
-					  .ts_ns = o->ts_ns,
-					  .uid = o->uid,
-					  .flags = OBS_F_MAPPED | (o->flags & OBS_F_SEED),
-					  .count = 1,
-					  .file = o->file},
-			    o->name);
+	return 0;
 }
 
 static int observe_exit(struct engine *e, const struct obs *o)

@@ -32,8 +32,7 @@ static inline float mix_exp2(float x)
 	return scale.f *
 	       (0.9999999f +
 		f * (0.69315449f +
-		     f * (0.24014182f +
-			  f * (0.05586034f + f * (0.00894959f + f * 0.00189375f)))));
+		     f * (0.24014182f + f * (0.05586034f + f * (0.00894959f + f * 0.00189375f)))));
 }
 
 /* log2(x) for normal x > 0, absolute error < 2e-5. */
@@ -50,8 +49,7 @@ static inline float mix_log2(float x)
 	m = u.f;
 	return e - 2.78792621f +
 	       m * (5.04785541f +
-		    m * (-3.48987855f +
-			 m * (1.58947429f + m * (-0.40251339f + m * 0.04300496f))));
+		    m * (-3.48987855f + m * (1.58947429f + m * (-0.40251339f + m * 0.04300496f))));
 }
 
 static inline float mix_squash(float x)

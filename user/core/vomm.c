@@ -44,7 +44,7 @@ static int share_out(const struct vomm_limits *l, struct shares *ret)
 	left = l->bytes_max - used;
 	if (!s.symbol_max)
 		s.symbol_max = (uint32_t)(left / 8 / 24 < VOMM_SYMBOL_LIMIT ? left / 8 / 24
-									   : VOMM_SYMBOL_LIMIT);
+									    : VOMM_SYMBOL_LIMIT);
 	s.symbol_mask = pow2_below((uint64_t)s.symbol_max * 3) - 1;
 	s.trail_mask = pow2_below(left / 24 / sizeof(struct step)) - 1;
 	s.trail_index_mask = pow2_below(left / 48 / sizeof(uint32_t)) - 1;
@@ -396,8 +396,8 @@ double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
 	return v->scratch.rest * vomm_escape_novel(v, &state);
 }
 
-static void guess_fill(const struct vomm *v, const struct vomm_stream *s,
-		       const struct candidate *c, struct vomm_guess *ret)
+static void guess_fill(const struct vomm *v, const struct vomm_stream *s, const struct candidate *c,
+		       struct vomm_guess *ret)
 {
 	const struct scratch *sc = &v->scratch;
 	const struct lead_cell *cell;

@@ -76,7 +76,7 @@ struct vomm_stream {
 	uint32_t feature[VOMM_FEATURE_MAX];
 	uint32_t history[VOMM_HISTORY]; /* ring, newest at (length - 1) % VOMM_HISTORY */
 	uint32_t trail;			/* where the newest symbol is in the model's long memory */
-	uint32_t match;			/* what followed the last time the same came before; 0: none */
+	uint32_t match; /* what followed the last time the same came before; 0: none */
 	uint32_t match_len;
 	uint32_t misses; /* low bits: was the likeliest guess right lately? */
 	struct vomm_recent recent[VOMM_RECENT];

@@ -13,21 +13,41 @@
 #include <assert.h>
 #include <string.h>
 
-#define SUFFIX(n, up) {.name = "last " #n, .order = n, .suffix = 1, .parent = up}
-#define SKIP(text, n, bits) {.name = text, .order = n, .mask = bits, .parent = 0}
+#define SUFFIX(n, up)                                                                              \
+	{                                                                                          \
+		.name = "last " #n, .order = n, .suffix = 1, .parent = up                          \
+	}
+#define SKIP(text, n, bits)                                                                        \
+	{                                                                                          \
+		.name = text, .order = n, .mask = bits, .parent = 0                                \
+	}
 #define FEATURE(text, n, bits, which)                                                              \
-	{.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255}
+	{                                                                                          \
+		.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255        \
+	}
 
 /* Suffixes by rising order first. */
 const struct spec vomm_specs[] = {
-	SUFFIX(1, 255),	 SUFFIX(2, 0),	SUFFIX(3, 1),
-	SUFFIX(4, 2),	 SUFFIX(5, 3),	SUFFIX(6, 4),
-	SUFFIX(8, 5),	 SUFFIX(11, 6), SUFFIX(14, 7),
-	SUFFIX(18, 8),	 SUFFIX(24, 9), SKIP("2 back", 2, 2),
-	SKIP("3 back", 3, 4), SKIP("2 and 3 back", 3, 6), SKIP("1 and 3 back", 3, 5),
+	SUFFIX(1, 255),
+	SUFFIX(2, 0),
+	SUFFIX(3, 1),
+	SUFFIX(4, 2),
+	SUFFIX(5, 3),
+	SUFFIX(6, 4),
+	SUFFIX(8, 5),
+	SUFFIX(11, 6),
+	SUFFIX(14, 7),
+	SUFFIX(18, 8),
+	SUFFIX(24, 9),
+	SKIP("2 back", 2, 2),
+	SKIP("3 back", 3, 4),
+	SKIP("2 and 3 back", 3, 6),
+	SKIP("1 and 3 back", 3, 5),
 	SKIP("1, 2 and 4 back", 4, 11),
-	FEATURE("program", 0, 0, VOMM_PROGRAM), FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
-	FEATURE("parent, last 1", 1, 1, VOMM_PARENT), FEATURE("hour, last 1", 1, 1, VOMM_HOUR),
+	FEATURE("program", 0, 0, VOMM_PROGRAM),
+	FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
+	FEATURE("parent, last 1", 1, 1, VOMM_PARENT),
+	FEATURE("hour, last 1", 1, 1, VOMM_HOUR),
 };
 const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
 
@@ -291,7 +311,7 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	d->x[IN_BIAS] = 0.4f;
 	{
 		float p = c->weight / (sc->weight_rest > c->weight + 1e-5f ? sc->weight_rest
-									: c->weight + 1e-5f);
+									   : c->weight + 1e-5f);
 
 		d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
 	}

@@ -55,8 +55,7 @@ static void head_of(const struct vomm *v, struct head *ret)
 	ret->version = STATE_VERSION;
 	ret->byte_order = 0x01020304;
 	ret->bytes = v->bytes;
-	ret->learnt_bytes =
-		offsetof(struct vomm, learnt_end) - offsetof(struct vomm, learnt_begin);
+	ret->learnt_bytes = offsetof(struct vomm, learnt_end) - offsetof(struct vomm, learnt_begin);
 	ret->limits.bytes_max = v->limits.bytes_max;
 	ret->limits.order_max = v->limits.order_max;
 	ret->limits.symbol_max = v->limits.symbol_max;
@@ -167,8 +166,7 @@ int vomm_load(const struct vomm_limits *limits, vomm_get_fn get, void *ctx, stru
 	r = get(ctx, &saved, sizeof(saved));
 	if (r < 0)
 		return r;
-	if (saved != digest || !symbols_sound(v) || !cells_sound(v) ||
-	    !weights_sound(v))
+	if (saved != digest || !symbols_sound(v) || !cells_sound(v) || !weights_sound(v))
 		return VOMM_REFUSED;
 	*ret = TAKE_PTR(v);
 	return 0;
