@@ -86,7 +86,7 @@ ALL_OBJ  := $(LIB_OBJ) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(LINKED:%=%.o) \
 # An object is as old as the flags it was built with, an archive as the list of its members: both
 # are kept in files that change only when they do, and what depends on them is built anew then.
 remember = $(if $(findstring @$(file <$(1))@,@$(strip $(2))@),,$(shell mkdir -p $(OUT))$(file >$(1),$(strip $(2))))
-ifneq ($(filter-out help clean setup format lint,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean setup format flags,$(or $(MAKECMDGOALS),all)),)
 $(call remember,$(OUT)/.flags,$(CC) $(CLANG) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LDLIBS) $(BPF_CFLAGS))
 $(call remember,$(OUT)/.members,$(LIB_SRC) $(BPF_SRC) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ))
 endif
@@ -224,8 +224,12 @@ cov: ## lines and branches the tests of `make test` reach, per file
 bench-capture bench-model bench-warm bench-sandbox: all unit-tests ## measure against the baselines
 	$(Q)tools/$@.sh $(BENCH_ARGS)
 
+.PHONY: flags
+flags:
+	@echo "$(subst ",\",$(ALL_CFLAGS))"
+
 .PHONY: lint
-lint: ## format, layers, static analysis
+lint: $(SKEL) ## format, layers, static analysis
 	$(Q)tools/lint.sh
 
 .PHONY: format
