@@ -181,7 +181,7 @@ check: setup ## everything: build, unit, sanitizers, kernel and end-to-end tests
 	$(Q)$(build) all tests
 	$(Q)$(build) SAN=address,undefined OUT=$(SAN_OUT) all unit-tests
 	$(Q)tools/run-tests.sh lint=tools/lint.sh unit=$(OUT)/tests san=$(SAN_OUT)/tests \
-		root=$(OUT)/tests
+		root=$(OUT)/tests vm=tools/vmtest.sh
 
 .PHONY: tests unit-tests
 unit-tests: $(UNIT_BIN) $(HELPER_BIN)
@@ -217,8 +217,7 @@ fuzz-targets: $(FUZZ_BIN)
 cov: ## lines and branches the tests of `make test` reach, per file
 	$(Q)$(build) COV=1 CFLAGS='-O0 -g' OUT=.output/cov all unit-tests
 	$(Q)find .output/cov -name '*.gcda' -delete
-	$(Q)tools/run-tests.sh unit=.output/cov/tests
-	$(Q)tools/cov.sh .output/cov
+	$(Q)tools/run-tests.sh unit=.output/cov/tests; tools/cov.sh .output/cov
 
 .PHONY: bench-capture bench-model bench-warm bench-sandbox
 bench-capture bench-model bench-warm bench-sandbox: all unit-tests ## measure against the baselines
