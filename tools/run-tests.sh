@@ -55,7 +55,9 @@ run_one() { # suite, what is shown, command...
 		"$( ((f)) && echo "$f FAILED ")" "$( ((s)) && echo "$s skipped ")" $(((t1 - t0) / 1000000))
 	[[ ${RESULTS:-} ]] &&
 		sed -nE "s,^(not ok|ok) *[0-9]* ?-? ?,\\1 - ${name##*/}: ,p" "$log" >>"$RESULTS"
-	((f)) && sed 's/^/        /' "$log" | tail -n "${TEST_TAIL:-60}"
+	# What failed first, then the end of what was said: a sanitizer's report is long.
+	((f)) && { grep -aE '^not ok ' "$log" | grep -av '# SKIP' && tail -n "${TEST_TAIL:-60}" "$log"; } |
+		sed 's/^/        /'
 	((s)) && grep -aE '# SKIP|^# skip:' "$log" | sed 's/^/        /'
 }
 
