@@ -14,6 +14,7 @@ TIDY="-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-narrowing-co
 TIDY+=",-bugprone-not-null-terminated-result,-bugprone-assignment-in-if-condition"
 TIDY+=",-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result"
 TIDY+=",-bugprone-suspicious-string-compare,-bugprone-branch-clone,-bugprone-signed-char-misuse"
+TIDY+=",-bugprone-macro-parentheses,-bugprone-integer-division"
 TIDY+=",clang-analyzer-deadcode.*,clang-analyzer-unix.API,clang-analyzer-unix.Vfork"
 # cppcheck does not know the cleanup attribute, and takes what a scope frees for a leak.
 CPPCHECK="--std=c11 --language=c --enable=warning,performance,portability --inline-suppr --quiet

@@ -318,7 +318,7 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	if (sc->expected != UINT32_MAX) {
 		if (sc->expected == sc->order[j])
 			opine(d, IN_MATCH, v, MAP_MATCH + sc->match_bin);
-		else if (!sc->candidate[sc->expected].p_step)
+		else if (sc->candidate[sc->expected].p_step <= 0)
 			opine(d, IN_MATCH, v, MAP_MATCH + 32 + sc->match_bin);
 	}
 	opine(d, IN_RECENT, v,
