@@ -123,6 +123,18 @@ $(OUT)/forewarm.skel.h: $(OUT)/forewarm.bpf.o
 # Who includes the skeleton: this edge gets the first build right, the depfile every later one.
 $(filter $(OUT)/user/sys/% $(OUT)/tests/bpf/%,$(ALL_OBJ)): | $(SKEL)
 
+# What runs inside a sandbox before the command does: a small static program, carried as bytes by
+# box_image.o and executed from a sealed memfd. Static and with a sanitizer does not go together.
+BOX_SRC := $(wildcard user/sys/box/*.c)
+BOX_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -fprofile% -fcoverage% --coverage,$(ALL_CFLAGS))
+$(OUT)/forewarm-box: $(BOX_SRC) $(wildcard user/sys/box/*.h) $(OUT)/.flags
+	$(call msg,BOX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BOX_CFLAGS) -static $(BOX_SRC) -o $@.debug && strip -o $@ $@.debug
+
+$(OUT)/user/sys/box_image.o: $(OUT)/forewarm-box
+$(OUT)/user/sys/box_image.o: ALL_CFLAGS += -DFWM_BOX_IMAGE='"$(OUT)/forewarm-box"'
+
 $(OUT)/%.o: %.c $(OUT)/.flags
 	$(call msg,CC,$@)
 	$(Q)mkdir -p $(@D)

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "support/support.h"
+
+#include "support/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void box_setup(struct box *b, uint32_t parked, const struct pool_options *more)
+{
+	struct pool_options o = more ? *more : (struct pool_options){0};
+	struct cgroup_options c = {0};
+	char name[64];
+
+	memset(b, 0, sizeof(*b));
+	if (geteuid() != 0)
+		skip_because("sandboxes need root");
+	snprintf(name, sizeof(name), "fwm-test-%d", (int)getpid());
+	c.name = name;
+	assert_int_equal(cgroup_open(&c, &b->cgroup), 0);
+	o.cgroup = b->cgroup;
+	for (int n = 0; n < SANDBOX_NET_MAX; n++)
+		o.parked_target[n] = parked;
+	assert_int_equal(pool_new(&o, &b->pool), 0);
+}
+
+void box_teardown(struct box *b)
+{
+	b->pool = pool_free(b->pool);
+	if (b->cgroup) {
+		assert_int_equal(cgroup_remove_base(b->cgroup), 0);
+		b->cgroup = cgroup_close(b->cgroup);
+	}
+}
+
+void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n)
+{
+	uint64_t until = now_ms() + 10000;
+	struct pool_figures f;
+
+	do {
+		pool_wait(b->pool, 20);
+		pool_figures(b->pool, &f);
+	} while (f.parked_n[net] < n && now_ms() < until);
+	assert_true(f.parked_n[net] >= n);
+}
+
+static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
+{
+	struct box_result *r = ctx;
+
+	switch (ev) {
+	case SANDBOX_EV_STARTED:
+		r->started = true;
+		break;
+	case SANDBOX_EV_FAILED:
+		r->error = arg;
+		break;
+	case SANDBOX_EV_EXITED:
+		r->exited = true;
+		r->status = arg;
+		break;
+	case SANDBOX_EV_UPPER:
+		r->upper_n = sandbox_upper_take(sb, r->uppers);
+		break;
+	case SANDBOX_EV_GONE:
+		r->gone = true;
+		r->died = arg;
+		r->sb = NULL;
+		break;
+	}
+}
+
+int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r)
+{
+	int p[2], err;
+
+	memset(r, 0, sizeof(*r));
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	cmd->stdio[0] = -1;
+	cmd->stdio[1] = cmd->stdio[2] = p[1];
+	if (!cmd->env)
+		cmd->env = default_env;
+	err = pool_take(b->pool, net, cmd, on_event, r, &r->sb);
+	close(p[1]);
+	fcntl(p[0], F_SETFL, O_NONBLOCK);
+	r->out_fd = p[0];
+	return err;
+}
+
+static void drain(struct box_result *r)
+{
+	ssize_t n;
+
+	while (r->out_fd >= 0 && r->out_n < sizeof(r->out) - 1 &&
+	       (n = read(r->out_fd, r->out + r->out_n, sizeof(r->out) - 1 - r->out_n)) > 0)
+		r->out_n += (size_t)n;
+	r->out[r->out_n] = 0;
+}
+
+void box_pump(struct box *b, struct box_result *r, int ms)
+{
+	drain(r);
+	assert_int_equal(pool_wait(b->pool, ms), 0);
+	drain(r);
+}
+
+void box_release(struct box *b, struct box_result *r)
+{
+	uint64_t until = now_ms() + 10000;
+
+	if (r->sb)
+		sandbox_release(r->sb);
+	while (!r->gone && now_ms() < until)
+		box_pump(b, r, 100);
+	drain(r);
+	close(r->out_fd);
+	r->out_fd = -1;
+	for (size_t i = 0; i < r->upper_n; i++)
+		close(r->uppers[i].fd);
+	r->upper_n = 0;
+	assert_true(r->gone);
+}
+
+void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r)
+{
+	uint64_t until = now_ms() + 10000;
+	int err = box_start_cmd(b, net, cmd, r);
+
+	if (err) {
+		r->error = err;
+		close(r->out_fd);
+		return;
+	}
+	while (!r->exited && !r->error && !r->gone && now_ms() < until)
+		box_pump(b, r, 100);
+	box_release(b, r);
+}
+
+void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script, struct box_result *r)
+{
+	const char *argv[] = {"sh", "-c", script, NULL};
+	struct sandbox_command c = {.argv = argv, .uid = uid, .gid = uid, .caps = UINT64_MAX};
+
+	box_run(b, net, &c, r);
+}

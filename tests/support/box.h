@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* box.h - a pool of its own for a test, and a command in it with its output and end. */
+#ifndef TESTS_SUPPORT_BOX_H
+#define TESTS_SUPPORT_BOX_H
+
+#include "sys/pool.h"
+
+struct box {
+	struct cgroup_host *cgroup;
+	struct pool *pool;
+};
+
+struct box_result {
+	bool started, exited, gone, died; /* died: GONE without having been released */
+	int error, status;		  /* -errno of FAILED; wait status */
+	char out[64 << 10];		  /* stdout and stderr */
+	size_t out_n;
+	struct sandbox *sb;		  /* NULL once gone */
+	int out_fd;
+	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
+	size_t upper_n;
+};
+
+/* Skips (cmocka) when not root. parked: of each kind. */
+void box_setup(struct box *b, uint32_t parked, const struct pool_options *more);
+void box_teardown(struct box *b);
+/* Waits until parked sandboxes of net are there. */
+void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n);
+/* Starts; the caller pumps. cmd's stdio is filled in. */
+int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r);
+/* One round of events; false after ms without any. */
+void box_pump(struct box *b, struct box_result *r, int ms);
+/* Runs to the end (exit reported, released, gone); at most 10 s. */
+void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r);
+/* sh -c script as uid. */
+void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script, struct box_result *r);
+void box_release(struct box *b, struct box_result *r);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * box.h - the program inside the pool: the filler, and the parked init each sandbox starts as.
+ *
+ * Shape    main.c runs the filler; filler.c makes control groups and forks inits; root.c builds what an
+ *          init sees; init.c waits for commands; launch.c is the way from fork to execve.
+ * Bounds   Static program, no threads, no allocation in a parked init before its first command.
+ * Errors   -errno; the place of a failure is named in box_where.
+ * Trust    Everything here runs before or outside untrusted code; a parked init keeps only its
+ *          socket, a Landlock ruleset and the directories of its layer open.
+ */
+#ifndef SYS_BOX_H
+#define SYS_BOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sys/box/proto.h"
+
+struct box_extra { /* a mount of the host below its root that gets an overlay of its own */
+	char at[BOX_PATH_LEN];
+};
+
+struct box_template {
+	uint32_t extra_n;
+	struct box_extra extras[BOX_UPPER_MAX - 1];
+	uint64_t layer_bytes;
+	int userxattr, has_sys;
+};
+
+struct box_filter { /* struct sock_fprog's content, mapped from a memfd */
+	uint16_t len;
+	const void *insns;
+};
+
+struct box_common {
+	struct box_filter filter1, filter2;
+	uint64_t caps_keep;
+};
+
+/* What an init knows. */
+struct box_self {
+	uint32_t id;
+	int ctl, ruleset;
+	uint32_t upper_n;
+	int uppers[BOX_UPPER_MAX];
+	const struct box_template *tmpl;
+	const struct box_common *common;
+};
+
+extern const char *box_where; /* the step that failed last */
+#define STEP(name, call)                                                                           \
+	({                                                                                         \
+		__typeof__(call) step_r_ = (call);                                                 \
+		if (step_r_ < 0)                                                                   \
+			box_where = (name);                                                        \
+		step_r_;                                                                           \
+	})
+
+/* main.c: messages */
+ssize_t box_recv(int fd, void *buf, size_t len, int *fds, size_t *fd_n);
+int box_send(int fd, const void *buf, size_t len, const int *fds, size_t fd_n);
+
+/* root.c */
+int root_template(const char *root, struct box_template *ret);
+int root_build(const struct box_template *t, struct box_self *self);
+int root_open_in(int rootfd, const char *path, int make_dir);
+
+/* init.c */
+_Noreturn void init_run(struct box_self *self, const struct box_common *c, int net_fd,
+			const int *procs_fds, size_t procs_n);
+
+/* launch.c: 0, or -errno with box_where set */
+int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds, size_t fd_n,
+	   pid_t *ret_pid, int *ret_pidfd);
+
+/* filler.c */
+int filler_run(int pool_fd);
+
+#endif

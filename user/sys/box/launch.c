@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * launch.c - from a START message to execve. The hot path: no namespace is made, no control group
+ * written. The child shares our memory until it executes (CLONE_VM | CLONE_VFORK: no page table is
+ * copied), so when clone() returns we know whether execve succeeded.
+ */
+#include "sys/box/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MOUNT_BIND, MOUNT_BIND_RO, MOUNT_RO, MOUNT_TMPFS, MOUNT_HIDE }; /* sandbox_mount_kind */
+enum { STACK_BYTES = 64 << 10, FD_HIGH = 512 };
+
+struct job { /* a START message, decoded */
+	const struct box_self *self;
+	const struct box_start *st;
+	const struct box_rlimit *rlimits;
+	const struct box_mount *mounts;
+	const uint32_t *groups;
+	const char *path, *cwd, *names, **mount_paths, **argv, **env;
+	const int *stdio, *listen, *mount_fds;
+	struct sock_fprog filter;
+	char listen_pid[32], listen_fds[32], *listen_names;
+	volatile int err; /* set by the child, which shares our memory */
+	const char *volatile where;
+};
+
+static char child_stack[STACK_BYTES] __attribute__((aligned(64)));
+
+static int strings(const char **blob, const char *end, size_t n, const char ***ret, size_t room)
+{
+	const char **v = calloc(n + room + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	*ret = v;
+	for (size_t i = 0; i < n; i++) {
+		const char *e = *blob < end ? memchr(*blob, 0, (size_t)(end - *blob)) : NULL;
+
+		if (!e)
+			return -EBADMSG;
+		v[i] = *blob;
+		*blob = e + 1;
+	}
+	return 0;
+}
+
+static int decode_blob(struct job *j, const char *blob, size_t len)
+{
+	const struct box_start *st = j->st;
+	const char *end = blob + len, **two;
+	int err;
+
+	if ((err = strings(&blob, end, 2, &two, 0)) < 0 ||
+	    (err = strings(&blob, end, st->mount_n, &j->mount_paths, 0)) < 0 ||
+	    (err = strings(&blob, end, st->argc, &j->argv, 0)) < 0 ||
+	    (err = strings(&blob, end, st->envc, &j->env, 3)) < 0)
+		return err;
+	j->path = two[0];
+	j->cwd = two[1];
+	free(two);
+	if (st->flags & BOX_F_NAMES) {
+		if ((err = strings(&blob, end, 1, &two, 0)) < 0)
+			return err;
+		j->names = two[0];
+		free(two);
+	}
+	return st->argc ? 0 : -EBADMSG;
+}
+
+static int decode(struct job *j, size_t len, const int *fds, size_t fd_n)
+{
+	const struct box_start *st = j->st;
+	const char *p = (const char *)(st + 1);
+	size_t need = sizeof(*st), stdio_n = 0, used;
+
+	if (st->rlimit_n > BOX_RLIMIT_MAX || st->mount_n > BOX_MOUNT_MAX || st->group_n > BOX_GROUP_MAX)
+		return -EBADMSG;
+	need += st->rlimit_n * sizeof(*j->rlimits) + st->mount_n * sizeof(*j->mounts) +
+		st->group_n * sizeof(*j->groups);
+	if (len < need)
+		return -EBADMSG;
+	j->rlimits = (const void *)p;
+	j->mounts = (const void *)(p + st->rlimit_n * sizeof(*j->rlimits));
+	j->groups = (const void *)((const char *)j->mounts + st->mount_n * sizeof(*j->mounts));
+	p = (const char *)(j->groups + st->group_n);
+	for (uint32_t f = BOX_F_STDIN; f <= BOX_F_STDERR; f <<= 1)
+		stdio_n += (st->flags & f) != 0;
+	used = st->flags & BOX_F_BLOB_FD ? 1 : 0;
+	if (fd_n < used + stdio_n + st->listen_n + (st->flags & BOX_F_FILTER ? 1 : 0))
+		return -EBADMSG;
+	j->stdio = fds + used;
+	j->listen = j->stdio + stdio_n;
+	j->mount_fds = j->listen + st->listen_n;
+	if (st->flags & BOX_F_FILTER) {
+		struct stat sb;
+		void *m;
+
+		if (fstat(fds[fd_n - 1], &sb) < 0 || sb.st_size % 8 || sb.st_size / 8 > UINT16_MAX)
+			return -EBADMSG;
+		m = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fds[fd_n - 1], 0);
+		if (m == MAP_FAILED)
+			return -errno;
+		j->filter = (struct sock_fprog){(unsigned short)(sb.st_size / 8), m};
+	}
+	if (st->flags & BOX_F_BLOB_FD) {
+		void *m = mmap(NULL, st->blob_len, PROT_READ, MAP_PRIVATE, fds[0], 0);
+
+		if (m == MAP_FAILED)
+			return -errno;
+		return decode_blob(j, m, st->blob_len);
+	}
+	if (len - need < st->blob_len)
+		return -EBADMSG;
+	return decode_blob(j, p, st->blob_len);
+}
+
+static void job_free(struct job *j, const int *fds)
+{
+	(void)fds;
+	free(j->mount_paths);
+	free(j->argv);
+	free(j->env);
+	free(j->listen_names);
+	if (j->filter.filter)
+		(void)munmap(j->filter.filter, j->filter.len * 8u);
+}
+
+/* --- mounts of the command, made by pid 1 ------------------------------------------------------ */
+static int mount_ro(int at)
+{
+	struct mount_attr a = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0 ||
+	    move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		err = -errno;
+	(void)close(fd);
+	return err;
+}
+
+static int mount_tmpfs(int at, const char *mode, unsigned attrs)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), fd = -1, err = 0;
+
+	if (fs < 0)
+		return -errno;
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "64m", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 ||
+	    (fd = fsmount(fs, FSMOUNT_CLOEXEC, attrs | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)) < 0 ||
+	    move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		err = -errno;
+	(void)close(fs);
+	if (fd >= 0)
+		(void)close(fd);
+	return err;
+}
+
+static int mount_hide(int at)
+{
+	struct stat st;
+	int fd, err = 0;
+
+	if (fstat(at, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return mount_tmpfs(at, "0", MOUNT_ATTR_RDONLY);
+	fd = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0 || move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		err = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	return err;
+}
+
+/* Where a bound file or directory goes; it is made in the overlay when it is missing. */
+static int mount_target(int root, const char *path, int source)
+{
+	struct stat st;
+	char dir[BOX_PATH_LEN], *cut;
+	int at = root_open_in(root, path, 0), up, fd;
+
+	if (at >= 0 || at != -ENOENT || source < 0 || strlen(path) >= sizeof(dir))
+		return at;
+	if (fstat(source, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return root_open_in(root, path, 1);
+	snprintf(dir, sizeof(dir), "%s", path);
+	cut = strrchr(dir, '/');
+	if (!cut)
+		return -EINVAL;
+	*cut = 0;
+	up = root_open_in(root, *dir ? dir : "/", 1);
+	if (up < 0)
+		return up;
+	fd = openat(up, cut + 1, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	(void)close(up);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	return root_open_in(root, path, 0);
+}
+
+static int mount_one(int root, const struct box_mount *m, const char *path, int source)
+{
+	int at = mount_target(root, path, source), err = 0;
+
+	if (at < 0)
+		return m->optional && at == -ENOENT ? 0 : at;
+	switch (m->kind) {
+	case MOUNT_BIND:
+	case MOUNT_BIND_RO:
+		/* A detached mount made by the pool: already nosuid, nodev and, if so, read-only. */
+		if (move_mount(source, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+			err = -errno;
+		break;
+	case MOUNT_RO:
+		err = mount_ro(at);
+		break;
+	case MOUNT_TMPFS:
+		err = mount_tmpfs(at, "1777", 0);
+		break;
+	case MOUNT_HIDE:
+		err = mount_hide(at);
+		break;
+	default:
+		err = -EBADMSG;
+	}
+	(void)close(at);
+	return err;
+}
+
+static int mounts(struct job *j, size_t mount_fd_n)
+{
+	struct mount_attr ro = {.attr_set = MOUNT_ATTR_RDONLY};
+	int root = -1, err = 0;
+	size_t used = 0;
+
+	if (!j->st->mount_n && !(j->st->flags & BOX_F_STRICT))
+		return 0;
+	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	for (uint32_t i = 0; i < j->st->mount_n && !err; i++) {
+		int bind = j->mounts[i].kind <= MOUNT_BIND_RO, source = -1;
+
+		if (bind && used >= mount_fd_n)
+			err = -EBADMSG;
+		else if (bind)
+			source = j->mount_fds[used++];
+		if (!err)
+			err = mount_one(root, &j->mounts[i], j->mount_paths[i], source);
+	}
+	if (!err && (j->st->flags & BOX_F_STRICT) &&
+	    mount_setattr(root, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
+		err = -errno;
+	(void)close(root);
+	return err;
+}
+
+/* --- the child --------------------------------------------------------------------------------- */
+static _Noreturn void fail(struct job *j, const char *where)
+{
+	j->err = -errno;
+	j->where = where;
+	_exit(127);
+}
+
+/* Puts stdio at 0..2 and the sockets at 3.., and closes everything else. Targets and sources may
+ * overlap, so sources move out of the way first. */
+static void place_fds(struct job *j)
+{
+	static const uint32_t std_flag[] = {BOX_F_STDIN, BOX_F_STDOUT, BOX_F_STDERR};
+	const int *in = j->stdio;
+	int n = (int)j->st->listen_n, ruleset = -1;
+
+	for (int i = 0; i < 3; i++) /* sources are 3 or more, so nothing is overwritten */
+		if (j->st->flags & std_flag[i]) {
+			if (dup3(*in++, i, 0) < 0)
+				fail(j, "stdio");
+		} else {
+			(void)fcntl(i, F_SETFD, 0); /* our own /dev/null */
+		}
+	for (int i = 0; i < n; i++)
+		if (dup3(j->listen[i], FD_HIGH + i, O_CLOEXEC) < 0)
+			fail(j, "listening sockets");
+	if (j->self->ruleset >= 0)
+		ruleset = dup3(j->self->ruleset, FD_HIGH + n, O_CLOEXEC);
+	for (int i = 0; i < n; i++)
+		if (dup3(FD_HIGH + i, 3 + i, 0) < 0)
+			fail(j, "listening sockets");
+	if (syscall(SYS_close_range, 3 + n, FD_HIGH - 1, 0) < 0 ||
+	    syscall(SYS_close_range, FD_HIGH + n + 1, ~0u, 0) < 0)
+		fail(j, "close_range");
+	if (j->self->ruleset >= 0) {
+		if (ruleset < 0 || syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+			fail(j, "Landlock");
+		(void)close(ruleset);
+	}
+	for (int i = 0; i < n; i++)
+		(void)close(FD_HIGH + i);
+}
+
+static void limits(struct job *j)
+{
+	for (uint32_t i = 0; i < j->st->rlimit_n; i++) {
+		struct rlimit want = {j->rlimits[i].cur, j->rlimits[i].max}, have;
+
+		if (setrlimit((__rlimit_resource_t)j->rlimits[i].resource, &want) == 0)
+			continue;
+		/* Raising the hard limit takes CAP_SYS_RESOURCE, which not every host grants. */
+		if (errno != EPERM || getrlimit((__rlimit_resource_t)j->rlimits[i].resource, &have) < 0)
+			fail(j, "resource limit");
+		want.rlim_max = have.rlim_max;
+		if (want.rlim_cur > have.rlim_max)
+			want.rlim_cur = have.rlim_max;
+		if (setrlimit((__rlimit_resource_t)j->rlimits[i].resource, &want) < 0)
+			fail(j, "resource limit");
+	}
+}
+
+/* Raw system calls: glibc's would look for threads to take along, and our memory is the init's. */
+static void identity(struct job *j)
+{
+	const struct box_start *st = j->st;
+
+	if (st->uid == 0)
+		for (unsigned c = 0; c < 64; c++)
+			if ((j->self->common->caps_keep & ~st->caps) >> c & 1 &&
+			    prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+				fail(j, "capabilities");
+	if (syscall(SYS_setgroups, st->group_n, j->groups) < 0)
+		fail(j, "groups");
+	if (syscall(SYS_setresgid, st->gid, st->gid, st->gid) < 0)
+		fail(j, "gid");
+	if (syscall(SYS_setresuid, st->uid, st->uid, st->uid) < 0)
+		fail(j, "uid");
+}
+
+static void change_dir(struct job *j)
+{
+	char buf[4096];
+	long n;
+
+	if (chdir(*j->cwd ? j->cwd : "/") < 0)
+		fail(j, "working directory");
+	n = syscall(SYS_getcwd, buf, sizeof(buf));
+	if (n < 0 || buf[0] != '/') { /* "(unreachable)": outside of our root */
+		errno = n < 0 ? errno : EXDEV;
+		fail(j, "working directory");
+	}
+}
+
+static void seccomp(struct job *j)
+{
+	struct sock_fprog base = {j->self->common->filter2.len,
+				  (struct sock_filter *)(uintptr_t)j->self->common->filter2.insns};
+
+	if (base.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &base) < 0)
+		fail(j, "seccomp");
+	if (j->filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &j->filter) < 0)
+		fail(j, "seccomp filter of the command");
+}
+
+static const char *env_get(const char **env, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; *env; env++)
+		if (!strncmp(*env, name, n) && (*env)[n] == '=')
+			return *env + n + 1;
+	return NULL;
+}
+
+static void exec_path(struct job *j)
+{
+	const char *file = *j->path ? j->path : j->argv[0], *dirs = env_get(j->env, "PATH");
+	char *const *argv = (char *const *)(uintptr_t)j->argv, *const *env = (char *const *)(uintptr_t)j->env;
+	int seen = ENOENT;
+	char buf[4096];
+
+	if (strchr(file, '/')) {
+		(void)execve(file, argv, env);
+		return;
+	}
+	for (dirs = dirs ? dirs : "/usr/local/bin:/usr/bin:/bin"; *dirs;) {
+		size_t n = strcspn(dirs, ":");
+
+		if ((size_t)snprintf(buf, sizeof(buf), "%.*s/%s", (int)n, n ? dirs : ".", file) < sizeof(buf)) {
+			(void)execve(buf, argv, env);
+			if (errno != ENOENT && errno != ENOTDIR)
+				seen = errno;
+		}
+		dirs += n + (dirs[n] == ':');
+	}
+	errno = seen;
+}
+
+static int child(void *arg)
+{
+	struct job *j = arg;
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!(j->st->flags & BOX_F_KEEP_TTY) && setsid() < 0)
+		fail(j, "session");
+	if (j->st->listen_n) /* our own pid is known only now */
+		snprintf(j->listen_pid, sizeof(j->listen_pid), "LISTEN_PID=%d", (int)syscall(SYS_getpid));
+	(void)umask(j->st->umask);
+	place_fds(j);
+	limits(j);
+	identity(j);
+	change_dir(j);
+	seccomp(j);
+	exec_path(j);
+	fail(j, "execve");
+}
+
+static int listen_env(struct job *j)
+{
+	size_t n = 0;
+
+	if (!j->st->listen_n)
+		return 0;
+	for (uint32_t i = 0; i < j->st->envc; i++) /* the caller's LISTEN_* mean nothing here */
+		if (strncmp(j->env[i], "LISTEN_", 7))
+			j->env[n++] = j->env[i];
+	snprintf(j->listen_fds, sizeof(j->listen_fds), "LISTEN_FDS=%u", j->st->listen_n);
+	j->env[n++] = j->listen_pid;
+	j->env[n++] = j->listen_fds;
+	if (j->names) {
+		if (asprintf(&j->listen_names, "LISTEN_FDNAMES=%s", j->names) < 0)
+			return -ENOMEM;
+		j->env[n++] = j->listen_names;
+	}
+	j->env[n] = NULL;
+	return 0;
+}
+
+int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds, size_t fd_n,
+	   pid_t *ret_pid, int *ret_pidfd)
+{
+	struct job j = {.self = self, .st = st};
+	int pidfd = -1, err;
+	pid_t pid;
+
+	err = STEP("command message", decode(&j, len, fds, fd_n));
+	if (!err)
+		err = STEP("command message", listen_env(&j));
+	if (!err)
+		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) - (st->flags & BOX_F_FILTER ? 1 : 0)));
+	if (!err) {
+		pid = clone(child, child_stack + STACK_BYTES,
+			    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &j, &pidfd);
+		if (pid < 0)
+			err = STEP("fork", -errno);
+		else if (j.err) {
+			box_where = j.where;
+			err = j.err;
+			(void)close(pidfd);
+		} else {
+			*ret_pid = pid;
+			*ret_pidfd = pidfd;
+		}
+	}
+	job_free(&j, fds);
+	return err;
+}

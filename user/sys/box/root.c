@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * root.c - what a sandbox sees: an overlay over the host's root, its own /proc, a private /dev.
+ *
+ * The filler leaves the host's mounts once: it pivots into a small stage (lower, sys, dev, empty),
+ * so a sandbox's mount namespace is a copy of a handful of mounts, whatever the host has mounted.
+ * Every mount is made through descriptors and attached to a target opened without following links:
+ * there is no string path an attacker could race with, and no untrusted code runs yet anyway.
+ */
+#include "sys/box/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define ATTR_SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+static int fs_mount(const char *type, const char *const *keys, unsigned attrs)
+{
+	int fs = fsopen(type, FSOPEN_CLOEXEC), mnt = -1, err = 0;
+
+	if (fs < 0)
+		return -errno;
+	for (; *keys && !err; keys += 2)
+		if (fsconfig(fs, keys[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, keys[0], keys[1],
+			     0) < 0)
+			err = -errno;
+	if (!err && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		err = -errno;
+	if (!err) {
+		mnt = fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+		if (mnt < 0)
+			err = -errno;
+	}
+	(void)close(fs);
+	return err ? err : mnt;
+}
+
+static int tree_clone(int dirfd, const char *path, uint64_t attrs, int recursive)
+{
+	struct mount_attr a = {.attr_set = attrs, .propagation = MS_PRIVATE};
+	unsigned rec = recursive ? AT_RECURSIVE : 0;
+	int fd = open_tree(dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | rec);
+
+	if (fd < 0)
+		return -errno;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | rec, &a, sizeof(a)) < 0) {
+		int err = -errno;
+
+		(void)close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* Opens path below rootfd: never out of it, never through a magic link. */
+int root_open_in(int rootfd, const char *path, int make_dir)
+{
+	struct open_how how = {
+	    .flags = O_PATH | O_CLOEXEC,
+	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+	char part[BOX_PATH_LEN];
+
+	if (fd >= 0 || errno != ENOENT || !make_dir)
+		return fd >= 0 ? fd : -errno;
+	if (strlen(path) >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (const char *p = path;;) {
+		int up;
+		const char *slash;
+
+		p += strspn(p, "/");
+		slash = strchr(p, '/');
+		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - path) : (int)strlen(path),
+			 path);
+		fd = (int)syscall(SYS_openat2, rootfd, part, &how, sizeof(how));
+		if (fd < 0 && errno == ENOENT) {
+			char parent[BOX_PATH_LEN + 1];
+			char *cut;
+
+			snprintf(parent, sizeof(parent), "/%s", part);
+			cut = strrchr(parent, '/');
+			*cut = 0;
+			up = (int)syscall(SYS_openat2, rootfd, *parent ? parent : "/", &how, sizeof(how));
+			if (up < 0)
+				return -errno;
+			if (mkdirat(up, cut + 1, 0755) < 0 && errno != EEXIST) {
+				int err = -errno;
+
+				(void)close(up);
+				return err;
+			}
+			(void)close(up);
+			fd = (int)syscall(SYS_openat2, rootfd, part, &how, sizeof(how));
+		}
+		if (fd < 0)
+			return -errno;
+		if (!slash || !slash[1])
+			return fd;
+		(void)close(fd);
+		p = slash;
+	}
+}
+
+/* Attaches mount mnt (taken) at path below the mount or directory rootfd. */
+static int attach(int mnt, int rootfd, const char *path)
+{
+	int at, err = 0;
+
+	if (mnt < 0)
+		return mnt;
+	at = root_open_in(rootfd, path, 1);
+	if (at < 0)
+		err = at;
+	else if (move_mount(mnt, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		err = -errno;
+	if (at >= 0)
+		(void)close(at);
+	if (err) {
+		(void)close(mnt);
+		return err;
+	}
+	return mnt;
+}
+
+static void unescape(char *s)
+{
+	char *o = s;
+
+	for (; *s; s++)
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
+			*o++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 3;
+		} else {
+			*o++ = *s;
+		}
+	*o = 0;
+}
+
+/* Disk file systems mounted below the root get an overlay each; kernel interfaces and /run do not
+ * show up inside at all. */
+static int wanted_extra(const char *at, const char *type)
+{
+	static const char *const types[] = {"ext2",  "ext3", "ext4",	 "xfs",	 "btrfs", "f2fs",
+					    "tmpfs", "zfs",  "squashfs", "erofs", "overlay"};
+	static const char *const not_below[] = {"/proc", "/sys", "/dev", "/run"};
+
+	for (size_t i = 0; i < sizeof(not_below) / sizeof(*not_below); i++) {
+		size_t n = strlen(not_below[i]);
+
+		if (!strncmp(at, not_below[i], n) && (!at[n] || at[n] == '/'))
+			return 0;
+	}
+	if (!strcmp(at, "/") || strpbrk(at, ",:\\ \n"))
+		return 0; /* characters overlay's option string cannot carry */
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (!strcmp(type, types[i]))
+			return 1;
+	return 0;
+}
+
+static void find_extras(const char *root, struct box_template *t)
+{
+	FILE *f = strcmp(root, "/") ? NULL : fopen("/proc/self/mountinfo", "re");
+	char line[4096];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char at[1024], *type;
+		struct stat st;
+		uint32_t i;
+
+		if (sscanf(line, "%*s %*s %*s %*s %1023s", at) != 1)
+			continue;
+		type = strstr(line, " - ");
+		if (!type)
+			continue;
+		type += 3;
+		type[strcspn(type, " ")] = 0;
+		unescape(at);
+		if (!wanted_extra(at, type) || strlen(at) >= BOX_PATH_LEN)
+			continue;
+		if (stat(at, &st) < 0 || !S_ISDIR(st.st_mode))
+			continue;
+		for (i = 0; i < t->extra_n && strcmp(t->extras[i].at, at); i++)
+			;
+		if (i == t->extra_n && t->extra_n < BOX_UPPER_MAX - 1)
+			snprintf(t->extras[t->extra_n++].at, BOX_PATH_LEN, "%s", at);
+	}
+	if (f)
+		(void)fclose(f);
+}
+
+static int make_dev(int stage)
+{
+	static const struct {
+		const char *name;
+		unsigned minor;
+		unsigned major;
+	} nodes[] = {{"null", 3, 1}, {"zero", 5, 1},	{"full", 7, 1},
+		     {"random", 8, 1}, {"urandom", 9, 1}, {"tty", 0, 5}};
+	static const char *const links[] = {"pts/ptmx",	      "ptmx",	"/proc/self/fd",   "fd",
+					    "/proc/self/fd/0", "stdin", "/proc/self/fd/1", "stdout",
+					    "/proc/self/fd/2", "stderr"};
+	const char *const keys[] = {"mode", "755", "size", "64k", NULL};
+	int dev = attach(STEP("dev", fs_mount("tmpfs", keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)),
+			 stage, "dev");
+
+	if (dev < 0)
+		return dev;
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
+		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+		    0)
+			return STEP("mknod", -errno);
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i += 2)
+		if (symlinkat(links[i], dev, links[i + 1]) < 0)
+			return STEP("dev links", -errno);
+	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
+		return STEP("dev dirs", -errno);
+	(void)close(dev);
+	return 0;
+}
+
+/* user.overlay.* lets the requester, not only root, read what was deleted and replaced. */
+static int tmpfs_has_user_xattr(int dirfd)
+{
+	int fd = openat(dirfd, "empty", O_RDONLY | O_CLOEXEC), ok;
+
+	if (fd < 0)
+		return 0;
+	ok = fsetxattr(fd, "user.forewarm", "1", 1, 0) == 0;
+	(void)fremovexattr(fd, "user.forewarm"); /* only there when it was set */
+	(void)close(fd);
+	return ok;
+}
+
+/* Once, in the filler: leaves the host's mounts behind. */
+int root_template(const char *root, struct box_template *t)
+{
+	const char *const keys[] = {"mode", "755", "size", "1m", NULL};
+	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
+	int lower, sys, stage, extras[BOX_UPPER_MAX];
+	char name[16];
+
+	memset(t, 0, sizeof(*t));
+	find_extras(root, t);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return STEP("unshare mounts", -errno);
+	lower = STEP("clone root", tree_clone(AT_FDCWD, root, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0));
+	if (lower < 0)
+		return lower;
+	for (uint32_t i = 0; i < t->extra_n; i++)
+		extras[i] = tree_clone(AT_FDCWD, t->extras[i].at, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
+	sys = tree_clone(AT_FDCWD, "/sys", ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0);
+	stage = STEP("stage", fs_mount("tmpfs", keys, ATTR_SAFE));
+	if (stage < 0)
+		return stage;
+	if (move_mount(stage, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return STEP("stage at /proc", -errno);
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+		if (mkdirat(stage, dirs[i], 0755) < 0)
+			return STEP("stage dirs", -errno);
+	if (fchdir(stage) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return STEP("leave the host's root", -errno);
+	if ((lower = STEP("lower", attach(lower, stage, "lower"))) < 0)
+		return lower;
+	(void)close(lower);
+	for (uint32_t i = 0, n = t->extra_n; i < n; i++) {
+		snprintf(name, sizeof(name), "m%u", i);
+		if (extras[i] >= 0)
+			extras[i] = attach(extras[i], stage, name);
+		if (extras[i] < 0)
+			t->extras[i].at[0] = 0; /* unmounted meanwhile: the directory below it shows */
+		else
+			(void)close(extras[i]);
+	}
+	t->has_sys = sys >= 0 && (sys = attach(sys, stage, "sys")) >= 0;
+	t->userxattr = tmpfs_has_user_xattr(stage);
+	return make_dev(stage);
+}
+
+/* source: path of the stage to put over each name; NULL: the name itself, with attrs. */
+static int mask(int procfd, const char *const *names, const char *source, uint64_t attrs)
+{
+	for (; *names; names++) {
+		struct stat st;
+		int m;
+
+		if (fstatat(procfd, *names, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue; /* not on this kernel */
+		m = source ? tree_clone(AT_FDCWD, source, attrs, 0) : tree_clone(procfd, *names, attrs, 0);
+		if (m < 0)
+			return m;
+		if (move_mount(m, "", procfd, *names, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			return -errno;
+		(void)close(m);
+	}
+	return 0;
+}
+
+static int build_proc(int root)
+{
+	static const char *const ro[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", NULL};
+	static const char *const files[] = {"kcore",	     "keys", "kmsg",	    "timer_list",
+					    "latency_stats", "sched_debug", "kpagecount", "kpageflags",
+					    "kpagecgroup",   "slabinfo",    "vmallocinfo", NULL};
+	static const char *const dirs[] = {"acpi", "scsi", "asound", "driver", NULL};
+	const char *const keys[] = {NULL};
+	uint64_t safe = ATTR_SAFE | MOUNT_ATTR_NOEXEC;
+	int proc = attach(STEP("proc", fs_mount("proc", keys, (unsigned)safe)), root, "proc"), err;
+
+	if (proc < 0)
+		return proc;
+	err = STEP("read-only /proc", mask(proc, ro, NULL, safe | MOUNT_ATTR_RDONLY));
+	if (!err)
+		err = STEP("masked /proc", mask(proc, files, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |
+										   MOUNT_ATTR_RDONLY));
+	if (!err)
+		err = STEP("masked /proc", mask(proc, dirs, "/empty", safe | MOUNT_ATTR_RDONLY));
+	(void)close(proc);
+	return err;
+}
+
+static int build_dev(int root, int up)
+{
+	const char *const pts_keys[] = {"newinstance", NULL,  "gid",	  "5", "mode",
+					"620",	       "ptmxmode", "666", NULL};
+	int dev = attach(tree_clone(AT_FDCWD, "/dev", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+				    0),
+			 root, "dev");
+	int fd;
+
+	if (dev < 0)
+		return STEP("dev", dev);
+	fd = STEP("devpts", attach(fs_mount("devpts", pts_keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev,
+				   "pts"));
+	if (fd >= 0) {
+		(void)close(fd);
+		fd = STEP("shm", attach(tree_clone(up, "shm", ATTR_SAFE | MOUNT_ATTR_NOEXEC, 0), dev, "shm"));
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	(void)close(dev);
+	return fd < 0 ? fd : 0;
+}
+
+/* One overlay: lower is a path of the stage, nr numbers its layer. */
+static int build_overlay(const struct box_template *t, int up, const char *lower, uint32_t nr,
+			 int *ret_upper)
+{
+	char u[16], w[16], upath[32], wpath[32];
+	const char *keys[] = {"lowerdir", lower, "upperdir", upath, "workdir", wpath, "userxattr", NULL, NULL};
+	struct stat st;
+
+	snprintf(u, sizeof(u), "u%u", nr);
+	snprintf(w, sizeof(w), "w%u", nr);
+	snprintf(upath, sizeof(upath), "/up/%s", u);
+	snprintf(wpath, sizeof(wpath), "/up/%s", w);
+	if (!t->userxattr)
+		keys[6] = NULL;
+	if (stat(lower, &st) < 0 || mkdirat(up, u, 0755) < 0 || mkdirat(up, w, 0700) < 0)
+		return -errno;
+	*ret_upper = openat(up, u, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_upper < 0 || fchmod(*ret_upper, st.st_mode & 07777) < 0 ||
+	    fchown(*ret_upper, st.st_uid, st.st_gid) < 0)
+		return -errno;
+	return fs_mount("overlay", keys, ATTR_SAFE);
+}
+
+/* In the new init: builds the root and moves into it. */
+int root_build(const struct box_template *t, struct box_self *self)
+{
+	char size[32];
+	const char *const up_keys[] = {"mode", "755", "size", size, "nr_inodes", "200k", NULL};
+	int up, root, fd, err, stage;
+
+	/* Descriptors of the filler name mounts of its namespace; paths name the copies in ours. */
+	stage = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (stage < 0)
+		return STEP("stage", -errno);
+
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)t->layer_bytes);
+	up = STEP("layer", attach(fs_mount("tmpfs", up_keys, ATTR_SAFE), stage, "up"));
+	if (up < 0)
+		return up;
+	if (mkdirat(up, "run", 0755) < 0 || mkdirat(up, "shm", 0) < 0 || fchmodat(up, "shm", 01777, 0) < 0)
+		return STEP("layer dirs", -errno);
+	root = STEP("overlay", build_overlay(t, up, "/lower", 0, &self->uppers[0]));
+	if (root < 0 || (root = STEP("root", attach(root, stage, "new"))) < 0)
+		return root;
+	self->upper_n = 1;
+	for (uint32_t i = 0; i < t->extra_n; i++) {
+		char lower[16];
+
+		if (!t->extras[i].at[0])
+			continue;
+		snprintf(lower, sizeof(lower), "/m%u", i);
+		fd = build_overlay(t, up, lower, i + 1, &self->uppers[self->upper_n]);
+		if (fd < 0) /* cannot be a lower layer (depth, no d_type): visible, read-only */
+			fd = tree_clone(AT_FDCWD, lower, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
+		else
+			self->upper_n++;
+		fd = attach(fd, root, t->extras[i].at);
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	if ((err = build_proc(root)) < 0 || (err = build_dev(root, up)) < 0)
+		return err;
+	fd = STEP("run", attach(tree_clone(up, "run", ATTR_SAFE, 0), root, "run"));
+	if (fd < 0)
+		return fd;
+	(void)close(fd);
+	if (t->has_sys) {
+		static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
+						   "kernel/tracing", NULL};
+		int sys = STEP("sys", attach(tree_clone(AT_FDCWD, "/sys", ATTR_SAFE | MOUNT_ATTR_NOEXEC |
+									MOUNT_ATTR_RDONLY,
+							0),
+					     root, "sys"));
+
+		if (sys < 0)
+			return sys;
+		if ((err = STEP("masked /sys", mask(sys, hide, "/empty", ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
+			return err;
+		(void)close(sys);
+	}
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
+		return STEP("pivot_root", -errno);
+	(void)close(root);
+	(void)close(up);
+	return 0;
+}

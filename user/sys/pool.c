@@ -1,0 +1,943 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * pool.c - the table of sandboxes, the filler's messages, and the refill within its budget.
+ *
+ * A slot's id is slot + sandbox_max * generation, so a message about a sandbox long gone is known
+ * for what it is. Everything that takes time happens in the filler or in the new init; the pool
+ * sends and receives small messages and never waits for an answer.
+ */
+#include "sys/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "sys/box_image.h"
+#include "sys/sandbox_impl.h"
+
+enum {
+	REFILL_INFLIGHT_MAX = 4,      /* two cores' worth of work in the background, twice */
+	SETUP_TIMEOUT_MS = 10000,
+	RETRY_NS = 1000000,	      /* of a message the filler's socket had no room for */
+	BACKOFF_NS_MIN = 100000000,   /* after a fill that failed, doubling */
+	EVENTS_A_DISPATCH = 64,
+};
+#define BACKOFF_NS_MAX 5000000000ull
+#define FILL_NS_GUESS 1500000 /* until the first has been measured */
+
+/* What an epoll event is about: the kind in the upper half, the slot in the lower. */
+enum { ON_FILLER = 1, ON_TIMER, ON_CTL, ON_INIT };
+
+struct pool {
+	struct pool_options o;
+	char root[BOX_PATH_LEN];
+	struct sandbox *slots;
+	uint32_t generation;
+	uint32_t *parked[SANDBOX_NET_MAX]; /* slots, newest last: its pages are the warmest */
+	uint32_t parked_n[SANDBOX_NET_MAX];
+	uint32_t refilling_n[SANDBOX_NET_MAX];
+	int epoll, timer, filler;
+	pid_t filler_pid;
+	bool closing;
+	uint64_t next_fill_ns, backoff_ns, timer_ns;
+	uint32_t unsent_n;
+	struct pool_figures figures;
+};
+
+/* --- the filler ---------------------------------------------------------------------------------- */
+static int image_memfd(int *ret_fd)
+{
+	_cleanup_(closep) int fd = memfd_create("forewarm-fill", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t len = (size_t)(box_image_end - box_image);
+
+	if (fd < 0)
+		return fault_errno();
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, box_image + done, len - done);
+
+		if (n < 0)
+			return fault_errno();
+		done += (size_t)n;
+	}
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		return fault_errno();
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* Descriptor 3 is its socket, 4 the program; everything else is closed. */
+static int filler_spawn(int sock, pid_t *ret_pid)
+{
+	_cleanup_(closep) int image = -1;
+	char *argv[] = {(char *)(uintptr_t) "forewarm-fill", NULL}, *env[] = {NULL};
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
+	sigset_t none, all;
+	int err = image_memfd(&image), high_sock, high_image;
+
+	if (err < 0)
+		return err;
+	high_sock = fcntl(sock, F_DUPFD_CLOEXEC, 10); /* out of the way of 3 and 4 */
+	high_image = fcntl(image, F_DUPFD_CLOEXEC, 10);
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	err = -posix_spawn_file_actions_init(&fa);
+	if (err < 0)
+		return fault(err);
+	err = -posix_spawnattr_init(&at);
+	if (!err) {
+		(void)posix_spawnattr_setsigmask(&at, &none);
+		(void)posix_spawnattr_setsigdefault(&at, &all);
+		(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+							POSIX_SPAWN_SETSID);
+		if ((err = -posix_spawn_file_actions_adddup2(&fa, high_sock, 3)) == 0 &&
+		    (err = -posix_spawn_file_actions_adddup2(&fa, high_image, 4)) == 0 &&
+		    (err = -posix_spawn_file_actions_addclosefrom_np(&fa, 5)) == 0)
+			err = -posix_spawn(ret_pid, "/proc/self/fd/4", &fa, &at, argv, env);
+		(void)posix_spawnattr_destroy(&at);
+	}
+	(void)posix_spawn_file_actions_destroy(&fa);
+	(void)close(high_sock);
+	(void)close(high_image);
+	return err < 0 ? fault(err) : 0;
+}
+
+static int send_fds(int sock, const void *buf, size_t len, const int *fds, size_t fd_n)
+{
+	struct sandbox_wire w = {.bytes = (char *)(uintptr_t)buf, .len = len, .fd_n = fd_n};
+
+	memcpy(w.fds, fds, fd_n * sizeof(int));
+	return sandbox_wire_send(sock, &w);
+}
+
+static ssize_t recv_fds(int sock, void *buf, size_t len, int fds[BOX_FD_MAX], size_t *fd_n)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(BOX_FD_MAX * sizeof(int))];
+	} c;
+	struct iovec iov = {buf, len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	m.msg_control = &c;
+	m.msg_controllen = sizeof(c.buf);
+	*fd_n = 0;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
+			*fd_n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(fds, CMSG_DATA(h), *fd_n * sizeof(int));
+		}
+	return n;
+}
+
+static int filler_setup(struct pool *p, int sock)
+{
+	_cleanup_(closep) int first = -1;
+	_cleanup_(closep) int second = -1;
+	struct box_setup s = {.kind = BOX_SETUP, .layer_bytes = p->o.layer_bytes_max};
+	struct cgroup_knob knobs[CGROUP_KNOB_MAX];
+	int fds[CGROUP_HIER_MAX + 2], err;
+	uint32_t unlimited;
+	bool v2 = false;
+
+	s.caps_keep = sandbox_caps_max();
+	snprintf(s.root, sizeof(s.root), "%s", p->root);
+	if (p->o.cgroup) {
+		s.hier_n = (uint32_t)cgroup_hiers(p->o.cgroup, fds, &v2);
+		s.knob_n = (uint32_t)cgroup_knobs(p->o.cgroup, &p->o.limits, knobs, &unlimited);
+	}
+	s.v2 = v2;
+	for (uint32_t i = 0; i < s.knob_n; i++) {
+		s.knobs[i].hier = knobs[i].hier;
+		snprintf(s.knobs[i].file, sizeof(s.knobs[i].file), "%s", knobs[i].file);
+		snprintf(s.knobs[i].value, sizeof(s.knobs[i].value), "%s", knobs[i].value);
+	}
+	if ((err = sandbox_filter_default(false, &first)) < 0 ||
+	    (err = sandbox_filter_default(true, &second)) < 0)
+		return err;
+	fds[s.hier_n] = first;
+	fds[s.hier_n + 1] = second;
+	return send_fds(sock, &s, sizeof(s), fds, s.hier_n + 2);
+}
+
+static int filler_start(struct pool *p)
+{
+	_cleanup_(closep) int ours = -1;
+	_cleanup_(closep) int theirs = -1;
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)ON_FILLER << 32};
+	struct pollfd pf;
+	struct box_msg m;
+	int sv[2], err, fds[BOX_FD_MAX];
+	size_t fd_n;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return fault_errno();
+	ours = sv[0];
+	theirs = sv[1];
+	if ((err = filler_spawn(theirs, &p->filler_pid)) < 0)
+		return err;
+	theirs = (close(theirs), -1);
+	p->filler = TAKE_FD(ours);
+	if ((err = filler_setup(p, p->filler)) < 0)
+		return err;
+	pf = (struct pollfd){.fd = p->filler, .events = POLLIN};
+	if (poll(&pf, 1, SETUP_TIMEOUT_MS) <= 0)
+		return fault(-ETIMEDOUT);
+	if (recv_fds(p->filler, &m, sizeof(m), fds, &fd_n) != sizeof(m))
+		return fault(-EPIPE);
+	if (m.kind != BOX_PARKED)
+		return fault_at(m.arg < 0 ? m.arg : -EPROTO, "box", 0, m.where);
+	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->filler, &ev) < 0 ? fault_errno() : 0;
+}
+
+static void filler_stop(struct pool *p)
+{
+	if (p->filler >= 0)
+		(void)close(p->filler);
+	p->filler = -1;
+	if (p->filler_pid > 0) {
+		(void)kill(p->filler_pid, SIGKILL); /* it only ever waits or makes directories */
+		(void)waitpid(p->filler_pid, NULL, 0);
+	}
+	p->filler_pid = 0;
+}
+
+static int filler_tell(struct pool *p, uint32_t kind, uint32_t id, uint32_t flags)
+{
+	struct box_msg m = {.kind = kind, .id = id, .flags = flags};
+
+	return send(p->filler, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* --- slots --------------------------------------------------------------------------------------- */
+static struct sandbox *slot_free(struct pool *p)
+{
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+		if (p->slots[i].sm.state == SANDBOX_EMPTY)
+			return &p->slots[i];
+	return NULL;
+}
+
+static struct sandbox *slot_of(struct pool *p, uint32_t id)
+{
+	struct sandbox *sb = &p->slots[id % p->o.sandbox_max];
+
+	if (sb->sm.state != SANDBOX_EMPTY && sb->id == id)
+		return sb;
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++) /* adopted: an id of another table */
+		if (p->slots[i].sm.state != SANDBOX_EMPTY && p->slots[i].id == id)
+			return &p->slots[i];
+	return NULL;
+}
+
+static void slot_close(struct sandbox *sb)
+{
+	int *fds[] = {&sb->ctl, &sb->init_pidfd, &sb->command_pidfd, &sb->freeze_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		if (*fds[i] >= 0) {
+			(void)close(*fds[i]);
+			*fds[i] = -1;
+		}
+	for (size_t i = 0; i < sb->upper_n; i++)
+		(void)close(sb->uppers[i].fd);
+	sb->upper_n = 0;
+	sb->pending = sandbox_wire_free(sb->pending);
+}
+
+static void slot_clear(struct pool *p, struct sandbox *sb)
+{
+	uint32_t slot = sb->slot;
+
+	*sb = (struct sandbox){.pool = p, .slot = slot, .ctl = -1, .init_pidfd = -1, .command_pidfd = -1,
+			       .freeze_fd = -1};
+	sm_init(&sb->sm, &sandbox_sm, SANDBOX_EMPTY);
+}
+
+static void emit(struct sandbox *sb, enum sandbox_event ev, int arg)
+{
+	if (sb->fn && !sb->pool->closing)
+		sb->fn(sb->ctx, sb, ev, arg);
+}
+
+static void unpark(struct pool *p, struct sandbox *sb)
+{
+	uint32_t *v = p->parked[sb->net];
+
+	for (uint32_t i = 0; i < p->parked_n[sb->net]; i++)
+		if (v[i] == sb->slot) {
+			memmove(v + i, v + i + 1, (p->parked_n[sb->net] - i - 1) * sizeof(*v));
+			p->parked_n[sb->net]--;
+			return;
+		}
+}
+
+/* No process is left: the groups go, then the slot is free. */
+static void slot_remove(struct pool *p, struct sandbox *sb)
+{
+	int err;
+
+	slot_close(sb);
+	err = filler_tell(p, BOX_REMOVE, sb->id, 0);
+	sb->released = err == 0;
+	if (err)
+		p->unsent_n++;
+}
+
+static void slot_gone(struct pool *p, struct sandbox *sb)
+{
+	bool by_itself = !sb->disowned;
+
+	slot_close(sb);
+	p->figures.released_n++;
+	emit(sb, SANDBOX_EV_GONE, by_itself);
+	sm_move(&sb->sm, sb, SANDBOX_EMPTY);
+	slot_clear(p, sb);
+}
+
+static void slot_kill(struct pool *p, struct sandbox *sb)
+{
+	/* pid 1's death takes the whole namespace along, frozen members too with the v2 freezer. */
+	(void)syscall(SYS_pidfd_send_signal, sb->init_pidfd, SIGKILL, NULL, 0); /* dead: its event comes */
+	if (sb->freeze_fd >= 0 && p->o.cgroup && cgroup_can(p->o.cgroup, CGROUP_FREEZE) == CGROUP_V1)
+		(void)cgroup_freeze_write(p->o.cgroup, sb->freeze_fd, false); /* or it cannot die */
+}
+
+static void slot_release(struct pool *p, struct sandbox *sb, bool asked)
+{
+	if (sb->sm.state == SANDBOX_EMPTY || sb->sm.state == SANDBOX_RELEASING)
+		return;
+	if (sb->sm.state == SANDBOX_PARKED)
+		unpark(p, sb);
+	if (sb->sm.state == SANDBOX_FILLING && sb->background) {
+		p->refilling_n[sb->net]--;
+		sb->background = false;
+	}
+	sb->disowned = asked;
+	sm_move(&sb->sm, sb, SANDBOX_RELEASING);
+	sb->pending = sandbox_wire_free(sb->pending);
+	if (sb->init_pidfd >= 0 && !sb->init_gone)
+		slot_kill(p, sb);
+}
+
+void pool_release(struct pool *p, struct sandbox *sb)
+{
+	slot_release(p, sb, true);
+}
+
+/* --- filling -------------------------------------------------------------------------------------- */
+static int fill_begin(struct pool *p, enum sandbox_net net, struct sandbox **ret)
+{
+	struct sandbox *sb = slot_free(p);
+	int err;
+
+	if (!sb)
+		return POOL_FULL;
+	sb->id = sb->slot + p->o.sandbox_max * (p->generation++ & 0xfffff);
+	sb->net = net;
+	snprintf(sb->group, sizeof(sb->group), "sb-%u", sb->id);
+	err = filler_tell(p, BOX_FILL, sb->id, net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
+	if (err < 0)
+		return fault(err);
+	sb->asked_ns = sandbox_now_ns();
+	sm_move(&sb->sm, sb, SANDBOX_FILLING);
+	*ret = sb;
+	return 0;
+}
+
+static bool refill_wanted(const struct pool *p, int net)
+{
+	return p->parked_n[net] + p->refilling_n[net] < p->o.parked_target[net];
+}
+
+static void timer_at(struct pool *p, uint64_t at_ns)
+{
+	struct itimerspec its = {0};
+
+	if (p->timer_ns && p->timer_ns <= at_ns)
+		return;
+	p->timer_ns = at_ns;
+	its.it_value.tv_sec = (time_t)(at_ns / 1000000000ull);
+	its.it_value.tv_nsec = (long)(at_ns % 1000000000ull);
+	(void)timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &its, NULL); /* valid by construction */
+}
+
+/* In the background: a few at a time, and each fill's cost is paid for by waiting. */
+static void refill(struct pool *p)
+{
+	uint64_t cost = p->figures.fill_ns_mean ? p->figures.fill_ns_mean : FILL_NS_GUESS;
+
+	for (int net = 0; net < SANDBOX_NET_MAX && !p->figures.paused; net++)
+		while (refill_wanted(p, net)) {
+			uint64_t now = sandbox_now_ns();
+			struct sandbox *sb;
+
+			if (p->refilling_n[0] + p->refilling_n[1] >= REFILL_INFLIGHT_MAX)
+				return;
+			if (now < p->next_fill_ns) {
+				p->figures.budget_wait_n++;
+				timer_at(p, p->next_fill_ns);
+				return;
+			}
+			if (fill_begin(p, (enum sandbox_net)net, &sb))
+				return; /* full or no room in the socket: the next event tries again */
+			sb->background = true;
+			p->refilling_n[net]++;
+			if (p->o.refill_permille)
+				p->next_fill_ns = now + cost * 1000 / p->o.refill_permille;
+		}
+}
+
+static void start_pending(struct pool *p, struct sandbox *sb)
+{
+	int err = 0;
+
+	if (sb->has_limits && p->o.cgroup)
+		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits, &sb->unlimited);
+	sm_move(&sb->sm, sb, SANDBOX_STARTING);
+	if (!err)
+		err = sandbox_wire_send(sb->ctl, sb->pending);
+	sb->pending = sandbox_wire_free(sb->pending);
+	if (err) {
+		emit(sb, SANDBOX_EV_FAILED, err < 0 ? err : -EIO);
+		slot_release(p, sb, true);
+	}
+}
+
+static void on_parked(struct pool *p, struct sandbox *sb)
+{
+	struct pool_figures *f = &p->figures;
+	uint64_t took;
+
+	sb->times.filled_ns = sandbox_now_ns();
+	took = sb->times.filled_ns - sb->asked_ns;
+	f->fill_ns_mean = f->fill_ns_mean ? (f->fill_ns_mean * 15 + took) / 16 : took;
+	f->filled_n++;
+	p->backoff_ns = 0;
+	if (sb->background) {
+		p->refilling_n[sb->net]--;
+		sb->background = false;
+	}
+	sm_move(&sb->sm, sb, SANDBOX_PARKED);
+	if (sb->pending)
+		start_pending(p, sb);
+	else
+		p->parked[sb->net][p->parked_n[sb->net]++] = sb->slot;
+}
+
+static void on_failed(struct pool *p, struct sandbox *sb, const struct box_msg *m, bool no_init)
+{
+	int err = m->arg < 0 ? m->arg : -EIO;
+
+	(void)fault_at(err, "box", 0, m->where);
+	if (sb->sm.state == SANDBOX_FILLING) {
+		p->figures.failed_n++;
+		p->backoff_ns = p->backoff_ns ? p->backoff_ns * 2 : BACKOFF_NS_MIN;
+		if (p->backoff_ns > BACKOFF_NS_MAX)
+			p->backoff_ns = BACKOFF_NS_MAX;
+		p->next_fill_ns = sandbox_now_ns() + p->backoff_ns;
+	}
+	if (sb->sm.state == SANDBOX_FILLING || sb->sm.state == SANDBOX_STARTING) {
+		emit(sb, SANDBOX_EV_FAILED, err);
+		slot_release(p, sb, true);
+	}
+	if (no_init && sb->sm.state == SANDBOX_RELEASING)
+		slot_remove(p, sb);
+}
+
+/* --- messages -------------------------------------------------------------------------------------- */
+static int watch(struct pool *p, int fd, uint32_t what, uint32_t slot)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)what << 32 | slot};
+
+	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? fault_errno() : 0;
+}
+
+static void on_filled(struct pool *p, struct sandbox *sb, int *fds)
+{
+	sb->ctl = TAKE_FD(fds[0]);
+	sb->init_pidfd = TAKE_FD(fds[1]);
+	if (watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 || watch(p, sb->ctl, ON_CTL, sb->slot) < 0)
+		slot_release(p, sb, false);
+	if (sb->sm.state == SANDBOX_RELEASING) /* released while it was being filled */
+		slot_kill(p, sb);
+}
+
+static void filler_message(struct pool *p, const struct box_msg *m, int *fds, size_t fd_n)
+{
+	struct sandbox *sb = slot_of(p, m->id);
+
+	if (sb && m->kind == BOX_FILLED && fd_n == 2 && sb->init_pidfd < 0)
+		on_filled(p, sb, fds);
+	else if (sb && m->kind == BOX_REMOVED && sb->sm.state == SANDBOX_RELEASING)
+		slot_gone(p, sb);
+	else if (sb && m->kind == BOX_FAILED)
+		on_failed(p, sb, m, true);
+}
+
+/* The filler died: what is filled lives on, what was being filled or removed is asked for again. */
+static void filler_lost(struct pool *p)
+{
+	filler_stop(p);
+	p->figures.filler_restart_n++;
+	if (filler_start(p) < 0) {
+		filler_stop(p);
+		timer_at(p, sandbox_now_ns() + BACKOFF_NS_MIN);
+		return;
+	}
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++) {
+		struct sandbox *sb = &p->slots[i];
+
+		if (sb->sm.state == SANDBOX_FILLING && sb->init_pidfd < 0) {
+			struct box_msg m = {.kind = BOX_FAILED, .arg = -EPIPE, .where = "filler died"};
+
+			on_failed(p, sb, &m, true);
+		} else if (sb->sm.state == SANDBOX_RELEASING && sb->released) {
+			slot_remove(p, sb);
+		}
+	}
+}
+
+static void on_filler(struct pool *p)
+{
+	struct box_msg m;
+	int fds[BOX_FD_MAX];
+	size_t fd_n;
+
+	for (int i = 0; i < EVENTS_A_DISPATCH; i++) {
+		ssize_t n = recv_fds(p->filler, &m, sizeof(m), fds, &fd_n);
+
+		if (n == -EAGAIN || n == -EINTR)
+			return;
+		if (n <= 0) {
+			filler_lost(p);
+			return;
+		}
+		if (n == sizeof(m))
+			filler_message(p, &m, fds, fd_n);
+		for (size_t k = 0; k < fd_n; k++)
+			if (fds[k] >= 0)
+				(void)close(fds[k]);
+	}
+}
+
+static void on_upper(struct sandbox *sb, const struct box_upper *u, int *fds, size_t fd_n)
+{
+	for (size_t i = 0; i < sb->upper_n; i++)
+		(void)close(sb->uppers[i].fd);
+	sb->upper_n = 0;
+	for (size_t i = 0; i < fd_n && i < SANDBOX_UPPER_MAX; i++) {
+		sb->uppers[i].fd = TAKE_FD(fds[i]);
+		snprintf(sb->uppers[i].at, sizeof(sb->uppers[i].at), "%.*s", BOX_PATH_LEN - 1, u->at[i]);
+		sb->upper_n++;
+	}
+	emit(sb, SANDBOX_EV_UPPER, (int)sb->upper_n);
+}
+
+static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upper *u, size_t len,
+			int *fds, size_t fd_n)
+{
+	const struct box_msg *m = &u->msg;
+
+	if (sb->sm.state == SANDBOX_RELEASING)
+		return;
+	if (m->kind == BOX_PARKED && sb->sm.state == SANDBOX_FILLING) {
+		on_parked(p, sb);
+	} else if (m->kind == BOX_STARTED && sb->sm.state == SANDBOX_STARTING && fd_n == 1) {
+		sb->command_pidfd = TAKE_FD(fds[0]);
+		sb->times.started_ns = sandbox_now_ns();
+		sm_move(&sb->sm, sb, SANDBOX_READY);
+		emit(sb, SANDBOX_EV_STARTED, m->arg);
+	} else if (m->kind == BOX_EXITED && !sb->exited) {
+		sb->exited = true;
+		sb->times.exited_ns = sandbox_now_ns();
+		sb->times.cpu_ns = m->cpu_ns;
+		sb->times.maxrss_bytes = m->maxrss_bytes;
+		emit(sb, SANDBOX_EV_EXITED, m->arg);
+	} else if (m->kind == BOX_UPPER && len == sizeof(*u)) {
+		on_upper(sb, u, fds, fd_n);
+	} else if (m->kind == BOX_FAILED && m->id == sb->id) {
+		on_failed(p, sb, m, false);
+	}
+}
+
+static void on_ctl(struct pool *p, struct sandbox *sb)
+{
+	struct box_upper u;
+	int fds[BOX_FD_MAX];
+	size_t fd_n;
+
+	while (sb->ctl >= 0) {
+		ssize_t n = recv_fds(sb->ctl, &u, sizeof(u), fds, &fd_n);
+
+		if (n == -EAGAIN || n == -EINTR)
+			return;
+		if (n <= 0) { /* the init is on its way out; its pidfd tells when all are */
+			(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, sb->ctl, NULL);
+			return;
+		}
+		if (n >= (ssize_t)sizeof(u.msg))
+			ctl_message(p, sb, &u, (size_t)n, fds, fd_n);
+		for (size_t k = 0; k < fd_n; k++)
+			if (fds[k] >= 0)
+				(void)close(fds[k]);
+	}
+}
+
+static void on_init_gone(struct pool *p, struct sandbox *sb)
+{
+	uint32_t moves = sb->sm.moves_n, id = sb->id;
+
+	if (sb->ctl >= 0)
+		on_ctl(p, sb); /* last words: EXITED, FAILED */
+	if (sb->id != id || sb->sm.state == SANDBOX_EMPTY)
+		return;
+	(void)moves;
+	sb->init_gone = true;
+	if (sb->sm.state == SANDBOX_FILLING || sb->sm.state == SANDBOX_STARTING) {
+		struct box_msg m = {.arg = -ECHILD, .where = "init died"};
+
+		on_failed(p, sb, &m, false);
+	}
+	if (sb->sm.state != SANDBOX_RELEASING)
+		slot_release(p, sb, false);
+	slot_remove(p, sb);
+}
+
+static void unsent_retry(struct pool *p)
+{
+	if (p->filler < 0 && !p->closing)
+		filler_lost(p);
+	for (uint32_t i = 0; i < p->o.sandbox_max && p->unsent_n && p->filler >= 0; i++) {
+		struct sandbox *sb = &p->slots[i];
+
+		if (sb->sm.state == SANDBOX_RELEASING && sb->init_pidfd < 0 && !sb->released && sb->init_gone) {
+			if (filler_tell(p, BOX_REMOVE, sb->id, 0) < 0)
+				break;
+			sb->released = true;
+			p->unsent_n--;
+		}
+	}
+	if (p->unsent_n)
+		timer_at(p, sandbox_now_ns() + RETRY_NS);
+}
+
+int pool_dispatch(struct pool *p)
+{
+	struct epoll_event evs[EVENTS_A_DISPATCH];
+	int n = epoll_wait(p->epoll, evs, EVENTS_A_DISPATCH, 0);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : fault_errno();
+	for (int i = 0; i < n; i++) {
+		uint32_t what = (uint32_t)(evs[i].data.u64 >> 32), slot = (uint32_t)evs[i].data.u64;
+		uint64_t ticks;
+
+		if (what == ON_FILLER) {
+			on_filler(p);
+		} else if (what == ON_TIMER) {
+			p->timer_ns = 0;
+			(void)!read(p->timer, &ticks, sizeof(ticks)); /* only to make it quiet */
+		} else if (what == ON_CTL && p->slots[slot].ctl >= 0) {
+			on_ctl(p, &p->slots[slot]);
+		} else if (what == ON_INIT && p->slots[slot].init_pidfd >= 0) {
+			on_init_gone(p, &p->slots[slot]);
+		}
+	}
+	unsent_retry(p);
+	refill(p);
+	return 0;
+}
+
+int pool_fd(const struct pool *p)
+{
+	return p->epoll;
+}
+
+int pool_wait(struct pool *p, int timeout_ms)
+{
+	struct pollfd pf = {.fd = p->epoll, .events = POLLIN};
+	int r = poll(&pf, 1, timeout_ms);
+
+	if (r < 0 && errno != EINTR)
+		return fault_errno();
+	return pool_dispatch(p);
+}
+
+/* --- life ------------------------------------------------------------------------------------------ */
+DEFINE_CLEANUP(struct pool *, pool_free)
+
+static int pool_alloc(struct pool *p)
+{
+	p->slots = calloc(p->o.sandbox_max, sizeof(*p->slots));
+	for (int n = 0; n < SANDBOX_NET_MAX; n++)
+		p->parked[n] = calloc(p->o.sandbox_max, sizeof(*p->parked[n]));
+	if (!p->slots || !p->parked[0] || !p->parked[1])
+		return fault(-ENOMEM);
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++) {
+		p->slots[i].slot = i;
+		slot_clear(p, &p->slots[i]);
+	}
+	return 0;
+}
+
+int pool_new(const struct pool_options *o, struct pool **ret)
+{
+	_cleanup_(pool_freep) struct pool *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (!p)
+		return fault(-ENOMEM);
+	p->o = *o;
+	p->epoll = p->timer = p->filler = -1;
+	if (!p->o.sandbox_max)
+		p->o.sandbox_max = 64;
+	if (p->o.sandbox_max > 4000)
+		return fault(-EINVAL);
+	if (!p->o.layer_bytes_max)
+		p->o.layer_bytes_max = 256ull << 20;
+	snprintf(p->root, sizeof(p->root), "%s", o->root ? o->root : "/");
+	/* Not the numbers of an earlier instance: its groups may still be there. */
+	if (getrandom(&p->generation, sizeof(p->generation), 0) < 0)
+		return fault_errno();
+	if ((err = pool_alloc(p)) < 0)
+		return err;
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (p->epoll < 0 || p->timer < 0)
+		return fault_errno();
+	if ((err = watch(p, p->timer, ON_TIMER, 0)) < 0 || (err = filler_start(p)) < 0)
+		return err;
+	refill(p);
+	*ret = TAKE_PTR(p);
+	return 0;
+}
+
+static bool all_empty(const struct pool *p)
+{
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+		if (p->slots[i].sm.state != SANDBOX_EMPTY)
+			return false;
+	return true;
+}
+
+struct pool *pool_free(struct pool *p)
+{
+	if (!p)
+		return NULL;
+	p->closing = true;
+	p->figures.paused = true;
+	if (p->slots && p->filler >= 0) {
+		uint64_t until = sandbox_now_ns() + 5000000000ull;
+
+		for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+			slot_release(p, &p->slots[i], true);
+		while (!all_empty(p) && sandbox_now_ns() < until)
+			if (pool_wait(p, 100) < 0)
+				break;
+	}
+	filler_stop(p);
+	for (uint32_t i = 0; p->slots && i < p->o.sandbox_max; i++)
+		slot_close(&p->slots[i]);
+	if (p->epoll >= 0)
+		(void)close(p->epoll);
+	if (p->timer >= 0)
+		(void)close(p->timer);
+	for (int n = 0; n < SANDBOX_NET_MAX; n++)
+		free(p->parked[n]);
+	free(p->slots);
+	free(p);
+	return NULL;
+}
+
+/* --- hand-out --------------------------------------------------------------------------------------- */
+static int take_slot(struct pool *p, enum sandbox_net net, struct sandbox **ret)
+{
+	int other = net == SANDBOX_NET_PRIVATE ? SANDBOX_NET_HOST : SANDBOX_NET_PRIVATE, r;
+
+	if (p->parked_n[net]) {
+		*ret = &p->slots[p->parked[net][--p->parked_n[net]]];
+		p->figures.from_parked_n++;
+		return 0;
+	}
+	r = fill_begin(p, net, ret);
+	if (r == POOL_FULL && p->parked_n[other]) /* its place is free a moment later */
+		slot_release(p, &p->slots[p->parked[other][0]], true);
+	if (!r)
+		p->figures.fresh_n++;
+	return r;
+}
+
+int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command *cmd, sandbox_event_fn fn,
+	      void *ctx, struct sandbox **ret)
+{
+	struct sandbox_wire *w = NULL;
+	struct sandbox *sb;
+	uint64_t now = sandbox_now_ns();
+	int r;
+
+	if (p->filler < 0)
+		return fault(-EAGAIN);
+	r = sandbox_wire_new(cmd, 1, true, &w);
+	if (r < 0)
+		return r;
+	r = take_slot(p, net, &sb);
+	if (r) {
+		(void)sandbox_wire_free(w);
+		return r;
+	}
+	sb->fn = fn;
+	sb->ctx = ctx;
+	sb->times.taken_ns = now;
+	sb->pending = w;
+	if (cmd->limits) {
+		sb->pending_limits = *cmd->limits;
+		sb->has_limits = true;
+	}
+	p->figures.handed_out_n++;
+	*ret = sb;
+	if (sb->sm.state == SANDBOX_PARKED) {
+		sb->fn = NULL; /* a failure to send is ours to return, not an event */
+		start_pending(p, sb);
+		sb->fn = fn;
+		if (sb->sm.state != SANDBOX_STARTING) {
+			sb->fn = NULL;
+			return fault(-EIO);
+		}
+	}
+	return 0;
+}
+
+void pool_pause(struct pool *p, bool paused)
+{
+	p->figures.paused = paused;
+	if (!paused)
+		timer_at(p, sandbox_now_ns() + 1);
+}
+
+void pool_target(struct pool *p, enum sandbox_net net, uint32_t parked)
+{
+	p->o.parked_target[net] = parked;
+	while (p->parked_n[net] > parked)
+		slot_release(p, &p->slots[p->parked[net][0]], true);
+	timer_at(p, sandbox_now_ns() + 1);
+}
+
+void pool_drain(struct pool *p)
+{
+	for (int net = 0; net < SANDBOX_NET_MAX; net++)
+		while (p->parked_n[net])
+			slot_release(p, &p->slots[p->parked[net][0]], true);
+}
+
+void pool_figures(const struct pool *p, struct pool_figures *ret)
+{
+	*ret = p->figures;
+	memset(ret->state_n, 0, sizeof(ret->state_n));
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+		ret->state_n[p->slots[i].sm.state]++;
+	memcpy(ret->parked_n, p->parked_n, sizeof(ret->parked_n));
+}
+
+struct cgroup_host *pool_cgroup(const struct pool *p)
+{
+	return p->o.cgroup;
+}
+
+void pool_each(struct pool *p, void (*fn)(void *ctx, struct sandbox *sb), void *ctx)
+{
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+		if (p->slots[i].sm.state != SANDBOX_EMPTY)
+			fn(ctx, &p->slots[i]);
+}
+
+/* --- restart ----------------------------------------------------------------------------------------- */
+int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, void *ctx,
+	       struct sandbox **ret)
+{
+	struct sandbox *sb = slot_free(p);
+	int err;
+
+	if (!sb)
+		return POOL_FULL;
+	if (slot_of(p, a->id))
+		return fault(-EEXIST);
+	sb->id = a->id;
+	sb->net = a->net;
+	sb->fn = fn;
+	sb->ctx = ctx;
+	snprintf(sb->group, sizeof(sb->group), "sb-%u", a->id);
+	if ((err = watch(p, a->init_pidfd, ON_INIT, sb->slot)) < 0)
+		return err;
+	if ((err = watch(p, a->ctl_fd, ON_CTL, sb->slot)) < 0) {
+		(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, a->init_pidfd, NULL);
+		return err;
+	}
+	sb->ctl = a->ctl_fd;
+	sb->init_pidfd = a->init_pidfd;
+	sb->command_pidfd = a->command_pidfd;
+	sm_move(&sb->sm, sb, a->frozen ? SANDBOX_FROZEN : SANDBOX_READY);
+	*ret = sb;
+	return 0;
+}
+
+/* Its socket must be held by somebody else by now, or its init ends. */
+void pool_disown(struct pool *p, struct sandbox *sb)
+{
+	if (sb->sm.state == SANDBOX_PARKED)
+		unpark(p, sb);
+	slot_close(sb);
+	slot_clear(p, sb);
+}
+
+struct sweep {
+	struct pool *p;
+	int n;
+};
+
+static int sweep_one(void *ctx, const char *name)
+{
+	struct sweep *s = ctx;
+	unsigned id;
+
+	if (sscanf(name, "sb-%u", &id) != 1 || slot_of(s->p, id))
+		return 0;
+	(void)cgroup_group_kill(s->p->o.cgroup, name); /* gone or empty: as wanted */
+	for (int i = 0; i < 200; i++) {
+		struct timespec ms = {.tv_nsec = 1000000};
+
+		if (cgroup_group_remove(s->p->o.cgroup, name) == 0)
+			break;
+		(void)nanosleep(&ms, NULL); /* members still exit; only ever at start */
+	}
+	s->n++;
+	return 0;
+}
+
+int pool_sweep(struct pool *p)
+{
+	struct sweep s = {.p = p};
+	int r = p->o.cgroup ? cgroup_group_each(p->o.cgroup, sweep_one, &s) : 0;
+
+	return r < 0 ? r : s.n;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sandbox.h - one execution environment: what runs in it, and what can be done to it.
+ *
+ * Shape    A sandbox is a parked init (pid 1 of its own pid namespace, in its own cgroup, mount,
+ *          ipc, uts and maybe net namespace, root an overlay over the host's) that waits on a socket.
+ *          sandbox_start() sends it a command; it forks the command from itself, so nothing is attached or
+ *          created then. States: EMPTY FILLING PARKED STARTING READY FROZEN<->ACTIVE RELEASING.
+ * Units    Times in ns of CLOCK_MONOTONIC, memory in bytes.
+ * Bounds   SANDBOX_FD_MAX descriptors and SANDBOX_COMMAND_MAX bytes a command.
+ * Owner    Sandboxes belong to their pool (pool.h); a pointer dies with the SANDBOX_GONE event.
+ *          A command and all it points to is only read during the call.
+ * Errors   < 0 -errno. > 0 SANDBOX_* outcomes below.
+ * Threads  The event loop's. Nothing here blocks.
+ * Trust    Inside is hostile. The init is not dumpable, holds no descriptor of the host but its
+ *          socket, and was executed from a sealed memfd.
+ */
+#ifndef SYS_SANDBOX_H
+#define SYS_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include "sys/cgroup.h"
+
+enum {
+	SANDBOX_FD_MAX = 200,
+	SANDBOX_COMMAND_MAX = 4 << 20, /* argv and env; what execve takes is less */
+	SANDBOX_RLIMIT_MAX = 16,
+	SANDBOX_UPPER_MAX = 9,
+};
+
+/* Outcomes. */
+enum {
+	SANDBOX_NOT_NOW = 1, /* the state does not allow it */
+};
+
+enum sandbox_state {
+	SANDBOX_EMPTY,
+	SANDBOX_FILLING,   /* its namespaces and root are being made */
+	SANDBOX_PARKED,	   /* its init waits for a command */
+	SANDBOX_STARTING,  /* the command is on its way */
+	SANDBOX_READY,	   /* executed */
+	SANDBOX_ACTIVE,	   /* thawed again */
+	SANDBOX_FROZEN,	   /* no member runs */
+	SANDBOX_RELEASING, /* killed; its groups and mounts go */
+	SANDBOX_STATE_MAX,
+};
+
+enum sandbox_net { SANDBOX_NET_PRIVATE, SANDBOX_NET_HOST, SANDBOX_NET_MAX };
+
+/* What becomes of a path, done by the init before the command is forked. */
+enum sandbox_mount_kind {
+	SANDBOX_MOUNT_BIND,    /* fd (any descriptor of it, O_PATH too) appears there, writable */
+	SANDBOX_MOUNT_BIND_RO, /* the same, read-only */
+	SANDBOX_MOUNT_RO,      /* what is there becomes read-only: EROFS; fd unused */
+	SANDBOX_MOUNT_TMPFS,   /* an empty directory of its own */
+	SANDBOX_MOUNT_HIDE,    /* nothing, not readable */
+};
+
+struct sandbox_mount {
+	enum sandbox_mount_kind kind;
+	const char *path; /* inside; resolved inside, a missing directory is made in the overlay */
+	int fd;
+	bool optional; /* path missing: not an error ("-" in the unit file) */
+};
+
+struct sandbox_rlimit {
+	int resource;
+	struct rlimit limit;
+};
+
+/* A seccomp filter to go on top of the default one. */
+struct sandbox_filter;
+
+enum sandbox_protect { /* systemd's ProtectSystem= */
+	SANDBOX_PROTECT_NO,
+	SANDBOX_PROTECT_YES,	/* /usr /boot /efi read-only */
+	SANDBOX_PROTECT_FULL,	/* and /etc */
+	SANDBOX_PROTECT_STRICT, /* all but /dev /proc /sys and mounts of the command */
+};
+
+struct sandbox_command {
+	const char *const *argv; /* argv[0] is searched in the PATH of env if it has no slash */
+	const char *path;	 /* executed instead of argv[0] when set */
+	const char *const *env;	 /* exactly this; LISTEN_* are added when listen_n > 0 */
+	const char *cwd;	 /* NULL: / */
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;
+	size_t group_n;
+	uint64_t caps;	    /* kept when uid is 0; never more than sandbox_caps_max() */
+	int stdio[3];	    /* -1: /dev/null */
+	const int *listen;  /* placed at 3.. */
+	size_t listen_n;
+	const char *listen_names; /* LISTEN_FDNAMES, NULL: none */
+	mode_t umask;		  /* 0: 022 */
+	const struct sandbox_rlimit *rlimits;
+	size_t rlimit_n;
+	const struct sandbox_mount *mounts;
+	size_t mount_n;
+	enum sandbox_protect protect;
+	const struct sandbox_filter *filter;
+	const struct cgroup_limits *limits; /* NULL: the pool's */
+	bool keep_tty; /* stay in the caller's session: never set for what is not trusted */
+};
+
+enum sandbox_event {
+	SANDBOX_EV_STARTED, /* the command's execve succeeded; arg: its pid inside */
+	SANDBOX_EV_FAILED,  /* it was never executed; arg: -errno. A GONE follows */
+	SANDBOX_EV_EXITED,  /* arg: wait status of the command; others may still run in there */
+	SANDBOX_EV_UPPER,   /* answer to sandbox_upper_ask(); arg: how many layers, see _upper_take() */
+	SANDBOX_EV_GONE,    /* nothing is left of it; arg: 1 when it went without being released */
+};
+
+struct sandbox;
+/* Called from pool_dispatch() only. */
+typedef void (*sandbox_event_fn)(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg);
+
+/* Figures of one hand-out, ns; 0: did not happen. */
+struct sandbox_times {
+	uint64_t taken_ns, started_ns, exited_ns, filled_ns;
+	uint64_t cpu_ns; /* of the command and what it waited for, at its exit */
+	uint64_t maxrss_bytes;
+};
+
+enum sandbox_state sandbox_state(const struct sandbox *sb);
+const char *sandbox_state_name(enum sandbox_state s);
+uint32_t sandbox_id(const struct sandbox *sb);
+/* Name of its control group below the pool's. */
+const char *sandbox_group(const struct sandbox *sb);
+/* Of the command: borrowed, -1 before STARTED. Readable when it has exited. */
+int sandbox_pidfd(const struct sandbox *sb);
+/* Of the init and its socket, borrowed: what an fd store must keep for sandbox_adopt(). */
+int sandbox_init_pidfd(const struct sandbox *sb);
+int sandbox_ctl_fd(const struct sandbox *sb);
+const struct sandbox_times *sandbox_times(const struct sandbox *sb);
+/* Bits (1 << cgroup_resource) that were asked for and cannot be limited here. */
+uint32_t sandbox_unlimited(const struct sandbox *sb);
+
+/* SANDBOX_NOT_NOW unless READY or ACTIVE (freeze) or FROZEN (thaw). */
+int sandbox_freeze(struct sandbox *sb);
+int sandbox_thaw(struct sandbox *sb);
+/* The kernel has confirmed. */
+int sandbox_is_frozen(struct sandbox *sb, bool *ret);
+/* To the command; a frozen sandbox gets it when thawed, SIGKILL at once. */
+int sandbox_signal(struct sandbox *sb, int sig);
+/* Another command in the same sandbox (READY or ACTIVE); its exit is not reported. */
+int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd);
+/* Kills all inside and gives everything back; SANDBOX_EV_GONE follows. Idempotent. */
+void sandbox_release(struct sandbox *sb);
+int sandbox_memory_bytes(struct sandbox *sb, uint64_t *ret);
+int sandbox_cpu_ns(struct sandbox *sb, uint64_t *ret);
+int sandbox_limit(struct sandbox *sb, const struct cgroup_limits *l);
+
+/* The layer of changes: one directory per overlay and where it is mounted ("/" first). */
+struct sandbox_upper {
+	int fd;
+	char at[256];
+};
+int sandbox_upper_ask(struct sandbox *sb);
+/* After SANDBOX_EV_UPPER: the caller owns the descriptors. */
+size_t sandbox_upper_take(struct sandbox *sb, struct sandbox_upper ret[SANDBOX_UPPER_MAX]);
+
+/* Capabilities a root command may keep: none that reaches out of the sandbox. */
+uint64_t sandbox_caps_max(void);
+
+/* RestrictAddressFamilies=, SystemCallFilter= and the like. families: AF_* allowed (or denied when
+ * deny_families). calls: names or @groups of systemd, allowed only (or denied when deny_calls).
+ * -EINVAL: an unknown name, then *ret_bad points into calls. */
+struct sandbox_filter_options {
+	const int *families;
+	size_t family_n;
+	bool deny_families;
+	const char *const *calls;
+	size_t call_n;
+	bool deny_calls;
+	int call_errno; /* what a refused call returns; 0: EPERM */
+};
+int sandbox_filter_new(const struct sandbox_filter_options *o, struct sandbox_filter **ret,
+		       const char **ret_bad);
+struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *f);
+
+#endif

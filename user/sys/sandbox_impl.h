@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * sandbox_impl.h - what pool.c and sandbox.c share; nobody else includes it.
+ *
+ * Shape    A slot of the pool's table; free slots are EMPTY.
+ */
+#ifndef SYS_SANDBOX_IMPL_H
+#define SYS_SANDBOX_IMPL_H
+
+#include "core/sm.h"
+#include "sys/box/proto.h"
+#include "sys/pool.h"
+#include "sys/sandbox.h"
+
+struct sandbox_wire { /* a START message on its way */
+	char *bytes;
+	size_t len;
+	int fds[BOX_FD_MAX];
+	size_t fd_n;
+};
+
+struct sandbox {
+	struct sm sm;
+	struct pool *pool;
+	uint32_t id, slot;
+	enum sandbox_net net;
+	int ctl, init_pidfd, command_pidfd, freeze_fd;
+	bool ctl_watched, exited, init_gone, released, disowned, background;
+	char group[CGROUP_NAME_LEN];
+	sandbox_event_fn fn;
+	void *ctx;
+	struct sandbox_wire *pending; /* for when it is parked */
+	struct cgroup_limits pending_limits;
+	bool has_limits;
+	struct sandbox_times times;
+	uint32_t unlimited;
+	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
+	size_t upper_n;
+	uint64_t asked_ns;
+};
+
+extern const struct sm_def sandbox_sm;
+
+uint64_t sandbox_now_ns(void);
+/* sandbox.c: encodes cmd; what is passed along is duplicated or opened anew. */
+int sandbox_wire_new(const struct sandbox_command *cmd, uint32_t id, bool report,
+		     struct sandbox_wire **ret);
+struct sandbox_wire *sandbox_wire_free(struct sandbox_wire *w);
+int sandbox_wire_send(int ctl, struct sandbox_wire *w);
+
+/* filter.c: the two parts of the default filter, as bytes of struct sock_filter. */
+int sandbox_filter_default(bool launcher_part, int *ret_memfd);
+int sandbox_filter_memfd(const struct sandbox_filter *f);
+
+/* pool.c */
+void pool_release(struct pool *p, struct sandbox *sb);
+
+#endif
