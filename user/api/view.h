@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * view.h - what the engine knows, as JSON; and how a person's name for a thing is found in it.
+ *
+ * Shape    One function a kind of object, each flat and with a "type". Names, not ids: an id means
+ *          nothing after an eviction. Absent members are unknown, never 0.
+ * Units    ns, bytes, probabilities in [0, 1], us for value and price; *_wall_ns since the epoch.
+ * Bounds   An object is some hundred bytes and its names.
+ * Owner    The caller owns each object; NULL: out of memory (api_put() takes that as well).
+ * Threads  Whoever owns the engine. Nothing here changes it.
+ */
+#ifndef API_VIEW_H
+#define API_VIEW_H
+
+#include "core/engine.h"
+#include "core/graph.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#define VIEW_UNKNOWN UINT64_MAX
+
+/* What only the daemon knows of itself and its host. */
+struct view_host {
+	const char *version;
+	uint64_t now_ns, wall_ns;  /* the same moment on CLOCK_MONOTONIC and CLOCK_REALTIME */
+	uint64_t up_ns;		   /* since the daemon started */
+	uint64_t events_n, lost_n; /* records taken from the ring; records the kernel had to drop */
+	uint64_t cpu_ns, rss_bytes; /* of the daemon */
+	uint64_t bpf_runs_n,
+		bpf_ns;	      /* of its BPF programs; VIEW_UNKNOWN: kernel keeps no figures */
+	uint64_t store_bytes; /* VIEW_UNKNOWN: no store */
+	bool acting;	      /* false: guesses are only scored */
+	struct pressure pressure;
+};
+
+json_t *view_status(const struct engine_stats *s, const struct view_host *h);
+json_t *view_node(const struct graph *g, const struct node *n);
+json_t *view_edge(const struct graph *g, const struct edge *e);
+/* wall - mono: see struct view_host. */
+json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h);
+json_t *view_prediction(const struct graph *g, const struct guess *guess);
+json_t *view_cost(const struct view_host *h);
+
+const char *view_node_kind(enum node_kind k);
+const char *view_edge_kind(enum edge_kind k);
+
+/* Share of the runs of its block in which e was taken, in [0, 1]. */
+double view_share(const struct graph *g, const struct edge *e);
+
+/* Which kinds view_find() looks at. */
+enum {
+	VIEW_BLOCKS = 1 << NODE_BLOCK,
+	VIEW_FILES = 1 << NODE_FILE,
+	VIEW_SERVICES = 1 << NODE_SERVICE
+};
+
+/* Nodes called name, at the best of these levels that has any: the whole name; its last parts
+ * ("git status", "status.c", ":5432"); a block's program without its argument, or the end of it
+ * ("git"); any part of the last name ("gcc" for x86_64-linux-gnu-gcc-12). Most often run or needed
+ * first. Returns how many there are; at most max are written. */
+size_t view_find(const struct graph *g, const char *name, unsigned kinds, uint32_t *ret_ids,
+		 size_t max);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* ask.c - one question to the daemon: its answer as NDJSON, or object by object to a command. */
+#include "cli/cli.h"
+
+#include "api/client.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMEOUT_MS = 30000 };
+
+static void client_closep(struct client **c)
+{
+	client_close(*c);
+}
+
+static int say_unreachable(const struct cli *cli, int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return cli_fail(FWM_STATUS_NO_DAEMON,
+				"no daemon answers at %s; start one with: forewarmd (as root), or "
+				"name its socket with --socket",
+				cli->socket);
+	case EACCES:
+	case EPERM:
+		return cli_fail(FWM_STATUS_FORBIDDEN,
+				"%s: only root and members of the group 'forewarm' may ask",
+				cli->socket);
+	default:
+		return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket, strerror(-err));
+	}
+}
+
+void cli_print_json(const json_t *o)
+{
+	_cleanup_(freep) char *text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
+
+	if (text)
+		puts(text);
+}
+
+/* The closing object; returns the exit code. */
+static int closing(struct cli *cli, json_t *o)
+{
+	int status = (int)get_n(o, "status");
+
+	if (cli->json)
+		cli_print_json(o);
+	if (is_type(o, "error"))
+		(void)cli_fail((enum fwm_status)status, "%s", get_text(o, "message"));
+	return status;
+}
+
+int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, size_t fds_n,
+		cli_each_fn each, void *ctx)
+{
+	_cleanup_(client_closep) struct client *c = NULL;
+	json_t *o = NULL;
+	int r;
+
+	r = client_open(cli->socket, TIMEOUT_MS, &c);
+	if (r < 0) {
+		json_decref(args);
+		return say_unreachable(cli, r);
+	}
+	r = client_ask(c, cmd, args, fds, fds_n);
+	while (r >= 0) {
+		r = client_next(c, &o);
+		if (r < 0)
+			break;
+		if (r == CLIENT_END) {
+			r = closing(cli, o);
+			json_decref(o);
+			return r;
+		}
+		if (cli->json)
+			cli_print_json(o);
+		else if (each)
+			each(ctx, o);
+		json_decref(o);
+	}
+	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket,
+			r == -EPROTO ? "the daemon hung up in the middle of its answer"
+				     : strerror(-r));
+}
+
+int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, void *ctx)
+{
+	return cli_ask_fds(cli, cmd, args, NULL, 0, each, ctx);
+}
+
+uint64_t get_n(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+double get_real(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+const char *get_text(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s ? s : "";
+}
+
+bool has(const json_t *o, const char *key)
+{
+	return json_object_get(o, key) != NULL;
+}
+
+bool is_type(const json_t *o, const char *type)
+{
+	return strcmp(get_text(o, "type"), type) == 0;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* cmd_status.c - status, and the generic tables of what the daemon's other parts tell. */
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_cost(const json_t *cost)
+{
+	double up_s = (double)get_n(cost, "up_ns") / 1e9;
+	double cpu_s = (double)get_n(cost, "cpu_ns") / 1e9;
+
+	printf("  cost        %s of memory, %.2f %% of a CPU", cli_bytes(get_n(cost, "rss_bytes")),
+	       up_s > 0 ? 100 * cpu_s / up_s : 0);
+	if (get_n(cost, "bpf_runs_n"))
+		printf(", %.0f ns a kernel event",
+		       (double)get_n(cost, "bpf_ns") / (double)get_n(cost, "bpf_runs_n"));
+	if (has(cost, "store_bytes"))
+		printf(", %s on disk", cli_bytes(get_n(cost, "store_bytes")));
+	printf("\n");
+}
+
+static void print_score(const json_t *s)
+{
+	const json_t *o = json_object_get(s, "outcomes");
+
+	printf("  guesses     %s made, %s acted on: %s hit, %s late, %s wasted, %s were there "
+	       "already\n",
+	       cli_count(get_n(s, "guesses_n")), cli_count(get_n(s, "acted_n")),
+	       cli_count(get_n(o, "hit")), cli_count(get_n(o, "late")),
+	       cli_count(get_n(o, "wasted")), cli_count(get_n(o, "resident")));
+	printf("  lately      precision %s, recall %s; asks %.2g of value per price\n",
+	       cli_percent(get_real(s, "precision")), cli_percent(get_real(s, "recall")),
+	       get_real(s, "lambda"));
+	printf("  benefit     %s saved; %s read ahead, %s of it in vain\n",
+	       cli_ns(get_n(s, "saved_ns")), cli_bytes(get_n(s, "bytes_read")),
+	       cli_bytes(get_n(s, "bytes_wasted")));
+}
+
+static void print_pressure(const json_t *p)
+{
+	printf("  host        %s of %s available", cli_bytes(get_n(p, "mem_available_bytes")),
+	       cli_bytes(get_n(p, "mem_total_bytes")));
+	if (has(p, "io_some_avg10"))
+		printf("; stalled on I/O %.1f %%, memory %.1f %%, CPU %.1f %%",
+		       get_real(p, "io_some_avg10"), get_real(p, "mem_some_avg10"),
+		       get_real(p, "cpu_some_avg10"));
+	printf("\n");
+}
+
+static void each_status(void *ctx, json_t *o)
+{
+	const json_t *cost = json_object_get(o, "cost"), *obs = json_object_get(o, "observed");
+	const json_t *graph = json_object_get(o, "graph");
+
+	(void)ctx;
+	if (!is_type(o, "status"))
+		return;
+	printf("forewarmd %s, up %s%s\n", cli_text(get_text(o, "version")),
+	       cli_ns(get_n(cost, "up_ns")),
+	       json_is_true(json_object_get(o, "acting")) ? "" : ", only learning (act = no)");
+	printf("  events      %s: %s runs, %s opens, %s connects; %s lost\n",
+	       cli_count(get_n(cost, "events_n")), cli_count(get_n(obs, "exec")),
+	       cli_count(get_n(obs, "open")), cli_count(get_n(obs, "connect")),
+	       cli_count(get_n(cost, "lost_n")));
+	printf("  known       %s programs, files and services; %s dependencies; %s processes\n",
+	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
+	       cli_count(get_n(o, "processes_n")));
+	print_score(json_object_get(o, "score"));
+	print_cost(cost);
+	print_pressure(json_object_get(o, "pressure"));
+}
+
+int cmd_status(struct cli *cli)
+{
+	return cli_ask(cli, "status", NULL, each_status, NULL);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* cmd_why.c - the story of each guess about a thing: from what, how sure, what was done, what came. */
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct telling {
+	struct cli *cli;
+	struct table *candidates;
+	unsigned guesses_n;
+	uint64_t more;
+	const char *thing;
+};
+
+static void print_thing(const json_t *o)
+{
+	printf("%s: ", cli_text(get_text(o, "name")));
+	if (is_type(o, "block"))
+		printf("a program, run %s times", cli_count(get_n(o, "runs_n")));
+	else if (has(o, "absent"))
+		printf("a file that is not there");
+	else if (is_type(o, "file"))
+		printf("a %s", has(o, "directory") ? "directory" : "file");
+	else
+		printf("a service");
+	if (get_n(o, "size_bytes") && !has(o, "absent"))
+		printf(" of %s", cli_bytes(get_n(o, "size_bytes")));
+	printf(", needed by %s programs.\n", cli_count(get_n(o, "needed_by_n")));
+}
+
+/* "after B after A": the lineage, latest first, without the block itself. */
+static void print_context(const json_t *o)
+{
+	json_t *context = json_object_get(o, "context"), *name;
+	size_t i;
+
+	json_array_foreach(context, i, name)
+	{
+		const char *s = json_string_value(name);
+
+		if (!s || (i == 0 && strcmp(s, get_text(o, "block")) == 0))
+			continue;
+		printf(", after %s", cli_text(s));
+	}
+}
+
+static void print_guess_made(const json_t *o)
+{
+	printf("\n%s ago, when %s ran", cli_ns(get_n(o, "age_ns")), cli_text(get_text(o, "block")));
+	print_context(o);
+	printf(":\n  guessed that %s", has(o, "via") ? cli_text(get_text(o, "via")) : "it");
+	if (strcmp(get_text(o, "kind"), "exec") == 0)
+		printf(" would run ");
+	else if (strcmp(get_text(o, "kind"), "connect") == 0)
+		printf(" would connect to ");
+	else
+		printf(has(o, "absent") ? " would look in vain for " : " would open ");
+	printf("%s", cli_text(get_text(o, "dep")));
+	if (get_n(o, "lead_ns"))
+		printf(" in %s", cli_ns(get_n(o, "lead_ns")));
+	printf(", with probability %.2f", get_real(o, "p"));
+	if (get_n(o, "support"))
+		printf(" (that context was seen %s times)", cli_count(get_n(o, "support")));
+	printf(".\n");
+}
+
+static void print_guess_act(const json_t *o)
+{
+	if (!json_is_true(json_object_get(o, "acted"))) {
+		printf("  Nothing was done about it: worth %s, price %s.\n",
+		       cli_ns((uint64_t)(get_real(o, "value_us") * 1000)),
+		       cli_ns((uint64_t)(get_real(o, "price_us") * 1000)));
+		return;
+	}
+	printf("  Made ready");
+	if (has(o, "done_after_ns"))
+		printf(" %s after the guess", cli_ns(get_n(o, "done_after_ns")));
+	if (has(o, "bytes_read"))
+		printf(", %s read", cli_bytes(get_n(o, "bytes_read")));
+	printf(".\n");
+}
+
+static void print_guess_outcome(const struct cli *cli, const json_t *o)
+{
+	static const struct {
+		const char *outcome, *color, *text;
+	} rows[] = {
+		{"open", "", "Not decided yet"},
+		{"hit", "\033[32m", "Hit: it was needed"},
+		{"late", "\033[33m", "Late: it was needed before it was ready"},
+		{"wasted", "\033[31m", "Wasted: it was not needed in time"},
+		{"missed", "\033[33m", "Missed: it was needed"},
+		{"resident", "", "It was needed and there already: nothing spent, nothing saved"},
+		{"dropped", "", "It was not needed either"},
+	};
+	const char *outcome = get_text(o, "outcome");
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (strcmp(outcome, rows[i].outcome) != 0)
+			continue;
+		printf("  %s%s%s", cli->color ? rows[i].color : "", rows[i].text,
+		       cli->color && rows[i].color[0] ? "\033[0m" : "");
+		break;
+	}
+	if (has(o, "ended_after_ns") &&
+	    (strcmp(outcome, "hit") == 0 || strcmp(outcome, "missed") == 0))
+		printf(" %s after the guess", cli_ns(get_n(o, "ended_after_ns")));
+	if (get_n(o, "saved_ns"))
+		printf("; about %s saved", cli_ns(get_n(o, "saved_ns")));
+	printf(".\n");
+}
+
+static void each_object(void *ctx, json_t *o)
+{
+	static const struct table_column columns[] = {{"TIMES", 'r'}, {"KIND", 'l'}, {"NAME", 'f'}};
+	struct telling *t = ctx;
+
+	if (is_type(o, "candidate")) {
+		if (!t->candidates)
+			t->candidates = table_new(t->cli, columns, ARRAY_SIZE(columns));
+		table_row(t->candidates,
+			  (const char *[]){cli_count(get_n(o, "runs_n")), get_text(o, "kind"),
+					   get_text(o, "name")});
+	} else if (is_type(o, "more")) {
+		t->more = get_n(o, "rows_n");
+	} else if (is_type(o, "guess")) {
+		t->guesses_n++;
+		print_guess_made(o);
+		print_guess_act(o);
+		print_guess_outcome(t->cli, o);
+	} else {
+		print_thing(o);
+	}
+}
+
+int cmd_why(struct cli *cli)
+{
+	struct telling t = {.cli = cli};
+	json_t *args = json_pack("{s:s, s:I}", "name", cli->argv[0], "rows",
+				 (json_int_t)(cli->rows ? cli->rows : 10));
+	int r;
+
+	if (!args)
+		return cli_usage(cli, "a name must be UTF-8");
+	r = cli_ask(cli, "why", args, each_object, &t);
+	table_print(t.candidates);
+	if (r != FWM_STATUS_OK || cli->json)
+		return r;
+	if (!t.guesses_n)
+		printf("\nNo guess about it is remembered: it was not seen often enough to be "
+		       "guessed, or\nits guesses were forgotten for newer ones.\n");
+	if (t.more)
+		printf("\n%s older guesses; see them with --rows.\n", cli_count(t.more));
+	return r;
+}
