@@ -58,7 +58,8 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra 
            -idirafter /usr/include/$(MACHINE)-linux-gnu
 
 # --- what there is to build ------------------------------------------------------------------
-BPF_SRC  := $(wildcard bpf/*.bpf.c)
+# Maps first: libbpf 1.1's linker mixes up map externs that are seen before their definition.
+BPF_SRC  := $(sort $(wildcard bpf/maps.bpf.c)) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ  := $(BPF_SRC:%.c=$(OUT)/%.o)
 SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h)
 # What tests link: all of user/ but the two programs, and the daemon's configuration.

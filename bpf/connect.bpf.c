@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * connect.bpf.c - every service a program talks to, and every one a program offers.
+ *
+ *   tp_btf/inet_sock_set_state         TCP: SYN_SENT to ESTABLISHED or CLOSE is the handshake, however
+ *                                      it was asked for (blocking or not, io_uring); LISTEN is a service
+ *   syscalls/sys_{enter,exit}_connect  UDP and UNIX sockets, and TCP which fails before it sends
+ *   syscalls/sys_{enter,exit}_bind     UDP and UNIX services
+ *
+ * Misses   sendto() on a UDP or UNIX datagram socket that was never connected: a hook there would
+ *          tax every datagram.
+ */
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "names.bpf.h"
+#include "pending.bpf.h"
+
+static __always_inline __u16 swap16(__u16 x)
+{
+	return (__u16)__builtin_bswap16(x);
+}
+
+static __always_inline int sock_enter(__u32 hook, __s32 fd, __u64 addr, __u32 addr_len)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct pending *s;
+
+	if (!wanted(id >> 32, proc_get(id >> 32)))
+		return 0;
+	s = pending_slot(id);
+	if (s)
+		pending_put(s, id, hook, fd, addr, addr_len, 0);
+	return 0;
+}
+
+static __always_inline const struct sock *sock_of_fd(__s32 fd)
+{
+	const struct file *file = file_of_fd(fd);
+	const struct inode *inode;
+	const struct socket *so;
+	const struct sock *sk;
+	__u16 mode;
+
+	if (!file || bpf_core_read(&inode, sizeof(inode), &file->f_inode) ||
+	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) || (mode & S_IFMT) != S_IFSOCK ||
+	    bpf_core_read(&so, sizeof(so), &file->private_data) ||
+	    bpf_core_read(&sk, sizeof(sk), &so->sk))
+		return NULL;
+	return sk;
+}
+
+static __always_inline __u32 netns_of(const struct sock *sk)
+{
+	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
+
+	return net ? BPF_CORE_READ(net, ns.inum) : 0;
+}
+
+/* What a UNIX socket is bound to, in the file system: the true path of the service. */
+static __always_inline void unix_file(const struct unix_sock *u, struct fwm_file *ret)
+{
+	if (u && BPF_CORE_READ(u, path.dentry))
+		name_path((const struct path *)((__u64)u + bpf_core_field_offset(u->path)), ret);
+}
+
+/* The address as user space passed it. Returns its family, 0 when unreadable. */
+static __always_inline __u16 addr_fill(struct fwm_sock *e, const struct pending *s, __s64 ret)
+{
+	union sockaddr_any a = {};
+	__u32 len = s->oflags, rest;
+
+	if (len < sizeof(a.family))
+		return 0;
+	rest = len < sizeof(a) ? len : sizeof(a);
+	if (bpf_probe_read_user(&a, masked(rest, 0x1f), (const void *)s->text))
+		return 0;
+	e->family = a.family;
+	if (a.family == AF_INET && len >= 8) {
+		e->port = swap16(a.in.port);
+		__builtin_memcpy(e->addr, &a.in.addr, 4);
+	} else if (a.family == AF_INET6 && len >= 24) {
+		e->port = swap16(a.in6.port);
+		__builtin_memcpy(e->addr, a.in6.addr, 16);
+	} else if (a.family == AF_UNIX) {
+		rest = len - 2 < FWM_SUN_MAX ? len - 2 : FWM_SUN_MAX;
+		e->path_len = rest;
+		rest = masked(rest, 0x7f);
+		if (rest <= FWM_SUN_MAX &&
+		    bpf_probe_read_user(e->path, rest, (const void *)(s->text + 2)))
+			return 0;
+	} else {
+		return 0;
+	}
+	return a.family;
+}
+
+static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
+{
+	struct fwm_counts *c = count_seen(hook);
+	__u64 id = bpf_get_current_pid_tgid(), now;
+	struct fwm_sock e = {};
+	const struct pending *s;
+	const struct sock *sk;
+	__u16 family;
+
+	if (!c)
+		return 0;
+	if (!wanted(id >> 32, proc_get(id >> 32)))
+		goto filtered;
+	s = pending_slot(id);
+	if (!s || s->pid_tgid != id || s->hook != hook)
+		goto unreadable;
+	if ((s->state & PENDING_HANDSHAKE) || (kind == FWM_EVENT_LISTEN && ret))
+		goto filtered;
+	now = bpf_ktime_get_ns();
+	family = addr_fill(&e, s, ret);
+	sk = sock_of_fd(s->dfd);
+	if (!family) /* netlink, packet, vsock: not services; or AF_UNSPEC, which disconnects */
+		goto filtered;
+	if (family == AF_UNIX) {
+		if (sk && !ret && kind == FWM_EVENT_CONNECT) {
+			unix_file((const struct unix_sock *)BPF_CORE_READ(
+					  (const struct unix_sock *)sk, peer),
+				  &e.file);
+			e.peer = BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr);
+		} else if (sk && !ret) {
+			unix_file((const struct unix_sock *)sk, &e.file);
+		}
+		if (!e.file.ino && e.path_len && e.path[0] && e.path[0] != '/')
+			name_cwd(&e.base);
+	} else {
+		e.proto = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+		/* A bound TCP socket listens only later, and EALREADY, EISCONN are no new attempt. */
+		if (kind == FWM_EVENT_LISTEN && (e.proto != IPPROTO_UDP || !e.port))
+			goto filtered;
+		if (ret == -EALREADY || ret == -EISCONN || ret == -EINPROGRESS)
+			goto filtered;
+	}
+	if (sk)
+		e.netns = netns_of(sk);
+	e.err = -ret;
+	e.latency_ns = saturate32(now - s->ts_ns);
+	hdr_fill(&e.hdr, kind, sizeof(e), now, id);
+	return emit(c, &e, sizeof(e), false);
+filtered:
+	count_one(c, filtered);
+	return 0;
+unreadable:
+	count_one(c, unreadable);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_enter_connect")
+int on_enter_connect(struct trace_event_raw_sys_enter *ctx)
+{
+	return sock_enter(FWM_HOOK_CONNECT, ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+SEC("tp/syscalls/sys_exit_connect")
+int on_exit_connect(struct trace_event_raw_sys_exit *ctx)
+{
+	return sock_exit(FWM_HOOK_CONNECT, FWM_EVENT_CONNECT, ctx->ret);
+}
+
+SEC("tp/syscalls/sys_enter_bind")
+int on_enter_bind(struct trace_event_raw_sys_enter *ctx)
+{
+	return sock_enter(FWM_HOOK_BIND, ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+SEC("tp/syscalls/sys_exit_bind")
+int on_exit_bind(struct trace_event_raw_sys_exit *ctx)
+{
+	return sock_exit(FWM_HOOK_BIND, FWM_EVENT_LISTEN, ctx->ret);
+}
+
+static __always_inline void sk_fill(struct fwm_sock *e, const struct sock *sk, bool remote)
+{
+	e->family = sk->__sk_common.skc_family;
+	e->proto = sk->sk_protocol;
+	e->netns = sk->__sk_common.skc_net.net->ns.inum;
+	e->port = remote ? swap16(sk->__sk_common.skc_dport) : sk->__sk_common.skc_num;
+	if (e->family == AF_INET) {
+		__u32 a = remote ? sk->__sk_common.skc_daddr : sk->__sk_common.skc_rcv_saddr;
+
+		__builtin_memcpy(e->addr, &a, 4);
+	} else if (remote) {
+		bpf_probe_read_kernel(e->addr, 16, &sk->__sk_common.skc_v6_daddr);
+	} else {
+		bpf_probe_read_kernel(e->addr, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+	}
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, const struct sock *sk, int from, int to)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_STATE);
+	__u64 id = bpf_get_current_pid_tgid(), key = (__u64)sk, now;
+	struct fwm_sock e = {};
+	struct conn *conn;
+
+	if (!c)
+		return 0;
+	if (to == TCP_SYN_SENT) {
+		struct conn fresh = {.ts_ns = bpf_ktime_get_ns(), .pid_tgid = id};
+		struct pending *s = pending_slot(id);
+
+		if (!wanted(id >> 32, proc_get(id >> 32)))
+			goto filtered;
+		if (s && s->pid_tgid == id && s->hook == FWM_HOOK_CONNECT)
+			s->state |= PENDING_HANDSHAKE;
+		if (!bpf_map_update_elem(&conns, &key, &fresh, BPF_ANY))
+			goto filtered; /* counted as what it becomes when the handshake ends */
+		e.hdr.flags = FWM_F_NO_LATENCY;
+		now = fresh.ts_ns;
+	} else if (from == TCP_SYN_SENT) {
+		conn = bpf_map_lookup_elem(&conns, &key);
+		if (!conn)
+			goto filtered;
+		id = conn->pid_tgid;
+		now = bpf_ktime_get_ns();
+		e.latency_ns = saturate32(now - conn->ts_ns);
+		bpf_map_delete_elem(&conns, &key);
+		if (to != TCP_ESTABLISHED) {
+			e.err = sk->sk_err ? sk->sk_err : sk->sk_err_soft;
+			if (!e.err)
+				e.err = EINTR; /* given up by the program itself */
+		}
+	} else if (to == TCP_LISTEN || from == TCP_LISTEN) {
+		if (!wanted(id >> 32, proc_get(id >> 32)))
+			goto filtered;
+		sk_fill(&e, sk, false);
+		if (from == TCP_LISTEN)
+			e.hdr.flags |= FWM_F_GONE;
+		hdr_fill(&e.hdr, FWM_EVENT_LISTEN, sizeof(e), bpf_ktime_get_ns(), id);
+		return emit(c, &e, sizeof(e), false);
+	} else {
+		goto filtered;
+	}
+	sk_fill(&e, sk, true);
+	hdr_fill(&e.hdr, FWM_EVENT_CONNECT, sizeof(e), now, id);
+	return emit(c, &e, sizeof(e), false);
+filtered:
+	count_one(c, filtered);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

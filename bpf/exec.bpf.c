@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * exec.bpf.c - the lives of processes: made, turned into a program, gone.
+ *
+ *   tp_btf/sched_process_fork   a new process (threads are counted as filtered)
+ *   tp_btf/sched_process_exec   after the point of no return, so a failed execve() is never seen
+ *                               here and needs no pairing
+ *   tp_btf/sched_process_exit   the last thread of a process, with what all of them used
+ */
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "names.bpf.h"
+#include "pending.bpf.h"
+
+/* The child of a marked process is marked alike. */
+static __always_inline void marks_inherit(__u32 parent, __u32 child)
+{
+	const struct proc *p = proc_get(parent);
+	struct fwm_mark m = {};
+	__u32 slot = child & (PROCS_MAX - 1);
+	struct proc *c;
+
+	m.flags = p ? p->flags & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET) : 0;
+	if (parent == own_tgid && !own_children)
+		m.flags |= FWM_MARK_IGNORE;
+	if (m.flags)
+		bpf_map_update_elem(&marks, &child, &m, BPF_ANY);
+	c = bpf_map_lookup_elem(&procs, &slot);
+	if (!c)
+		return;
+	c->flags = m.flags;
+	c->exec_ns = 0;
+	c->epoch = marks_epoch;
+	c->tgid = child;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_FORK);
+	__u32 tgid = child->tgid;
+	struct fwm_fork e = {};
+
+	if (!c)
+		return 0;
+	if ((__u32)child->pid != tgid || (child->flags & PF_KTHREAD)) {
+		count_one(c, filtered);
+		return 0;
+	}
+	marks_inherit(parent->tgid, tgid);
+	if (!wanted(parent->tgid, proc_get(parent->tgid))) {
+		count_one(c, filtered);
+		return 0;
+	}
+	hdr_fill(&e.hdr, FWM_EVENT_FORK, sizeof(e), bpf_ktime_get_ns(), (__u64)tgid << 32 | tgid);
+	e.parent = parent->tgid;
+	e.uid = child->cred->uid.val;
+	e.cgroup = bpf_get_current_cgroup_id();
+	return emit(c, &e, sizeof(e), false);
+}
+
+/* Is the start of this block worth waking the daemon for, and how well is it known? */
+static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u32 *ret_quiet)
+{
+	struct fwm_block_key key = {.ino = e->exe.ino, .dev = e->exe.dev, .arg = arg};
+	const struct fwm_guess_row *g;
+	struct fwm_known_row *k;
+	bool wake = false;
+
+	g = bpf_map_lookup_elem(&guesses, &key);
+	k = bpf_map_lookup_elem(&known, &key);
+	if (!g || !k) {
+		key.arg = 0;
+		if (!g)
+			g = bpf_map_lookup_elem(&guesses, &key);
+		if (!k)
+			k = bpf_map_lookup_elem(&known, &key);
+	}
+	if (g && g->wake)
+		wake = true;
+	if (!k)
+		return wake || wake_unknown;
+	if (k->every && sampling) {
+		__u32 n = k->starts_n++; /* a lost update moves the sample by one start: harmless */
+
+		*ret_quiet = n % k->every != 0;
+	}
+	return wake;
+}
+
+/* Puts the program into the slot of the process, and QUIET as this start wants it. */
+static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
+{
+	struct proc *p = proc_get(tgid);
+	struct fwm_mark m = {};
+
+	if (!p)
+		return;
+	p->exec_ns = now;
+	m.flags = (p->flags & ~FWM_MARK_QUIET) | (quiet ? FWM_MARK_QUIET : 0);
+	if (m.flags == p->flags)
+		return;
+	p->flags = m.flags;
+	if (m.flags)
+		bpf_map_update_elem(&marks, &tgid, &m, BPF_ANY);
+	else
+		bpf_map_delete_elem(&marks, &tgid);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_EXEC);
+	__u64 id = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
+	unsigned long arg_start, arg_end;
+	struct file *exe_file;
+	const struct pending *s;
+	__u32 zero = 0, len, arg = 0, quiet = 0, tgid = id >> 32;
+	struct fwm_exec *e;
+	long n;
+	bool urgent;
+
+	e = bpf_map_lookup_elem(&exec_scratch, &zero);
+	if (!c || !e)
+		return 0;
+	if (!wanted(tgid, proc_get(tgid))) {
+		proc_exec(tgid, now, 0);
+		count_one(c, filtered);
+		return 0;
+	}
+	e->exe = e->loader = e->cwd = (struct fwm_file){};
+	e->hdr.flags = 0;
+	exe_file = task->mm->exe_file;
+	if (!exe_file || name_struct_file(exe_file, &e->exe) == NAME_UNREADABLE) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	e->cgroup = bpf_get_current_cgroup_id();
+	e->parent = task->real_parent->tgid;
+	e->uid = task->cred->uid.val;
+	e->mntns = task->nsproxy->mnt_ns->ns.inum;
+	e->argc = bprm->argc;
+	bpf_get_current_comm(e->comm, sizeof(e->comm));
+
+	/* A thread which executes takes the id of its leader: the slot was filled under its own. */
+	s = pending_slot((id & ~0xffffffffull) | (__u32)old_pid);
+	if (s && s->hook == FWM_HOOK_EXECVE &&
+	    s->pid_tgid == ((id & ~0xffffffffull) | (__u32)old_pid))
+		e->latency_ns = saturate32(now - s->ts_ns);
+	else
+		e->latency_ns = 0;
+
+	arg_start = task->mm->arg_start;
+	arg_end = task->mm->arg_end;
+	len = arg_end - arg_start;
+	if (arg_end - arg_start > FWM_ARGS_MAX) {
+		len = FWM_ARGS_MAX;
+		e->hdr.flags |= FWM_F_CUT;
+	}
+	/* The pages were written a moment ago; if they are gone already there are no arguments. */
+	len = masked(len, 0x3ff);
+	if (bpf_probe_read_user(e->text, len, (const void *)arg_start))
+		len = 0;
+	e->args_len = len;
+
+	/* The room of the script's path serves to measure argv[0]; what follows it is argv[1]. */
+	e->text[len] = 0;
+	n = bpf_probe_read_kernel_str(&e->text[FWM_ARGS_MAX], FWM_ARGS_MAX, e->text);
+	if (n > 0 && n < FWM_ARGS_MAX && n < len) {
+		union fwm_arg_head head = {};
+
+		if (bpf_probe_read_kernel_str(head.text, sizeof(head.text), &e->text[n]) > 0)
+			arg = fwm_arg_hash(&head);
+	}
+
+	e->script_len = 0;
+	if (bprm->filename != bprm->interp) {
+		n = bpf_probe_read_kernel_str(&e->text[len], FWM_PATH_MAX, bprm->filename);
+		if (n > 0) {
+			e->script_len = n;
+			if (e->text[len] != '/')
+				name_cwd(&e->cwd);
+			len += masked(n, 0x1fff);
+		}
+	}
+	urgent = block_wakes(e, arg, &quiet);
+	proc_exec(tgid, now, quiet);
+	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);
+	len = masked(offsetof(struct fwm_exec, text) + len, 0x1fff);
+	if (len > sizeof(*e))
+		len = sizeof(*e);
+	return emit(c, e, len, urgent);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_EXIT);
+	__u32 tgid = task->tgid, slot = tgid & (PROCS_MAX - 1);
+	__u64 now = bpf_ktime_get_ns();
+	struct task_struct *leader;
+	struct signal_struct *sig;
+	struct fwm_exit e = {};
+	struct proc *p;
+	bool want;
+
+	if (!c)
+		return 0;
+	if (task->signal->live.counter != 0 || (task->flags & PF_KTHREAD)) {
+		count_one(c, filtered);
+		return 0;
+	}
+	p = proc_get(tgid);
+	want = wanted(tgid, p);
+	if (p && p->flags)
+		bpf_map_delete_elem(&marks, &tgid);
+	p = bpf_map_lookup_elem(&procs, &slot);
+	if (p && p->tgid == tgid)
+		p->tgid = 0;
+	if (!want) {
+		count_one(c, filtered);
+		return 0;
+	}
+	sig = task->signal;
+	leader = task->group_leader;
+	/* Threads that are gone were added to the signal struct; what is left to add is this one, and
+	 * its leader when that is another and waits as a zombie. */
+	e.life_ns = now - leader->start_time;
+	e.cpu_ns = sig->sum_sched_runtime + task->se.sum_exec_runtime;
+	e.utime_ns = sig->utime + task->utime;
+	e.stime_ns = sig->stime + task->stime;
+	e.rss_peak = sig->maxrss;
+	e.read_bytes = sig->ioac.read_bytes + task->ioac.read_bytes;
+	e.write_bytes = sig->ioac.write_bytes + task->ioac.write_bytes;
+	e.majflt_n = sig->maj_flt + task->maj_flt;
+	e.minflt_n = sig->min_flt + task->min_flt;
+	if (leader != task) {
+		e.cpu_ns += leader->se.sum_exec_runtime;
+		e.utime_ns += leader->utime;
+		e.stime_ns += leader->stime;
+		e.read_bytes += leader->ioac.read_bytes;
+		e.write_bytes += leader->ioac.write_bytes;
+		e.majflt_n += leader->maj_flt;
+		e.minflt_n += leader->min_flt;
+	}
+	e.exit_code = task->exit_code;
+	hdr_fill(&e.hdr, FWM_EVENT_EXIT, sizeof(e), now, (__u64)tgid << 32 | (__u32)task->pid);
+	return emit(c, &e, sizeof(e), false);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * kernel.bpf.h - every kernel type and field the hooks read, and nothing else.
+ *
+ * Each struct names only the fields used; where they really are is relocated at load time from the
+ * running kernel's BTF (CO-RE), so no vmlinux.h and no BTF on the build host are needed. Two
+ * flavours of a field that moved stand beside each other with the kernel that moved it.
+ */
+#ifndef FWM_KERNEL_BPF_H
+#define FWM_KERNEL_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define AT_FDCWD (-100)
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define EINTR 4
+#define EALREADY 114
+#define EINPROGRESS 115
+#define EISCONN 106
+#define ETIMEDOUT 110
+#define ECONNREFUSED 111
+#define O_CREAT_WRONLY_TRUNC 01101
+#define RESOLVE_IN_ROOT 0x10
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define PF_KTHREAD 0x00200000
+#define PAGE_NONE 0
+
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10 };
+
+/* Structs without a name cannot be looked up by name; their places come from the struct around. */
+struct net;
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct file_system_type {
+	const char *name;
+};
+
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+
+struct inode {
+	__u16 i_mode;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	__s64 i_size;
+	__u32 i_generation;
+};
+
+struct qstr {
+	union {
+		struct {
+			__u32 hash;
+			__u32 len;
+		};
+		__u64 hash_len;
+	};
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node *next, **pprev;
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct fs_struct {
+	struct path root;
+	struct path pwd;
+};
+
+struct mm_struct {
+	unsigned long arg_start, arg_end;
+	struct file *exe_file;
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+	struct net *net_ns;
+};
+
+struct cred {
+	kuid_t uid;
+};
+
+struct task_io_accounting {
+	__u64 read_bytes, write_bytes;
+};
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	__u64 utime, stime;
+	unsigned long min_flt, maj_flt;
+	unsigned long maxrss;
+	struct task_io_accounting ioac;
+	unsigned long long sum_sched_runtime;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid, tgid;
+	int exit_code;
+	struct sched_entity se;
+	struct mm_struct *mm;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	__u64 utime, stime;
+	__u64 start_time;
+	unsigned long min_flt, maj_flt;
+	const struct cred *cred;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	struct task_io_accounting ioac;
+};
+
+struct linux_binprm {
+	const char *filename; /* as asked for */
+	const char *interp;   /* what runs in the end; the same pointer unless there was a "#!" */
+	int argc;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	struct upid numbers[1];
+};
+
+struct in6_addr {
+	__u8 s6_addr[16];
+};
+
+struct sock_common {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_err;
+	int sk_err_soft;
+	__u16 sk_protocol;
+	struct pid *sk_peer_pid;
+};
+
+struct socket {
+	short type;
+	struct sock *sk;
+};
+
+struct unix_sock {
+	struct sock sk;
+	struct path path;
+	struct sock *peer;
+};
+
+struct trace_event_raw_sys_enter {
+	unsigned long args[6];
+};
+
+struct trace_event_raw_sys_exit {
+	long ret;
+};
+
+#pragma clang attribute pop
+
+/* x & mask where clang may not prove the mask superfluous and drop it: the verifier needs it. */
+#define masked(x, mask)                                                                            \
+	({                                                                                         \
+		__u64 masked_ = (x);                                                               \
+		asm volatile("%0 &= %1" : "+r"(masked_) : "i"(mask));                              \
+		masked_;                                                                           \
+	})
+
+/* Socket addresses as user space passes them: UAPI, never relocated. AF_UNIX has its path, up to
+ * 108 bytes, after the family. */
+union sockaddr_any {
+	__u16 family;
+	struct {
+		__u16 family, port; /* network order */
+		__u32 addr;
+	} in;
+	struct {
+		__u16 family, port;
+		__u32 flowinfo;
+		__u8 addr[16];
+	} in6;
+};
+
+#endif

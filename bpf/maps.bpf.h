@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * maps.bpf.h - the maps all hook families share; bpf/maps.bpf.c defines them and says why each
+ * has its size and what happens when it is full.
+ */
+#ifndef FWM_MAPS_BPF_H
+#define FWM_MAPS_BPF_H
+
+#include "kernel.bpf.h"
+
+#include <forewarm/event.h>
+#include <forewarm/table.h>
+
+#define PENDING_MAX 32768  /* power of two */
+#define PROCS_MAX 32768	   /* power of two */
+#define NAME_SETS_MAX 8192 /* power of two */
+#define NAME_WAYS 4
+#define CONNS_MAX 8192
+
+/* A system call on its way, between its enter and its exit hook. */
+struct pending {
+	__u64 pid_tgid; /* whose; another value: the slot was taken over */
+	__u64 ts_ns;
+	__u64 text;   /* user pointer: the path, or the socket address */
+	__s32 dfd;    /* directory, or the socket */
+	__u32 oflags; /* of open, or the length of the address */
+	__u32 hook;   /* enum fwm_hook */
+	__u32 state;  /* PENDING_* */
+	__u64 zero[3];
+};
+#define PENDING_HANDSHAKE (1u << 0) /* connect: TCP's own tracepoint has taken over */
+#define PENDING_IN_ROOT (1u << 1)   /* openat2 with RESOLVE_IN_ROOT */
+
+/* What the hooks know of a process: a cache in front of marks, plus when it was executed. */
+struct proc {
+	__u32 tgid;
+	__u32 flags; /* FWM_MARK_* */
+	__u64 exec_ns;
+	__u32 epoch; /* of the marks it was filled from */
+	__u32 zero;
+	__u64 zero2;
+};
+
+/* A file whose path user space has. All but the last line together say "the same file by the same
+ * path"; a rename of a directory above it, or a mount, makes only inval differ. */
+struct name_slot {
+	__u64 dentry, mnt, parent,
+		hash_len; /* kernel pointers, and the last component's hash and length */
+	__u64 ino;
+	__u32 gen;
+	__u32 dev;
+	__u64 chain; /* hash over all dentries and mounts on the way to the root */
+	__u32 inval; /* of name_inval when it was last found right */
+	__u32 flags; /* NAME_SLOT_*, and name_epoch above */
+};
+#define NAME_SLOT_PSEUDO (1u << 0) /* on a pseudo file system: never reported */
+#define NAME_SLOT_EPOCH(e) ((e) << 8)
+
+struct name_set {
+	struct name_slot way[NAME_WAYS];
+};
+
+/* A path being resolved; per CPU because it is far too big for the stack. */
+struct name_scratch {
+	struct fwm_name rec;
+	__u64 chain;
+	__u32 victim;
+	__u32 zero;
+};
+
+/* A TCP handshake under way. */
+struct conn {
+	__u64 ts_ns;
+	__u64 pid_tgid;
+};
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+};
+
+struct counts_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FWM_HOOK_MAX);
+	__type(key, __u32);
+	__type(value, struct fwm_counts);
+};
+
+struct pending_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PENDING_MAX);
+	__type(key, __u32);
+	__type(value, struct pending);
+};
+
+struct procs_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROCS_MAX);
+	__type(key, __u32);
+	__type(value, struct proc);
+};
+
+struct names_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NAME_SETS_MAX);
+	__type(key, __u32);
+	__type(value, struct name_set);
+};
+
+struct name_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct name_scratch);
+};
+
+struct miss_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwm_miss);
+};
+
+struct exec_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwm_exec);
+};
+
+struct conns_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CONNS_MAX);
+	__type(key, __u64);
+	__type(value, struct conn);
+};
+
+struct marks_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_MARKS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct fwm_mark);
+};
+
+struct guesses_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_GUESSES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fwm_block_key);
+	__type(value, struct fwm_guess_row);
+};
+
+struct known_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_GUESSES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fwm_block_key);
+	__type(value, struct fwm_known_row);
+};
+
+struct edges_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_EDGES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct fwm_edge_row);
+};
+
+struct folds_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_FOLDS_MAX);
+	__type(key, struct fwm_fold_key);
+	__type(value, struct fwm_fold_row);
+};
+
+extern struct ring_map ring SEC(".maps");
+extern struct counts_map counts SEC(".maps");
+extern struct pending_map pending SEC(".maps");
+extern struct procs_map procs SEC(".maps");
+extern struct names_map names SEC(".maps");
+extern struct name_scratch_map name_scratch SEC(".maps");
+extern struct miss_scratch_map miss_scratch SEC(".maps");
+extern struct exec_scratch_map exec_scratch SEC(".maps");
+extern struct conns_map conns SEC(".maps");
+extern struct marks_map marks SEC(".maps");
+extern struct guesses_map guesses SEC(".maps");
+extern struct known_map known SEC(".maps");
+extern struct edges_map edges SEC(".maps");
+extern struct folds_map folds0 SEC(".maps");
+extern struct folds_map folds1 SEC(".maps");
+
+/* Set before load. */
+extern const volatile __u32 own_tgid;	  /* the daemon: never traced */
+extern const volatile __u32 own_children; /* not 0: what own_tgid forks is traced all the same */
+extern const volatile __u32 only_targets; /* not 0: trace only FWM_MARK_TARGET */
+extern const volatile __u32 keep_pseudo;  /* not 0: report /proc, /sys and their like too */
+extern const volatile __u64 wake_bytes;	  /* this much unread data wakes the reader */
+extern const volatile __u64 fold_bytes;	  /* with this much unread data opens are folded */
+
+/* Changed while running, by both sides. */
+extern __u32 wake_sent;	   /* the reader was woken and has not drained since */
+extern __u32 name_inval;   /* counts what can change a path: renames, mounts */
+extern __u32 name_epoch;   /* counts the reader's requests to send every path again */
+extern __u32 marks_epoch;  /* counts the reader's changes of marks */
+extern __u32 folds_side;   /* which of folds0 and folds1 is written */
+extern __u32 folds_used;   /* there is something in the side that is written */
+extern __u32 sampling;	   /* not 0: the known table is obeyed */
+extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * names.bpf.c - the path of a file, from its dentry and mount to the root, not from the string some
+ * program passed.
+ *
+ * Sees     mount crossings, bind mounts, overlay, chroot (the path is the one outside of it, up to
+ *          the root of the mount namespace), names up to PATH_MAX, 2,048 components.
+ * Misses   nothing is locked: a rename at this very moment can mix old and new components. The
+ *          rename also moves name_inval, so the next open resolves again.
+ */
+#include "emit.bpf.h"
+#include "names.bpf.h"
+
+/* Components and mount crossings: PATH_MAX of "/a/a/a" has 2,047. */
+#define WALK_MAX 2100
+/* Kernels before 5.17 have no bpf_loop(), and the verifier must unroll. */
+#define WALK_MAX_UNROLLED 160
+
+struct walk {
+	const struct dentry *dentry;
+	const struct dentry *mnt_root;
+	__u64 mnt; /* struct vfsmount, inside a struct mount */
+	__u64 chain;
+	__u32 pos;
+	__u32 flags; /* FWM_F_* */
+	__u32 done;
+	__u32 mntns_found;
+};
+
+static __always_inline const struct mount *mount_of(__u64 mnt)
+{
+	return (const struct mount *)(mnt - bpf_core_field_offset(struct mount, mnt));
+}
+
+static __always_inline long walk_step_do(struct walk *w, struct name_scratch *s)
+{
+	struct dentry_head d;
+	__u32 len, pos;
+
+	if (w->dentry == w->mnt_root) {
+		const struct mount *m = mount_of(w->mnt), *up;
+
+		if (bpf_core_read(&up, sizeof(up), &m->mnt_parent))
+			goto lost;
+		if (up == m) {
+			w->done = 1;
+			return 1;
+		}
+		if (bpf_core_read(&w->dentry, 8, &m->mnt_mountpoint))
+			goto lost;
+		w->mnt = (__u64)up + bpf_core_field_offset(struct mount, mnt);
+		if (bpf_core_read(&w->mnt_root, 8, &up->mnt.mnt_root))
+			goto lost;
+		w->chain = (w->chain ^ w->mnt) * 0x9e3779b97f4a7c15ull;
+		return 0;
+	}
+	if (dentry_head_read(&d, w->dentry))
+		goto lost;
+	len = d.hash_len >> 32;
+	pos = w->pos;
+	if (len > 255 || pos >= FWM_PATH_MAX) {
+		w->flags |= FWM_F_CUT;
+		w->done = 1;
+		return 1;
+	}
+	/* pos < 4096 and len <= 255 keep the copy and its NUL within FWM_COMPS_MAX = 4352. */
+	if (bpf_probe_read_kernel(&s->rec.comps[pos], len, (const void *)d.name))
+		goto lost;
+	s->rec.comps[pos + len] = 0;
+	w->pos = pos + len + 1;
+	w->chain = (w->chain ^ (__u64)w->dentry ^ d.hash_len) * 0x9e3779b97f4a7c15ull;
+	if (d.parent ==
+	    (__u64)w->dentry) /* a root, but not of a mount: memfd, pipes, lazy umount */
+		goto lost;
+	w->dentry = (const struct dentry *)d.parent;
+	return 0;
+lost:
+	w->flags |= FWM_F_LOST;
+	w->done = 1;
+	return 1;
+}
+
+static long walk_step(__u32 i, struct walk *w)
+{
+	__u32 zero = 0;
+	struct name_scratch *s = bpf_map_lookup_elem(&name_scratch, &zero);
+
+	return s ? walk_step_do(w, s) : 1;
+}
+
+static __always_inline bool is_pseudo(__u64 magic)
+{
+	switch (magic) {
+	case 0x9fa0:	 /* proc */
+	case 0x62656572: /* sysfs */
+	case 0x27e0eb:	 /* cgroup */
+	case 0x63677270: /* cgroup2 */
+	case 0x1cd1:	 /* devpts */
+	case 0x74726163: /* tracefs */
+	case 0x64626720: /* debugfs */
+	case 0xcafe4a11: /* bpf */
+	case 0x73636673: /* securityfs */
+	case 0xf97cff8c: /* selinuxfs */
+	case 0x534f434b: /* sockfs */
+	case 0x50495045: /* pipefs */
+	case 0x09041934: /* anon_inodefs */
+	case 0x6e736673: /* nsfs */
+	case 0x19800202: /* mqueue */
+	case 0x62656570: /* configfs */
+	case 0xde5e81e4: /* efivarfs */
+	case 0x42494e4d: /* binfmt_misc */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The way of this set which holds the file, else the one to give up. */
+static __always_inline __u32 way_pick(const struct name_set *set, __u64 dentry, __u64 mnt,
+				      struct name_scratch *s)
+{
+	__u32 i, way = NAME_WAYS;
+
+#pragma unroll
+	for (i = 0; i < NAME_WAYS; i++)
+		if (set->way[i].dentry == dentry && set->way[i].mnt == mnt)
+			way = i;
+	if (way < NAME_WAYS)
+		return way;
+#pragma unroll
+	for (i = 0; i < NAME_WAYS; i++)
+		if (!set->way[i].dentry)
+			way = i;
+	if (way < NAME_WAYS)
+		return way;
+	return s->victim++ & (NAME_WAYS - 1);
+}
+
+__attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
+{
+	const struct inode *inode = (const struct inode *)inode_;
+	const struct dentry *leaf = (const struct dentry *)dentry;
+	const struct super_block *sb;
+	struct hlist_bl_node **pprev;
+	struct name_scratch *s;
+	struct fwm_counts *c;
+	struct name_slot *slot;
+	struct name_set *set;
+	struct dentry_head d;
+	struct walk w = {.dentry = leaf, .mnt = mnt, .chain = mnt};
+	__u32 zero = 0, set_no = name_set_of(dentry), inval = name_inval, size, flags;
+	unsigned long magic, ino;
+	__u16 mode;
+
+	s = bpf_map_lookup_elem(&name_scratch, &zero);
+	set = bpf_map_lookup_elem(&names, &set_no);
+	c = count_seen(FWM_HOOK_NAME);
+	if (!s || !set || !c)
+		return NAME_UNREADABLE;
+	if (bpf_core_read(&sb, sizeof(sb), &inode->i_sb) ||
+	    bpf_core_read(&magic, sizeof(magic), &sb->s_magic) ||
+	    bpf_core_read(&s->rec.file.dev, 4, &sb->s_dev) ||
+	    bpf_core_read(&s->rec.file.gen, 4, &inode->i_generation) ||
+	    bpf_core_read(&ino, sizeof(ino), &inode->i_ino) ||
+	    bpf_core_read(&s->rec.size, 8, &inode->i_size) ||
+	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) || dentry_head_read(&d, leaf) ||
+	    bpf_core_read(&w.mnt_root, 8, &((const struct vfsmount *)mnt)->mnt_root)) {
+		count_one(c, unreadable);
+		return NAME_UNREADABLE;
+	}
+	slot = &set->way[way_pick(set, dentry, mnt, s) & (NAME_WAYS - 1)];
+	if (!keep_pseudo && is_pseudo(magic)) {
+		count_one(c, filtered);
+		flags = NAME_SLOT_PSEUDO;
+		goto keep;
+	}
+	s->rec.file.ino = ino;
+	s->rec.mode = mode;
+	s->rec.magic = magic;
+	s->rec.mntns = 0;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
+		bpf_loop(WALK_MAX, walk_step, &w, 0);
+	} else {
+		__u32 i;
+
+		for (i = 0; i < WALK_MAX_UNROLLED; i++)
+			if (walk_step_do(&w, s))
+				break;
+	}
+	if (!w.done)
+		w.flags |= FWM_F_CUT;
+	if (slot->dentry == dentry && slot->mnt == mnt && slot->parent == d.parent &&
+	    slot->hash_len == d.hash_len && slot->ino == ino && slot->gen == s->rec.file.gen &&
+	    slot->chain == w.chain && slot->flags == NAME_SLOT_EPOCH(name_epoch)) {
+		slot->inval = inval; /* something was renamed, but nothing on our way */
+		count_one(c, filtered);
+		return NAME_KNOWN;
+	}
+	if (!bpf_core_read(&pprev, sizeof(pprev), &leaf->d_hash.pprev) && !pprev &&
+	    leaf != w.mnt_root && d.parent != dentry)
+		w.flags |= FWM_F_DELETED;
+	size = offsetof(struct fwm_name, comps) + (w.pos & 0x1fff);
+	if (size > sizeof(struct fwm_name))
+		size = sizeof(struct fwm_name);
+	hdr_fill(&s->rec.hdr, FWM_EVENT_NAME, size, bpf_ktime_get_ns(), bpf_get_current_pid_tgid());
+	s->rec.hdr.flags = w.flags;
+	s->rec.comps_len = size - offsetof(struct fwm_name, comps);
+	if (bpf_ringbuf_output(&ring, &s->rec, size, wake_flags(false))) {
+		count_one(c, ring_full);
+		return NAME_UNSENT;
+	}
+	count_one(c, sent);
+	flags = NAME_SLOT_EPOCH(name_epoch);
+keep:
+	/* Not one store: another CPU that reads a half-written slot finds it different and resolves
+	 * again, because dentry is invalid from first to last. */
+	*(volatile __u64 *)&slot->dentry = 1;
+	slot->mnt = mnt;
+	slot->parent = d.parent;
+	slot->hash_len = d.hash_len;
+	slot->ino = ino;
+	slot->gen = s->rec.file.gen;
+	slot->dev = s->rec.file.dev;
+	slot->chain = w.chain;
+	slot->inval = inval;
+	slot->flags = flags;
+	*(volatile __u64 *)&slot->dentry = dentry;
+	return flags & NAME_SLOT_PSEUDO ? NAME_PSEUDO : NAME_KNOWN;
+}
+
+/* Anything that can change the path of a file already known. */
+static __always_inline int inval(long ret)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_RENAME);
+
+	if (!c)
+		return 0;
+	if (ret >= 0)
+		__sync_fetch_and_add(&name_inval, 1);
+	count_one(c, filtered);
+	return 0;
+}
+
+#define INVAL_HOOK(call)                                                                           \
+	SEC("tp/syscalls/sys_exit_" #call)                                                         \
+	int on_exit_##call(struct trace_event_raw_sys_exit *ctx)                                   \
+	{                                                                                          \
+		return inval(ctx->ret);                                                            \
+	}
+
+INVAL_HOOK(rename)
+INVAL_HOOK(renameat)
+INVAL_HOOK(renameat2)
+INVAL_HOOK(mount)
+INVAL_HOOK(umount)
+INVAL_HOOK(move_mount)
+INVAL_HOOK(pivot_root)
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * open.bpf.c - every file opened, and every path looked up in vain.
+ *
+ *   syscalls/sys_enter_X   remembers when, and where the path is
+ *   syscalls/sys_exit_X    the descriptor leads to the file, or the string to what was missing
+ *
+ * Sees     open, creat, openat, openat2, open_by_handle_at; in 32-bit programs too, except that
+ *          their failures have no latency.
+ * Misses   opens by io_uring (see uring.bpf.c), files opened by the kernel itself (exec.bpf.c has
+ *          the ones of an image), descriptors passed over a socket.
+ */
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "names.bpf.h"
+
+#include "pending.bpf.h"
+
+static __always_inline int open_enter(__u32 hook, __s32 dfd, __u64 text, __u32 oflags, __u32 state)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	const struct proc *p = proc_get(id >> 32);
+	struct pending *s;
+
+	if (!wanted(id >> 32, p) || (p && (p->flags & FWM_MARK_QUIET)))
+		return 0;
+	s = pending_slot(id);
+	if (s)
+		pending_put(s, id, hook, dfd, text, oflags, state);
+	return 0;
+}
+
+/* The same counts without the record. Returns false when there was no room for it either. */
+static __always_inline bool fold(const struct fwm_file *file, __u32 err, __u64 latency_ns,
+				 __u64 now, __u32 tgid, const struct proc *p)
+{
+	struct fwm_fold_key key = {.ino = file->ino,
+				   .dev = file->dev,
+				   .gen = file->gen,
+				   .tgid = tgid,
+				   .err = err,
+				   .exec_ns = p ? p->exec_ns : 0};
+	struct fwm_fold_row *row, fresh = {.first_ns = now};
+
+	if (folds_side & 1) {
+		row = bpf_map_lookup_elem(&folds1, &key);
+		if (!row) {
+			bpf_map_update_elem(&folds1, &key, &fresh, BPF_NOEXIST);
+			row = bpf_map_lookup_elem(&folds1, &key);
+		}
+	} else {
+		row = bpf_map_lookup_elem(&folds0, &key);
+		if (!row) {
+			bpf_map_update_elem(&folds0, &key, &fresh, BPF_NOEXIST);
+			row = bpf_map_lookup_elem(&folds0, &key);
+		}
+	}
+	if (!row)
+		return false;
+	__sync_fetch_and_add(&row->count, 1);
+	__sync_fetch_and_add(&row->latency_ns, latency_ns);
+	row->last_ns = now;
+	folds_used = 1;
+	return true;
+}
+
+/* A lookup in vain: the path as it was passed, and what it is relative to. */
+static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64 latency_ns,
+				const struct pending *s, __s64 ret, __u32 flags)
+{
+	__u32 zero = 0;
+	struct fwm_miss *m = bpf_map_lookup_elem(&miss_scratch, &zero);
+	long n;
+
+	if (!m || !s->text) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	n = bpf_probe_read_user_str(m->path, sizeof(m->path), (const void *)s->text);
+	if (n <= 0 || n > FWM_PATH_MAX) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	if (n == FWM_PATH_MAX)
+		flags |= FWM_F_CUT;
+	m->base = (struct fwm_file){};
+	if (m->path[0] != '/' || (s->state & PENDING_IN_ROOT)) {
+		if (s->dfd == AT_FDCWD) {
+			name_cwd(&m->base);
+		} else {
+			const struct file *dir = file_of_fd(s->dfd);
+
+			if (dir)
+				name_struct_file(dir, &m->base);
+		}
+		if (m->path[0] == '/')
+			flags |= FWM_F_CHROOT;
+	} else if (name_chroot(&m->base)) {
+		flags |= FWM_F_CHROOT;
+	}
+	m->latency_ns = saturate32(latency_ns);
+	m->oflags = s->oflags;
+	m->err = -ret;
+	m->path_len = n;
+	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, id);
+	m->hdr.flags = flags;
+	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
+}
+
+static __always_inline int open_exit(__u32 hook, __s64 ret)
+{
+	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
+	const struct proc *p = proc_get(id >> 32);
+	struct fwm_counts *c = count_seen(hook);
+	const struct pending *s;
+	struct fwm_open e = {};
+	const struct file *file;
+	int known;
+
+	if (!c)
+		return 0;
+	if (!wanted(id >> 32, p) || (p && (p->flags & FWM_MARK_QUIET))) {
+		count_one(c, filtered);
+		return 0;
+	}
+	now = bpf_ktime_get_ns();
+	s = pending_slot(id);
+	if (!s || s->pid_tgid != id || s->hook != hook) {
+		s = NULL; /* attached in between, or the slot was taken over */
+		e.hdr.flags = FWM_F_NO_LATENCY;
+	} else {
+		latency_ns = now - s->ts_ns;
+		e.oflags = s->oflags;
+	}
+	if (ret < 0) {
+		if (!s) {
+			count_one(c, unreadable);
+			return 0;
+		}
+		return miss(c, id, now, latency_ns, s, ret, 0);
+	}
+	file = file_of_fd(ret);
+	if (!file) { /* another thread closed it already */
+		count_one(c, unreadable);
+		return 0;
+	}
+	known = name_struct_file(file, &e.file);
+	if (known == NAME_PSEUDO) {
+		count_one(c, filtered);
+		return 0;
+	}
+	if (known == NAME_UNREADABLE) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= fold_bytes) {
+		wake_flags(false);
+		if (fold(&e.file, 0, latency_ns, now, id >> 32, p)) {
+			count_one(c, folded);
+			return 0;
+		}
+	}
+	e.latency_ns = saturate32(latency_ns);
+	hdr_fill(&e.hdr, FWM_EVENT_OPEN, sizeof(e), now, id);
+	return emit(c, &e, sizeof(e), false);
+}
+
+SEC("tp/syscalls/sys_enter_open")
+int on_enter_open(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_OPEN, AT_FDCWD, ctx->args[0], ctx->args[1], 0);
+}
+
+SEC("tp/syscalls/sys_enter_creat")
+int on_enter_creat(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_CREAT, AT_FDCWD, ctx->args[0], O_CREAT_WRONLY_TRUNC, 0);
+}
+
+SEC("tp/syscalls/sys_enter_openat")
+int on_enter_openat(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_OPENAT, ctx->args[0], ctx->args[1], ctx->args[2], 0);
+}
+
+SEC("tp/syscalls/sys_enter_openat2")
+int on_enter_openat2(struct trace_event_raw_sys_enter *ctx)
+{
+	struct {
+		__u64 flags, mode, resolve;
+	} how = {};
+
+	if (bpf_probe_read_user(&how, sizeof(how), (const void *)ctx->args[2]))
+		how.flags = 0; /* then the call itself fails with EFAULT */
+	return open_enter(FWM_HOOK_OPENAT2, ctx->args[0], ctx->args[1], how.flags,
+			  how.resolve & RESOLVE_IN_ROOT ? PENDING_IN_ROOT : 0);
+}
+
+SEC("tp/syscalls/sys_enter_open_by_handle_at")
+int on_enter_handle(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_HANDLE, ctx->args[0], 0, ctx->args[2], 0);
+}
+
+#define OPEN_EXIT(call, name, hook)                                                                \
+	SEC("tp/syscalls/sys_exit_" #call)                                                         \
+	int on_exit_##name(struct trace_event_raw_sys_exit *ctx)                                   \
+	{                                                                                          \
+		return open_exit(hook, ctx->ret);                                                  \
+	}
+
+OPEN_EXIT(open, open, FWM_HOOK_OPEN)
+OPEN_EXIT(creat, creat, FWM_HOOK_CREAT)
+OPEN_EXIT(openat, openat, FWM_HOOK_OPENAT)
+OPEN_EXIT(openat2, openat2, FWM_HOOK_OPENAT2)
+OPEN_EXIT(open_by_handle_at, handle, FWM_HOOK_HANDLE)
+
+/* execve and execveat which failed; which succeeded is told by exec.bpf.c. */
+static __always_inline int execve_exit(__s64 ret)
+{
+	struct fwm_counts *c = count_seen(FWM_HOOK_EXECVE);
+	__u64 id = bpf_get_current_pid_tgid(), now;
+	const struct pending *s = pending_slot(id);
+
+	if (!c)
+		return 0;
+	if (ret >= 0 || !wanted(id >> 32, proc_get(id >> 32))) {
+		count_one(c, filtered);
+		return 0;
+	}
+	if (!s || s->pid_tgid != id || s->hook != FWM_HOOK_EXECVE) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	now = bpf_ktime_get_ns();
+	return miss(c, id, now, now - s->ts_ns, s, ret, FWM_F_EXEC);
+}
+
+SEC("tp/syscalls/sys_enter_execve")
+int on_enter_execve(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_EXECVE, AT_FDCWD, ctx->args[0], 0, 0);
+}
+
+SEC("tp/syscalls/sys_enter_execveat")
+int on_enter_execveat(struct trace_event_raw_sys_enter *ctx)
+{
+	return open_enter(FWM_HOOK_EXECVE, ctx->args[0], ctx->args[1], ctx->args[4], 0);
+}
+
+SEC("tp/syscalls/sys_exit_execve")
+int on_exit_execve(struct trace_event_raw_sys_exit *ctx)
+{
+	return execve_exit(ctx->ret);
+}
+
+SEC("tp/syscalls/sys_exit_execveat")
+int on_exit_execveat(struct trace_event_raw_sys_exit *ctx)
+{
+	return execve_exit(ctx->ret);
+}
+
+char LICENSE[] SEC("license") = "GPL";

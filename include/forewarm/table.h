@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * table.h - what is in the pinned maps: read with bpftool, written by the daemon or the hooks.
+ *
+ *   bpftool map dump pinned /sys/fs/bpf/forewarm/guesses
+ *
+ * Shape    guesses: which program starts are worth waking the daemon for, and what it would do.
+ *          edges:   the strongest edges of the graph, for reading only.
+ *          marks:   processes the hooks treat in a special way.
+ *          folds:   edge counts which were kept in the kernel while the ring was under pressure.
+ * Bounds   the maxima below; each map says in bpf/maps.bpf.c what happens when it is full.
+ */
+#ifndef FWM_TABLE_H
+#define FWM_TABLE_H
+
+#include <linux/types.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+#define FWM_GUESS_TOP 4	     /* guesses shown per block */
+#define FWM_GUESSES_MAX 8192 /* blocks */
+#define FWM_EDGES_MAX 2048
+#define FWM_MARKS_MAX 16384 /* processes */
+#define FWM_FOLDS_MAX 16384
+#define FWM_TEXT_MAX 64 /* of a name in a table; the end of a longer one, after "..." */
+
+/* How the exec hook finds a block: the file that runs and a hash of argv[1] (0: whatever it is). */
+struct fwm_block_key {
+	__u64 ino;
+	__u32 dev; /* as the kernel has it: major << 20 | minor */
+	__u32 arg; /* fwm_arg_hash() of argv[1] */
+};
+
+struct fwm_guess {
+	__u32 p_ppm;   /* probability, millionths */
+	__u32 lead_us; /* how long after the block starts it is usually needed */
+	__u32 support; /* times seen */
+	__u32 value;   /* what acting on it is worth, us */
+	char needs[FWM_TEXT_MAX];
+};
+
+struct fwm_guess_row {
+	char block[FWM_TEXT_MAX];
+	__u32 wake; /* not 0: the start of this block wakes the daemon at once */
+	__u32 guess_n;
+	struct fwm_guess guesses[FWM_GUESS_TOP];
+};
+
+/* How well a block is known: the open hooks look at nothing else. */
+struct fwm_known_row {
+	__u32 every;	/* report the opens of one start out of so many; 0: of all */
+	__u32 starts_n; /* counted by the exec hook */
+};
+
+struct fwm_edge_row {
+	char block[FWM_TEXT_MAX];
+	char needs[FWM_TEXT_MAX];
+	__u64 count;
+	__u32 p_ppm;
+	__u32 p50_us, p99_us; /* latency */
+	__u32 lead_us;
+};
+
+#define FWM_MARK_IGNORE (1u << 0) /* not traced, nor what it forks */
+#define FWM_MARK_TARGET (1u << 1) /* traced when only targets are; so is what it forks */
+#define FWM_MARK_QUIET                                                                             \
+	(1u << 2) /* set by the exec hook: known well enough, opens are not reported */
+
+struct fwm_mark {
+	__u32 flags; /* FWM_MARK_* */
+};
+
+/* Opens of one file by one process, while the ring was too full to tell each. */
+struct fwm_fold_key {
+	__u64 ino; /* 0: a lookup in vain, see path */
+	__u32 dev;
+	__u32 gen;
+	__u32 tgid;
+	__u32 err;
+	__u64 exec_ns; /* tells users of one pid apart: when it was executed, or 0 */
+};
+
+struct fwm_fold_row {
+	__u64 count;
+	__u64 latency_ns; /* sum */
+	__u64 first_ns, last_ns;
+};
+
+/* The start of an argument, zero-padded, its last byte 0: what distinguishes invocations. */
+union fwm_arg_head {
+	char text[48];
+	__u64 words[6];
+};
+
+/* Never 0. One multiplication a word, so that the verifier sees no loop over bytes. */
+static inline __u32 fwm_arg_hash(const union fwm_arg_head *head)
+{
+	__u64 h = 0x9e3779b97f4a7c15ull;
+	__u32 i;
+
+	for (i = 0; i < 6; i++) {
+		h = (h ^ head->words[i]) * 0xbf58476d1ce4e5b9ull;
+		h ^= h >> 29;
+	}
+	return (__u32)(h >> 32) ? (__u32)(h >> 32) : 1;
+}
+
+_Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
+_Static_assert(sizeof(struct fwm_guess_row) == 72 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
+_Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");
+_Static_assert(sizeof(struct fwm_fold_key) == 32, "fwm_fold_key is ABI");
+
+#pragma GCC diagnostic pop
+
+#endif /* FWM_TABLE_H */

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What happened exactly k times must be observed exactly k times, and the counters must add up.
+ * The subject is a child which is the only target, so that nothing else on the host can interfere.
+ */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "sys/capture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct seen {
+	char dir[64];
+	uint32_t subject;
+	unsigned fork_n, exec_n, exit_n, open_n, miss_n, connect_n, refused_n, listen_n, unix_n;
+	unsigned abstract_n, code_n, arg_n, script_n;
+	uint64_t latency_ns;
+	char unix_name[256];
+};
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct seen *s = ctx;
+
+	switch (o->kind) {
+	case OBS_FORK:
+		s->fork_n++;
+		break;
+	case OBS_EXEC:
+		s->exec_n++;
+		if (o->args_len == sizeof("true\0-x") &&
+		    !memcmp(o->args, "true\0-x", sizeof("true\0-x")))
+			s->arg_n++;
+		if (o->script && strstr(o->script, "/script.sh"))
+			s->script_n++;
+		break;
+	case OBS_EXIT:
+		s->exit_n++;
+		if (WIFEXITED(o->use.exit_code) && WEXITSTATUS(o->use.exit_code) == 7 &&
+		    o->use.life_ns && o->use.minflt_n)
+			s->code_n++;
+		break;
+	case OBS_OPEN:
+		if (strncmp(o->name, s->dir, strlen(s->dir)) != 0)
+			break;
+		if (o->err)
+			s->miss_n += o->err == ENOENT && strstr(o->name, "/absent");
+		else
+			s->open_n++;
+		s->latency_ns += o->latency_ns;
+		break;
+	case OBS_CONNECT:
+		if (!strncmp(o->name, "tcp:127.0.0.1:", 14)) {
+			if (o->err)
+				s->refused_n += o->err == ECONNREFUSED;
+			else
+				s->connect_n++;
+		}
+		if (!strncmp(o->name, "unix:/", 6)) {
+			s->unix_n++;
+			(void)snprintf(s->unix_name, sizeof(s->unix_name), "%s", o->name);
+		}
+		s->abstract_n += !strncmp(o->name, "unix:@forewarm-test", 19);
+		break;
+	case OBS_LISTEN:
+		s->listen_n++;
+		break;
+	default:
+		break;
+	}
+}
+
+static void drain_all(struct capture *c, struct seen *s)
+{
+	while (capture_drain(c, 1000, observe, s) == 1000)
+		;
+}
+
+static void assert_identity(struct capture *c)
+{
+	struct capture_counters n;
+
+	assert_int_equal(capture_counters(c, &n), 0);
+	for (int h = 0; h < FWM_HOOK_MAX; h++) {
+		const struct fwm_counts *v = &n.hook[h];
+
+		if (v->seen != v->filtered + v->unreadable + v->ring_full + v->sent + v->folded)
+			fail_msg("hook %d: seen %lu, filtered %lu, unreadable %lu, full %lu, sent "
+				 "%lu, folded %lu",
+				 h, (unsigned long)v->seen, (unsigned long)v->filtered,
+				 (unsigned long)v->unreadable, (unsigned long)v->ring_full,
+				 (unsigned long)v->sent, (unsigned long)v->folded);
+	}
+	assert_int_equal(n.malformed_n, 0);
+	assert_int_equal(n.unnamed_n, 0);
+}
+
+static struct capture *start(void)
+{
+	static char pin[128], why[CAPTURE_WHY_MAX];
+	struct capture_opts o = {
+		.pin_dir = pin, .only_targets = true, .trace_children = true, .why = why};
+	struct capture *c = NULL;
+
+	(void)snprintf(pin, sizeof(pin), "/sys/fs/bpf/fwm-test-%d", (int)getpid());
+	if (geteuid() != 0)
+		skip_because("needs root");
+	if (capture_open(&o, &c) < 0)
+		fail_msg("capture_open: %s", why);
+	return c;
+}
+
+/* Runs fn in a child which is the target from its first step; returns its status. */
+static int run_target(struct capture *c, void (*fn)(const struct seen *), struct seen *s)
+{
+	int go[2], status;
+	pid_t pid;
+	char byte;
+
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)!read(go[0], &byte, 1);
+		fn(s);
+		_exit(7);
+	}
+	s->subject = (uint32_t)pid;
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(go[0]);
+	close(go[1]);
+	drain_all(c, s);
+	return status;
+}
+
+#define K 37
+
+static void spawn(const char *path, char *const argv[])
+{
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0) {
+		execv(path, argv);
+		_exit(127);
+	}
+	(void)waitpid(pid, &status, 0);
+}
+
+static void do_processes(const struct seen *s)
+{
+	char script[128];
+
+	for (int i = 0; i < K; i++)
+		spawn("/bin/true", (char *[]){"true", "-x", NULL});
+	(void)snprintf(script, sizeof(script), "%s/script.sh", s->dir);
+	spawn(script, (char *[]){"script.sh", NULL});
+}
+
+static void test_processes_are_counted(void **state)
+{
+	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct capture *c = start();
+	char script[128];
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(s.dir));
+	(void)snprintf(script, sizeof(script), "%s/script.sh", s.dir);
+	f = fopen(script, "we");
+	fputs("#!/bin/sh\n:\n", f);
+	fclose(f);
+	chmod(script, 0755);
+	run_target(c, do_processes, &s);
+	assert_int_equal(s.fork_n, K + 1);
+	assert_int_equal(s.exec_n, K + 1);
+	assert_int_equal(s.arg_n, K);
+	assert_int_equal(s.script_n, 1);
+	assert_int_equal(s.exit_n, K + 2);
+	assert_int_equal(s.code_n, 1);
+	assert_identity(c);
+	unlink(script);
+	rmdir(s.dir);
+	capture_close(c);
+}
+
+static void do_opens(const struct seen *s)
+{
+	char path[128];
+	int dir;
+
+	for (int i = 0; i < K; i++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", s->dir, i);
+		close(open(path, O_CREAT | O_RDWR, 0600));
+	}
+	if (chdir(s->dir) < 0)
+		_exit(1);
+	dir = open(".", O_RDONLY | O_DIRECTORY);
+	for (int i = 0; i < K; i++) {
+		close(openat(dir, "file0", O_RDONLY));
+		close(open("./file1", O_RDONLY));
+		(void)!open("absent", O_RDONLY);
+		(void)!openat(dir, "absent2", O_RDONLY);
+	}
+	(void)!open("/no/such/place", O_RDONLY);
+}
+
+static void test_opens_are_counted(void **state)
+{
+	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct capture *c = start();
+	char path[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(s.dir));
+	run_target(c, do_opens, &s);
+	assert_int_equal(s.open_n, 3 * K + 1);
+	assert_int_equal(s.miss_n, 2 * K);
+	assert_true(s.latency_ns > 0);
+	assert_identity(c);
+	for (int i = 0; i < K; i++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", s.dir, i);
+		unlink(path);
+	}
+	rmdir(s.dir);
+	capture_close(c);
+}
+
+static void do_connects(const struct seen *s)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_un un = {.sun_family = AF_UNIX}, ab = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(in), ab_len;
+	int l = socket(AF_INET, SOCK_STREAM, 0), u = socket(AF_UNIX, SOCK_STREAM, 0);
+	int a = socket(AF_UNIX, SOCK_STREAM, 0), k;
+
+	bind(l, (struct sockaddr *)&in, sizeof(in));
+	listen(l, 100);
+	getsockname(l, (struct sockaddr *)&in, &len);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s/sock", s->dir);
+	bind(u, (struct sockaddr *)&un, sizeof(un));
+	listen(u, 100);
+	(void)snprintf(ab.sun_path, sizeof(ab.sun_path), "%cforewarm-test-%d", 0, (int)getpid());
+	ab_len = (socklen_t)(sizeof(ab.sun_family) + 1 + strlen(ab.sun_path + 1));
+	bind(a, (struct sockaddr *)&ab, ab_len);
+	listen(a, 100);
+	for (int i = 0; i < K; i++) {
+		k = socket(AF_INET, SOCK_STREAM | (i & 1 ? SOCK_NONBLOCK : 0), 0);
+		(void)connect(k, (struct sockaddr *)&in, sizeof(in));
+		close(k);
+		k = socket(AF_UNIX, SOCK_STREAM, 0);
+		(void)connect(k, (struct sockaddr *)&un, sizeof(un));
+		close(k);
+		k = socket(AF_UNIX, SOCK_STREAM, 0);
+		(void)connect(k, (struct sockaddr *)&ab, ab_len);
+		close(k);
+	}
+	close(l);
+	for (int i = 0; i < K; i++) {
+		k = socket(AF_INET, SOCK_STREAM, 0);
+		(void)connect(k, (struct sockaddr *)&in, sizeof(in));
+		close(k);
+	}
+	unlink(un.sun_path);
+}
+
+static void test_connects_are_counted(void **state)
+{
+	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct capture *c = start();
+	char want[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(s.dir));
+	run_target(c, do_connects, &s);
+	assert_int_equal(s.connect_n, K);
+	assert_int_equal(s.refused_n, K);
+	assert_int_equal(s.unix_n, K);
+	assert_int_equal(s.abstract_n, K);
+	assert_int_equal(s.listen_n, 3);
+	(void)snprintf(want, sizeof(want), "unix:%s/sock", s.dir);
+	assert_string_equal(s.unix_name, want);
+	assert_identity(c);
+	rmdir(s.dir);
+	capture_close(c);
+}
+
+static void test_pins_come_and_go(void **state)
+{
+	struct capture *c = start();
+	char path[160];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/sys/fs/bpf/fwm-test-%d/guesses", (int)getpid());
+	assert_int_equal(access(path, F_OK), 0);
+	(void)snprintf(path, sizeof(path), "/sys/fs/bpf/fwm-test-%d/link_on_exec", (int)getpid());
+	assert_int_equal(access(path, F_OK), 0);
+	capture_close(c);
+	(void)snprintf(path, sizeof(path), "/sys/fs/bpf/fwm-test-%d", (int)getpid());
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_processes_are_counted),
+		cmocka_unit_test(test_opens_are_counted),
+		cmocka_unit_test(test_connects_are_counted),
+		cmocka_unit_test(test_pins_come_and_go),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

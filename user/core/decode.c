@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * decode.c - records are checked once, here: size, kind, the lengths inside, the NULs. After that
+ * the rest of the program sees only struct obs.
+ */
+#include "core/decode.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* From the UAPI headers, which the core does not include. */
+enum { AF_UNIX_ = 1, AF_INET_ = 2, AF_INET6_ = 10, TCP_ = 6, UDP_ = 17 };
+enum { O_WRITES = 03 | 0100 | 01000 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */ };
+enum { S_FORMAT = 0170000, S_DIRECTORY = 0040000 };
+
+struct decoder {
+	struct names *names;
+	uint32_t page_size;
+	char name[OBS_NAME_MAX];
+	char base[OBS_NAME_MAX];
+	char script[OBS_NAME_MAX];
+};
+
+int decoder_new(uint32_t name_max, uint32_t chunk_max, uint32_t page_size, struct decoder **ret)
+{
+	_cleanup_(freep) struct decoder *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return fault(-ENOMEM);
+	r = names_new(name_max, chunk_max, &d->names);
+	if (r < 0)
+		return r;
+	d->page_size = page_size;
+	*ret = TAKE_PTR(d);
+	return 0;
+}
+
+struct decoder *decoder_free(struct decoder *d)
+{
+	if (!d)
+		return NULL;
+	(void)names_free(d->names);
+	free(d);
+	return NULL;
+}
+
+const struct names_stats *decoder_names(const struct decoder *d)
+{
+	return names_stats(d->names);
+}
+
+/* The kernel keeps major << 20 | minor; libc and stat(2) spread it wider. */
+static uint64_t dev_of(uint32_t kdev)
+{
+	uint64_t major = kdev >> 20, minor = kdev & 0xfffff;
+
+	return (major & 0xfff) << 8 | (minor & 0xff) | (minor & ~0xffull) << 12 |
+	       (major & ~0xfffull) << 32;
+}
+
+static uint32_t kdev_of(uint64_t dev)
+{
+	uint64_t major = (dev >> 8 & 0xfff) | (dev >> 32 & ~0xfffull);
+	uint64_t minor = (dev & 0xff) | (dev >> 12 & ~0xffull);
+
+	return (uint32_t)(major << 20 | (minor & 0xfffff));
+}
+
+struct fwm_block_key block_key_of(const struct obs_file *exe, const char *args, size_t args_len)
+{
+	struct fwm_block_key key = {.ino = exe->ino, .dev = kdev_of(exe->dev)};
+	const char *nul = args_len ? memchr(args, 0, args_len) : NULL;
+	union fwm_arg_head head = {0};
+
+	if (!nul || nul + 1 >= args + args_len)
+		return key;
+	args_len -= (size_t)(nul + 1 - args);
+	strncpy(head.text, nul + 1,
+		args_len < sizeof(head.text) - 1 ? args_len : sizeof(head.text) - 1);
+	key.arg = fwm_arg_hash(&head);
+	return key;
+}
+
+bool path_join(const char *base, const char *path, char *buf)
+{
+	const char *part[2] = {base, path};
+	size_t len = 0;
+
+	for (int i = 0; i < 2; i++) {
+		for (const char *p = part[i]; *p;) {
+			const char *end;
+			size_t n;
+
+			while (*p == '/')
+				p++;
+			end = strchrnul(p, '/');
+			n = (size_t)(end - p);
+			if (!n || (n == 1 && p[0] == '.')) {
+				p = end;
+				continue;
+			}
+			if (n == 2 && p[0] == '.' && p[1] == '.') {
+				while (len && buf[--len] != '/')
+					;
+				p = end;
+				continue;
+			}
+			if (len + 1 + n >= OBS_NAME_MAX) {
+				buf[len] = 0;
+				return false;
+			}
+			buf[len++] = '/';
+			memcpy(buf + len, p, n);
+			len += n;
+			p = end;
+		}
+	}
+	if (!len)
+		buf[len++] = '/';
+	buf[len] = 0;
+	return true;
+}
+
+static struct names_key key_of(const struct fwm_file *f)
+{
+	return (struct names_key){.ino = f->ino, .dev = f->dev, .gen = f->gen};
+}
+
+/* The path of a file, and what else is known of it. */
+static int file_decode(struct decoder *d, const struct fwm_file *f, char *buf, struct obs_file *ret)
+{
+	struct names_key key = key_of(f);
+	struct names_info info;
+	size_t len;
+
+	if (names_get(d->names, &key, buf, &len, &info))
+		return DECODE_UNNAMED;
+	if (ret)
+		*ret = (struct obs_file){.dev = dev_of(f->dev),
+					 .ino = f->ino,
+					 .gen = f->gen,
+					 .mode = info.mode,
+					 .size = info.size};
+	return 0;
+}
+
+static int name_decode(struct decoder *d, const struct fwm_name *e, size_t n)
+{
+	static const char deleted[] = " (deleted)";
+	size_t head = offsetof(struct fwm_name, comps), left = n - head, len = 0;
+	struct names_key key;
+	struct names_info info;
+
+	if (n < head || e->comps_len != left || (left && e->comps[left - 1]))
+		return fault(-EBADMSG);
+	/* Components come leaf first: put them down from the last to the first. */
+	while (left) {
+		size_t start = left - 1, part;
+
+		while (start && e->comps[start - 1])
+			start--;
+		part = left - 1 - start;
+		if (len + 1 + part >= OBS_NAME_MAX)
+			break;
+		d->name[len++] = '/';
+		memcpy(d->name + len, e->comps + start, part);
+		len += part;
+		left = start;
+	}
+	if (!len)
+		d->name[len++] = '/';
+	if ((e->hdr.flags & FWM_F_DELETED) && len + sizeof(deleted) <= OBS_NAME_MAX) {
+		memcpy(d->name + len, deleted, sizeof(deleted) - 1);
+		len += sizeof(deleted) - 1;
+	}
+	key = key_of(&e->file);
+	info = (struct names_info){.size = e->size, .mode = e->mode, .mntns = e->mntns};
+	return names_put(d->names, &key, &info, d->name, len);
+}
+
+static void hdr_decode(const struct fwm_hdr *h, enum obs_kind kind, struct obs *o)
+{
+	*o = (struct obs){.kind = kind, .ts_ns = h->ts_ns, .pid = h->tgid, .count = 1};
+	if (h->flags & FWM_F_CUT)
+		o->flags |= OBS_F_CUT;
+}
+
+static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, obs_fn fn, void *ctx)
+{
+	size_t head = offsetof(struct fwm_exec, text);
+	struct obs o;
+	int r;
+
+	if (n < head || n - head != (size_t)e->args_len + e->script_len ||
+	    e->args_len > FWM_ARGS_MAX ||
+	    (e->script_len && (e->text[n - head - 1] || e->script_len > FWM_PATH_MAX)))
+		return fault(-EBADMSG);
+	hdr_decode(&e->hdr, OBS_EXEC, &o);
+	o.ppid = e->parent;
+	o.uid = e->uid;
+	o.cgroup = e->cgroup;
+	o.latency_ns = e->latency_ns;
+	o.args = e->text;
+	o.args_len = e->args_len;
+	if (e->script_len) {
+		const char *script = e->text + e->args_len;
+
+		d->base[0] = 0;
+		if (script[0] == '/' || file_decode(d, &e->cwd, d->base, NULL) == 0) {
+			(void)path_join(d->base, script, d->script);
+			o.script = d->script;
+		}
+	}
+	r = file_decode(d, &e->exe, d->name, &o.file);
+	if (r)
+		return r;
+	o.name = d->name;
+	fn(ctx, &o);
+	if (!e->loader.ino || file_decode(d, &e->loader, d->name, &o.file))
+		return 0;
+	hdr_decode(&e->hdr, OBS_OPEN, &o);
+	(void)file_decode(d, &e->loader, d->name, &o.file);
+	o.name = d->name;
+	o.flags |= OBS_F_MAPPED;
+	fn(ctx, &o);
+	return 0;
+}
+
+static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, void *ctx)
+{
+	struct obs o;
+	int r;
+
+	hdr_decode(&e->hdr, OBS_OPEN, &o);
+	r = file_decode(d, &e->file, d->name, &o.file);
+	if (r)
+		return r;
+	o.name = d->name;
+	o.latency_ns = e->latency_ns;
+	if (e->oflags & O_WRITES)
+		o.flags |= OBS_F_WRITE;
+	if ((o.file.mode & S_FORMAT) == S_DIRECTORY)
+		o.flags |= OBS_F_DIR;
+	fn(ctx, &o);
+	return 0;
+}
+
+static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, obs_fn fn, void *ctx)
+{
+	size_t head = offsetof(struct fwm_miss, path);
+	struct obs o;
+
+	if (n <= head || n - head != e->path_len || e->path[n - head - 1])
+		return fault(-EBADMSG);
+	hdr_decode(&e->hdr, OBS_OPEN, &o);
+	d->base[0] = 0;
+	if (e->base.ino && file_decode(d, &e->base, d->base, NULL))
+		return DECODE_UNNAMED;
+	if (!e->base.ino && e->path[0] != '/') /* its directory could not be read */
+		return DECODE_UNNAMED;
+	if (!path_join(d->base, e->path, d->name))
+		o.flags |= OBS_F_CUT;
+	o.name = d->name;
+	o.err = (int32_t)(e->err ? e->err & 0xfff : ENOENT);
+	o.latency_ns = e->latency_ns;
+	if (e->oflags & O_WRITES)
+		o.flags |= OBS_F_WRITE;
+	if (e->hdr.flags & FWM_F_EXEC)
+		o.flags |= OBS_F_MAPPED;
+	fn(ctx, &o);
+	return 0;
+}
+
+static void addr_print(const struct fwm_sock *e, const char *proto, char *buf)
+{
+	static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *a = e->addr;
+
+	if (e->family == AF_INET6_ && !memcmp(a, v4_mapped, sizeof(v4_mapped)))
+		a += 12;
+	if (e->family == AF_INET_ || a != e->addr) {
+		(void)snprintf(buf, OBS_NAME_MAX, "%s:%u.%u.%u.%u:%u", proto, a[0], a[1], a[2],
+			       a[3], e->port);
+		return;
+	}
+	/* RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups is "::". */
+	int best = -1, best_n = 1, len;
+
+	for (int i = 0; i < 8; i++) {
+		int k = i;
+
+		while (k < 8 && !a[2 * k] && !a[2 * k + 1])
+			k++;
+		if (k - i > best_n) {
+			best = i;
+			best_n = k - i;
+		}
+	}
+	len = snprintf(buf, OBS_NAME_MAX, "%s:[", proto);
+	for (int i = 0; i < 8; i++) {
+		if (i == best) {
+			len += snprintf(buf + len, OBS_NAME_MAX - (size_t)len, "::");
+			i += best_n - 1;
+			continue;
+		}
+		len += snprintf(buf + len, OBS_NAME_MAX - (size_t)len, "%s%x",
+				i && i != best + best_n ? ":" : "",
+				(unsigned)(a[2 * i] << 8 | a[2 * i + 1]));
+	}
+	(void)snprintf(buf + len, OBS_NAME_MAX - (size_t)len, "]:%u", e->port);
+}
+
+static int unix_decode(struct decoder *d, const struct fwm_sock *e)
+{
+	size_t len = e->path_len, at = 5;
+
+	memcpy(d->name, "unix:", 6);
+	if (e->file.ino && !file_decode(d, &e->file, d->name + 0, NULL)) {
+		len = strlen(d->name);
+		if (len + 6 > OBS_NAME_MAX)
+			return DECODE_UNNAMED;
+		memmove(d->name + 5, d->name, len + 1);
+		memcpy(d->name, "unix:", 5);
+		return 0;
+	}
+	memcpy(d->name, "unix:", 6);
+	if (!len) /* autobound or unnamed: nothing another could ask for */
+		return DECODE_UNNAMED;
+	if (e->path[0]) {
+		char path[FWM_SUN_MAX + 1];
+
+		memcpy(path, e->path, FWM_SUN_MAX);
+		path[len < FWM_SUN_MAX ? len : FWM_SUN_MAX] = 0;
+		d->base[0] = 0;
+		if (path[0] != '/' && file_decode(d, &e->base, d->base, NULL))
+			return DECODE_UNNAMED;
+		(void)path_join(d->base, path, d->script);
+		(void)snprintf(d->name + at, OBS_NAME_MAX - at, "%.*s", OBS_NAME_MAX - 6,
+			       d->script);
+		return 0;
+	}
+	d->name[at++] = '@';
+	for (size_t i = 1; i < len;
+	     i++) /* any byte may be in it: NUL is shown as @ too, as ss(8) does */
+		d->name[at++] = e->path[i] ? e->path[i] : '@';
+	d->name[at] = 0;
+	return 0;
+}
+
+static int sock_decode(struct decoder *d, const struct fwm_sock *e, obs_fn fn, void *ctx)
+{
+	struct obs o;
+	int r = 0;
+
+	if (e->path_len > FWM_SUN_MAX)
+		return fault(-EBADMSG);
+	if (e->hdr.kind == FWM_EVENT_LISTEN && (e->hdr.flags & FWM_F_GONE))
+		return 0;
+	hdr_decode(&e->hdr, e->hdr.kind == FWM_EVENT_LISTEN ? OBS_LISTEN : OBS_CONNECT, &o);
+	if (e->family == AF_UNIX_)
+		r = unix_decode(d, e);
+	else if (e->family == AF_INET_ || e->family == AF_INET6_)
+		addr_print(e, e->proto == UDP_ ? "udp" : e->proto == TCP_ ? "tcp" : "ip", d->name);
+	else
+		return fault(-EBADMSG);
+	if (r)
+		return r;
+	o.name = d->name;
+	o.err = (int32_t)(e->err & 0xfff);
+	o.latency_ns = e->latency_ns;
+	fn(ctx, &o);
+	return 0;
+}
+
+static int exit_decode(struct decoder *d, const struct fwm_exit *e, obs_fn fn, void *ctx)
+{
+	struct obs o;
+
+	hdr_decode(&e->hdr, OBS_EXIT, &o);
+	o.use = (struct obs_use){
+		.life_ns = e->life_ns,
+		.cpu_ns = e->cpu_ns,
+		.rss_peak_bytes = e->rss_peak * d->page_size,
+		.read_bytes = e->read_bytes,
+		.write_bytes = e->write_bytes,
+		.majflt_n = e->majflt_n,
+		.minflt_n = e->minflt_n,
+		.exit_code = (int32_t)e->exit_code,
+	};
+	fn(ctx, &o);
+	return 0;
+}
+
+int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *ctx)
+{
+	const struct fwm_hdr *h = rec;
+	struct obs o;
+
+	if (n < sizeof(*h) || h->size != n)
+		return fault(-EBADMSG);
+	switch (h->kind) {
+	case FWM_EVENT_NAME:
+		return name_decode(d, rec, n);
+	case FWM_EVENT_FORK: {
+		const struct fwm_fork *e = rec;
+
+		if (n != sizeof(*e))
+			break;
+		hdr_decode(h, OBS_FORK, &o);
+		o.ppid = e->parent;
+		o.uid = e->uid;
+		o.cgroup = e->cgroup;
+		fn(ctx, &o);
+		return 0;
+	}
+	case FWM_EVENT_EXEC:
+		return exec_decode(d, rec, n, fn, ctx);
+	case FWM_EVENT_EXIT:
+		if (n != sizeof(struct fwm_exit))
+			break;
+		return exit_decode(d, rec, fn, ctx);
+	case FWM_EVENT_OPEN:
+		if (n != sizeof(struct fwm_open))
+			break;
+		return open_decode(d, rec, fn, ctx);
+	case FWM_EVENT_MISS:
+		return miss_decode(d, rec, n, fn, ctx);
+	case FWM_EVENT_CONNECT:
+	case FWM_EVENT_LISTEN:
+		if (n != sizeof(struct fwm_sock))
+			break;
+		return sock_decode(d, rec, fn, ctx);
+	default:
+		break;
+	}
+	return fault(-EBADMSG);
+}
+
+int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct fwm_fold_row *row,
+		obs_fn fn, void *ctx)
+{
+	struct fwm_file f = {.ino = key->ino, .dev = key->dev, .gen = key->gen};
+	struct obs o = {.kind = OBS_FOLD,
+			.ts_ns = row->last_ns,
+			.pid = key->tgid,
+			.err = (int32_t)key->err,
+			.count = row->count,
+			.latency_ns = row->count ? row->latency_ns / row->count : 0};
+	int r = file_decode(d, &f, d->name, &o.file);
+
+	if (r)
+		return r;
+	o.name = d->name;
+	fn(ctx, &o);
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * decode.h - from a record of the kernel to an observation: the one edge where bytes become types.
+ *
+ * Shape    A record names a file, or tells one event; one event can be two observations (a program
+ *          that starts also reaches its loader). Each is handed to the given function.
+ * Units    as in core/obs.h.
+ * Bounds   memory is that of core/names.h plus two paths; O(length of the record).
+ * Owner    the caller owns struct decoder; what an observation points to lives until the next call.
+ * Errors   -EBADMSG: not a record of ours, nothing of it was used. DECODE_UNNAMED.
+ * Threads  One owner at a time. No clock, global or I/O.
+ */
+#ifndef CORE_DECODE_H
+#define CORE_DECODE_H
+
+#include "core/names.h"
+#include "core/obs.h"
+
+#include <forewarm/event.h>
+#include <forewarm/table.h>
+
+#include <stdbool.h>
+
+enum {
+	DECODE_UNNAMED =
+		1 /* the event is of a file whose path is not known; nothing was handed on */
+};
+
+typedef void (*obs_fn)(void *ctx, const struct obs *o);
+
+struct decoder;
+
+/* page_size: what the kernel counts memory in. */
+int decoder_new(uint32_t name_max, uint32_t chunk_max, uint32_t page_size, struct decoder **ret);
+struct decoder *decoder_free(struct decoder *d);
+
+int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *ctx);
+/* An edge count which was kept in the kernel, as an OBS_FOLD. */
+int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct fwm_fold_row *row,
+		obs_fn fn, void *ctx);
+const struct names_stats *decoder_names(const struct decoder *d);
+
+/* Lexically: base/path without "//", "." and "..", into buf of OBS_NAME_MAX. base "" or absolute.
+ * Returns false when it was cut. */
+bool path_join(const char *base, const char *path, char *buf);
+
+/* The key the exec hook looks a block up by. dev as in struct obs_file. */
+struct fwm_block_key block_key_of(const struct obs_file *exe, const char *args, size_t args_len);
+
+#endif

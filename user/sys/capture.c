@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * capture.c - load, attach, pin; then one loop over the ring.
+ *
+ * Nothing here decides what an event means: records go through core/decode.h and out. The kernel
+ * writes without waking us (a wakeup costs 15 times the event), so the reader calls drain on a timer;
+ * wake_sent is the kernel's note that it did wake us, cleared before each drain.
+ */
+#include "sys/capture.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+/* Generated, not ours to make clean. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "forewarm.skel.h"
+#pragma GCC diagnostic pop
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#define RING_BYTES_DEFAULT (2u << 20)
+#define NAME_MAX_DEFAULT 40960u
+#define PROG_MAX 64
+#define BPF_FS_MAGIC_ 0xcafe4a11u
+#define RESEND_NS 1000000000ull /* names are asked for again at most so often */
+
+struct prog {
+	struct bpf_program *bpf;
+	struct bpf_link *link;
+	int err;
+	bool opens; /* of the open family: off while detached */
+};
+
+struct capture {
+	struct forewarm_bpf *skel;
+	struct ring_buffer *ring;
+	struct decoder *decoder;
+	struct prog progs[PROG_MAX];
+	size_t prog_n;
+	enum capture_mode mode;
+	char *pin_dir;
+	bool keep;
+	int cpu_n;
+	struct fwm_counts *percpu; /* cpu_n */
+	uint64_t unnamed_n, malformed_n, records_n, folded_n, resend_ns;
+	/* while draining */
+	size_t left;
+	obs_fn fn;
+	void *ctx;
+};
+
+static void (*libbpf_log)(const char *line);
+
+static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[1024];
+
+	if (!libbpf_log || level == LIBBPF_DEBUG)
+		return 0;
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = 0;
+	libbpf_log(line);
+	return 0;
+}
+
+static int why(const struct capture_opts *o, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static int why(const struct capture_opts *o, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (o->why) {
+		va_start(ap, fmt);
+		(void)vsnprintf(o->why, CAPTURE_WHY_MAX, fmt, ap);
+		va_end(ap);
+	}
+	return fault(err);
+}
+
+/* --- what must be there first -------------------------------------------------------------------- */
+
+static const char *tracefs_dir(void)
+{
+	static const char *const dirs[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "%s/events", dirs[i]);
+		if (access(path, F_OK) == 0)
+			return dirs[i];
+	}
+	if (mount("tracefs", dirs[0], "tracefs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) == 0)
+		return dirs[0];
+	return NULL;
+}
+
+static int host_check(const struct capture_opts *o)
+{
+	if (geteuid() != 0)
+		return why(o, -EPERM, "watching the kernel needs root: run it with sudo");
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return why(o, -ENOENT,
+			   "this kernel has no BTF (/sys/kernel/btf/vmlinux): one built with "
+			   "CONFIG_DEBUG_INFO_BTF=y is needed");
+	if (!tracefs_dir())
+		return why(o, -ENOENT, "no tracefs: mount -t tracefs tracefs /sys/kernel/tracing");
+	return 0;
+}
+
+static int pins_remove(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d)
+		return errno == ENOENT ? 0 : fault_errno();
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			(void)unlinkat(dirfd(d), e->d_name, 0); /* what stays makes rmdir fail */
+	(void)closedir(d);
+	return rmdir(dir) < 0 ? fault_errno() : 0;
+}
+
+static int pin_dir_make(const struct capture_opts *o)
+{
+	_cleanup_(freep) char *parent = strdup(o->pin_dir);
+	struct statfs fs;
+	char *slash;
+	int r;
+
+	if (!parent)
+		return fault(-ENOMEM);
+	slash = strrchr(parent, '/');
+	if (!slash || slash == parent)
+		return why(o, -EINVAL, "pin directory '%s' is not a path below a bpf file system",
+			   o->pin_dir);
+	*slash = 0;
+	if (statfs(parent, &fs) < 0)
+		return why(o, -errno, "pin directory '%s': %s", parent, strerror(errno));
+	if ((uint32_t)fs.f_type != BPF_FS_MAGIC_ &&
+	    mount("bpf", parent, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
+		return why(o, -errno,
+			   "'%s' is no bpf file system and none could be mounted there: %s", parent,
+			   strerror(errno));
+	r = pins_remove(o->pin_dir); /* of one that was killed: its hooks end with their pins */
+	if (r < 0)
+		return why(o, r, "old pins in '%s' could not be removed: %s", o->pin_dir,
+			   strerror(-r));
+	if (mkdir(o->pin_dir, 0700) < 0)
+		return why(o, -errno, "pin directory '%s': %s", o->pin_dir, strerror(errno));
+	return 0;
+}
+
+/* --- programs ------------------------------------------------------------------------------------ */
+
+/* A tracepoint a kernel does not have must not be loaded, or nothing is. */
+static bool tracepoint_exists(const char *section)
+{
+	const char *dir = tracefs_dir(), *tp = section + 3;
+	char path[160];
+
+	if (strncmp(section, "tp/", 3) != 0)
+		return true; /* typed ones are checked against BTF by the load itself */
+	(void)snprintf(path, sizeof(path), "%s/events/%s/id", dir ? dir : "", tp);
+	return access(path, F_OK) == 0;
+}
+
+static bool opens_family(const char *section)
+{
+	static const char *const calls[] = {"open", "creat", "openat", "openat2",
+					    "open_by_handle_at"};
+	const char *call = strstr(section, "syscalls/sys_e");
+
+	if (!call)
+		return false;
+	call = strchr(call + sizeof("syscalls/sys_e"), '_') + 1;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (strcmp(call, calls[i]) == 0)
+			return true;
+	return false;
+}
+
+static void pin_path(const struct capture *c, const char *kind, const char *name, char *buf,
+		     size_t n)
+{
+	(void)snprintf(buf, n, "%s/%s%s", c->pin_dir, kind, name);
+}
+
+static int prog_attach(struct capture *c, struct prog *p)
+{
+	char path[256];
+
+	p->link = bpf_program__attach(p->bpf);
+	if (!p->link)
+		return p->err = -errno;
+	p->err = 0;
+	if (!c->pin_dir)
+		return 0;
+	/* Before 5.15 a tracepoint's link is a perf event and cannot be pinned: it ends with us. */
+	pin_path(c, "link_", bpf_program__name(p->bpf), path, sizeof(path));
+	(void)bpf_link__pin(p->link, path);
+	return 0;
+}
+
+static void prog_detach(struct prog *p)
+{
+	if (!p->link)
+		return;
+	(void)bpf_link__unpin(p->link); /* not pinned is fine */
+	(void)bpf_link__destroy(p->link);
+	p->link = NULL;
+}
+
+static int progs_find(struct capture *c)
+{
+	struct bpf_program *bpf;
+
+	bpf_object__for_each_program(bpf, c->skel->obj)
+	{
+		struct prog *p = &c->progs[c->prog_n];
+
+		if (c->prog_n == PROG_MAX)
+			return fault(-E2BIG);
+		p->bpf = bpf;
+		p->opens = opens_family(bpf_program__section_name(bpf));
+		if (!tracepoint_exists(bpf_program__section_name(bpf))) {
+			p->err = -ENOENT;
+			(void)bpf_program__set_autoload(bpf, false);
+		}
+		c->prog_n++;
+	}
+	return 0;
+}
+
+static int progs_attach(struct capture *c, const struct capture_opts *o)
+{
+	size_t attached_n = 0;
+	int last = -ENOENT;
+
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (p->err)
+			continue;
+		if (prog_attach(c, p) == 0)
+			attached_n++;
+		else
+			last = p->err;
+	}
+	if (!attached_n)
+		return why(o, last, "no hook could be attached: %s", strerror(-last));
+	return 0;
+}
+
+static int pin_all(struct capture *c, const struct capture_opts *o)
+{
+	struct bpf_map *map;
+	char path[256];
+	int r;
+
+	bpf_object__for_each_map(map, c->skel->obj)
+	{
+		if (bpf_map__is_internal(map))
+			continue;
+		pin_path(c, "", bpf_map__name(map), path, sizeof(path));
+		r = bpf_map__pin(map, path);
+		if (r < 0)
+			return why(o, r, "map %s could not be pinned at '%s': %s",
+				   bpf_map__name(map), path, strerror(-r));
+	}
+	for (size_t i = 0; i < c->prog_n; i++) {
+		if (c->progs[i].err)
+			continue;
+		pin_path(c, "prog_", bpf_program__name(c->progs[i].bpf), path, sizeof(path));
+		r = bpf_program__pin(c->progs[i].bpf, path);
+		if (r < 0)
+			return why(o, r, "program could not be pinned at '%s': %s", path,
+				   strerror(-r));
+	}
+	return 0;
+}
+
+/* --- the ring ------------------------------------------------------------------------------------ */
+
+static int record(void *ctx, void *rec, size_t n)
+{
+	struct capture *c = ctx;
+	int r = event_decode(c->decoder, rec, n, c->fn, c->ctx);
+
+	c->records_n++;
+	if (r < 0)
+		c->malformed_n++;
+	else if (r == DECODE_UNNAMED)
+		c->unnamed_n++;
+	return --c->left ? 0 : -EAGAIN; /* stops the loop with this record consumed */
+}
+
+/* Empties the side of the fold maps that is being written, after turning the hooks to the other. */
+static int folds_drain(struct capture *c)
+{
+	uint32_t side = c->skel->bss->folds_side & 1;
+	int fd = bpf_map__fd(side ? c->skel->maps.folds1 : c->skel->maps.folds0);
+	struct fwm_fold_key key, next;
+	struct fwm_fold_row row;
+	bool more;
+
+	__atomic_store_n(&c->skel->bss->folds_side, side ^ 1, __ATOMIC_SEQ_CST);
+	/* Waits for all that runs with preemption off or in an RCU section, so for every hook. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		return fault_errno();
+	more = bpf_map_get_next_key(fd, NULL, &key) == 0;
+	while (more) {
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (bpf_map_lookup_elem(fd, &key, &row) == 0) {
+			c->folded_n += row.count;
+			if (fold_decode(c->decoder, &key, &row, c->fn, c->ctx) > 0)
+				c->unnamed_n += row.count;
+			(void)bpf_map_delete_elem(fd, &key); /* we are its only user now */
+		}
+		key = next;
+	}
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Some paths were not known: have the kernel resolve and send each again when it is next opened. */
+static void names_resend(struct capture *c)
+{
+	uint64_t now = now_ns();
+
+	if (now - c->resend_ns < RESEND_NS)
+		return;
+	c->resend_ns = now;
+	__atomic_add_fetch(&c->skel->data->name_epoch, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
+}
+
+int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx)
+{
+	uint64_t unnamed_n = c->unnamed_n;
+	int r;
+
+	if (!budget)
+		return 0;
+	c->left = budget;
+	c->fn = fn;
+	c->ctx = ctx;
+	__atomic_store_n(&c->skel->bss->wake_sent, 0, __ATOMIC_SEQ_CST);
+	r = ring_buffer__consume(c->ring);
+	if (r < 0 && r != -EAGAIN)
+		return fault(r);
+	r = (int)(budget - c->left);
+	/* Names first: what was folded was opened before this moment, and so was named before. */
+	if (c->left && __atomic_exchange_n(&c->skel->bss->folds_used, 0, __ATOMIC_SEQ_CST)) {
+		int f = folds_drain(c);
+
+		if (f < 0)
+			return f;
+	}
+	if (c->unnamed_n != unnamed_n)
+		names_resend(c);
+	return r;
+}
+
+int capture_fd(const struct capture *c)
+{
+	return ring_buffer__epoll_fd(c->ring);
+}
+
+int capture_counters(struct capture *c, struct capture_counters *ret)
+{
+	struct capture_counters out = {.unnamed_n = c->unnamed_n,
+				       .malformed_n = c->malformed_n,
+				       .records_n = c->records_n,
+				       .folded_n = c->folded_n,
+				       .names = *decoder_names(c->decoder)};
+
+	for (uint32_t h = 0; h < FWM_HOOK_MAX; h++) {
+		struct fwm_counts *sum = &out.hook[h];
+
+		if (bpf_map_lookup_elem(bpf_map__fd(c->skel->maps.counts), &h, c->percpu) < 0)
+			return fault_errno();
+		for (int cpu = 0; cpu < c->cpu_n; cpu++) {
+			const struct fwm_counts *v = &c->percpu[cpu];
+
+			sum->seen += v->seen;
+			sum->filtered += v->filtered;
+			sum->unreadable += v->unreadable;
+			sum->ring_full += v->ring_full;
+			sum->sent += v->sent;
+			sum->folded += v->folded;
+		}
+	}
+	*ret = out;
+	return 0;
+}
+
+/* --- what the hooks look up ---------------------------------------------------------------------- */
+
+int capture_set_mode(struct capture *c, enum capture_mode mode)
+{
+	int r = 0;
+
+	c->skel->bss->sampling = mode != CAPTURE_LEARN;
+	c->skel->bss->wake_unknown = mode == CAPTURE_DETACHED;
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (!p->opens || p->err)
+			continue;
+		if (mode == CAPTURE_DETACHED)
+			prog_detach(p);
+		else if (!p->link && prog_attach(c, p) < 0)
+			r = fault(p->err);
+	}
+	c->mode = mode;
+	return r;
+}
+
+static int table_update(const struct bpf_map *map, const void *key, const void *row)
+{
+	int fd = bpf_map__fd(map);
+
+	if (row)
+		return bpf_map_update_elem(fd, key, row, BPF_ANY) < 0 ? fault_errno() : 0;
+	if (bpf_map_delete_elem(fd, key) < 0 && errno != ENOENT)
+		return fault_errno();
+	return 0;
+}
+
+int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
+			   const struct fwm_guess_row *row)
+{
+	return table_update(c->skel->maps.guesses, key, row);
+}
+
+int capture_known_update(struct capture *c, const struct fwm_block_key *key,
+			 const struct fwm_known_row *row)
+{
+	return table_update(c->skel->maps.known, key, row);
+}
+
+int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_row *row)
+{
+	return table_update(c->skel->maps.edges, &id, row);
+}
+
+int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags)
+{
+	struct fwm_mark m = {.flags = flags};
+	int r = table_update(c->skel->maps.marks, &tgid, flags ? &m : NULL);
+
+	__atomic_add_fetch(&c->skel->data->marks_epoch, 1, __ATOMIC_SEQ_CST);
+	return r;
+}
+
+size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
+{
+	for (size_t i = 0; i < c->prog_n && i < max; i++) {
+		const struct prog *p = &c->progs[i];
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+
+		if (!p->err)
+			(void)bpf_obj_get_info_by_fd(bpf_program__fd(p->bpf), &info,
+						     &len); /* else zeros */
+		progs[i] = (struct capture_prog){.name = bpf_program__name(p->bpf),
+						 .section = bpf_program__section_name(p->bpf),
+						 .err = p->err,
+						 .off = !p->err && !p->link,
+						 .id = info.id,
+						 .run_n = info.run_cnt,
+						 .run_ns = info.run_time_ns};
+	}
+	return c->prog_n;
+}
+
+/* --- open and close ------------------------------------------------------------------------------ */
+
+static int load(struct capture *c, const struct capture_opts *o)
+{
+	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT;
+	int r;
+
+	c->skel = forewarm_bpf__open();
+	if (!c->skel)
+		return why(o, -errno, "the kernel programs could not be read: %s", strerror(errno));
+	c->skel->rodata->own_tgid = o->own_tgid ? o->own_tgid : (uint32_t)getpid();
+	c->skel->rodata->own_children = o->trace_children;
+	c->skel->rodata->only_targets = o->only_targets;
+	c->skel->rodata->keep_pseudo = o->keep_pseudo;
+	c->skel->rodata->wake_bytes = ring_bytes / 4;
+	c->skel->rodata->fold_bytes = ring_bytes / 4 * 3;
+	r = bpf_map__set_max_entries(c->skel->maps.ring, ring_bytes);
+	if (r < 0)
+		return why(o, r, "ring of %u bytes: %s", ring_bytes, strerror(-r));
+	r = progs_find(c);
+	if (r < 0)
+		return r;
+	r = forewarm_bpf__load(c->skel);
+	if (r < 0)
+		return why(o, r, "the kernel refused the programs: %s (forewarm probe shows which)",
+			   strerror(-r));
+	return 0;
+}
+
+int capture_open(const struct capture_opts *o, struct capture **ret)
+{
+	_cleanup_(freep) struct capture *c = calloc(1, sizeof(*c));
+	uint32_t name_max = o->name_max ? o->name_max : NAME_MAX_DEFAULT;
+	int r;
+
+	if (!c)
+		return fault(-ENOMEM);
+	if (o->why)
+		o->why[0] = 0;
+	libbpf_log = o->log;
+	(void)libbpf_set_print(libbpf_line);
+	r = host_check(o);
+	if (r < 0)
+		return r;
+	c->cpu_n = libbpf_num_possible_cpus();
+	if (c->cpu_n < 0)
+		return why(o, c->cpu_n, "the number of CPUs could not be read");
+	c->percpu = calloc((size_t)c->cpu_n, sizeof(*c->percpu));
+	r = c->percpu ? decoder_new(name_max, name_max * 3, (uint32_t)sysconf(_SC_PAGESIZE),
+				    &c->decoder)
+		      : fault(-ENOMEM);
+	if (r >= 0 && o->pin_dir) {
+		c->pin_dir = strdup(o->pin_dir);
+		r = c->pin_dir ? pin_dir_make(o) : fault(-ENOMEM);
+	}
+	if (r >= 0)
+		r = load(c, o);
+	if (r >= 0) {
+		c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.ring), record, c, NULL);
+		if (!c->ring)
+			r = why(o, -errno, "the ring could not be mapped: %s", strerror(errno));
+	}
+	if (r >= 0)
+		r = progs_attach(c, o);
+	if (r >= 0 && o->pin_dir)
+		r = pin_all(c, o);
+	if (r < 0) {
+		(void)capture_close(TAKE_PTR(c));
+		return r;
+	}
+	c->keep = o->keep;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+struct capture *capture_close(struct capture *c)
+{
+	if (!c)
+		return NULL;
+	for (size_t i = 0; i < c->prog_n; i++) {
+		if (c->keep && c->progs[i].link)
+			bpf_link__disconnect(c->progs[i].link); /* the pin holds it */
+		if (!c->keep)
+			prog_detach(&c->progs[i]);
+		else
+			(void)bpf_link__destroy(c->progs[i].link);
+	}
+	ring_buffer__free(c->ring);
+	forewarm_bpf__destroy(c->skel);
+	if (c->pin_dir && !c->keep)
+		(void)pins_remove(
+			c->pin_dir); /* what cannot be removed now is, at the next start */
+	(void)decoder_free(c->decoder);
+	free(c->percpu);
+	free(c->pin_dir);
+	free(c);
+	return NULL;
+}

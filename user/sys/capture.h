@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * capture.h - the hooks in the kernel and the ring they write to; the only user of the skeleton.
+ *
+ * Shape    open loads, attaches and pins; drain hands over what has come since; the tables the
+ *          hooks look things up in are written here. Everything observable is a struct obs.
+ * Units    bytes; counters are exact sums over all CPUs.
+ * Bounds   kernel memory is that of bpf/maps.bpf.c; here name_max paths (core/names.h). drain
+ *          handles at most budget records and returns.
+ * Owner    The caller owns struct capture. capture_close() detaches and removes the pins unless keep
+ *          was asked for. Strings of an observation live until the callback returns.
+ * Errors   < 0 -errno; opts->why then says in a sentence what is missing and what to do.
+ * Threads  One owner at a time; its callbacks run inside drain.
+ */
+#ifndef SYS_CAPTURE_H
+#define SYS_CAPTURE_H
+
+#include "core/decode.h"
+#include "core/obs.h"
+
+#include <forewarm/event.h>
+#include <forewarm/table.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct capture_opts {
+	const char *pin_dir; /* on a bpf file system, made when missing; NULL: nothing is pinned */
+	uint32_t ring_bytes; /* power of two; 0: 2 MiB */
+	uint32_t name_max;   /* paths remembered; 0: 40,960 */
+	uint32_t own_tgid;   /* never traced, nor its children; 0: this process */
+	bool trace_children; /* only own_tgid itself is not traced */
+	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
+	bool keep_pseudo;	       /* report /proc, /sys and their like too */
+	bool keep;		       /* leave programs attached and pinned at close */
+	char *why;		       /* at least CAPTURE_WHY_MAX bytes, or NULL */
+	void (*log)(const char *line); /* what libbpf says; NULL: nowhere */
+};
+#define CAPTURE_WHY_MAX 256
+
+enum capture_mode {
+	CAPTURE_LEARN,	  /* every open is reported */
+	CAPTURE_SAMPLE,	  /* of blocks in the known table only one start out of so many */
+	CAPTURE_DETACHED, /* the open hooks are off; a start of an unknown block wakes the reader */
+};
+
+struct capture_counters {
+	struct fwm_counts hook[FWM_HOOK_MAX];
+	uint64_t
+		unnamed_n; /* events of files whose path was not known: dropped, and asked for again */
+	uint64_t malformed_n;	/* records that were none: 0 unless there is a bug */
+	uint64_t records_n;	/* taken from the ring */
+	uint64_t folded_n;	/* events that came as counts */
+	uint64_t backlog_bytes; /* in the ring now */
+	struct names_stats names;
+};
+
+/* One program in the kernel: what it is attached to, and how it fares. */
+struct capture_prog {
+	const char *name;
+	const char *section; /* "tp/syscalls/sys_enter_openat" */
+	int err;	     /* 0: attached; else why not */
+	bool off;	     /* detached on purpose */
+	uint32_t id;
+	uint64_t run_n, run_ns; /* while kernel.bpf_stats_enabled is 1 */
+};
+
+struct capture;
+
+int capture_open(const struct capture_opts *opts, struct capture **ret);
+struct capture *capture_close(struct capture *c);
+
+/* Readable when a watermark is passed or an exec is worth acting on; drain on a timer besides. */
+int capture_fd(const struct capture *c);
+/* Hands over at most budget records. Returns how many it took; budget: there may be more. */
+int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
+int capture_counters(struct capture *c, struct capture_counters *ret);
+
+int capture_set_mode(struct capture *c, enum capture_mode mode);
+
+/* The tables the hooks look up. row NULL removes. -E2BIG: full. */
+int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
+			   const struct fwm_guess_row *row);
+int capture_known_update(struct capture *c, const struct fwm_block_key *key,
+			 const struct fwm_known_row *row);
+int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_row *row);
+/* Sets the FWM_MARK_* of a process and, from now on, of its children. */
+int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags);
+
+/* The programs, at most max; returns how many there are. */
+size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max);
+
+#endif
