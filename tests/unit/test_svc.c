@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The life of services, told step by step on a made-up clock. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "core/svc.h"
+
+#include <string.h>
+
+#define MS 1000000ull
+#define SEC 1000000000ull
+
+static const struct svc_limits limits = {
+	.service_max = 4, .run_max = 2, .start_max = 2, .memory_max_bytes = 1ull << 30};
+static const struct svc_config config = {
+	.weight = 100,
+	.timeout_start_ns = 5 * SEC,
+	.timeout_stop_ns = 2 * SEC,
+	.freeze_after_ns = 20 * MS,
+	.release_after_ns = 60 * SEC,
+	.restart_ns = 100 * MS,
+	.freeze = true,
+	.release = true,
+	.prestart = true,
+};
+
+DEFINE_CLEANUP(struct svc *, svc_free)
+
+/* All that is to be done now, as text: "start0 watch0=2 ". */
+static const char *todo(struct svc *s)
+{
+	static const char *const names[] = {"watch", "start",	"thaw", "freeze",
+					    "check", "release", "kill"};
+	static char text[512];
+	struct svc_action a;
+	size_t n = 0;
+
+	assert_true(svc_sound(s));
+	text[0] = '\0';
+	while (svc_next(s, &a)) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", names[a.kind], a.id);
+		if (a.kind == SVC_DO_WATCH)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "=%u", a.arg);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " ");
+		assert_true(n < sizeof(text));
+	}
+	return text;
+}
+
+#define send(s, id, now, ...) svc_event((s), (id), (now), &(struct svc_event){__VA_ARGS__})
+
+static struct svc_view view_of(const struct svc *s, uint32_t id, uint64_t now)
+{
+	struct svc_view v;
+
+	svc_view(s, id, now, &v);
+	return v;
+}
+
+static struct svc *with_one(const struct svc_config *c)
+{
+	struct svc *s = NULL;
+	uint32_t id;
+
+	assert_int_equal(svc_new(&limits, &s), 0);
+	assert_int_equal(svc_add(s, 0, c, NULL, &id), 0);
+	assert_int_equal(id, 0);
+	assert_string_equal(todo(s), "watch0=2 ");
+	return s;
+}
+
+static void test_svc_cold_ready_frozen_thawed_released(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+	struct svc_view v;
+
+	(void)state;
+	send(s, 0, t, .kind = SVC_EV_CONNECTION);
+	assert_string_equal(todo(s), "start0 watch0=0 ");
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+	assert_int_equal(view_of(s, 0, t).state, SVC_ACTIVE);
+	assert_string_equal(todo(s), "");
+
+	svc_run(s, t += 20 * MS, 0);
+	assert_string_equal(todo(s), "check0 ");
+	send(s, 0, t, .kind = SVC_EV_CHECKED, .connection_n = 1, .cpu_ns = 9 * MS);
+	assert_string_equal(todo(s), "");
+	svc_run(s, t += SEC, 0);
+	assert_string_equal(todo(s), "check0 ");
+	send(s, 0, t, .kind = SVC_EV_CHECKED, .cpu_ns = 20 * MS); /* it worked since */
+	assert_string_equal(todo(s), "");
+	svc_run(s, t += 20 * MS, 0);
+	assert_string_equal(todo(s), "check0 ");
+	send(s, 0, t, .kind = SVC_EV_CHECKED, .cpu_ns = 20 * MS);
+	assert_string_equal(todo(s), "freeze0 watch0=2 ");
+	send(s, 0, t += MS, .kind = SVC_EV_FROZEN);
+	assert_int_equal(view_of(s, 0, t).state, SVC_FROZEN);
+	assert_string_equal(todo(s), "");
+
+	t += 10 * SEC;
+	send(s, 0, t, .kind = SVC_EV_CONNECTION, .at_ns = t - 40000);
+	assert_string_equal(todo(s), "thaw0 watch0=0 ");
+	svc_run(s, t += 20 * MS, 0);
+	send(s, 0, t, .kind = SVC_EV_CHECKED, .cpu_ns = 20 * MS);
+	assert_string_equal(todo(s), "freeze0 watch0=2 ");
+	send(s, 0, t, .kind = SVC_EV_FROZEN);
+	svc_run(s, t += 59 * SEC, 0);
+	assert_string_equal(todo(s), "");
+	svc_run(s, t += 2 * SEC, 0);
+	assert_string_equal(todo(s), "release0 watch0=0 ");
+	send(s, 0, t, .kind = SVC_EV_GONE);
+	assert_string_equal(todo(s), "watch0=2 ");
+
+	v = view_of(s, 0, t);
+	assert_int_equal(v.state, SVC_COLD);
+	assert_int_equal(v.why, SVC_WHY_IDLE);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 1);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 1);
+	assert_in_range(sketch_quantile(&v.figures.class_delay[SVC_CLASS_COLD], 0.5), 20 * MS,
+			40 * MS);
+	assert_in_range(sketch_quantile(&v.figures.class_delay[SVC_CLASS_THAWED], 0.5), 25000,
+			60000);
+	assert_true(v.figures.wasted_mbs > 0 && v.figures.wasted_mbs < v.figures.held_mbs + 1);
+}
+
+static void test_svc_guess_starts_ahead_and_is_scored(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+	struct svc_view v;
+
+	(void)state;
+	/* A second ahead, 67 ms to start: not yet. */
+	send(s, 0, t, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = SEC);
+	assert_string_equal(todo(s), "");
+	svc_run(s, t += 940 * MS, 0);
+	assert_string_equal(todo(s), "start0 ");
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+	assert_string_equal(todo(s), "watch0=1 ");
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_CONNECTION);
+	v = view_of(s, 0, t);
+	assert_int_equal(v.state, SVC_ACTIVE);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_PREDICTED], 1);
+	assert_int_equal(v.figures.guess_outcome_n[SVC_GUESS_HIT], 1);
+	assert_false(v.guessed);
+}
+
+static void test_svc_guess_that_fails_refreezes(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	svc_adopt(s, 0, t, SVC_FROZEN);
+	(void)todo(s);
+	send(s, 0, t, .kind = SVC_EV_GUESS, .p = 0.1, .lead_ns = MS);
+	svc_run(s, t + MS, 0);
+	assert_string_equal(todo(s), ""); /* too unlikely */
+	send(s, 0, t += 2 * SEC, .kind = SVC_EV_GUESS, .p = 0.8, .lead_ns = MS);
+	assert_string_equal(todo(s), "thaw0 watch0=1 ");
+	for (int i = 0; i < 60 && view_of(s, 0, t).state == SVC_READY; i++) {
+		svc_run(s, t += 20 * MS, 0);
+		if (strstr(todo(s), "check0"))
+			send(s, 0, t, .kind = SVC_EV_CHECKED);
+	}
+	assert_string_equal(todo(s), "freeze0 watch0=2 ");
+	assert_int_equal(view_of(s, 0, t).figures.guess_outcome_n[SVC_GUESS_WASTED], 1);
+	assert_in_range(t, 3 * SEC + 500 * MS, 3 * SEC + 700 * MS);
+}
+
+static void test_svc_guess_under_pressure_starts_nothing(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+
+	(void)state;
+	svc_run(s, SEC, 0.8);
+	send(s, 0, SEC, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = MS);
+	svc_run(s, SEC + MS, 0.8);
+	assert_string_equal(todo(s), "");
+	send(s, 0, SEC + 2 * MS, .kind = SVC_EV_CONNECTION); /* a real one always does */
+	assert_string_equal(todo(s), "start0 watch0=0 ");
+}
+
+/* A connection that the service accepted just before it froze must not be left half served. */
+static void test_svc_freeze_is_undone_by_an_accepted_connection(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	svc_adopt(s, 0, t, SVC_ACTIVE);
+	svc_run(s, t += 40 * MS, 0);
+	send(s, 0, t, .kind = SVC_EV_CHECKED);
+	assert_non_null(strstr(todo(s), "freeze0"));
+	send(s, 0, t += MS, .kind = SVC_EV_FROZEN, .connection_n = 1);
+	assert_string_equal(todo(s), "thaw0 watch0=0 ");
+	assert_int_equal(view_of(s, 0, t).state, SVC_ACTIVE);
+}
+
+static void test_svc_crash_loop_backs_off_and_heals(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC, hold = 0;
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		struct svc_view v;
+
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+		assert_non_null(strstr(todo(s), "start0"));
+		send(s, 0, t += MS, .kind = SVC_EV_EXITED);
+		assert_non_null(strstr(todo(s), "release0"));
+		send(s, 0, t += MS, .kind = SVC_EV_GONE);
+		v = view_of(s, 0, t);
+		assert_true(v.hold_until_ns - t + 2 * MS >= hold || hold == SVC_HOLD_MAX_NS);
+		hold = v.hold_until_ns - t + MS;
+		assert_true(hold <= SVC_HOLD_MAX_NS);
+		assert_int_equal(v.watch, SVC_WATCH_NONE);
+		assert_true(svc_deadline_ns(s) == v.hold_until_ns);
+		svc_run(s, t = v.hold_until_ns, 0);
+		assert_string_equal(todo(s), "watch0=2 ");
+	}
+	assert_true(hold == SVC_HOLD_MAX_NS);
+	/* Twenty quiet minutes later a failure costs as little as the first one. */
+	send(s, 0, t += 2400 * SEC, .kind = SVC_EV_CONNECTION);
+	(void)todo(s);
+	send(s, 0, t, .kind = SVC_EV_EXITED);
+	(void)todo(s);
+	send(s, 0, t, .kind = SVC_EV_GONE);
+	assert_true(view_of(s, 0, t).hold_until_ns == t + 100 * MS);
+}
+
+static void test_svc_start_and_stop_have_a_limit(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	send(s, 0, t, .kind = SVC_EV_CONNECTION);
+	(void)todo(s);
+	assert_true(svc_deadline_ns(s) == t + 5 * SEC);
+	svc_run(s, t += 5 * SEC, 0);
+	assert_string_equal(todo(s), "release0 ");
+	assert_int_equal(view_of(s, 0, t).why, SVC_WHY_TIMEOUT);
+	svc_run(s, t += 2 * SEC, 0);
+	assert_string_equal(todo(s), "kill0 ");
+	svc_run(s, t += 2 * SEC, 0);
+	assert_string_equal(todo(s), "");
+}
+
+/* Two places, three services: whoever waits gets the place of the least valuable idle one. */
+static void test_svc_full_host_evicts_the_least_valuable(void **state)
+{
+	struct svc_config often = config, rare = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	struct svc_habit habit;
+	uint64_t t = 10 * SEC;
+	uint32_t id;
+
+	(void)state;
+	often.release_after_ns = rare.release_after_ns = SVC_NEVER;
+	assert_int_equal(svc_new(&limits, &s), 0);
+	assert_int_equal(svc_add(s, t, &often, NULL, &id), 0);
+	svc_habit(s, id, &habit);
+	for (int i = 0; i < 20; i++)
+		gaps_add(&habit.idle, 3 * SEC);
+	svc_drop(s, id);
+	assert_int_equal(svc_add(s, t, &often, &habit, &id), 0);
+	for (int i = 0; i < 40; i++)
+		gaps_add(&habit.idle, 300 * SEC);
+	assert_int_equal(svc_add(s, t, &rare, &habit, &id), 0);
+	assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
+	svc_adopt(s, 0, t, SVC_FROZEN);
+	svc_adopt(s, 1, t, SVC_FROZEN);
+	(void)todo(s);
+	send(s, 2, t += MS, .kind = SVC_EV_CONNECTION);
+	assert_string_equal(todo(s), "watch2=0 release1 watch1=0 ");
+	assert_int_equal(view_of(s, 1, t).why, SVC_WHY_ROOM);
+	assert_true(view_of(s, 2, t).queued);
+	send(s, 1, t += MS, .kind = SVC_EV_GONE);
+	assert_string_equal(todo(s), "watch1=2 start2 ");
+}
+
+static void test_svc_queue_is_fair_by_weight(void **state)
+{
+	struct svc_limits one = limits;
+	struct svc_config c = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id, started[2] = {0};
+
+	(void)state;
+	one.run_max = one.start_max = 1;
+	assert_int_equal(svc_new(&one, &s), 0);
+	c.weight = 300;
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	c.weight = 100;
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	for (int i = 0; i < 400; i++) {
+		struct svc_action a;
+		uint32_t who = 2;
+
+		/* Both always have someone waiting; each instance serves one and ends. */
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+		send(s, 1, t, .kind = SVC_EV_CONNECTION);
+		while (svc_next(s, &a))
+			if (a.kind == SVC_DO_START)
+				who = a.id;
+		assert_in_range(who, 0, 1);
+		started[who]++;
+		send(s, who, t += MS, .kind = SVC_EV_READY);
+		send(s, who, t += MS, .kind = SVC_EV_EXITED, .clean = true);
+		(void)todo(s);
+		send(s, who, t, .kind = SVC_EV_CONNECTION);
+		send(s, who, t += MS, .kind = SVC_EV_GONE);
+	}
+	assert_in_range(started[0], 295, 305);
+}
+
+static void test_svc_pressure_gives_up_one_after_the_other(void **state)
+{
+	struct svc_config c = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	c.release_after_ns = SVC_NEVER;
+	assert_int_equal(svc_new(&limits, &s), 0);
+	c.memory_bytes = 8 << 20;
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	c.memory_bytes = 256 << 20;
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	svc_adopt(s, 0, t, SVC_FROZEN);
+	svc_adopt(s, 1, t, SVC_FROZEN);
+	(void)todo(s);
+	svc_run(s, t += MS, 0.95);
+	assert_string_equal(todo(s), "release1 watch1=0 "); /* the large one */
+	svc_run(s, t += MS, 0.95);
+	assert_string_equal(todo(s), "release0 watch0=0 ");
+}
+
+/* Once an hour, on the hour: given up soon after, started again shortly before. */
+static void test_svc_learns_an_hourly_rhythm(void **state)
+{
+	struct svc_config c = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC, hour = 3600 * SEC, started = 0, released = 0;
+	uint32_t id;
+
+	(void)state;
+	c.release_after_ns = SVC_NEVER;
+	c.memory_bytes = 256 << 20;
+	c.cold_ns = 2 * SEC;
+	assert_int_equal(svc_new(&limits, &s), 0);
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	for (int i = 1; i <= 30; i++) {
+		uint64_t due = (uint64_t)i * hour;
+
+		started = released = 0;
+		while (t < due) {
+			struct svc_action a;
+			uint64_t next = svc_deadline_ns(s);
+
+			t = next < due ? next : due;
+			svc_run(s, t, 0);
+			while (svc_next(s, &a)) {
+				if (a.kind == SVC_DO_START && !started)
+					started = t;
+				if (a.kind == SVC_DO_RELEASE && !released)
+					released = t;
+				if (a.kind == SVC_DO_START)
+					send(s, id, t += 2 * SEC, .kind = SVC_EV_READY);
+				if (a.kind == SVC_DO_CHECK)
+					send(s, id, t, .kind = SVC_EV_CHECKED);
+				if (a.kind == SVC_DO_FREEZE)
+					send(s, id, t, .kind = SVC_EV_FROZEN);
+				if (a.kind == SVC_DO_RELEASE)
+					send(s, id, t, .kind = SVC_EV_GONE);
+			}
+		}
+		send(s, id, t, .kind = SVC_EV_CONNECTION);
+		(void)todo(s);
+		if (view_of(s, id, t).state == SVC_STARTING)
+			send(s, id, t += 2 * SEC, .kind = SVC_EV_READY);
+	}
+	assert_true(released != 0 && released < 29 * hour + 1800 * SEC);
+	assert_true(started > 29 * hour + 1800 * SEC && started < 30 * hour);
+	assert_true(view_of(s, id, t).figures.held_mbs < 30 * 3600.0 * 256 / 2);
+}
+
+static void test_svc_freeze_window_follows_the_rhythm(void **state)
+{
+	struct gaps often, rare;
+
+	(void)state;
+	gaps_init(&often);
+	gaps_init(&rare);
+	for (int i = 0; i < 50; i++) {
+		gaps_add(&often, 30 * MS);
+		gaps_add(&rare, 60 * SEC);
+	}
+	/* Known to come every 30 ms: freezing in between is a loss, after that it is not. */
+	assert_true(svc_freeze_window_ns(&often, 0) > 30 * MS);
+	assert_true(svc_freeze_window_ns(&rare, 0) == 10 * MS);
+	/* The more it burns while idle, the sooner. */
+	assert_true(svc_freeze_window_ns(&often, 0.5) <= svc_freeze_window_ns(&often, 0));
+}
+
+static void test_svc_observed_connections_are_counted_once(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	svc_adopt(s, 0, t, SVC_FROZEN);
+	t += SEC;
+	send(s, 0, t, .kind = SVC_EV_CONNECTION, .at_ns = t - 50000);
+	send(s, 0, t + 100, .kind = SVC_EV_OBSERVED, .at_ns = t - 60000); /* the same, seen later */
+	send(s, 0, t + 200, .kind = SVC_EV_OBSERVED, .at_ns = t + 150);	  /* another */
+	assert_int_equal(view_of(s, 0, t).figures.class_n[SVC_CLASS_THAWED], 1);
+	assert_int_equal(view_of(s, 0, t).figures.class_n[SVC_CLASS_WARM], 1);
+	(void)todo(s);
+}
+
+static void test_svc_habit_that_is_no_habit_is_refused(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	struct svc_habit bad;
+	struct svc_view v;
+	uint32_t id;
+
+	(void)state;
+	memset(&bad, 0xff, sizeof(bad)); /* NaN everywhere */
+	bad.version = SVC_HABIT_VERSION;
+	assert_int_equal(svc_new(&limits, &s), 0);
+	assert_int_equal(svc_add(s, 0, &config, &bad, &id), 0);
+	v = view_of(s, id, 0);
+	assert_true(v.cold_ns > 0 && v.cold_ns < 1e10);
+	for (uint32_t i = 1; i < limits.service_max; i++)
+		assert_int_equal(svc_add(s, 0, &config, NULL, &id), 0);
+	assert_int_equal(svc_add(s, 0, &config, NULL, &id), SVC_FULL);
+}
+
+static void test_svc_gaps_answers_are_probabilities(void **state)
+{
+	struct gaps g;
+
+	(void)state;
+	gaps_init(&g);
+	for (int i = 0; i < 2000; i++)
+		gaps_add(&g, (uint64_t)i % 7 * SEC + SEC);
+	assert_true(gaps_valid(&g));
+	assert_in_range(gaps_quantile_ns(&g, 0.5), 4 * SEC, 6 * SEC);
+	/* Of a wait that ends within 7 s no more than 7 s can be left, bins being a fifth wide. */
+	assert_true(gaps_remaining_ns(&g, 0, 100 * SEC) < 7e9);
+	assert_true(gaps_remaining_ns(&g, 0, 100 * SEC) > 3e9);
+	for (uint64_t age = MS; age < 100 * SEC; age = gaps_next_edge_ns(age)) {
+		double cap = gaps_remaining_ns(&g, age, SEC);
+
+		assert_true(cap >= 0 && cap <= 1e9 + 1);
+		assert_true(gaps_best_rate(&g, age) > 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_svc_cold_ready_frozen_thawed_released),
+		cmocka_unit_test(test_svc_guess_starts_ahead_and_is_scored),
+		cmocka_unit_test(test_svc_guess_that_fails_refreezes),
+		cmocka_unit_test(test_svc_guess_under_pressure_starts_nothing),
+		cmocka_unit_test(test_svc_freeze_is_undone_by_an_accepted_connection),
+		cmocka_unit_test(test_svc_crash_loop_backs_off_and_heals),
+		cmocka_unit_test(test_svc_start_and_stop_have_a_limit),
+		cmocka_unit_test(test_svc_full_host_evicts_the_least_valuable),
+		cmocka_unit_test(test_svc_queue_is_fair_by_weight),
+		cmocka_unit_test(test_svc_pressure_gives_up_one_after_the_other),
+		cmocka_unit_test(test_svc_learns_an_hourly_rhythm),
+		cmocka_unit_test(test_svc_freeze_window_follows_the_rhythm),
+		cmocka_unit_test(test_svc_observed_connections_are_counted_once),
+		cmocka_unit_test(test_svc_habit_that_is_no_habit_is_refused),
+		cmocka_unit_test(test_svc_gaps_answers_are_probabilities),
+	};
+
+	return cmocka_run_group_tests_name("svc", tests, NULL, NULL);
+}
