@@ -141,6 +141,9 @@ $(OUT)/%.o: %.c $(OUT)/.flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# It takes the schema in by .incbin, which no depfile sees.
+$(OUT)/user/store/sqlite.o: user/store/schema.sql
+
 $(LIB): $(LIB_OBJ) $(OUT)/.members
 	$(call msg,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)

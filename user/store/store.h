@@ -8,11 +8,14 @@
  *          Tables: meta, nodes, edges, model, guesses, scores; views for people.
  * Units    ns of CLOCK_REALTIME, bytes, exact counts.
  * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
- *          says.
+ *          says. Opening checks the file's structure when it is below 128 MiB.
  * Owner    The caller owns struct store; nothing passed in is kept after the call returns.
- * Errors   < 0 -errno (-ENOSPC: disk full: nothing of the batch is in the file, give it again).
- *          STORE_SET_ASIDE: the file was corrupt or of a newer schema; it was renamed to ret_aside
- *          and a fresh one was opened: *ret is valid.
+ * Errors   < 0 -errno (-ENOSPC: disk full; -EBUSY: somebody holds the file; -EUCLEAN: found corrupt).
+ *          After a fault in a batch, roll back: nothing of it is in the file, give it again.
+ *          STORE_SET_ASIDE: the file was corrupt or of a newer schema; it was renamed, with -wal and
+ *          -shm, to NAME.corrupt-YYYYmmddTHHMMSS or NAME.newer-schema-N, and a fresh one opened.
+ *          store_open() tells so of what it finds; of what is found later, store_begin() and
+ *          store_load() do, and go on with the fresh file.
  * Threads  One thread at a time uses a store.
  */
 #ifndef STORE_STORE_H
@@ -28,20 +31,26 @@ enum { STORE_SET_ASIDE = 1 };
 
 struct store;
 
-/* Opens or makes the database at path. ret_aside takes PATH_MAX bytes. */
+/* Opens or makes the database at path, readable by owner and group. ret_aside takes PATH_MAX bytes and
+ * is filled in with STORE_SET_ASIDE only; *ret is valid then too. */
 int store_open(const char *path, char *ret_aside, struct store **ret);
 struct store *store_close(struct store *s);
 
 /* Loads the kept nodes and edges into g; ret_model_n bytes of model state into a buffer the caller
- * frees (NULL when none is kept). */
+ * frees (NULL when none is kept). Rows that make no sense are left out. With STORE_SET_ASIDE g has
+ * what could be read and there is no model. */
 int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_model_n);
 
 int store_begin(struct store *s);
 int store_put_node(struct store *s, const struct node *n);
-/* Both ends were put before, in this batch or an earlier one. */
+/* An end that is not in the file is put too. */
 int store_put_edge(struct store *s, const struct edge *e, const struct node *from,
 		   const struct node *to);
+/* With its edges. */
 int store_del_node(struct store *s, enum node_kind kind, const char *name);
+int store_del_edge(struct store *s, enum edge_kind kind, const struct node *from,
+		   const struct node *to);
+/* g->id is unique since the store was opened; putting it again overwrites. */
 int store_put_guess(struct store *s, const struct guess *g, const char *block, const char *via,
 		    const char *dep, uint64_t made_wall_ns);
 int store_put_model(struct store *s, const void *state, size_t n);
@@ -49,6 +58,8 @@ int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
 
+/* The path a file was last set aside to, or "". Borrowed. */
+const char *store_aside(const struct store *s);
 /* Bytes of the database and its write-ahead log on disk. */
 uint64_t store_bytes(const struct store *s);
 /* The message of the last fault, for a person. Borrowed until the next call. */

@@ -1,0 +1,182 @@
+-- SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+--
+-- schema.sql - what forewarm has learnt, in tables for it and views for you:
+--
+--   sqlite3 /var/lib/forewarm/forewarm.db 'SELECT * FROM edges_v LIMIT 20'
+--
+-- Times end in _ns (nanoseconds; first, last, made and saved since 1970), sizes in _bytes, counts in
+-- _n. Sums are over all times an edge was taken. application_id is "FWM1"; user_version is the
+-- schema's version: a program that does not know it sets the file aside.
+--
+-- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks).
+
+CREATE TABLE meta(
+	key TEXT PRIMARY KEY, -- epoch: how often the store was opened; created_ns
+	value
+) WITHOUT ROWID;
+
+CREATE TABLE nodes(
+	id INTEGER PRIMARY KEY,
+	kind INTEGER NOT NULL, -- 1 block, 2 file, 3 service
+	name TEXT NOT NULL,
+	flags INTEGER NOT NULL, -- 1 absent, 2 temporary name, 4 pinned, 8 directory
+	first_ns INTEGER NOT NULL,
+	last_ns INTEGER NOT NULL,
+	runs_n INTEGER NOT NULL,
+	size_bytes INTEGER NOT NULL,
+	dev INTEGER NOT NULL,
+	ino INTEGER NOT NULL,
+	uid INTEGER NOT NULL,
+	UNIQUE(kind, name)
+);
+
+CREATE TABLE edges(
+	from_id INTEGER NOT NULL,
+	to_id INTEGER NOT NULL,
+	kind INTEGER NOT NULL, -- 1 exec, 2 open, 3 connect
+	count INTEGER NOT NULL,
+	runs_n INTEGER NOT NULL,
+	fail_n INTEGER NOT NULL,
+	errno_last INTEGER NOT NULL,
+	first_ns INTEGER NOT NULL,
+	last_ns INTEGER NOT NULL,
+	latency_sum_ns INTEGER NOT NULL,
+	latency_p50_ns INTEGER NOT NULL,
+	latency_p99_ns INTEGER NOT NULL,
+	lead_sum_ns INTEGER NOT NULL,
+	lead_n INTEGER NOT NULL,
+	p_last REAL NOT NULL, -- the chance right after run run_last of the block
+	run_last INTEGER NOT NULL,
+	latency BLOB NOT NULL, -- struct sketch of graph.h: one byte a bin
+	-- of the programs run over an exec edge, from their ends; NULL for the others
+	use_n INTEGER,
+	life_sum_ns INTEGER,
+	cpu_sum_ns INTEGER,
+	rss_peak_bytes INTEGER,
+	read_sum_bytes INTEGER,
+	write_sum_bytes INTEGER,
+	majflt_sum INTEGER,
+	minflt_sum INTEGER,
+	PRIMARY KEY(from_id, to_id, kind)
+) WITHOUT ROWID;
+CREATE INDEX edges_by_to ON edges(to_id);
+
+-- The state of the model, in its own coding.
+CREATE TABLE model(
+	id INTEGER PRIMARY KEY CHECK(id = 1),
+	saved_ns INTEGER NOT NULL,
+	state BLOB NOT NULL
+);
+
+-- Names in guesses: a guess outlives the node it was about.
+CREATE TABLE words(
+	id INTEGER PRIMARY KEY,
+	word TEXT NOT NULL UNIQUE
+);
+
+-- The prediction table: what was guessed, on what grounds, and what came of it.
+CREATE TABLE guesses(
+	epoch INTEGER NOT NULL,
+	id INTEGER NOT NULL, -- unique within the epoch
+	block_id INTEGER NOT NULL, -- words: what ran
+	via_id INTEGER NOT NULL, -- words: what was expected to run next
+	dep_id INTEGER NOT NULL, -- words: what was expected to be needed
+	kind INTEGER NOT NULL, -- as in edges
+	outcome INTEGER NOT NULL, -- 0 open 1 hit 2 late 3 wasted 4 missed 5 resident 6 dropped
+	acted INTEGER NOT NULL,
+	model_order INTEGER NOT NULL,
+	uid INTEGER NOT NULL,
+	pid INTEGER NOT NULL,
+	p REAL NOT NULL,
+	support INTEGER NOT NULL,
+	made_ns INTEGER NOT NULL, -- since 1970; those below since made_ns, NULL: not yet
+	lead_ns INTEGER NOT NULL,
+	deadline_ns INTEGER,
+	acted_ns INTEGER,
+	done_ns INTEGER,
+	ended_ns INTEGER,
+	read_bytes INTEGER NOT NULL,
+	saved_ns INTEGER NOT NULL,
+	value_us REAL NOT NULL,
+	price_us REAL NOT NULL,
+	PRIMARY KEY(epoch, id)
+) WITHOUT ROWID;
+CREATE INDEX guesses_by_time ON guesses(made_ns);
+
+CREATE TABLE scores(
+	minute INTEGER PRIMARY KEY, -- since 1970; the last score given in it
+	guesses_n INTEGER NOT NULL,
+	acted_n INTEGER NOT NULL,
+	hit_n INTEGER NOT NULL,
+	late_n INTEGER NOT NULL,
+	wasted_n INTEGER NOT NULL,
+	missed_n INTEGER NOT NULL,
+	resident_n INTEGER NOT NULL,
+	dropped_n INTEGER NOT NULL,
+	read_bytes INTEGER NOT NULL,
+	wasted_bytes INTEGER NOT NULL,
+	saved_ns INTEGER NOT NULL,
+	precision REAL NOT NULL,
+	recall REAL NOT NULL,
+	lambda REAL NOT NULL
+);
+
+CREATE VIEW nodes_v AS SELECT
+	id,
+	CASE kind WHEN 1 THEN 'block' WHEN 2 THEN 'file' WHEN 3 THEN 'service' END AS kind,
+	name,
+	runs_n AS runs,
+	size_bytes,
+	(flags & 1) != 0 AS absent,
+	datetime(first_ns / 1000000000, 'unixepoch') AS first_utc,
+	datetime(last_ns / 1000000000, 'unixepoch') AS last_utc,
+	uid
+FROM nodes;
+
+CREATE VIEW edges_v AS SELECT
+	f.name AS block,
+	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect' END AS needs,
+	t.name AS dependency,
+	e.count,
+	CASE WHEN f.runs_n > 0 THEN round(min(1.0, 1.0 * e.runs_n / f.runs_n), 3) END AS share_of_runs,
+	e.fail_n AS failed,
+	CASE WHEN e.count > 0 THEN e.latency_sum_ns / e.count / 1000 END AS latency_mean_us,
+	e.latency_p50_ns / 1000 AS latency_p50_us,
+	e.latency_p99_ns / 1000 AS latency_p99_us,
+	CASE WHEN e.lead_n > 0 THEN round(e.lead_sum_ns / e.lead_n / 1e6, 3) END AS lead_mean_ms,
+	CASE WHEN e.use_n > 0 THEN round(e.life_sum_ns / e.use_n / 1e6, 3) END AS run_mean_ms,
+	CASE WHEN e.use_n > 0 THEN round(e.cpu_sum_ns / e.use_n / 1e6, 3) END AS cpu_mean_ms,
+	e.rss_peak_bytes / 1024 AS rss_peak_kib,
+	CASE WHEN e.use_n > 0 THEN e.read_sum_bytes / e.use_n END AS read_mean_bytes,
+	CASE WHEN e.use_n > 0 THEN round(1.0 * e.majflt_sum / e.use_n, 1) END AS major_faults_mean,
+	datetime(e.first_ns / 1000000000, 'unixepoch') AS first_utc,
+	datetime(e.last_ns / 1000000000, 'unixepoch') AS last_utc
+FROM edges e
+JOIN nodes f ON f.id = e.from_id
+JOIN nodes t ON t.id = e.to_id;
+
+CREATE VIEW guesses_v AS SELECT
+	g.epoch,
+	g.id,
+	datetime(g.made_ns / 1000000000, 'unixepoch') AS made_utc,
+	b.word AS block,
+	v.word AS via,
+	CASE g.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect' END AS needs,
+	d.word AS dependency,
+	round(g.p, 3) AS p,
+	g.support,
+	CASE g.outcome WHEN 0 THEN 'open' WHEN 1 THEN 'hit' WHEN 2 THEN 'late' WHEN 3 THEN 'wasted'
+		WHEN 4 THEN 'missed' WHEN 5 THEN 'resident' WHEN 6 THEN 'dropped' END AS outcome,
+	round(g.lead_ns / 1e6, 3) AS lead_ms,
+	round(g.done_ns / 1e6, 3) AS done_after_ms,
+	round(g.ended_ns / 1e6, 3) AS ended_after_ms,
+	g.read_bytes,
+	round(g.saved_ns / 1e6, 3) AS saved_ms,
+	round(g.value_us, 1) AS value_us,
+	round(g.price_us, 1) AS price_us,
+	g.uid,
+	g.pid
+FROM guesses g
+LEFT JOIN words b ON b.id = g.block_id
+LEFT JOIN words v ON v.id = g.via_id
+LEFT JOIN words d ON d.id = g.dep_id;
