@@ -132,12 +132,13 @@ static void help_options(unsigned takes)
 	printf("\nOptions:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option_row *o = &options[i];
-		char left[40];
+		char left[40], short_one[8] = "    ";
 
 		if (!(o->takes & takes))
 			continue;
-		snprintf(left, sizeof(left), o->key < 128 ? "-%c, --%s%s%s" : "%.0d    --%s%s%s",
-			 o->key < 128 ? o->key : 0, o->name, o->arg ? " " : "",
+		if (o->key < 128)
+			snprintf(short_one, sizeof(short_one), "-%c, ", o->key);
+		snprintf(left, sizeof(left), "%s--%s%s%s", short_one, o->name, o->arg ? " " : "",
 			 o->arg ? o->arg : "");
 		printf("  %-20s %s\n", left, o->help);
 	}
