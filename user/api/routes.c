@@ -56,6 +56,14 @@ static int candidates(const struct graph *g, struct api_call *call, const uint32
 	return r;
 }
 
+static json_t *thing(const struct routes *r, uint32_t id)
+{
+	struct view_host host = {0};
+
+	r->host(r->ctx, &host);
+	return view_node(graph_node_const(engine_graph_const(r->engine), id), host.wall_ns);
+}
+
 enum { NOT_ONE = 1 /* the call is answered: no such name, or several */ };
 
 /* The ids called name; all of one name, such as the block and the file /usr/bin/git. */
@@ -137,9 +145,10 @@ static int put_ranked(const struct graph *g, struct api_call *call, struct ranke
 typedef bool (*walk_fn)(const struct graph *g, uint32_t id, uint32_t *it, const struct edge **ret);
 
 /* The edges of node id in one direction, by share of runs, then by how soon they are needed. */
-static int put_edges(const struct graph *g, struct api_call *call, uint32_t id, walk_fn walk,
+static int put_edges(const struct routes *host, struct api_call *call, uint32_t id, walk_fn walk,
 		     size_t max)
 {
+	const struct graph *g = engine_graph_const(host->engine);
 	const struct node *node = graph_node_const(g, id);
 	size_t n = 0, room = (size_t)(walk == graph_next_out ? node->out_n : node->in_n) + 1;
 	_cleanup_(freep) struct ranked *rows = calloc(room, sizeof(*rows));
@@ -149,7 +158,7 @@ static int put_edges(const struct graph *g, struct api_call *call, uint32_t id, 
 
 	if (!rows)
 		return -ENOMEM;
-	r = api_put(call, view_node(g, node));
+	r = api_put(call, thing(host, id));
 	while (r >= 0 && n < room && walk(g, id, &it, &e)) {
 		double lead_s = e->lead_n ? (double)e->lead_sum_ns / (double)e->lead_n / 1e9 : 1e6;
 
@@ -167,7 +176,7 @@ static int answer_deps(const struct routes *r, struct api_call *call, const stru
 
 	if (err)
 		return err < 0 ? err : 0;
-	return put_edges(engine_graph_const(r->engine), call, ids[0], graph_next_out, a->rows);
+	return put_edges(r, call, ids[0], graph_next_out, a->rows);
 }
 
 static int answer_needs(const struct routes *r, struct api_call *call, const struct args *a)
@@ -177,8 +186,7 @@ static int answer_needs(const struct routes *r, struct api_call *call, const str
 	int err = find(r, call, a->name, VIEW_BLOCKS | VIEW_FILES | VIEW_SERVICES, ids, &n);
 
 	for (size_t i = 0; i < n && err >= 0; i++)
-		err = put_edges(engine_graph_const(r->engine), call, ids[i], graph_next_in,
-				a->rows);
+		err = put_edges(r, call, ids[i], graph_next_in, a->rows);
 	return err < 0 ? err : 0;
 }
 
@@ -195,7 +203,7 @@ static int answer_predict(const struct routes *r, struct api_call *call, const s
 	guesses = calloc(a->rows, sizeof(*guesses));
 	if (!guesses)
 		return -ENOMEM;
-	err = api_put(call, view_node(g, graph_node_const(g, ids[0])));
+	err = api_put(call, thing(r, ids[0]));
 	n = engine_predict_block(r->engine, ids[0], guesses, a->rows);
 	for (size_t i = 0; i < n && err >= 0; i++)
 		err = api_put(call, view_prediction(g, &guesses[i]));
@@ -225,7 +233,7 @@ static int answer_why(const struct routes *r, struct api_call *call, const struc
 		return err < 0 ? err : 0;
 	r->host(r->ctx, &host);
 	for (size_t i = 0; i < n && err >= 0; i++)
-		err = api_put(call, view_node(g, graph_node_const(g, ids[i])));
+		err = api_put(call, thing(r, ids[i]));
 	while (err >= 0 && engine_next_guess(r->engine, &it, &guess)) {
 		if (!concerns(guess, ids, n))
 			continue;
@@ -293,7 +301,7 @@ static int answer_export(const struct routes *r, struct api_call *call, const st
 	for (int i = 0; i < EXPORT_STEP && err >= 0; i++) {
 		if (!graph_next_node(g, &at, &node))
 			return 0;
-		err = api_put(call, view_node(g, node));
+		err = api_put(call, thing(r, node->id));
 		it = 0;
 		while (err >= 0 && graph_next_out(g, node->id, &it, &e))
 			err = api_put(call, view_edge(g, e));

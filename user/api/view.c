@@ -67,14 +67,14 @@ static const char *name_of(const struct graph *g, uint32_t id)
 
 /* --- nodes and edges ------------------------------------------------------------------------- */
 
-json_t *view_node(const struct graph *g, const struct node *n)
+json_t *view_node(const struct node *n, uint64_t wall_ns)
 {
 	json_t *o = typed(view_node_kind(n->kind));
 
-	(void)g;
 	put_text(o, "name", n->name);
 	put(o, "first_wall_ns", n->first_ns);
 	put(o, "last_wall_ns", n->last_ns);
+	put(o, "idle_ns", wall_ns > n->last_ns ? wall_ns - n->last_ns : 0);
 	put(o, "needs_n", n->out_n);
 	put(o, "needed_by_n", n->in_n);
 	if (n->kind == NODE_BLOCK) {

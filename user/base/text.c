@@ -317,15 +317,30 @@ static size_t head_bytes(const char *s, size_t columns)
 	return bytes;
 }
 
+/* Where the end of s that fills at most columns begins: after a slash, if one is near enough. */
+static const char *tail_within(const char *s, size_t columns)
+{
+	size_t all = text_columns(s);
+	const char *tail = s + head_bytes(s, all > columns ? all - columns : 0), *slash;
+
+	while (text_columns(tail) > columns) { /* a wide character was cut in half */
+		uint32_t c;
+		size_t len = text_utf8(tail, strlen(tail), &c);
+
+		tail += len ? len : 1;
+	}
+	slash = strchr(tail, '/');
+	return slash ? slash : tail;
+}
+
 const char *text_fit(const char *s, size_t columns, char *buf, size_t n)
 {
 	char safe[4 * 4096 + 1]; /* PATH_MAX, each byte escaped */
-	size_t all, tail_columns, cut;
-	const char *tail, *slash;
+	size_t head_columns = columns / 3 > 10 ? 10 : columns / 3, head;
+	const char *tail;
 
 	text_escape(s, safe, sizeof(safe));
-	all = text_columns(safe);
-	if (all <= columns) {
+	if (text_columns(safe) <= columns) {
 		snprintf(buf, n, "%s", safe);
 		return buf;
 	}
@@ -333,23 +348,15 @@ const char *text_fit(const char *s, size_t columns, char *buf, size_t n)
 		snprintf(buf, n, "%.*s", (int)head_bytes(safe, columns), safe);
 		return buf;
 	}
-	/* The last name says most; it gets all but 7 columns (a bit of the head and "..."). */
-	slash = strrchr(safe, '/');
-	tail_columns = slash ? text_columns(slash) : 0;
-	if (tail_columns < (columns - 3) * 2 / 3)
-		tail_columns = (columns - 3) * 2 / 3;
-	if (tail_columns > columns - 7)
-		tail_columns = columns - 7;
-	cut = head_bytes(safe, all - tail_columns);
-	tail = safe + cut;
-	while (text_columns(tail) > tail_columns) {
-		uint32_t c;
-		size_t len = text_utf8(tail, strlen(tail), &c);
-
-		tail += len ? len : 1;
-	}
-	snprintf(buf, n, "%.*s...%s", (int)head_bytes(safe, columns - 3 - text_columns(tail)), safe,
-		 tail);
+	/* The end says most: the head gets what the end leaves, cut after a slash when it has one. */
+	tail = tail_within(safe, columns - 3 - head_columns);
+	head = head_bytes(safe, columns - 3 - text_columns(tail));
+	for (size_t i = head; *tail == '/' && i > 1; i--)
+		if (safe[i - 1] == '/') {
+			head = i;
+			break;
+		}
+	snprintf(buf, n, "%.*s...%s", (int)head, safe, tail);
 	return buf;
 }
 

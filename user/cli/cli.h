@@ -76,7 +76,8 @@ const char *cli_ns(uint64_t ns);
 const char *cli_bytes(uint64_t bytes);
 const char *cli_count(uint64_t n);
 const char *cli_percent(double share);
-const char *cli_ago(uint64_t wall_ns); /* "3.1 s ago" */
+/* "1 program", "1.2k programs" */
+const char *cli_things(uint64_t n, const char *one);
 /* As above, or "-" when o has no such member. */
 const char *opt_ns(const json_t *o, const char *key);
 const char *opt_bytes(const json_t *o, const char *key);

@@ -23,17 +23,17 @@ static void print_thing(const struct listing *l, const json_t *o)
 
 	printf("%s\n", cli_fit(get_text(o, "name"), l->cli->columns));
 	if (strcmp(type, "block") == 0) {
-		printf("  program, run %s times, last %s; needs %s things\n\n",
-		       cli_count(get_n(o, "runs_n")), cli_ago(get_n(o, "last_wall_ns")),
-		       cli_count(get_n(o, "needs_n")));
+		printf("  program, run %s, last %s ago; needs %s\n\n",
+		       cli_things(get_n(o, "runs_n"), "time"), cli_ns(get_n(o, "idle_ns")),
+		       cli_things(get_n(o, "needs_n"), "thing"));
 		return;
 	}
 	printf("  %s%s", has(o, "directory") ? "directory" : type,
 	       has(o, "absent") ? " that is not there" : "");
 	if (!has(o, "absent") && get_n(o, "size_bytes"))
 		printf(", %s", cli_bytes(get_n(o, "size_bytes")));
-	printf(", last needed %s, by %s programs\n\n", cli_ago(get_n(o, "last_wall_ns")),
-	       cli_count(get_n(o, "needed_by_n")));
+	printf(", last needed %s ago, by %s\n\n", cli_ns(get_n(o, "idle_ns")),
+	       cli_things(get_n(o, "needed_by_n"), "program"));
 }
 
 static void row_candidate(struct listing *l, const json_t *o)

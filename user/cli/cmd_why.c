@@ -19,7 +19,7 @@ static void print_thing(const json_t *o)
 {
 	printf("%s: ", cli_text(get_text(o, "name")));
 	if (is_type(o, "block"))
-		printf("a program, run %s times", cli_count(get_n(o, "runs_n")));
+		printf("a program, run %s", cli_things(get_n(o, "runs_n"), "time"));
 	else if (has(o, "absent"))
 		printf("a file that is not there");
 	else if (is_type(o, "file"))
@@ -28,7 +28,7 @@ static void print_thing(const json_t *o)
 		printf("a service");
 	if (get_n(o, "size_bytes") && !has(o, "absent"))
 		printf(" of %s", cli_bytes(get_n(o, "size_bytes")));
-	printf(", needed by %s programs.\n", cli_count(get_n(o, "needed_by_n")));
+	printf(", needed by %s.\n", cli_things(get_n(o, "needed_by_n"), "program"));
 }
 
 /* "after B after A": the lineage, latest first, without the block itself. */
@@ -59,11 +59,12 @@ static void print_guess_made(const json_t *o)
 	else
 		printf(has(o, "absent") ? " would look in vain for " : " would open ");
 	printf("%s", cli_text(get_text(o, "dep")));
+	printf(",\n ");
 	if (get_n(o, "lead_ns"))
-		printf(" in %s", cli_ns(get_n(o, "lead_ns")));
-	printf(", with probability %.2f", get_real(o, "p"));
+		printf(" %s later,", cli_ns(get_n(o, "lead_ns")));
+	printf(" with probability %.2f", get_real(o, "p"));
 	if (get_n(o, "support"))
-		printf(" (that context was seen %s times)", cli_count(get_n(o, "support")));
+		printf("; that context was seen %s", cli_things(get_n(o, "support"), "time"));
 	printf(".\n");
 }
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { BUFFERS = 16, BUFFER_BYTES = 4096 };
 
@@ -56,16 +55,12 @@ const char *cli_percent(double share)
 	return b;
 }
 
-const char *cli_ago(uint64_t wall_ns)
+const char *cli_things(uint64_t n, const char *one)
 {
-	struct timespec ts;
-	uint64_t now;
-	char *b = buffer(), ns[32];
+	char *b = buffer(), count[32];
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-	snprintf(b, BUFFER_BYTES, "%s ago",
-		 text_ns(now > wall_ns ? now - wall_ns : 0, ns, sizeof(ns)));
+	snprintf(b, BUFFER_BYTES, "%s %s%s", text_count(n, count, sizeof(count)), one,
+		 n == 1 ? "" : "s");
 	return b;
 }
 

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The command line against a daemon's side that has watched a make-believe host: what it prints at
+ * 80 columns, that names of strangers' reach no terminal raw, and its exit codes.
+ */
+#include "support/support.h"
+
+#include "api/routes.h"
+#include "base/cleanup.h"
+#include "support/host.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define WALL_NS 1000000000000000000ull
+#define LONG_PATH                                                                                  \
+	"/usr/lib/a-very-long-directory-name/another-very-long-directory-name/and-yet-another/"    \
+	"libx.so"
+
+struct fixture {
+	char dir[64], path[96];
+	pid_t server;
+};
+
+static void host_view(void *ctx, struct view_host *ret)
+{
+	struct host *h = ctx;
+
+	*ret = (struct view_host){.version = "9.9.9",
+				  .now_ns = h->now_ns,
+				  .wall_ns = h->now_ns + WALL_NS,
+				  .up_ns = h->now_ns,
+				  .events_n = 4242,
+				  .cpu_ns = h->now_ns / 1000,
+				  .rss_bytes = 12 << 20,
+				  .bpf_runs_n = 10000,
+				  .bpf_ns = 4210000,
+				  .store_bytes = VIEW_UNKNOWN,
+				  .acting = true,
+				  .pressure = {.mem_available_bytes = 1ull << 30,
+					       .mem_total_bytes = 2ull << 30,
+					       .io_some_avg10 = 1.25}};
+}
+
+/* Carries out what the engine asks for, at once. */
+static void act(struct host *h)
+{
+	struct action a;
+
+	while (engine_next_action(h->engine, &a))
+		if (a.kind != ACTION_CANCEL)
+			(void)engine_result(h->engine,
+					    &(struct action_result){.guess_id = a.guess_id,
+								    .bytes_read = a.bytes,
+								    .done_ns = h->now_ns,
+								    .took_ns = 1000000});
+}
+
+static void compile(struct host *h, bool with_odd_names)
+{
+	uint32_t make = host_spawn(h, 1, "/usr/bin/make", NULL), gcc, cc1;
+
+	host_open(h, make, "/srv/Makefile", 0);
+	act(h);
+	host_pass(h, 5000000);
+	gcc = host_spawn(h, make, "/usr/bin/gcc", "-c");
+	act(h);
+	host_open(h, gcc, "/etc/gcc.conf", ENOENT);
+	cc1 = host_spawn(h, gcc, "/usr/libexec/cc1", NULL);
+	act(h);
+	host_pass(h, 40000000);
+	host_open(h, cc1, LONG_PATH, 0);
+	host_open(h, cc1, "/usr/include/stdio.h", 0);
+	host_connect(h, cc1, "tcp:127.0.0.1:5432");
+	if (with_odd_names) {
+		host_open(h, cc1, "/tmp/\033]0;owned\007\033[2Jx", 0);
+		host_open(h, cc1,
+			  "/tmp/\xff\xfe\xc2\x9b"
+			  "2J",
+			  0);
+		host_open(h, cc1,
+			  "/tmp/\xe2\x80\xae"
+			  "gnp.exe",
+			  0);
+	}
+	host_exit(h, cc1);
+	host_exit(h, gcc);
+	host_exit(h, make);
+	host_pass(h, 20000000000ull);
+	host_tick(h);
+	act(h);
+}
+
+static void serve(const char *path)
+{
+	struct engine_limits limits = host_limits();
+	struct api *api = NULL;
+	struct routes routes;
+	struct host h;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	host_init(&h, &limits);
+	for (int i = 0; i < 12; i++)
+		compile(&h, i % 4 == 3);
+	host_exit(&h, host_spawn(&h, 1, "/opt/bin/make", NULL));
+	routes = (struct routes){.engine = h.engine, .host = host_view, .ctx = &h};
+	if (api_open(&(struct api_options){path, NULL, routes_answer, &routes}, &api) < 0)
+		_exit(1);
+	for (;;) {
+		struct pollfd p = {api_fd(api), POLLIN, 0};
+
+		(void)poll(&p, 1, 1000);
+		if (api_dispatch(api, h.now_ns) < 0)
+			_exit(1);
+	}
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/fwm-cli-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->dir);
+	fflush(stdout);
+	f->server = fork();
+	if (f->server == 0)
+		serve(f->path);
+	for (int i = 0; i < 1000 && access(f->path, F_OK) != 0; i++)
+		poll(NULL, 0, 10);
+	*state = f;
+	return access(f->path, F_OK);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	kill(f->server, SIGKILL);
+	waitpid(f->server, NULL, 0);
+	unlink(f->path);
+	rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+/* Runs forewarm with args against the fixture's socket; standard error is in the text too. */
+static int run(const struct fixture *f, const char *args, char *ret, size_t max)
+{
+	const char *out = getenv("FWM_OUT");
+	char command[512];
+	FILE *p;
+	size_t n;
+	int status;
+
+	snprintf(command, sizeof(command), "COLUMNS= %s/forewarm --socket %s %s 2>&1",
+		 out ? out : ".output", f->path, args);
+	p = popen(command, "r");
+	assert_non_null(p);
+	n = fread(ret, 1, max - 1, p);
+	ret[n] = '\0';
+	assert_int_equal(strlen(ret), n);
+	status = pclose(p);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect(const struct fixture *f, const char *args, int status, const char *text)
+{
+	char got[16384];
+	int r = run(f, args, got, sizeof(got));
+
+	if (r != status || strcmp(got, text) != 0)
+		fail_msg("forewarm %s: exit %d, wanted %d; printed:\n%s---- wanted:\n%s----", args,
+			 r, status, got, text);
+}
+
+static void test_cli_deps_at_80_columns(void **state)
+{
+	expect(*state, "deps cc1 -n 5", 0,
+	       "/usr/libexec/cc1\n"
+	       "  program, run 12 times, last 20 s ago; needs 7 things\n"
+	       "\n"
+	       "SHARE   LEAD    P50    P99  TIMES  CONNECTS TO\n"
+	       "100 %  40 ms  56 us  56 us     12  tcp:127.0.0.1:5432\n"
+	       "\n"
+	       "SHARE   LEAD     P50     P99  TIMES  OPENS\n"
+	       "100 %      0       -       -     12  /usr/libexec/cc1\n"
+	       "100 %  40 ms  1.8 us  1.8 us     12  /usr/lib/.../and-yet-another/libx.so\n"
+	       "100 %  40 ms  1.8 us  1.8 us     12  /usr/include/stdio.h\n"
+	       " 25 %  40 ms  1.8 us  1.8 us      3  /tmp/\\x1b]0;owned\\x07\\x1b[2Jx\n"
+	       "\n"
+	       "2 more; see them with --rows\n");
+}
+
+static void test_cli_names_by_their_end(void **state)
+{
+	expect(*state, "needs :5432", 0,
+	       "tcp:127.0.0.1:5432\n"
+	       "  service, last needed 20 s ago, by 1 program\n"
+	       "\n"
+	       "SHARE   LEAD    P50    P99  TIMES  IS CONNECTED TO BY\n"
+	       "100 %  40 ms  56 us  56 us     12  /usr/libexec/cc1\n");
+	expect(*state, "deps make", 5,
+	       "forewarm: 'make' may be any of 2 names; say more of it\n"
+	       "TIMES  KIND   NAME\n"
+	       "   12  block  /usr/bin/make\n"
+	       "    1  block  /opt/bin/make\n");
+	expect(*state, "deps nothing-like-it", 5,
+	       "forewarm: nothing called 'nothing-like-it' was seen yet\n");
+}
+
+static const char *const asks[] = {
+	"status",
+	"deps /usr/libexec/cc1",
+	"needs stdio.h",
+	"predict gcc",
+	"why stdio.h",
+	"top --once",
+	"export --format=dot",
+	"deps make",
+	"why cc1 -n 3",
+	"why 5432",
+	"needs owned",
+	"top --for 1s",
+	"export --format=graphml",
+	"predict /usr/bin/make",
+	"deps '\033[31m'",
+};
+
+static void test_cli_lets_no_control_character_through(void **state)
+{
+	char got[1 << 16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asks); i++)
+		for (int json = 0; json < 2; json++) {
+			char args[128];
+
+			snprintf(args, sizeof(args), "%s%s", asks[i], json ? " --json" : "");
+			(void)run(*state, args, got, sizeof(got));
+			assert_true(strlen(got) > 10);
+			for (const unsigned char *p = (unsigned char *)got; *p; p++)
+				if ((*p < 0x20 && *p != '\n') || *p == 0x7f ||
+				    (*p == 0xc2 && p[1] < 0xa0) ||
+				    (*p == 0xe2 && p[1] == 0x80 && p[2] == 0xae))
+					fail_msg("forewarm %s: byte %#x in:\n%s", args, *p, got);
+		}
+}
+
+static void test_cli_tables_fit_80_columns(void **state)
+{
+	char got[1 << 16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asks); i++) {
+		if (strstr(asks[i], "export") || strstr(asks[i], "why") ||
+		    strstr(asks[i], "status") || strstr(asks[i], "--for"))
+			continue; /* not tables */
+		(void)run(*state, asks[i], got, sizeof(got));
+		for (char *line = strtok(got, "\n"); line; line = strtok(NULL, "\n"))
+			if (strlen(line) > 80 && !strstr(line, "forewarm:"))
+				fail_msg("forewarm %s: %zu columns: %s", asks[i], strlen(line),
+					 line);
+	}
+}
+
+/* Every line of --json is an object with a type, and the last one closes. */
+static void test_cli_json_is_ndjson(void **state)
+{
+	static char got[1 << 20];
+
+	for (size_t i = 0; i < ARRAY_SIZE(asks); i++) {
+		char args[128], *line;
+		const char *type = "";
+
+		snprintf(args, sizeof(args), "%s --json", asks[i]);
+		(void)run(*state, args, got, sizeof(got));
+		for (line = strtok(got, "\n"); line; line = strtok(NULL, "\n")) {
+			json_t *o = json_loads(line, 0, NULL);
+			static char last[32];
+
+			if (strncmp(line, "forewarm:", 9) == 0)
+				continue; /* standard error */
+			if (!o || !json_is_string(json_object_get(o, "type")))
+				fail_msg("forewarm %s: %s", args, line);
+			snprintf(last, sizeof(last), "%s",
+				 json_string_value(json_object_get(o, "type")));
+			type = last;
+			json_decref(o);
+		}
+		assert_true(strcmp(type, "end") == 0 || strcmp(type, "error") == 0);
+	}
+}
+
+static void test_cli_why_tells_the_story(void **state)
+{
+	char got[16384];
+
+	assert_int_equal(run(*state, "why stdio.h", got, sizeof(got)), 0);
+	assert_non_null(
+		strstr(got, "/usr/include/stdio.h: a file of 1.0 MiB, needed by 1 program.\n"));
+	assert_non_null(strstr(got, "would open /usr/include/stdio.h"));
+	assert_non_null(strstr(got, "with probability "));
+	assert_non_null(strstr(got, "Made ready"));
+	assert_non_null(strstr(got, "Hit: it was needed"));
+}
+
+static void test_cli_pictures_of_top(void **state)
+{
+	char got[16384];
+	int lines = 0;
+
+	assert_int_equal(run(*state, "top --for 1s --every 250ms", got, sizeof(got)), 0);
+	for (char *p = got; (p = strchr(p, '\n')); p++)
+		lines++;
+	assert_int_equal(lines, 5);
+	assert_non_null(strstr(got, " events/s, "));
+	assert_non_null(strstr(got, " hit, "));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cli_deps_at_80_columns),
+		cmocka_unit_test(test_cli_names_by_their_end),
+		cmocka_unit_test(test_cli_lets_no_control_character_through),
+		cmocka_unit_test(test_cli_tables_fit_80_columns),
+		cmocka_unit_test(test_cli_json_is_ndjson),
+		cmocka_unit_test(test_cli_why_tells_the_story),
+		cmocka_unit_test(test_cli_pictures_of_top),
+	};
+
+	return cmocka_run_group_tests_name("cli", tests, setup, teardown);
+}
