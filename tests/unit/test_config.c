@@ -200,6 +200,22 @@ static void test_config_refuses_a_long_line_once(void **state)
 	assert_int_equal(said.lines_n, 2);
 }
 
+/* The least that may be set is enough for an engine to start. */
+static void test_config_least_limits_make_an_engine(void **state)
+{
+	static const char text[] = "[graph]\nnodes=64\nedges=64\nexec-edges=64\ntext=64KiB\n"
+				   "[model]\nmemory=256KiB\n[engine]\nprocesses=64\nguesses=64\n";
+	struct engine *e = NULL;
+	struct said said;
+	struct config c;
+
+	(void)state;
+	if (read_text(text, strlen(text), &said, &c) != 0)
+		fail_msg("%s", said.text);
+	assert_int_equal(engine_new(&c.limits, &c.policy, &e), 0);
+	engine_free(e);
+}
+
 static void test_config_missing_file_is_a_fault(void **state)
 {
 	struct said said = {0};
@@ -220,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_config_takes_good_values),
 		cmocka_unit_test(test_config_says_file_line_and_what_is_allowed),
 		cmocka_unit_test(test_config_refuses_a_long_line_once),
+		cmocka_unit_test(test_config_least_limits_make_an_engine),
 		cmocka_unit_test(test_config_missing_file_is_a_fault),
 	};
 

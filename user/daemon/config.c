@@ -61,10 +61,10 @@ static const struct key keys[] = {
 	 "Dependencies known at a time, about 300 bytes each."},
 	{"graph", "exec-edges", TYPE_COUNT, FIELD(limits.graph.use_max), "8192", 64, 4194304, false,
 	 "Of those, dependencies on programs, which carry what the program used."},
-	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "2MiB", 16 * KIB, 1 * GIB,
+	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "2MiB", 64 * KIB, 1 * GIB,
 	 false, "Memory for their names."},
 
-	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 64 * KIB, 1 * GIB,
+	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 256 * KIB, 1 * GIB,
 	 false, "Memory of the prediction model. Full: contexts that predict least go first."},
 
 	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "8192", 64, 4194304, false,
