@@ -14,9 +14,10 @@ for c in tests/fuzz/fuzz_*.c; do
 	name=${c#tests/fuzz/fuzz_} name=${name%.c}
 	[[ -e $c && $name =~ ${ONLY:-} ]] || continue
 	found=.output/fuzz/corpus/$name log=.output/fuzz/$name.log
+	dict=tests/data/corpus/$name.dict
 	mkdir -p "$found" "tests/data/corpus/$name"
 	if "$dir/fuzz_$name" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
-		-print_final_stats=1 -close_fd_mask=1 -artifact_prefix=".output/fuzz/crash-$name-" \
+		${dict:+$([[ -e $dict ]] && echo "-dict=$dict")} -print_final_stats=1 -close_fd_mask=1 -artifact_prefix=".output/fuzz/crash-$name-" \
 		"$found" "tests/data/corpus/$name" >"$log" 2>&1; then
 		((++passed))
 		printf '  %-12s %9s runs, %5s edges, %4s inputs kept\n' "$name" \

@@ -4,8 +4,9 @@
  *
  * Linked to one LLVMFuzzerTestOneInput() it becomes tests/fuzz/fuzz_NAME, and runs that over the
  * empty input, over each file of tests/data/corpus/NAME, and over MUTANT_MAX changed copies of
- * each: always the same ones, so that a failure comes back. `make fuzz` links the same target to
- * libFuzzer instead, which searches.
+ * each: always the same ones, so that a failure comes back. The words of tests/data/corpus/NAME.dict
+ * (libFuzzer's form: "word" a line, with \\, \" and \xAB) are put into the copies. `make fuzz` links
+ * the same target to libFuzzer instead, which searches.
  *
  * A file and its mutants run in a child, so that a crash names the file; the input that crashed
  * is in shared memory and is written to $FWM_OUT/crash-NAME, to be given to the program again:
@@ -28,13 +29,21 @@
 
 enum {
 	INPUT_MAX = 1 << 20,
-	MUTANT_MAX = 300,
-	EDIT_MAX = 4,	  /* changes a mutant has, at most */
+	MUTANT_MAX = 2000,
+	EDIT_MAX = 6,	 /* changes a mutant has, at most */
+	TOKEN_MAX = 128, /* of a dictionary */
+	TOKEN_LEN = 64,
 	TIME_MAX_S = 100, /* for one file: an input that takes for ever is a defect too */
 };
 
 static uint8_t seed[INPUT_MAX]; /* the corpus file */
 static size_t seed_len;
+
+static struct token {
+	size_t len;
+	uint8_t bytes[TOKEN_LEN];
+} tokens[TOKEN_MAX];
+static size_t token_n;
 
 /* The input that is running, seen by the parent when the child dies. */
 static struct running {
@@ -70,6 +79,39 @@ static int file_read(const char *path)
 	return 0;
 }
 
+static void token_add(const char *word)
+{
+	struct token *t = &tokens[token_n];
+	unsigned int byte;
+
+	for (t->len = 0; *word && *word != '"' && t->len < TOKEN_LEN; t->len++) {
+		if (*word != '\\') {
+			t->bytes[t->len] = (uint8_t)*word++;
+		} else if (sscanf(word, "\\x%2x", &byte) == 1) {
+			t->bytes[t->len] = (uint8_t)byte;
+			word += 4;
+		} else {
+			t->bytes[t->len] = (uint8_t)word[1];
+			word += 2;
+		}
+	}
+	token_n += t->len > 0;
+}
+
+static void dictionary_read(const char *target)
+{
+	char path[PATH_MAX], line[4 * TOKEN_LEN];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "tests/data/corpus/%s.dict", target);
+	f = fopen(path, "r");
+	while (f && token_n < TOKEN_MAX && fgets(line, sizeof(line), f))
+		if (line[0] == '"')
+			token_add(line + 1);
+	if (f)
+		fclose(f);
+}
+
 /* The target gets memory of exactly the input's length, so that a sanitizer sees one byte more. */
 static void run(void)
 {
@@ -86,12 +128,13 @@ static void edit(void)
 {
 	static const uint8_t telling[] = {0, 1, 0x7f, 0x80, 0xff, '\n', '"', '/', '%', '='};
 	size_t at = below(now->len), n = 1 + below(8);
+	const struct token *t;
 
 	if (!now->len)
 		return;
 	if (n > now->len - at)
 		n = now->len - at;
-	switch (below(6)) {
+	switch (below(token_n ? 9 : 6)) {
 	case 0: /* one bit */
 		now->data[at] ^= (uint8_t)(1u << below(8));
 		break;
@@ -111,8 +154,16 @@ static void edit(void)
 		memmove(now->data + at + n, now->data + at, now->len - at);
 		now->len += n;
 		break;
-	default: /* a piece from elsewhere */
+	case 5: /* a piece from elsewhere */
 		memmove(now->data + at, now->data + below(now->len - n + 1), n);
+		break;
+	default: /* a word */
+		t = &tokens[below(token_n)];
+		if (now->len + t->len > INPUT_MAX)
+			break;
+		memmove(now->data + at + t->len, now->data + at, now->len - at);
+		memcpy(now->data + at, t->bytes, t->len);
+		now->len += t->len;
 	}
 }
 
@@ -207,6 +258,7 @@ int main(int argc, char **argv)
 		LLVMFuzzerInitialize(&argc, &argv);
 	base = base ? base + 1 : argv[0];
 	target = strncmp(base, "fuzz_", 5) ? base : base + 5;
+	dictionary_read(target);
 	if (argc == 1)
 		return corpus_run(target);
 	for (int i = 1; i < argc; i++) {

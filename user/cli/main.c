@@ -94,7 +94,7 @@ static const char *const exit_codes[HELP_EXIT_N] = {
 
 /* --- saying what is wrong -------------------------------------------------------------------- */
 
-static void say(const char *fmt, va_list ap)
+static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list ap)
 {
 	char raw[1024];
 

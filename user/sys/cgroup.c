@@ -411,7 +411,7 @@ size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 	size_t n = 0;
 
 	*ret_unlimited = 0;
-	for (int r = 0; r < CGROUP_RESOURCE_MAX; r++) {
+	for (enum cgroup_resource r = 0; r < CGROUP_RESOURCE_MAX; r++) {
 		bool v2 = h->can[r].way == CGROUP_V2;
 
 		if (!asked[r])
