@@ -29,7 +29,10 @@ static void test_sandbox_runs_a_command_and_reports_its_exit(void **state)
 	struct box_result r;
 
 	(void)state;
-	box_sh(&box, SANDBOX_NET_PRIVATE, 0, "id; pwd; mount; ls / /dev; echo $$; cat /proc/self/status | grep -E 'Cap|Sec|NoNew'; cat /proc/self/cgroup; exit 7", &r);
+	box_sh(&box, SANDBOX_NET_PRIVATE, 0,
+	       "id; pwd; mount; ls / /dev; echo $$; cat /proc/self/status | grep -E "
+	       "'Cap|Sec|NoNew'; cat /proc/self/cgroup; exit 7",
+	       &r);
 	printf("%s\n err %d\n", r.out, r.error);
 	assert_true(r.started);
 	assert_true(WIFEXITED(r.status));
@@ -40,7 +43,7 @@ static void test_sandbox_runs_a_command_and_reports_its_exit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_sandbox_runs_a_command_and_reports_its_exit),
+		cmocka_unit_test(test_sandbox_runs_a_command_and_reports_its_exit),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, setup, teardown);

@@ -85,7 +85,8 @@ static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int a
 	}
 }
 
-int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r)
+int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd,
+		  struct box_result *r)
 {
 	int p[2], err;
 
@@ -151,7 +152,8 @@ void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, s
 	box_release(b, r);
 }
 
-void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script, struct box_result *r)
+void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
+	    struct box_result *r)
 {
 	const char *argv[] = {"sh", "-c", script, NULL};
 	struct sandbox_command c = {.argv = argv, .uid = uid, .gid = uid, .caps = UINT64_MAX};

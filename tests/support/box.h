@@ -15,7 +15,7 @@ struct box_result {
 	int error, status;		  /* -errno of FAILED; wait status */
 	char out[64 << 10];		  /* stdout and stderr */
 	size_t out_n;
-	struct sandbox *sb;		  /* NULL once gone */
+	struct sandbox *sb; /* NULL once gone */
 	int out_fd;
 	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
 	size_t upper_n;
@@ -27,13 +27,16 @@ void box_teardown(struct box *b);
 /* Waits until parked sandboxes of net are there. */
 void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n);
 /* Starts; the caller pumps. cmd's stdio is filled in. */
-int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r);
+int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *cmd,
+		  struct box_result *r);
 /* One round of events; false after ms without any. */
 void box_pump(struct box *b, struct box_result *r, int ms);
 /* Runs to the end (exit reported, released, gone); at most 10 s. */
-void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r);
+void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd,
+	     struct box_result *r);
 /* sh -c script as uid. */
-void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script, struct box_result *r);
+void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
+	    struct box_result *r);
 void box_release(struct box *b, struct box_result *r);
 
 #endif

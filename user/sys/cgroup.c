@@ -180,7 +180,10 @@ static int open_base(struct hier *x, const char *base, const char *name)
 		_cleanup_(closep) int own = -1;
 
 		/* Second try: the root of the hierarchy, when our own group is not to be found. */
-		snprintf(path, sizeof(path), "%s/%s", x->mount, attempt ? "" : base ? base : x->path);
+		snprintf(path, sizeof(path), "%s/%s", x->mount,
+			 attempt ? ""
+			 : base	 ? base
+				 : x->path);
 		own = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (own < 0)
 			continue;
@@ -207,7 +210,8 @@ static void enable_controllers(struct hier *x, bool move)
 	if (own < 0 || read_at(own, "cgroup.controllers", have, sizeof(have)) < 0)
 		return;
 	if (move && has_word(have, "memory") && mkdirat(own, "daemon", 0755) == 0)
-		(void)write_at(own, "daemon/cgroup.procs", "0"); /* then enabling fails and is reported */
+		(void)write_at(own, "daemon/cgroup.procs",
+			       "0"); /* then enabling fails and is reported */
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		if (has_word(have, want[i])) {
 			snprintf(word, sizeof(word), "+%s", want[i]);
@@ -238,7 +242,8 @@ static void find_ways(struct cgroup_host *h)
 		if (x->v2) {
 			char on[256] = "";
 
-			(void)read_at(x->fd, "cgroup.subtree_control", on, sizeof(on)); /* none, then */
+			(void)read_at(x->fd, "cgroup.subtree_control", on,
+				      sizeof(on)); /* none, then */
 			snprintf(x->controllers, sizeof(x->controllers), "%.120s", on);
 			if (has_word(on, "memory"))
 				can(h, CGROUP_MEMORY, CGROUP_V2, i);
@@ -282,7 +287,8 @@ static void drop_unused(struct cgroup_host *h)
 		if (!used) {
 			char up[1024];
 
-			(void)snprintf(up, sizeof(up), "%s/%s", h->hiers[i].mount, h->hiers[i].path);
+			(void)snprintf(up, sizeof(up), "%s/%s", h->hiers[i].mount,
+				       h->hiers[i].path);
 			(void)close(h->hiers[i].fd);
 			(void)rmdir(up); /* another instance may use it */
 			continue;
@@ -387,11 +393,12 @@ size_t cgroup_hiers(const struct cgroup_host *h, int ret_fds[CGROUP_HIER_MAX], b
 }
 
 /* --- limits ------------------------------------------------------------------------------------ */
-static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgroup_knob *k, size_t *n,
-		 const char *file, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgroup_knob *k,
+		 size_t *n, const char *file, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 
-static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgroup_knob *k, size_t *n,
-		 const char *file, const char *fmt, ...)
+static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgroup_knob *k,
+		 size_t *n, const char *file, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -431,9 +438,12 @@ size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 			knob(h, r, ret, &n, "io.weight", "default %u", l->io_weight);
 		} else {
 			bool bfq = exists(h->hiers[h->can[r].hier].fd, "blkio.bfq.weight");
-			uint32_t w = l->io_weight < 1 ? 1 : l->io_weight > 1000 ? 1000 : l->io_weight;
+			uint32_t w = l->io_weight < 1	   ? 1
+				     : l->io_weight > 1000 ? 1000
+							   : l->io_weight;
 
-			knob(h, r, ret, &n, bfq ? "blkio.bfq.weight" : "blkio.weight", "%u", w < 10 ? 10 : w);
+			knob(h, r, ret, &n, bfq ? "blkio.bfq.weight" : "blkio.weight", "%u",
+			     w < 10 ? 10 : w);
 		}
 	}
 	return n;
@@ -565,7 +575,8 @@ int cgroup_group_memory_bytes(struct cgroup_host *h, const char *name, uint64_t 
 
 	if (h->can[CGROUP_MEMORY].way == CGROUP_NONE)
 		return fault(-ENOTSUP);
-	snprintf(path, sizeof(path), "%s/%s", name, v2 ? "memory.current" : "memory.usage_in_bytes");
+	snprintf(path, sizeof(path), "%s/%s", name,
+		 v2 ? "memory.current" : "memory.usage_in_bytes");
 	err = read_at(h->hiers[h->can[CGROUP_MEMORY].hier].fd, path, text, sizeof(text));
 	if (err < 0)
 		return gone(err);

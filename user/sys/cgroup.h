@@ -59,11 +59,11 @@ struct cgroup_knob {
 };
 
 struct cgroup_options {
-	const char *name;	   /* our directory in every hierarchy, default "forewarm" */
-	const char *base;	   /* group to put it under; NULL: the one we run in */
-	const char *mountinfo;	   /* default /proc/self/mountinfo */
-	const char *proc_cgroup;   /* default /proc/self/cgroup */
-	bool enable_controllers;   /* pure v2: move ourselves aside and enable them for children */
+	const char *name;	 /* our directory in every hierarchy, default "forewarm" */
+	const char *base;	 /* group to put it under; NULL: the one we run in */
+	const char *mountinfo;	 /* default /proc/self/mountinfo */
+	const char *proc_cgroup; /* default /proc/self/cgroup */
+	bool enable_controllers; /* pure v2: move ourselves aside and enable them for children */
 };
 
 struct cgroup_host;

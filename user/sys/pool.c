@@ -32,10 +32,10 @@
 #include "sys/sandbox_impl.h"
 
 enum {
-	REFILL_INFLIGHT_MAX = 4,      /* two cores' worth of work in the background, twice */
+	REFILL_INFLIGHT_MAX = 4, /* two cores' worth of work in the background, twice */
 	SETUP_TIMEOUT_MS = 10000,
-	RETRY_NS = 1000000,	      /* of a message the filler's socket had no room for */
-	BACKOFF_NS_MIN = 100000000,   /* after a fill that failed, doubling */
+	RETRY_NS = 1000000,	    /* of a message the filler's socket had no room for */
+	BACKOFF_NS_MIN = 100000000, /* after a fill that failed, doubling */
 	EVENTS_A_DISPATCH = 64,
 };
 #define BACKOFF_NS_MAX 5000000000ull
@@ -105,7 +105,7 @@ static int filler_spawn(int sock, pid_t *ret_pid)
 		(void)posix_spawnattr_setsigmask(&at, &none);
 		(void)posix_spawnattr_setsigdefault(&at, &all);
 		(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-							POSIX_SPAWN_SETSID);
+							    POSIX_SPAWN_SETSID);
 		if ((err = -posix_spawn_file_actions_adddup2(&fa, high_sock, 3)) == 0 &&
 		    (err = -posix_spawn_file_actions_adddup2(&fa, high_image, 4)) == 0 &&
 		    (err = -posix_spawn_file_actions_addclosefrom_np(&fa, 5)) == 0)
@@ -269,7 +269,11 @@ static void slot_clear(struct pool *p, struct sandbox *sb)
 {
 	uint32_t slot = sb->slot;
 
-	*sb = (struct sandbox){.pool = p, .slot = slot, .ctl = -1, .init_pidfd = -1, .command_pidfd = -1,
+	*sb = (struct sandbox){.pool = p,
+			       .slot = slot,
+			       .ctl = -1,
+			       .init_pidfd = -1,
+			       .command_pidfd = -1,
 			       .freeze_fd = -1};
 	sm_init(&sb->sm, &sandbox_sm, SANDBOX_EMPTY);
 }
@@ -318,8 +322,10 @@ static void slot_gone(struct pool *p, struct sandbox *sb)
 static void slot_kill(struct pool *p, struct sandbox *sb)
 {
 	/* pid 1's death takes the whole namespace along, frozen members too with the v2 freezer. */
-	(void)syscall(SYS_pidfd_send_signal, sb->init_pidfd, SIGKILL, NULL, 0); /* dead: its event comes */
-	if (sb->freeze_fd >= 0 && p->o.cgroup && cgroup_can(p->o.cgroup, CGROUP_FREEZE) == CGROUP_V1)
+	(void)syscall(SYS_pidfd_send_signal, sb->init_pidfd, SIGKILL, NULL,
+		      0); /* dead: its event comes */
+	if (sb->freeze_fd >= 0 && p->o.cgroup &&
+	    cgroup_can(p->o.cgroup, CGROUP_FREEZE) == CGROUP_V1)
 		(void)cgroup_freeze_write(p->o.cgroup, sb->freeze_fd, false); /* or it cannot die */
 }
 
@@ -413,7 +419,8 @@ static void start_pending(struct pool *p, struct sandbox *sb)
 	int err = 0;
 
 	if (sb->has_limits && p->o.cgroup)
-		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits, &sb->unlimited);
+		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits,
+					 &sb->unlimited);
 	sm_move(&sb->sm, sb, SANDBOX_STARTING);
 	if (!err)
 		err = sandbox_wire_send(sb->ctl, sb->pending);
@@ -477,7 +484,8 @@ static void on_filled(struct pool *p, struct sandbox *sb, int *fds)
 {
 	sb->ctl = TAKE_FD(fds[0]);
 	sb->init_pidfd = TAKE_FD(fds[1]);
-	if (watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 || watch(p, sb->ctl, ON_CTL, sb->slot) < 0)
+	if (watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 ||
+	    watch(p, sb->ctl, ON_CTL, sb->slot) < 0)
 		slot_release(p, sb, false);
 	if (sb->sm.state == SANDBOX_RELEASING) /* released while it was being filled */
 		slot_kill(p, sb);
@@ -509,7 +517,8 @@ static void filler_lost(struct pool *p)
 		struct sandbox *sb = &p->slots[i];
 
 		if (sb->sm.state == SANDBOX_FILLING && sb->init_pidfd < 0) {
-			struct box_msg m = {.kind = BOX_FAILED, .arg = -EPIPE, .where = "filler died"};
+			struct box_msg m = {
+				.kind = BOX_FAILED, .arg = -EPIPE, .where = "filler died"};
 
 			on_failed(p, sb, &m, true);
 		} else if (sb->sm.state == SANDBOX_RELEASING && sb->released) {
@@ -548,7 +557,8 @@ static void on_upper(struct sandbox *sb, const struct box_upper *u, int *fds, si
 	sb->upper_n = 0;
 	for (size_t i = 0; i < fd_n && i < SANDBOX_UPPER_MAX; i++) {
 		sb->uppers[i].fd = TAKE_FD(fds[i]);
-		snprintf(sb->uppers[i].at, sizeof(sb->uppers[i].at), "%.*s", BOX_PATH_LEN - 1, u->at[i]);
+		snprintf(sb->uppers[i].at, sizeof(sb->uppers[i].at), "%.*s", BOX_PATH_LEN - 1,
+			 u->at[i]);
 		sb->upper_n++;
 	}
 	emit(sb, SANDBOX_EV_UPPER, (int)sb->upper_n);
@@ -631,7 +641,8 @@ static void unsent_retry(struct pool *p)
 	for (uint32_t i = 0; i < p->o.sandbox_max && p->unsent_n && p->filler >= 0; i++) {
 		struct sandbox *sb = &p->slots[i];
 
-		if (sb->sm.state == SANDBOX_RELEASING && sb->init_pidfd < 0 && !sb->released && sb->init_gone) {
+		if (sb->sm.state == SANDBOX_RELEASING && sb->init_pidfd < 0 && !sb->released &&
+		    sb->init_gone) {
 			if (filler_tell(p, BOX_REMOVE, sb->id, 0) < 0)
 				break;
 			sb->released = true;
@@ -788,8 +799,8 @@ static int take_slot(struct pool *p, enum sandbox_net net, struct sandbox **ret)
 	return r;
 }
 
-int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command *cmd, sandbox_event_fn fn,
-	      void *ctx, struct sandbox **ret)
+int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command *cmd,
+	      sandbox_event_fn fn, void *ctx, struct sandbox **ret)
 {
 	struct sandbox_wire *w = NULL;
 	struct sandbox *sb;

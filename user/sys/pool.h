@@ -28,19 +28,19 @@ struct pool_options {
 	const char *root;	    /* lower directory, default "/" */
 	uint32_t sandbox_max;	    /* default 64 */
 	uint32_t parked_target[SANDBOX_NET_MAX];
-	uint32_t refill_permille;     /* of one core for background refill; 0: no limit */
-	uint64_t layer_bytes_max;     /* of the layer of changes, /dev/shm and /run; default 256 MiB */
-	struct cgroup_limits limits;  /* of a sandbox whose command names none */
+	uint32_t refill_permille; /* of one core for background refill; 0: no limit */
+	uint64_t layer_bytes_max; /* of the layer of changes, /dev/shm and /run; default 256 MiB */
+	struct cgroup_limits limits; /* of a sandbox whose command names none */
 };
 
 struct pool_figures {
 	uint32_t state_n[SANDBOX_STATE_MAX];
 	uint32_t parked_n[SANDBOX_NET_MAX];
 	uint64_t filled_n, handed_out_n, from_parked_n, fresh_n, released_n;
-	uint64_t failed_n;	   /* fills that came to nothing */
+	uint64_t failed_n; /* fills that came to nothing */
 	uint64_t filler_restart_n;
-	uint64_t fill_ns_mean;	   /* from asked to parked, moving average of 16 */
-	uint64_t budget_wait_n;	   /* times the refill waited for its budget */
+	uint64_t fill_ns_mean;	/* from asked to parked, moving average of 16 */
+	uint64_t budget_wait_n; /* times the refill waited for its budget */
 	bool paused;
 };
 

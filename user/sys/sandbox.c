@@ -35,21 +35,23 @@ static bool sandbox_holds(const void *owner, uint32_t state)
 }
 
 static const struct sm_state sandbox_states[] = {
-    [SANDBOX_EMPTY] = {"empty", SM_TO(SANDBOX_FILLING) | SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_FROZEN)},
-    [SANDBOX_FILLING] = {"filling", SM_TO(SANDBOX_PARKED) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_PARKED] = {"parked", SM_TO(SANDBOX_STARTING) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_STARTING] = {"starting", SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_READY] = {"ready", SM_TO(SANDBOX_FROZEN) | SM_TO(SANDBOX_ACTIVE) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_ACTIVE] = {"active", SM_TO(SANDBOX_FROZEN) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_FROZEN] = {"frozen", SM_TO(SANDBOX_ACTIVE) | SM_TO(SANDBOX_RELEASING)},
-    [SANDBOX_RELEASING] = {"releasing", SM_TO(SANDBOX_EMPTY)},
+	[SANDBOX_EMPTY] = {"empty",
+			   SM_TO(SANDBOX_FILLING) | SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_FROZEN)},
+	[SANDBOX_FILLING] = {"filling", SM_TO(SANDBOX_PARKED) | SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_PARKED] = {"parked", SM_TO(SANDBOX_STARTING) | SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_STARTING] = {"starting", SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_READY] = {"ready", SM_TO(SANDBOX_FROZEN) | SM_TO(SANDBOX_ACTIVE) |
+					    SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_ACTIVE] = {"active", SM_TO(SANDBOX_FROZEN) | SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_FROZEN] = {"frozen", SM_TO(SANDBOX_ACTIVE) | SM_TO(SANDBOX_RELEASING)},
+	[SANDBOX_RELEASING] = {"releasing", SM_TO(SANDBOX_EMPTY)},
 };
 
 const struct sm_def sandbox_sm = {
-    .name = "sandbox",
-    .states = sandbox_states,
-    .state_n = ARRAY_SIZE(sandbox_states),
-    .invariant = sandbox_holds,
+	.name = "sandbox",
+	.states = sandbox_states,
+	.state_n = ARRAY_SIZE(sandbox_states),
+	.invariant = sandbox_holds,
 };
 
 uint64_t sandbox_now_ns(void)
@@ -147,7 +149,8 @@ static int wire_fd(struct sandbox_wire *w, int fd)
 /* A mount of our own namespace, cloned and detached, is what another namespace can attach. */
 static int wire_mount(struct sandbox_wire *w, const struct sandbox_mount *m)
 {
-	struct mount_attr a = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE};
+	struct mount_attr a = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+			       .propagation = MS_PRIVATE};
 	int fd;
 
 	if (m->kind != SANDBOX_MOUNT_BIND && m->kind != SANDBOX_MOUNT_BIND_RO)
@@ -156,7 +159,8 @@ static int wire_mount(struct sandbox_wire *w, const struct sandbox_mount *m)
 		return fault(-EMFILE);
 	if (m->kind == SANDBOX_MOUNT_BIND_RO)
 		a.attr_set |= MOUNT_ATTR_RDONLY;
-	fd = open_tree(m->fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	fd = open_tree(m->fd, "",
+		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (fd < 0)
 		return fault_errno();
 	w->fds[w->fd_n++] = fd;
@@ -165,11 +169,17 @@ static int wire_mount(struct sandbox_wire *w, const struct sandbox_mount *m)
 	return 0;
 }
 
-struct protected { const char *path; enum sandbox_protect from; };
+struct protected
+{
+	const char *path;
+	enum sandbox_protect from;
+};
 
 static const struct protected protected_paths[] = {
-    {"/usr", SANDBOX_PROTECT_YES}, {"/boot", SANDBOX_PROTECT_YES},
-    {"/efi", SANDBOX_PROTECT_YES}, {"/etc", SANDBOX_PROTECT_FULL},
+	{"/usr", SANDBOX_PROTECT_YES},
+	{"/boot", SANDBOX_PROTECT_YES},
+	{"/efi", SANDBOX_PROTECT_YES},
+	{"/etc", SANDBOX_PROTECT_FULL},
 };
 
 static uint32_t protect_n(const struct sandbox_command *c)
@@ -250,7 +260,8 @@ static size_t put_head(const struct sandbox_command *c, struct box_start *st)
 	uint32_t *g;
 
 	for (size_t i = 0; i < c->rlimit_n; i++)
-		r[i] = (struct box_rlimit){c->rlimits[i].limit.rlim_cur, c->rlimits[i].limit.rlim_max,
+		r[i] = (struct box_rlimit){c->rlimits[i].limit.rlim_cur,
+					   c->rlimits[i].limit.rlim_max,
 					   (uint32_t)c->rlimits[i].resource, 0};
 	for (uint32_t i = 0; i < protect_n(c); i++)
 		*m++ = (struct box_mount){SANDBOX_MOUNT_RO, 1};
@@ -302,19 +313,19 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 		return fault(-ENOMEM);
 	st = (struct box_start *)w->bytes;
 	*st = (struct box_start){
-	    .kind = BOX_START,
-	    .id = id,
-	    .uid = c->uid,
-	    .gid = c->gid,
-	    .umask = c->umask ? c->umask : 022,
-	    .argc = (uint32_t)count(c->argv),
-	    .envc = (uint32_t)count(c->env),
-	    .group_n = (uint32_t)c->group_n,
-	    .listen_n = (uint32_t)c->listen_n,
-	    .mount_n = (uint32_t)c->mount_n + protect_n(c),
-	    .rlimit_n = (uint32_t)c->rlimit_n,
-	    .caps = c->caps & sandbox_caps_max(),
-	    .blob_len = blob_len,
+		.kind = BOX_START,
+		.id = id,
+		.uid = c->uid,
+		.gid = c->gid,
+		.umask = c->umask ? c->umask : 022,
+		.argc = (uint32_t)count(c->argv),
+		.envc = (uint32_t)count(c->env),
+		.group_n = (uint32_t)c->group_n,
+		.listen_n = (uint32_t)c->listen_n,
+		.mount_n = (uint32_t)c->mount_n + protect_n(c),
+		.rlimit_n = (uint32_t)c->rlimit_n,
+		.caps = c->caps & sandbox_caps_max(),
+		.blob_len = blob_len,
 	};
 	if (blob_len > BOX_INLINE_MAX) {
 		int fd = -1;

@@ -77,10 +77,10 @@ struct sandbox_rlimit {
 struct sandbox_filter;
 
 enum sandbox_protect { /* systemd's ProtectSystem= */
-	SANDBOX_PROTECT_NO,
-	SANDBOX_PROTECT_YES,	/* /usr /boot /efi read-only */
-	SANDBOX_PROTECT_FULL,	/* and /etc */
-	SANDBOX_PROTECT_STRICT, /* all but /dev /proc /sys and mounts of the command */
+		       SANDBOX_PROTECT_NO,
+		       SANDBOX_PROTECT_YES,    /* /usr /boot /efi read-only */
+		       SANDBOX_PROTECT_FULL,   /* and /etc */
+		       SANDBOX_PROTECT_STRICT, /* all but /dev /proc /sys and mounts of the command */
 };
 
 struct sandbox_command {
@@ -92,9 +92,9 @@ struct sandbox_command {
 	gid_t gid;
 	const gid_t *groups;
 	size_t group_n;
-	uint64_t caps;	    /* kept when uid is 0; never more than sandbox_caps_max() */
-	int stdio[3];	    /* -1: /dev/null */
-	const int *listen;  /* placed at 3.. */
+	uint64_t caps;	   /* kept when uid is 0; never more than sandbox_caps_max() */
+	int stdio[3];	   /* -1: /dev/null */
+	const int *listen; /* placed at 3.. */
 	size_t listen_n;
 	const char *listen_names; /* LISTEN_FDNAMES, NULL: none */
 	mode_t umask;		  /* 0: 022 */
@@ -112,8 +112,8 @@ enum sandbox_event {
 	SANDBOX_EV_STARTED, /* the command's execve succeeded; arg: its pid inside */
 	SANDBOX_EV_FAILED,  /* it was never executed; arg: -errno. A GONE follows */
 	SANDBOX_EV_EXITED,  /* arg: wait status of the command; others may still run in there */
-	SANDBOX_EV_UPPER,   /* answer to sandbox_upper_ask(); arg: how many layers, see _upper_take() */
-	SANDBOX_EV_GONE,    /* nothing is left of it; arg: 1 when it went without being released */
+	SANDBOX_EV_UPPER, /* answer to sandbox_upper_ask(); arg: how many layers, see _upper_take() */
+	SANDBOX_EV_GONE, /* nothing is left of it; arg: 1 when it went without being released */
 };
 
 struct sandbox;

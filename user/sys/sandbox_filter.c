@@ -30,7 +30,7 @@ struct sandbox_filter {
 };
 
 #define NS_FLAGS                                                                                   \
-	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |  \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
 	 CLONE_NEWCGROUP)
 #define NS_TIME 0x80u /* CLONE_NEWTIME: means something else to clone(2) */
 
@@ -38,77 +38,96 @@ struct sandbox_filter {
 static const struct {
 	const char *name, *calls;
 } groups[] = {
-    {"@default",
-     "brk clock_getres clock_gettime clock_nanosleep exit exit_group futex futex_waitv get_robust_list "
-     "get_thread_area getegid geteuid getgid getgroups getpgid getpgrp getpid getppid getrandom getresgid "
-     "getresuid getrlimit getsid gettid gettimeofday getuid membarrier mmap mmap2 mprotect mseal munmap "
-     "nanosleep pause prlimit64 restart_syscall rseq rt_sigreturn sched_getaffinity sched_yield "
-     "set_robust_list set_thread_area set_tid_address sigreturn time ugetrlimit cacheflush arch_prctl "
-     "riscv_flush_icache riscv_hwprobe uretprobe futex_wait futex_wake futex_requeue map_shadow_stack"},
-    {"@aio", "io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit"},
-    {"@basic-io",
-     "_llseek close close_range dup dup2 dup3 lseek pread64 preadv preadv2 pwrite64 pwritev pwritev2 read "
-     "readv write writev"},
-    {"@file-system",
-     "access chdir chmod close creat faccessat faccessat2 fallocate fchdir fchmod fchmodat fchmodat2 fcntl "
-     "fcntl64 fgetxattr flistxattr fremovexattr fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 "
-     "ftruncate ftruncate64 futimesat getcwd getdents getdents64 getxattr getxattrat inotify_add_watch "
-     "inotify_init inotify_init1 inotify_rm_watch lgetxattr link linkat listxattr listxattrat llistxattr "
-     "lremovexattr lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat munmap newfstatat open openat openat2 "
-     "readlink readlinkat removexattr removexattrat rename renameat renameat2 rmdir setxattr setxattrat "
-     "stat stat64 statfs statfs64 statx symlink symlinkat truncate truncate64 unlink unlinkat utime "
-     "utimensat utimes file_getattr statmount listmount"},
-    {"@io-event",
-     "_newselect epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2 "
-     "poll ppoll pselect6 select"},
-    {"@ipc",
-     "ipc memfd_create mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget "
-     "msgrcv msgsnd pipe pipe2 process_madvise semctl semget semop semtimedop shmat shmctl shmdt shmget"},
-    {"@network-io",
-     "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg recvmsg "
-     "send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair"},
-    {"@process",
-     "capget execve execveat fork getrusage kill pidfd_open pidfd_send_signal prctl rt_sigqueueinfo "
-     "rt_tgsigqueueinfo swapcontext tgkill times tkill vfork wait4 waitid waitpid"},
-    {"@signal",
-     "rt_sigaction rt_sigpending rt_sigprocmask rt_sigsuspend rt_sigtimedwait sigaction sigaltstack signal "
-     "signalfd signalfd4 sigpending sigprocmask sigsuspend"},
-    {"@sync", "fdatasync fsync msync sync sync_file_range syncfs arm_sync_file_range"},
-    {"@timer",
-     "alarm getitimer setitimer timer_create timer_delete timer_getoverrun timer_gettime timer_settime "
-     "timerfd_create timerfd_gettime timerfd_settime"},
-    {"@chown", "chown chown32 fchown fchown32 fchownat lchown lchown32"},
-    {"@setuid",
-     "setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid setresuid32 "
-     "setreuid setreuid32 setuid setuid32"},
-    {"@memlock", "mlock mlock2 mlockall munlock munlockall"},
-    {"@resources",
-     "ioprio_set sched_setaffinity sched_setattr sched_setparam sched_setscheduler setpriority setrlimit "
-     "mbind set_mempolicy"},
-    {"@sandbox", "landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp"},
-    {"@other",
-     "capset copy_file_range fadvise64 fadvise64_64 flock get_mempolicy getcpu getpriority ioprio_get "
-     "madvise mincore mremap readahead remap_file_pages sched_get_priority_max sched_get_priority_min "
-     "sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sendfile sendfile64 setfsgid "
-     "setfsuid setpgid setsid splice sysinfo tee umask uname vmsplice cachestat pkey_alloc pkey_free "
-     "pkey_mprotect setfsgid32 setfsuid32 memfd_secret process_mrelease ioctl"},
-    /* Known to systemd's units, refused here in any case. */
-    {"@clock", "adjtimex clock_adjtime clock_settime settimeofday"},
-    {"@module", "delete_module finit_module init_module"},
-    {"@mount",
-     "chroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree pivot_root umount "
-     "umount2"},
-    {"@raw-io", "ioperm iopl pciconfig_iobase pciconfig_read pciconfig_write s390_pci_mmio_read"},
-    {"@reboot", "kexec_file_load kexec_load reboot"},
-    {"@swap", "swapoff swapon"},
-    {"@keyring", "add_key keyctl request_key"},
-    {"@debug", "lookup_dcookie perf_event_open process_vm_readv process_vm_writev ptrace kcmp"},
-    {"@cpu-emulation", "modify_ldt subpage_prot switch_endian vm86 vm86old"},
-    {"@obsolete", "_sysctl afs_syscall create_module nfsservctl query_module uselib ustat sysfs"},
-    {"@privileged-other",
-     "acct bpf fanotify_init fanotify_mark name_to_handle_at open_by_handle_at quotactl quotactl_fd setdomainname "
-     "sethostname syslog vhangup userfaultfd io_uring_setup io_uring_enter io_uring_register setns "
-     "pidfd_getfd move_pages migrate_pages set_mempolicy_home_node open_tree_attr lsm_set_self_attr"},
+	{"@default", "brk clock_getres clock_gettime clock_nanosleep exit exit_group futex "
+		     "futex_waitv get_robust_list "
+		     "get_thread_area getegid geteuid getgid getgroups getpgid getpgrp getpid "
+		     "getppid getrandom getresgid "
+		     "getresuid getrlimit getsid gettid gettimeofday getuid membarrier mmap mmap2 "
+		     "mprotect mseal munmap "
+		     "nanosleep pause prlimit64 restart_syscall rseq rt_sigreturn "
+		     "sched_getaffinity sched_yield "
+		     "set_robust_list set_thread_area set_tid_address sigreturn time ugetrlimit "
+		     "cacheflush arch_prctl "
+		     "riscv_flush_icache riscv_hwprobe uretprobe futex_wait futex_wake "
+		     "futex_requeue map_shadow_stack"},
+	{"@aio", "io_cancel io_destroy io_getevents io_pgetevents io_setup io_submit"},
+	{"@basic-io", "_llseek close close_range dup dup2 dup3 lseek pread64 preadv preadv2 "
+		      "pwrite64 pwritev pwritev2 read "
+		      "readv write writev"},
+	{"@file-system", "access chdir chmod close creat faccessat faccessat2 fallocate fchdir "
+			 "fchmod fchmodat fchmodat2 fcntl "
+			 "fcntl64 fgetxattr flistxattr fremovexattr fsetxattr fstat fstat64 "
+			 "fstatat64 fstatfs fstatfs64 "
+			 "ftruncate ftruncate64 futimesat getcwd getdents getdents64 getxattr "
+			 "getxattrat inotify_add_watch "
+			 "inotify_init inotify_init1 inotify_rm_watch lgetxattr link linkat "
+			 "listxattr listxattrat llistxattr "
+			 "lremovexattr lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat munmap "
+			 "newfstatat open openat openat2 "
+			 "readlink readlinkat removexattr removexattrat rename renameat renameat2 "
+			 "rmdir setxattr setxattrat "
+			 "stat stat64 statfs statfs64 statx symlink symlinkat truncate truncate64 "
+			 "unlink unlinkat utime "
+			 "utimensat utimes file_getattr statmount listmount"},
+	{"@io-event", "_newselect epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 "
+		      "epoll_wait eventfd eventfd2 "
+		      "poll ppoll pselect6 select"},
+	{"@ipc", "ipc memfd_create mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend "
+		 "mq_unlink msgctl msgget "
+		 "msgrcv msgsnd pipe pipe2 process_madvise semctl semget semop semtimedop shmat "
+		 "shmctl shmdt shmget"},
+	{"@network-io", "accept accept4 bind connect getpeername getsockname getsockopt listen "
+			"recv recvfrom recvmmsg recvmsg "
+			"send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair"},
+	{"@process", "capget execve execveat fork getrusage kill pidfd_open pidfd_send_signal "
+		     "prctl rt_sigqueueinfo "
+		     "rt_tgsigqueueinfo swapcontext tgkill times tkill vfork wait4 waitid waitpid"},
+	{"@signal", "rt_sigaction rt_sigpending rt_sigprocmask rt_sigsuspend rt_sigtimedwait "
+		    "sigaction sigaltstack signal "
+		    "signalfd signalfd4 sigpending sigprocmask sigsuspend"},
+	{"@sync", "fdatasync fsync msync sync sync_file_range syncfs arm_sync_file_range"},
+	{"@timer", "alarm getitimer setitimer timer_create timer_delete timer_getoverrun "
+		   "timer_gettime timer_settime "
+		   "timerfd_create timerfd_gettime timerfd_settime"},
+	{"@chown", "chown chown32 fchown fchown32 fchownat lchown lchown32"},
+	{"@setuid", "setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid "
+		    "setresgid32 setresuid setresuid32 "
+		    "setreuid setreuid32 setuid setuid32"},
+	{"@memlock", "mlock mlock2 mlockall munlock munlockall"},
+	{"@resources", "ioprio_set sched_setaffinity sched_setattr sched_setparam "
+		       "sched_setscheduler setpriority setrlimit "
+		       "mbind set_mempolicy"},
+	{"@sandbox", "landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp"},
+	{"@other", "capset copy_file_range fadvise64 fadvise64_64 flock get_mempolicy getcpu "
+		   "getpriority ioprio_get "
+		   "madvise mincore mremap readahead remap_file_pages sched_get_priority_max "
+		   "sched_get_priority_min "
+		   "sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval sendfile "
+		   "sendfile64 setfsgid "
+		   "setfsuid setpgid setsid splice sysinfo tee umask uname vmsplice cachestat "
+		   "pkey_alloc pkey_free "
+		   "pkey_mprotect setfsgid32 setfsuid32 memfd_secret process_mrelease ioctl"},
+	/* Known to systemd's units, refused here in any case. */
+	{"@clock", "adjtimex clock_adjtime clock_settime settimeofday"},
+	{"@module", "delete_module finit_module init_module"},
+	{"@mount", "chroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree "
+		   "pivot_root umount "
+		   "umount2"},
+	{"@raw-io",
+	 "ioperm iopl pciconfig_iobase pciconfig_read pciconfig_write s390_pci_mmio_read"},
+	{"@reboot", "kexec_file_load kexec_load reboot"},
+	{"@swap", "swapoff swapon"},
+	{"@keyring", "add_key keyctl request_key"},
+	{"@debug", "lookup_dcookie perf_event_open process_vm_readv process_vm_writev ptrace kcmp"},
+	{"@cpu-emulation", "modify_ldt subpage_prot switch_endian vm86 vm86old"},
+	{"@obsolete",
+	 "_sysctl afs_syscall create_module nfsservctl query_module uselib ustat sysfs"},
+	{"@privileged-other", "acct bpf fanotify_init fanotify_mark name_to_handle_at "
+			      "open_by_handle_at quotactl quotactl_fd setdomainname "
+			      "sethostname syslog vhangup userfaultfd io_uring_setup "
+			      "io_uring_enter io_uring_register setns "
+			      "pidfd_getfd move_pages migrate_pages set_mempolicy_home_node "
+			      "open_tree_attr lsm_set_self_attr"},
 };
 
 enum { ALLOWED_GROUPS = 17 }; /* the groups up to @other */
@@ -117,11 +136,11 @@ enum { ALLOWED_GROUPS = 17 }; /* the groups up to @other */
 static const struct {
 	const char *name, *of;
 } composites[] = {
-    {"@system-service",
-     "@default @aio @basic-io @chown @file-system @io-event @ipc @keyring @memlock @network-io @process @resources "
-     "@setuid @signal @sync @timer @other @sandbox"},
-    {"@privileged", "@chown @clock @module @raw-io @reboot @swap @privileged-other"},
-    {"@known", "@system-service @privileged @mount @debug @cpu-emulation @obsolete"},
+	{"@system-service", "@default @aio @basic-io @chown @file-system @io-event @ipc @keyring "
+			    "@memlock @network-io @process @resources "
+			    "@setuid @signal @sync @timer @other @sandbox"},
+	{"@privileged", "@chown @clock @module @raw-io @reboot @swap @privileged-other"},
+	{"@known", "@system-service @privileged @mount @debug @cpu-emulation @obsolete"},
 };
 
 static int each_word(const char *list, int (*fn)(void *ctx, const char *word), void *ctx)
@@ -231,20 +250,24 @@ static int add_conditional(scmp_filter_ctx c)
 		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
 				     SCMP_A0(SCMP_CMP_EQ, personalities[i]));
 	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
 	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET));
+		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, AF_INET));
 	if (!r)
-		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				     SCMP_A0(SCMP_CMP_EQ, AF_INET6));
 	if (!r) /* getifaddrs(3) */
-		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-				     SCMP_A2(SCMP_CMP_EQ, 0));
+		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, 0));
 	for (int family = 0; family <= AF_NETLINK && !r; family++) {
 		if (family == AF_UNIX || family == AF_INET || family == AF_INET6)
 			continue;
 		if (family == AF_NETLINK)
 			r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 2,
-					     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_NE, 0));
+					     SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
+					     SCMP_A2(SCMP_CMP_NE, 0));
 		else
 			r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
 					     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
@@ -275,7 +298,8 @@ static int default_first(int *ret_memfd)
 		r = each_word("mount umount umount2 chroot pivot_root fspick", add_word, &a);
 	a.action = SCMP_ACT_ALLOW; /* the init's, see launch.c; the second part refuses them */
 	if (!r)
-		r = each_word("fsopen fsconfig fsmount open_tree move_mount mount_setattr", add_word, &a);
+		r = each_word("fsopen fsconfig fsmount open_tree move_mount mount_setattr",
+			      add_word, &a);
 	if (!r)
 		r = add_conditional(c);
 	return r < 0 ? fault(r) : export(c, ret_memfd);
@@ -293,7 +317,8 @@ static int default_second(int *ret_memfd)
 		return r;
 	a.ctx = c;
 	r = each_word("fsopen fsconfig fsmount open_tree move_mount mount_setattr", add_word, &a);
-	for (size_t i = 0; i < ARRAY_SIZE(ioctls) && !r; i++) /* the kernel looks at 32 bits of it */
+	for (size_t i = 0; i < ARRAY_SIZE(ioctls) && !r;
+	     i++) /* the kernel looks at 32 bits of it */
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, ioctls[i]));
 	return r < 0 ? fault(r) : export(c, ret_memfd);
@@ -347,9 +372,9 @@ static int add_calls(scmp_filter_ctx c, const struct sandbox_filter_options *o, 
 		     const char **ret_bad)
 {
 	/* What execve and every libc start needs, as systemd adds them to an allow list too. */
-	static const char *const always[] = {"@default", "execve", "execveat", "clone", "clone3", "rt_sigreturn",
-					     "seccomp",	 "prctl",  "read",     "close", "socket", "unshare",
-					     "personality"};
+	static const char *const always[] = {
+		"@default", "execve", "execveat", "clone",  "clone3",  "rt_sigreturn", "seccomp",
+		"prctl",    "read",   "close",	  "socket", "unshare", "personality"};
 	struct adder a = {.ctx = c, .action = o->deny_calls ? refuse : SCMP_ACT_ALLOW};
 	int r = 0;
 

@@ -72,8 +72,8 @@ _Noreturn void init_run(struct box_self *self, const struct box_common *c, int n
 			const int *procs_fds, size_t procs_n);
 
 /* launch.c: 0, or -errno with box_where set */
-int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds, size_t fd_n,
-	   pid_t *ret_pid, int *ret_pidfd);
+int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds,
+	   size_t fd_n, pid_t *ret_pid, int *ret_pidfd);
 
 /* filler.c */
 int filler_run(int pool_fd);

@@ -126,7 +126,8 @@ static int groups_make(const char *name, int procs[BOX_HIER_MAX], size_t *procs_
 		if (mkdirat(f.hiers[h], name, 0755) < 0 && errno != EEXIST)
 			return -errno;
 		snprintf(path, sizeof(path), v2 ? "%s" : "%s/cgroup.procs", name);
-		fd = openat(f.hiers[h], path, v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
+		fd = openat(f.hiers[h], path,
+			    v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
 		if (v2)
@@ -155,7 +156,8 @@ static int groups_remove(const char *name)
 	return busy;
 }
 
-static void report(uint32_t kind, uint32_t id, int arg, const char *where, const int *fds, size_t fd_n)
+static void report(uint32_t kind, uint32_t id, int arg, const char *where, const int *fds,
+		   size_t fd_n)
 {
 	struct box_msg m = {.kind = kind, .id = id, .arg = arg};
 
@@ -199,8 +201,8 @@ static void remove_retry(void)
 static int fill_fork(uint32_t id, int net, const int *procs, size_t procs_n, int v2)
 {
 	struct clone_args ca = {
-	    .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
-	    .exit_signal = SIGCHLD,
+		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
 	};
 	int sv[2], pidfd = -1, fds[2];
 	long pid;
@@ -214,7 +216,8 @@ static int fill_fork(uint32_t id, int net, const int *procs, size_t procs_n, int
 	}
 	pid = syscall(SYS_clone3, &ca, sizeof(ca));
 	if (pid == 0) {
-		struct box_self self = {.id = id, .ctl = sv[1], .tmpl = &f.tmpl, .common = &f.common};
+		struct box_self self = {
+			.id = id, .ctl = sv[1], .tmpl = &f.tmpl, .common = &f.common};
 
 		init_run(&self, &f.common, net, procs, procs_n);
 	}
@@ -298,7 +301,7 @@ int filler_run(int pool_fd)
 
 	f.pool = pool_fd;
 	(void)fcntl(pool_fd, F_SETFD, FD_CLOEXEC);
-	(void)umask(0); /* modes given here are meant */
+	(void)umask(0);			/* modes given here are meant */
 	(void)signal(SIGCHLD, SIG_IGN); /* a dead init leaves no zombie; the pool has its pidfd */
 	(void)signal(SIGPIPE, SIG_IGN);
 	err = setup();

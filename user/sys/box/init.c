@@ -80,7 +80,8 @@ static int ruleset_new(void)
 	fd = (int)syscall(SYS_landlock_create_ruleset, &a, size, 0);
 	if (fd < 0)
 		return -errno;
-	p.allowed_access = a.access_fs & ~(uint64_t)(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK);
+	p.allowed_access = a.access_fs & ~(uint64_t)(LANDLOCK_ACCESS_FS_MAKE_CHAR |
+						     LANDLOCK_ACCESS_FS_MAKE_BLOCK);
 	p.parent_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (p.parent_fd < 0 ||
 	    syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &p, 0) < 0) {
@@ -177,13 +178,17 @@ static void reap(const struct box_self *self)
 	while ((pid = wait4(-1, &status, WNOHANG, &ru)) > 0)
 		for (int i = 0; i < CHILD_MAX; i++)
 			if (children[i].pid == pid) {
-				struct box_msg m = {.kind = BOX_EXITED, .id = children[i].id, .arg = status};
+				struct box_msg m = {
+					.kind = BOX_EXITED, .id = children[i].id, .arg = status};
 
-				m.cpu_ns = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000000ull +
-					   (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000ull;
+				m.cpu_ns = (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) *
+						   1000000000ull +
+					   (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) *
+						   1000ull;
 				m.maxrss_bytes = (uint64_t)ru.ru_maxrss * 1024;
 				children[i].pid = 0;
-				(void)box_send(self->ctl, &m, sizeof(m), NULL, 0); /* nobody there: next read ends us */
+				(void)box_send(self->ctl, &m, sizeof(m), NULL,
+					       0); /* nobody there: next read ends us */
 			}
 }
 
@@ -215,7 +220,8 @@ static void start(const struct box_self *self, size_t len, int *fds, size_t fd_n
 
 static void upper(const struct box_self *self)
 {
-	struct box_upper u = {.msg = {.kind = BOX_UPPER, .id = self->id, .arg = (int)self->upper_n}};
+	struct box_upper u = {
+		.msg = {.kind = BOX_UPPER, .id = self->id, .arg = (int)self->upper_n}};
 	uint32_t n = 1;
 
 	snprintf(u.at[0], sizeof(u.at[0]), "/");

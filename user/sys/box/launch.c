@@ -90,7 +90,8 @@ static int decode(struct job *j, size_t len, const int *fds, size_t fd_n)
 	const char *p = (const char *)(st + 1);
 	size_t need = sizeof(*st), stdio_n = 0, used;
 
-	if (st->rlimit_n > BOX_RLIMIT_MAX || st->mount_n > BOX_MOUNT_MAX || st->group_n > BOX_GROUP_MAX)
+	if (st->rlimit_n > BOX_RLIMIT_MAX || st->mount_n > BOX_MOUNT_MAX ||
+	    st->group_n > BOX_GROUP_MAX)
 		return -EBADMSG;
 	need += st->rlimit_n * sizeof(*j->rlimits) + st->mount_n * sizeof(*j->mounts) +
 		st->group_n * sizeof(*j->groups);
@@ -145,8 +146,11 @@ static void job_free(struct job *j, const int *fds)
 /* --- mounts of the command, made by pid 1 ------------------------------------------------------ */
 static int mount_ro(int at)
 {
-	struct mount_attr a = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
-	int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE), err = 0;
+	struct mount_attr a = {.attr_set =
+				       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	int fd = open_tree(at, "",
+			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
+	    err = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -185,7 +189,8 @@ static int mount_hide(int at)
 	if (S_ISDIR(st.st_mode))
 		return mount_tmpfs(at, "0", MOUNT_ATTR_RDONLY);
 	fd = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (fd < 0 || move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (fd < 0 ||
+	    move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		err = -errno;
 	if (fd >= 0)
 		(void)close(fd);
@@ -231,7 +236,8 @@ static int mount_one(int root, const struct box_mount *m, const char *path, int 
 	case MOUNT_BIND:
 	case MOUNT_BIND_RO:
 		/* A detached mount made by the pool: already nosuid, nodev and, if so, read-only. */
-		if (move_mount(source, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		if (move_mount(source, "", at, "",
+			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 			err = -errno;
 		break;
 	case MOUNT_RO:
@@ -329,7 +335,8 @@ static void limits(struct job *j)
 		if (setrlimit((__rlimit_resource_t)j->rlimits[i].resource, &want) == 0)
 			continue;
 		/* Raising the hard limit takes CAP_SYS_RESOURCE, which not every host grants. */
-		if (errno != EPERM || getrlimit((__rlimit_resource_t)j->rlimits[i].resource, &have) < 0)
+		if (errno != EPERM ||
+		    getrlimit((__rlimit_resource_t)j->rlimits[i].resource, &have) < 0)
 			fail(j, "resource limit");
 		want.rlim_max = have.rlim_max;
 		if (want.rlim_cur > have.rlim_max)
@@ -395,7 +402,9 @@ static const char *env_get(const char **env, const char *name)
 static void exec_path(struct job *j)
 {
 	const char *file = *j->path ? j->path : j->argv[0], *dirs = env_get(j->env, "PATH");
-	char *const *argv = (char *const *)(uintptr_t)j->argv, *const *env = (char *const *)(uintptr_t)j->env;
+	char *const *argv = (char *const *)(uintptr_t)j->argv, *const *env =
+								       (char *const *)(uintptr_t)
+									       j->env;
 	int seen = ENOENT;
 	char buf[4096];
 
@@ -406,7 +415,8 @@ static void exec_path(struct job *j)
 	for (dirs = dirs ? dirs : "/usr/local/bin:/usr/bin:/bin"; *dirs;) {
 		size_t n = strcspn(dirs, ":");
 
-		if ((size_t)snprintf(buf, sizeof(buf), "%.*s/%s", (int)n, n ? dirs : ".", file) < sizeof(buf)) {
+		if ((size_t)snprintf(buf, sizeof(buf), "%.*s/%s", (int)n, n ? dirs : ".", file) <
+		    sizeof(buf)) {
 			(void)execve(buf, argv, env);
 			if (errno != ENOENT && errno != ENOTDIR)
 				seen = errno;
@@ -426,7 +436,8 @@ static int child(void *arg)
 	if (!(j->st->flags & BOX_F_KEEP_TTY) && setsid() < 0)
 		fail(j, "session");
 	if (j->st->listen_n) /* our own pid is known only now */
-		snprintf(j->listen_pid, sizeof(j->listen_pid), "LISTEN_PID=%d", (int)syscall(SYS_getpid));
+		snprintf(j->listen_pid, sizeof(j->listen_pid), "LISTEN_PID=%d",
+			 (int)syscall(SYS_getpid));
 	(void)umask(j->st->umask);
 	place_fds(j);
 	limits(j);
@@ -458,8 +469,8 @@ static int listen_env(struct job *j)
 	return 0;
 }
 
-int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds, size_t fd_n,
-	   pid_t *ret_pid, int *ret_pidfd)
+int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds,
+	   size_t fd_n, pid_t *ret_pid, int *ret_pidfd)
 {
 	struct job j = {.self = self, .st = st};
 	int pidfd = -1, err;
@@ -469,7 +480,8 @@ int launch(const struct box_self *self, struct box_start *st, size_t len, const 
 	if (!err)
 		err = STEP("command message", listen_env(&j));
 	if (!err)
-		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) - (st->flags & BOX_F_FILTER ? 1 : 0)));
+		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) -
+							(st->flags & BOX_F_FILTER ? 1 : 0)));
 	if (!err) {
 		pid = clone(child, child_stack + STACK_BYTES,
 			    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &j, &pidfd);

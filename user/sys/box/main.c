@@ -75,7 +75,8 @@ int box_send(int fd, const void *buf, size_t len, const int *fds, size_t fd_n)
 
 int main(void)
 {
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nothing of ours is for a sandbox to look into */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0,
+		    0); /* nothing of ours is for a sandbox to look into */
 	(void)prctl(PR_SET_NAME, "forewarm-fill", 0, 0, 0);
 	return filler_run(3) < 0;
 }

@@ -32,8 +32,8 @@ static int fs_mount(const char *type, const char *const *keys, unsigned attrs)
 	if (fs < 0)
 		return -errno;
 	for (; *keys && !err; keys += 2)
-		if (fsconfig(fs, keys[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, keys[0], keys[1],
-			     0) < 0)
+		if (fsconfig(fs, keys[1] ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, keys[0],
+			     keys[1], 0) < 0)
 			err = -errno;
 	if (!err && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		err = -errno;
@@ -67,8 +67,8 @@ static int tree_clone(int dirfd, const char *path, uint64_t attrs, int recursive
 int root_open_in(int rootfd, const char *path, int make_dir)
 {
 	struct open_how how = {
-	    .flags = O_PATH | O_CLOEXEC,
-	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd = (int)syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
 	char part[BOX_PATH_LEN];
@@ -83,8 +83,8 @@ int root_open_in(int rootfd, const char *path, int make_dir)
 
 		p += strspn(p, "/");
 		slash = strchr(p, '/');
-		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - path) : (int)strlen(path),
-			 path);
+		snprintf(part, sizeof(part), "%.*s",
+			 slash ? (int)(slash - path) : (int)strlen(path), path);
 		fd = (int)syscall(SYS_openat2, rootfd, part, &how, sizeof(how));
 		if (fd < 0 && errno == ENOENT) {
 			char parent[BOX_PATH_LEN + 1];
@@ -93,7 +93,8 @@ int root_open_in(int rootfd, const char *path, int make_dir)
 			snprintf(parent, sizeof(parent), "/%s", part);
 			cut = strrchr(parent, '/');
 			*cut = 0;
-			up = (int)syscall(SYS_openat2, rootfd, *parent ? parent : "/", &how, sizeof(how));
+			up = (int)syscall(SYS_openat2, rootfd, *parent ? parent : "/", &how,
+					  sizeof(how));
 			if (up < 0)
 				return -errno;
 			if (mkdirat(up, cut + 1, 0755) < 0 && errno != EEXIST) {
@@ -153,7 +154,7 @@ static void unescape(char *s)
  * show up inside at all. */
 static int wanted_extra(const char *at, const char *type)
 {
-	static const char *const types[] = {"ext2",  "ext3", "ext4",	 "xfs",	 "btrfs", "f2fs",
+	static const char *const types[] = {"ext2",  "ext3", "ext4",	 "xfs",	  "btrfs",  "f2fs",
 					    "tmpfs", "zfs",  "squashfs", "erofs", "overlay"};
 	static const char *const not_below[] = {"/proc", "/sys", "/dev", "/run"};
 
@@ -208,20 +209,21 @@ static int make_dev(int stage)
 		const char *name;
 		unsigned minor;
 		unsigned major;
-	} nodes[] = {{"null", 3, 1}, {"zero", 5, 1},	{"full", 7, 1},
+	} nodes[] = {{"null", 3, 1},   {"zero", 5, 1},	  {"full", 7, 1},
 		     {"random", 8, 1}, {"urandom", 9, 1}, {"tty", 0, 5}};
-	static const char *const links[] = {"pts/ptmx",	      "ptmx",	"/proc/self/fd",   "fd",
+	static const char *const links[] = {"pts/ptmx",	       "ptmx",	"/proc/self/fd",   "fd",
 					    "/proc/self/fd/0", "stdin", "/proc/self/fd/1", "stdout",
 					    "/proc/self/fd/2", "stderr"};
 	const char *const keys[] = {"mode", "755", "size", "64k", NULL};
-	int dev = attach(STEP("dev", fs_mount("tmpfs", keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)),
-			 stage, "dev");
+	int dev =
+		attach(STEP("dev", fs_mount("tmpfs", keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)),
+		       stage, "dev");
 
 	if (dev < 0)
 		return dev;
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
-		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
-		    0)
+		if (mknodat(dev, nodes[i].name, S_IFCHR | 0666,
+			    makedev(nodes[i].major, nodes[i].minor)) < 0)
 			return STEP("mknod", -errno);
 	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i += 2)
 		if (symlinkat(links[i], dev, links[i + 1]) < 0)
@@ -282,7 +284,8 @@ int root_template(const char *root, struct box_template *t)
 		if (extras[i] >= 0)
 			extras[i] = attach(extras[i], stage, name);
 		if (extras[i] < 0)
-			t->extras[i].at[0] = 0; /* unmounted meanwhile: the directory below it shows */
+			t->extras[i].at[0] =
+				0; /* unmounted meanwhile: the directory below it shows */
 		else
 			(void)close(extras[i]);
 	}
@@ -300,7 +303,8 @@ static int mask(int procfd, const char *const *names, const char *source, uint64
 
 		if (fstatat(procfd, *names, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue; /* not on this kernel */
-		m = source ? tree_clone(AT_FDCWD, source, attrs, 0) : tree_clone(procfd, *names, attrs, 0);
+		m = source ? tree_clone(AT_FDCWD, source, attrs, 0)
+			   : tree_clone(procfd, *names, attrs, 0);
 		if (m < 0)
 			return m;
 		if (move_mount(m, "", procfd, *names, MOVE_MOUNT_F_EMPTY_PATH) < 0)
@@ -313,9 +317,10 @@ static int mask(int procfd, const char *const *names, const char *source, uint64
 static int build_proc(int root)
 {
 	static const char *const ro[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", NULL};
-	static const char *const files[] = {"kcore",	     "keys", "kmsg",	    "timer_list",
-					    "latency_stats", "sched_debug", "kpagecount", "kpageflags",
-					    "kpagecgroup",   "slabinfo",    "vmallocinfo", NULL};
+	static const char *const files[] = {"kcore",	  "keys",	   "kmsg",
+					    "timer_list", "latency_stats", "sched_debug",
+					    "kpagecount", "kpageflags",	   "kpagecgroup",
+					    "slabinfo",	  "vmallocinfo",   NULL};
 	static const char *const dirs[] = {"acpi", "scsi", "asound", "driver", NULL};
 	const char *const keys[] = {NULL};
 	uint64_t safe = ATTR_SAFE | MOUNT_ATTR_NOEXEC;
@@ -325,8 +330,9 @@ static int build_proc(int root)
 		return proc;
 	err = STEP("read-only /proc", mask(proc, ro, NULL, safe | MOUNT_ATTR_RDONLY));
 	if (!err)
-		err = STEP("masked /proc", mask(proc, files, "/dev/null", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |
-										   MOUNT_ATTR_RDONLY));
+		err = STEP("masked /proc",
+			   mask(proc, files, "/dev/null",
+				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY));
 	if (!err)
 		err = STEP("masked /proc", mask(proc, dirs, "/empty", safe | MOUNT_ATTR_RDONLY));
 	(void)close(proc);
@@ -335,20 +341,22 @@ static int build_proc(int root)
 
 static int build_dev(int root, int up)
 {
-	const char *const pts_keys[] = {"newinstance", NULL,  "gid",	  "5", "mode",
+	const char *const pts_keys[] = {"newinstance", NULL,	   "gid", "5", "mode",
 					"620",	       "ptmxmode", "666", NULL};
-	int dev = attach(tree_clone(AT_FDCWD, "/dev", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
-				    0),
+	int dev = attach(tree_clone(AT_FDCWD, "/dev",
+				    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0),
 			 root, "dev");
 	int fd;
 
 	if (dev < 0)
 		return STEP("dev", dev);
-	fd = STEP("devpts", attach(fs_mount("devpts", pts_keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev,
-				   "pts"));
+	fd = STEP("devpts",
+		  attach(fs_mount("devpts", pts_keys, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC), dev,
+			 "pts"));
 	if (fd >= 0) {
 		(void)close(fd);
-		fd = STEP("shm", attach(tree_clone(up, "shm", ATTR_SAFE | MOUNT_ATTR_NOEXEC, 0), dev, "shm"));
+		fd = STEP("shm", attach(tree_clone(up, "shm", ATTR_SAFE | MOUNT_ATTR_NOEXEC, 0),
+					dev, "shm"));
 	}
 	if (fd >= 0)
 		(void)close(fd);
@@ -361,7 +369,8 @@ static int build_overlay(const struct box_template *t, int up, const char *lower
 			 int *ret_upper)
 {
 	char u[16], w[16], upath[32], wpath[32];
-	const char *keys[] = {"lowerdir", lower, "upperdir", upath, "workdir", wpath, "userxattr", NULL, NULL};
+	const char *keys[] = {"lowerdir", lower,       "upperdir", upath, "workdir",
+			      wpath,	  "userxattr", NULL,	   NULL};
 	struct stat st;
 
 	snprintf(u, sizeof(u), "u%u", nr);
@@ -395,7 +404,8 @@ int root_build(const struct box_template *t, struct box_self *self)
 	up = STEP("layer", attach(fs_mount("tmpfs", up_keys, ATTR_SAFE), stage, "up"));
 	if (up < 0)
 		return up;
-	if (mkdirat(up, "run", 0755) < 0 || mkdirat(up, "shm", 0) < 0 || fchmodat(up, "shm", 01777, 0) < 0)
+	if (mkdirat(up, "run", 0755) < 0 || mkdirat(up, "shm", 0) < 0 ||
+	    fchmodat(up, "shm", 01777, 0) < 0)
 		return STEP("layer dirs", -errno);
 	root = STEP("overlay", build_overlay(t, up, "/lower", 0, &self->uppers[0]));
 	if (root < 0 || (root = STEP("root", attach(root, stage, "new"))) < 0)
@@ -425,19 +435,21 @@ int root_build(const struct box_template *t, struct box_self *self)
 	if (t->has_sys) {
 		static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
 						   "kernel/tracing", NULL};
-		int sys = STEP("sys", attach(tree_clone(AT_FDCWD, "/sys", ATTR_SAFE | MOUNT_ATTR_NOEXEC |
-									MOUNT_ATTR_RDONLY,
-							0),
-					     root, "sys"));
+		int sys = STEP(
+			"sys",
+			attach(tree_clone(AT_FDCWD, "/sys",
+					  ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0),
+			       root, "sys"));
 
 		if (sys < 0)
 			return sys;
-		if ((err = STEP("masked /sys", mask(sys, hide, "/empty", ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
+		if ((err = STEP("masked /sys",
+				mask(sys, hide, "/empty", ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
 			return err;
 		(void)close(sys);
 	}
-	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
-	    chdir("/") < 0)
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return STEP("pivot_root", -errno);
 	(void)close(root);
 	(void)close(up);
