@@ -500,6 +500,12 @@ struct vomm *engine_model(struct engine *e)
 	return e->model;
 }
 
+void engine_model_replace(struct engine *e, struct vomm *v)
+{
+	(void)vomm_free(e->model);
+	e->model = v;
+}
+
 bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret)
 {
 	return book_next(e->book, it, ret);

@@ -152,6 +152,8 @@ void engine_stats(const struct engine *e, struct engine_stats *ret);
 struct graph *engine_graph(struct engine *e);
 const struct graph *engine_graph_const(const struct engine *e);
 struct vomm *engine_model(struct engine *e);
+/* Puts a loaded model in the place of the present one; v is the engine's from here on. */
+void engine_model_replace(struct engine *e, struct vomm *v);
 
 /* What would be guessed if block ran now with no history, most likely first: its working set and
  * what follows. Returns how many were written to ret. */

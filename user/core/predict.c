@@ -161,6 +161,12 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 		}
 		book_extend(e->book, open, g.deadline_ns);
+		/* Seen to by an earlier guess, but too long ago to be sure: look again. */
+		if (open->acted && open->done_ns) {
+			open->acted = 0;
+			open->done_ns = 0;
+			(void)plan_push(e->plan, e->now_ns + lead_ns, open->id);
+		}
 		return;
 	}
 	g.value_us = p * plan_cold_us(e->plan, bytes);
@@ -285,8 +291,8 @@ void predict_resolve(struct engine *e, uint32_t dep, double known_p)
 	if (g->kind == EDGE_EXEC)
 		settle(e, g, OUTCOME_HIT);
 	else if (!g->acted)
-		settle(e, g, OUTCOME_MISSED);
-	else if (!g->done_ns)
+		settle(e, g, g->bytes_read ? OUTCOME_HIT : OUTCOME_MISSED);
+	else if (!g->done_ns && !g->bytes_read)
 		settle(e, g, OUTCOME_LATE);
 	else
 		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);
@@ -376,9 +382,9 @@ int engine_result(struct engine *e, const struct action_result *r)
 		return 0;
 	}
 	g->done_ns = r->done_ns;
-	g->resident = r->resident;
-	g->bytes_read = r->bytes_read;
-	g->saved_ns = r->resident ? 0 : r->took_ns;
+	g->bytes_read += r->bytes_read;
+	g->resident = r->resident && !g->bytes_read;
+	g->saved_ns += r->resident ? 0 : r->took_ns;
 	if (r->done_ns + e->policy.recheck_ns > e->aux[g->dep].resident_ns)
 		e->aux[g->dep].resident_ns = r->done_ns + e->policy.recheck_ns;
 	return 0;

@@ -86,6 +86,8 @@ static const struct key keys[] = {
 	 false, "The same for /proc/pressure/memory."},
 	{"plan", "memory-free-min", TYPE_SHARE, FIELD(policy.mem_available_min), "10%", 0, 1, false,
 	 "Share of memory (MemAvailable) that warming leaves alone."},
+	{"plan", "recheck", TYPE_TIME, FIELD(policy.recheck_ns), "1s", 0, 3600 * S, false,
+	 "A file seen in memory is taken to be there for this long."},
 
 	{"store", "flush", TYPE_TIME, FIELD(flush_ns), "1s", 10 * MS, 3600 * S, false,
 	 "How often what was learnt goes to disk: what a power cut loses at most."},
@@ -437,10 +439,21 @@ void config_defaults(struct config *ret)
 int config_read(FILE *f, const char *name, config_say_fn say, void *ctx, struct config *ret)
 {
 	struct config c;
+	int r;
+
+	config_defaults(&c);
+	r = config_apply(f, name, say, ctx, &c);
+	if (r == 0)
+		*ret = c;
+	return r;
+}
+
+int config_apply(FILE *f, const char *name, config_say_fn say, void *ctx, struct config *ret)
+{
+	struct config c = *ret;
 	struct reading r = {.f = f, .file = name, .say = say, .ctx = ctx, .c = &c};
 	int err;
 
-	config_defaults(&c);
 	err = ini_parse_stream(next_line, &r, on_pair, &r);
 	if (ferror(f))
 		return fault(-EIO);

@@ -70,6 +70,8 @@ void config_defaults(struct config *ret);
 int config_load(const char *path, config_say_fn say, void *ctx, struct config *ret);
 /* The same from an open stream; name is what mistakes call it. */
 int config_read(FILE *f, const char *name, config_say_fn say, void *ctx, struct config *ret);
+/* Only what the stream says, over *ret. */
+int config_apply(FILE *f, const char *name, config_say_fn say, void *ctx, struct config *ret);
 /* Writes the table as the shipped file: each key commented out, with unit, range and effect. */
 int config_write_sample(FILE *f);
 

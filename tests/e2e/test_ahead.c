@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A real script, real programs, the real daemon: after three runs the files of the later steps are
+ * evicted, the first step runs, and they must be resident before those steps start. The script
+ * waits at a gate (a FIFO) before each later step, so "before" is not a matter of luck.
+ *
+ * Evicts its own files only, one by one with POSIX_FADV_DONTNEED.
+ */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/forewarmd.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FILE_BYTES = 3 << 20 };
+
+struct script {
+	char dir[80];
+	pid_t pid;
+};
+
+static void path_of(const struct script *s, const char *name, char ret[128])
+{
+	snprintf(ret, 128, "%s/%s", s->dir, name);
+}
+
+static void write_data(const struct script *s, const char *name)
+{
+	static char block[1 << 16];
+	char path[128];
+	_cleanup_(closep) int fd = -1;
+
+	path_of(s, name, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	memset(block, name[0], sizeof(block));
+	for (int i = 0; i < FILE_BYTES; i += (int)sizeof(block))
+		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
+	assert_int_equal(fsync(fd), 0);
+}
+
+static void write_script(const struct script *s, const char *text)
+{
+	char path[128];
+	_cleanup_(fclosep) FILE *f = NULL;
+
+	path_of(s, "job.sh", path);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	fprintf(f, "#!/bin/sh\ncd %s\n%s", s->dir, text);
+	assert_int_equal(fchmod(fileno(f), 0755), 0);
+}
+
+static void evict(const struct script *s, const char *name)
+{
+	char path[128];
+	_cleanup_(closep) int fd = -1;
+
+	path_of(s, name, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+}
+
+/* Share of the file's pages that are in memory. */
+static double resident(const struct script *s, const char *name)
+{
+	static unsigned char map[FILE_BYTES / 4096];
+	size_t n = 0;
+	char path[128];
+	_cleanup_(closep) int fd = -1;
+	void *p;
+
+	path_of(s, name, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	p = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	assert_int_equal(mincore(p, FILE_BYTES, map), 0);
+	munmap(p, FILE_BYTES);
+	for (size_t i = 0; i < sizeof(map); i++)
+		n += map[i] & 1;
+	return (double)n / sizeof(map);
+}
+
+static void start(struct script *s)
+{
+	char path[128];
+
+	path_of(s, "job.sh", path);
+	s->pid = fork();
+	assert_true(s->pid >= 0);
+	if (s->pid == 0) {
+		execl(path, path, NULL);
+		_exit(127);
+	}
+}
+
+/* Lets the script pass one gate. Each gate is a FIFO of its own: a line for the next one must not be
+ * read at this one. */
+static void pass(const struct script *s, const char *gate)
+{
+	char path[128];
+	_cleanup_(closep) int fd = -1;
+
+	path_of(s, gate, path);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "\n", 1), 1);
+}
+
+static void finish(struct script *s)
+{
+	int status;
+
+	pass(s, "gate1");
+	pass(s, "gate2");
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	assert_int_equal(status, 0);
+}
+
+static void init(struct forewarmd *f, struct script *s, const char *text)
+{
+	/* Residency is looked at again after 50 ms: evictions behind our back are this test's point. */
+	static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
+					   "plan.memory-pressure-max=100%", NULL};
+	char gate[128];
+
+	forewarmd_need();
+	forewarmd_init(f);
+	snprintf(s->dir, sizeof(s->dir), "%s/job", f->dir);
+	assert_int_equal(mkdir(s->dir, 0755), 0);
+	path_of(s, "gate1", gate);
+	assert_int_equal(mkfifo(gate, 0600), 0);
+	path_of(s, "gate2", gate);
+	assert_int_equal(mkfifo(gate, 0600), 0);
+	write_data(s, "first");
+	write_data(s, "second");
+	write_data(s, "third");
+	write_data(s, "other");
+	write_script(s, text);
+	forewarmd_start(f, sets);
+}
+
+static bool wait_resident(const struct script *s, const char *name)
+{
+	for (int ms = 0; ms < 5000; ms += 10) {
+		if (resident(s, name) >= 0.99)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+#define STEPS(last)                                                                                \
+	"cat first >/dev/null\n"                                                                   \
+	"read x <gate1\n"                                                                          \
+	"sha256sum second >/dev/null\n"                                                            \
+	"read x <gate2\n"                                                                          \
+	"wc -c " last " >/dev/null; cksum " last " >/dev/null\n"
+
+static void test_later_steps_are_resident_before_they_run(void **state)
+{
+	struct forewarmd f;
+	struct script s;
+	bool second, third;
+
+	(void)state;
+	init(&f, &s, STEPS("third"));
+	for (int i = 0; i < 3; i++) {
+		start(&s);
+		finish(&s);
+		usleep(300000); /* the runs are some time apart, as a person's are */
+	}
+	evict(&s, "second");
+	evict(&s, "third");
+	assert_true(resident(&s, "second") < 0.1 && resident(&s, "third") < 0.1);
+	start(&s); /* stops at the first gate: nothing of ours has read second or third */
+	second = wait_resident(&s, "second");
+	third = wait_resident(&s, "third");
+	finish(&s);
+	if (!second || !third)
+		forewarmd_show_log(&f);
+	assert_true(second);
+	assert_true(third);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
+static void test_a_changed_habit_is_followed(void **state)
+{
+	struct forewarmd f;
+	struct script s;
+	bool other, third;
+
+	(void)state;
+	init(&f, &s, STEPS("third"));
+	for (int i = 0; i < 6; i++) {
+		start(&s);
+		finish(&s);
+	}
+	write_script(&s, STEPS("other"));
+	for (int i = 0; i < 20; i++) {
+		start(&s);
+		finish(&s);
+	}
+	usleep(300000);
+	evict(&s, "other");
+	evict(&s, "third");
+	start(&s);
+	other = wait_resident(&s, "other");
+	third = resident(&s, "third") > 0.1;
+	finish(&s);
+	if (!other || third)
+		forewarmd_show_log(&f);
+	assert_true(other);
+	assert_false(third);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
+static void test_nothing_is_left_behind(void **state)
+{
+	struct forewarmd f;
+	char path[128];
+
+	(void)state;
+	forewarmd_need();
+	forewarmd_init(&f);
+	forewarmd_start(&f, NULL);
+	assert_int_equal(access(f.pins, F_OK), 0);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	assert_int_not_equal(access(f.pins, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/run/control.sock", f.dir);
+	assert_int_not_equal(access(path, F_OK), 0);
+	forewarmd_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_later_steps_are_resident_before_they_run),
+		cmocka_unit_test(test_a_changed_habit_is_followed),
+		cmocka_unit_test(test_nothing_is_left_behind),
+	};
+
+	return cmocka_run_group_tests_name("ahead", tests, NULL, NULL);
+}

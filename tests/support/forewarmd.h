@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * forewarmd.h - a real daemon with directories of its own, for end-to-end tests.
+ *
+ * Shape    forewarmd_start() forks $FWM_OUT/forewarmd with a fresh directory below /var/tmp and a pin
+ *          directory named after us, and waits until it says READY. stop ends it with SIGTERM and
+ *          says how it ended; fini removes what it left.
+ * Bounds   10 s to get ready, 10 s to end; then it is killed and the test fails.
+ */
+#ifndef TESTS_FOREWARMD_H
+#define TESTS_FOREWARMD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct forewarmd {
+	char dir[64];  /* holds run/ state/ services/ log */
+	char pins[96]; /* below /sys/fs/bpf */
+	pid_t pid;
+	int notify_fd;
+};
+
+/* Makes the directories. */
+void forewarmd_init(struct forewarmd *f);
+/* sets: NULL-ended "section.key=value", may be NULL. */
+void forewarmd_start(struct forewarmd *f, const char *const *sets);
+/* Ends it; its wait status. */
+int forewarmd_stop(struct forewarmd *f);
+void forewarmd_kill(struct forewarmd *f);
+void forewarmd_fini(struct forewarmd *f);
+/* Prints the daemon's log, for a failing test. */
+void forewarmd_show_log(const struct forewarmd *f);
+
+/* Skips the test where there is no root or no BTF. */
+void forewarmd_need(void);
+
+#endif

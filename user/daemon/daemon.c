@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * daemon.c - the pipeline on one screen: see step() and the sources it is called from.
+ *
+ *   capture_drain() -> engine_observe() -> engine_next_action() -> warm_submit() -> engine_result()
+ *
+ * The ring wakes us above its watermark, and for a program start that the guess table in the
+ * kernel says is worth it; else a timer drains it. Nothing on this thread waits for a disk: files
+ * are read by the threads of warm, the database is written by the thread of keep.
+ */
+#include "daemon/daemon.h"
+
+#include "api/routes.h"
+#include "api/socket.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "core/engine.h"
+#include "core/vomm.h"
+#include "daemon/keep.h"
+#include "sys/capture.h"
+#include "sys/procfs.h"
+#include "sys/psi.h"
+#include "sys/warm.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+/* A drain stops after so many records, so that the other sources get their turn. */
+#define DRAIN_MAX 8192
+#define PROG_MAX 64
+#define TICK_NS (250ull * 1000 * 1000)
+
+struct daemon {
+	struct config config;
+	struct daemon_options options;
+	sd_event *loop;
+	struct engine *engine;
+	struct capture *capture;
+	struct warm *warm;
+	struct psi *psi;
+	struct keep *keep;
+	struct api *api;
+	struct routes routes;
+	int lock_fd;
+	uint64_t start_ns, events_n;
+	struct pressure pressure;
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* --- actions and outcomes -------------------------------------------------------------------- */
+
+static void report(struct daemon *d, uint64_t id, int err)
+{
+	(void)engine_result(d->engine, &(struct action_result){.guess_id = id,
+							       .err = err,
+							       .done_ns = now_ns(CLOCK_MONOTONIC)});
+}
+
+static void act(struct daemon *d, const struct action *a)
+{
+	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
+	struct warm_job job = {.id = a->guess_id,
+			       .priority = a->priority,
+			       .path = a->name,
+			       .deadline_ns = a->deadline_ns};
+	int r;
+
+	switch (a->kind) {
+	case ACTION_CANCEL:
+		(void)warm_release(d->warm, a->guess_id);
+		return;
+	case ACTION_PRESTART: /* no service of ours answers there */
+		report(d, a->guess_id, ENOENT);
+		return;
+	case ACTION_WARM:
+		job.kind = WARM_FILE;
+		break;
+	case ACTION_LOOKUP:
+		job.kind = dep && (dep->flags & NODE_F_DIR) ? WARM_DIR : WARM_DENTRY;
+		break;
+	default:
+		return;
+	}
+	r = warm_submit(d->warm, &job, NULL);
+	if (r != 0)
+		report(d, a->guess_id, r < 0 ? -r : EAGAIN);
+}
+
+/* Carries out what the engine wants done now. */
+static void step(struct daemon *d)
+{
+	struct action a;
+
+	while (engine_next_action(d->engine, &a))
+		act(d, &a);
+}
+
+static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+	struct warm_result w;
+
+	(void)s, (void)fd, (void)revents;
+	while (warm_next_result(d->warm, &w) == 0) {
+		struct action_result r = {.guess_id = w.id,
+					  .resident = w.outcome == WARM_RESIDENT,
+					  .bytes_read = w.bytes_read,
+					  .done_ns = w.began_ns + w.took_ns,
+					  .took_ns = w.took_ns};
+
+		if (w.outcome == WARM_RELEASED)
+			continue;
+		if (w.outcome == WARM_REFUSED || w.outcome == WARM_CANCELLED ||
+		    w.outcome == WARM_GONE || w.outcome == WARM_LATE)
+			r.err = w.err ? w.err : ECANCELED;
+		(void)engine_result(d->engine, &r);
+	}
+	step(d);
+	return 0;
+}
+
+/* --- observations ---------------------------------------------------------------------------- */
+
+static void on_obs(void *ctx, const struct obs *o)
+{
+	struct daemon *d = ctx;
+	int r = engine_observe(d->engine, o);
+
+	d->events_n += o->count;
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
+			    (int)o->kind, strerror(-r));
+}
+
+static void drain(struct daemon *d)
+{
+	int r;
+
+	do {
+		r = capture_drain(d->capture, DRAIN_MAX, on_obs, d);
+		step(d); /* also between two batches: a guess is worth most now */
+	} while (r == DRAIN_MAX);
+	if (r < 0)
+		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
+}
+
+static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	(void)s, (void)fd, (void)revents;
+	drain(userdata);
+	return 0;
+}
+
+static int again(sd_event_source *s, uint64_t in_ns)
+{
+	int r = sd_event_source_set_time_relative(s, in_ns / 1000);
+
+	return r < 0 ? r : sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int on_drain(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	drain(d);
+	return again(s, d->config.drain_ns);
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	psi_read(d->psi, &d->pressure);
+	(void)engine_tick(d->engine, now_ns(CLOCK_MONOTONIC), &d->pressure);
+	step(d);
+	if (d->api)
+		(void)api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
+	return again(s, TICK_NS);
+}
+
+static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	keep_flush(d->keep, d->engine);
+	return again(s, d->config.flush_ns);
+}
+
+static int on_api(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)s, (void)fd, (void)revents;
+	return api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
+}
+
+static int on_end(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)usec, (void)userdata;
+	return sd_event_exit(sd_event_source_get_event(s), 0);
+}
+
+/* --- start and end --------------------------------------------------------------------------- */
+
+static int make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST) {
+		log_error("daemon: cannot make '%s': %s", path, strerror(errno));
+		return fault_errno();
+	}
+	return 0;
+}
+
+static int take_lock(struct daemon *d)
+{
+	char path[CONFIG_PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/lock", d->config.run_dir);
+	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (d->lock_fd < 0) {
+		log_error("daemon: cannot open '%s': %s", path, strerror(errno));
+		return fault_errno();
+	}
+	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error(
+			"daemon: another forewarmd runs with '%s': stop it, or give this one other "
+			"directories (--set paths.run=...)",
+			d->config.run_dir);
+		return DAEMON_REFUSED;
+	}
+	return 0;
+}
+
+static int add_time(struct daemon *d, uint64_t in_ns, sd_event_time_handler_t handler)
+{
+	/* An accuracy of 1 ms: with sd-event's default of 250 ms a drain would come late. */
+	return sd_event_add_time_relative(d->loop, NULL, CLOCK_MONOTONIC, in_ns / 1000, 1000,
+					  handler, d);
+}
+
+static int add_sources(struct daemon *d)
+{
+	sigset_t set;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return fault_errno();
+	signal(SIGPIPE, SIG_IGN);
+	r = sd_event_add_signal(d->loop, NULL, SIGINT, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_signal(d->loop, NULL, SIGTERM, NULL, NULL);
+	if (r >= 0)
+		r = sd_event_add_io(d->loop, NULL, capture_fd(d->capture), EPOLLIN, on_ring, d);
+	if (r >= 0)
+		r = sd_event_add_io(d->loop, NULL, warm_fd(d->warm), EPOLLIN, on_warm, d);
+	if (r >= 0 && d->api)
+		r = sd_event_add_io(d->loop, NULL, api_fd(d->api), EPOLLIN, on_api, d);
+	if (r >= 0)
+		r = add_time(d, d->config.drain_ns, on_drain);
+	if (r >= 0)
+		r = add_time(d, TICK_NS, on_tick);
+	if (r >= 0)
+		r = add_time(d, d->config.flush_ns, on_flush);
+	if (r >= 0 && d->options.for_ns)
+		r = add_time(d, d->options.for_ns, on_end);
+	if (r >= 0)
+		r = sd_event_set_watchdog(d->loop, true);
+	if (r < 0)
+		log_error("daemon: cannot set up the event loop: %s", strerror(-r));
+	return r < 0 ? r : 0;
+}
+
+static uint64_t own_rss(void)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long size, rss;
+
+	if (!f || fscanf(f, "%lu %lu", &size, &rss) != 2)
+		return VIEW_UNKNOWN;
+	return (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Sums over the programs; the kernel counts runs only while somebody asked it to. */
+static void bpf_cost(struct daemon *d, struct view_host *ret)
+{
+	struct capture_prog progs[PROG_MAX];
+	size_t n = capture_progs(d->capture, progs, PROG_MAX);
+
+	ret->bpf_runs_n = ret->bpf_ns = 0;
+	for (size_t i = 0; i < n && i < PROG_MAX; i++) {
+		ret->bpf_runs_n += progs[i].run_n;
+		ret->bpf_ns += progs[i].run_ns;
+	}
+	if (!ret->bpf_runs_n)
+		ret->bpf_runs_n = ret->bpf_ns = VIEW_UNKNOWN;
+}
+
+static void host_view(void *ctx, struct view_host *ret)
+{
+	struct daemon *d = ctx;
+	struct capture_counters counters;
+
+	*ret = (struct view_host){
+		.version = FWM_VERSION,
+		.now_ns = now_ns(CLOCK_MONOTONIC),
+		.wall_ns = now_ns(CLOCK_REALTIME),
+		.events_n = d->events_n,
+		.cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID),
+		.rss_bytes = own_rss(),
+		.store_bytes = keep_bytes(d->keep),
+		.acting = d->config.policy.act,
+		.pressure = d->pressure,
+	};
+	ret->up_ns = ret->now_ns - d->start_ns;
+	bpf_cost(d, ret);
+	if (capture_counters(d->capture, &counters) == 0)
+		for (int i = 0; i < FWM_HOOK_MAX; i++)
+			ret->lost_n += counters.hook[i].ring_full + counters.hook[i].unreadable;
+}
+
+static int open_api(struct daemon *d)
+{
+	char path[CONFIG_PATH_MAX + 16];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/control.sock", d->config.run_dir);
+	d->routes = (struct routes){.engine = d->engine, .host = host_view, .ctx = d};
+	r = api_open(&(struct api_options){.path = path,
+					   .group = d->config.socket_group,
+					   .answer = routes_answer,
+					   .ctx = &d->routes},
+		     &d->api);
+	if (r < 0)
+		log_error("api: cannot listen at '%s': %s", path, strerror(-r));
+	return r;
+}
+
+static void libbpf_says(const char *line)
+{
+	log_debug("libbpf: %s", line);
+}
+
+static int open_capture(struct daemon *d)
+{
+	char why[CAPTURE_WHY_MAX] = "";
+	struct capture_opts opts = {.pin_dir = d->config.pin_dir,
+				    .ring_bytes = (uint32_t)d->config.ring_bytes,
+				    .keep = d->options.keep,
+				    .why = why,
+				    .log = libbpf_says};
+	int r;
+
+	r = capture_open(&opts, &d->capture);
+	if (r < 0) {
+		log_error("capture: %s; 'forewarm probe' shows what this kernel offers",
+			  why[0] ? why : strerror(-r));
+		return DAEMON_REFUSED;
+	}
+	return 0;
+}
+
+int daemon_new(const struct config *config, const struct daemon_options *options,
+	       struct daemon **ret)
+{
+	struct warm_limits warm;
+	struct daemon *d = calloc(1, sizeof(*d));
+	int r;
+
+	if (!d)
+		return fault(-ENOMEM);
+	*ret = d; /* half-built is fine for daemon_free() */
+	d->config = *config;
+	d->options = *options;
+	d->lock_fd = -1;
+	d->start_ns = now_ns(CLOCK_MONOTONIC);
+	r = make_dir(config->run_dir, 0755);
+	if (r == 0)
+		r = make_dir(config->state_dir, 0700);
+	if (r == 0)
+		r = take_lock(d);
+	if (r != 0)
+		return r;
+	r = engine_new(&config->limits, &config->policy, &d->engine);
+	if (r < 0) {
+		log_error("engine: not enough memory for the limits in the config");
+		return r;
+	}
+	engine_wall_offset(d->engine, (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
+	r = keep_open(config, d->engine, &d->keep);
+	if (r < 0)
+		return r;
+	r = open_capture(d);
+	if (r != 0)
+		return r;
+	r = procfs_seed("", on_obs, d);
+	if (r < 0)
+		log_warn("procfs: cannot list what already runs: %s, ignoring", strerror(-r));
+	warm_limits_default(&warm);
+	warm.bytes_per_s = config->policy.bytes_per_s_max;
+	warm.inflight_bytes_max = config->policy.bytes_inflight_max;
+	r = warm_new(&warm, &d->warm);
+	if (r >= 0)
+		r = psi_new("", &d->psi);
+	if (r < 0) {
+		log_error("daemon: cannot start: %s", strerror(-r));
+		return r;
+	}
+	r = open_api(d);
+	if (r < 0)
+		return r;
+	r = sd_event_default(&d->loop);
+	if (r < 0) {
+		log_error("daemon: no event loop: %s", strerror(-r));
+		return fault(r);
+	}
+	return add_sources(d);
+}
+
+struct daemon *daemon_free(struct daemon *d)
+{
+	if (!d)
+		return NULL;
+	d->api = api_close(d->api);
+	d->capture = capture_close(d->capture);
+	d->warm = warm_free(d->warm);
+	d->psi = psi_free(d->psi);
+	d->keep = keep_close(d->keep, d->engine);
+	d->engine = engine_free(d->engine);
+	d->loop = sd_event_unref(d->loop);
+	closep(&d->lock_fd);
+	free(d);
+	return NULL;
+}
+
+int daemon_run(struct daemon *d)
+{
+	struct engine_stats s;
+	int r;
+
+	engine_stats(d->engine, &s);
+	log_info("forewarmd " FWM_VERSION " watches: %u nodes and %u edges known, %s",
+		 s.graph.nodes_n, s.graph.edges_n,
+		 d->config.policy.act ? "warming is on" : "guessing only");
+	(void)sd_notify(0, "READY=1\nSTATUS=watching");
+	r = sd_event_loop(d->loop);
+	(void)sd_notify(0, "STOPPING=1");
+	if (r < 0)
+		log_error("daemon: the event loop ended: %s", strerror(-r));
+	drain(d);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * keep.h - the engine's memory on disk: loads it at start, hands what changed to the writer.
+ *
+ * Shape    keep_flush() copies what changed since the last one into a batch for the writer's thread,
+ *          and never waits for the disk. When the writer is behind, what changed stays marked
+ *          in the engine and goes next time. The model goes each KEEP_MODEL_S and at the end.
+ * Owner    The caller owns struct keep.
+ * Errors   keep_open(): < 0 when there is no database to be had. A full disk later is logged once a
+ *          minute; the daemon goes on.
+ * Threads  The loop's thread; the writer has its own.
+ */
+#ifndef DAEMON_KEEP_H
+#define DAEMON_KEEP_H
+
+#include "core/engine.h"
+#include "daemon/config.h"
+
+#include <stdint.h>
+
+#define KEEP_MODEL_S 60
+
+struct keep;
+
+/* Opens the database in config's state_dir and loads it into e. */
+int keep_open(const struct config *config, struct engine *e, struct keep **ret);
+/* Flushes everything, the model too, and waits for it. */
+struct keep *keep_close(struct keep *k, struct engine *e);
+void keep_flush(struct keep *k, struct engine *e);
+/* Bytes on disk. */
+uint64_t keep_bytes(struct keep *k);
+
+#endif
