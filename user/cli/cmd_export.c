@@ -15,7 +15,7 @@
 
 struct writer {
 	json_t *ids; /* "kind name" -> id */
-	bool graphml;
+	bool graphml, opened;
 };
 
 /* name in a double-quoted string of dot, or in XML text. */
@@ -99,17 +99,8 @@ static void print_edge(struct writer *w, const json_t *o)
 	       strcmp(get_text(o, "kind"), "exec") == 0 ? " style=bold" : "");
 }
 
-static void each_object(void *ctx, json_t *o)
-{
-	struct writer *w = ctx;
-
-	if (is_type(o, "edge"))
-		print_edge(w, o);
-	else
-		(void)node_id(w, get_text(o, "type"), get_text(o, "name"));
-}
-
-static void open_document(bool graphml)
+/* Only when there is an answer: a failure leaves no half document behind. */
+static void open_document(struct writer *w)
 {
 	static const char *const keys[][3] = {
 		{"name", "node", "string"},  {"kind", "node", "string"},
@@ -118,7 +109,10 @@ static void open_document(bool graphml)
 		{"lead", "edge", "long"},
 	};
 
-	if (!graphml) {
+	if (w->opened)
+		return;
+	w->opened = true;
+	if (!w->graphml) {
 		printf("digraph forewarm {\n  rankdir=LR;\n");
 		return;
 	}
@@ -128,6 +122,17 @@ static void open_document(bool graphml)
 		printf(" <key id=\"%s\" for=\"%s\" attr.name=\"%s\" attr.type=\"%s\"/>\n",
 		       keys[i][0], keys[i][1], keys[i][0], keys[i][2]);
 	printf(" <graph edgedefault=\"directed\">\n");
+}
+
+static void each_object(void *ctx, json_t *o)
+{
+	struct writer *w = ctx;
+
+	open_document(w);
+	if (is_type(o, "edge"))
+		print_edge(w, o);
+	else
+		(void)node_id(w, get_text(o, "type"), get_text(o, "name"));
 }
 
 int cmd_export(struct cli *cli)
@@ -144,9 +149,11 @@ int cmd_export(struct cli *cli)
 	if (!w.graphml && strcmp(format, "dot") != 0)
 		return cli_usage(cli, "--format is dot, json or graphml, not '%s'", format);
 	w.ids = json_object();
-	open_document(w.graphml);
 	r = cli_ask(cli, "export", NULL, each_object, &w);
-	printf(w.graphml ? " </graph>\n</graphml>\n" : "}\n");
+	if (r == FWM_STATUS_OK)
+		open_document(&w);
+	if (w.opened)
+		printf(w.graphml ? " </graph>\n</graphml>\n" : "}\n");
 	json_decref(w.ids);
 	return r;
 }

@@ -339,14 +339,10 @@ static int run_command(struct cli *cli, const struct command *c, int argc, char 
 		return cli_usage(cli, "%s: one argument too many: '%s'", c->name,
 				 cli->argv[c->args_max]);
 	look_at_terminal(cli);
-	r = c->run(cli);
-	/* A full disk or a closed pipe is found here at the latest. */
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return cli_fail(FWM_STATUS_FAILED, "standard output: %m");
-	return r;
+	return c->run(cli);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct cli cli = {.socket = FWM_CTL_SOCKET_DEFAULT, .every_ns = 1000000000};
 	const struct command *c;
@@ -381,4 +377,14 @@ int main(int argc, char **argv)
 	if (!c)
 		return unknown_command(&cli, argv[optind]);
 	return run_command(&cli, c, argc - optind, argv + optind);
+}
+
+int main(int argc, char **argv)
+{
+	int r = run(argc, argv);
+
+	/* A full disk or a closed pipe is found here at the latest. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return cli_fail(FWM_STATUS_FAILED, "standard output: %m");
+	return r;
 }

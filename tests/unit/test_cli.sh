@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# forewarm without a daemon: help, mistakes, exit codes, and that each failure is one clear sentence.
+set -u
+fw=${FWM_OUT:-.output}/forewarm
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+n=0 bad=0
+commands=$("$fw" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+
+ok() { # name, condition's status
+	((n++))
+	if (($2 == 0)); then echo "ok $n - $1"; else echo "not ok $n - $1" && bad=1; fi
+}
+
+# Runs forewarm with the arguments after the first three; checks exit code and both outputs.
+check() { # name, exit code, pattern of the output, args...
+	local name=$1 want=$2 pattern=$3 rc
+	shift 3
+	"$fw" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	rc=$?
+	cat "$dir/out" "$dir/err" >"$dir/both"
+	if ((rc == want)) && grep -qE -- "$pattern" "$dir/both" &&
+		! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$dir/both"; then
+		ok "$name" 0
+	else
+		echo "# forewarm $*: exit $rc, wanted $want and /$pattern/, got:"
+		sed 's/^/# /' "$dir/both"
+		ok "$name" 1
+	fi
+}
+
+check "help goes to standard output" 0 '^usage: forewarm COMMAND' --help
+check "help lists the exit codes" 0 '^  3  no daemon answers$' -h
+check "no command: help, and wrong usage" 2 '^usage: forewarm'
+check "version" 0 '^forewarm [0-9]+\.[0-9]+\.[0-9]+$' version
+check "help of one command" 0 '^usage: forewarm deps PROGRAM' help deps
+for c in $commands; do
+	check "$c --help says what it does" 0 "^usage: forewarm $c" "$c" --help
+	check "$c refuses an unknown option" 2 "^forewarm: unknown option '--nonsense'" "$c" --nonsense
+	[[ $("$fw" "$c" --help | awk 'length > 100') ]] && rc=1 || rc=0
+	ok "$c --help fits" $rc
+done
+check "unknown command, a near one" 2 "did you mean 'status'\?" statsu
+check "unknown command, none near" 2 "unknown command 'quux'" quux
+check "unknown command with control characters" 2 "unknown command '.x1b\[2J'" $'\033[2J'
+check "unknown option, a near one" 2 "did you mean '--json'\?" status --jsno
+check "unknown short option" 2 "unknown option '-Z'" status -Z
+check "option without its value" 2 "'--socket' needs a value" status --socket
+check "a number that is none" 2 "takes a number above 0, not 'x'" deps -n x gcc
+check "a time that is none" 2 "takes a time such as 30s, not 'soon'" top --for soon
+check "missing argument" 2 "^forewarm: deps needs PROGRAM" deps
+check "one argument too many" 2 "one argument too many: 'b'" deps a b
+check "a name that is not UTF-8" 2 "must be UTF-8" deps $'\xff' --socket "$dir/none"
+check "unknown format" 2 "dot, json or graphml, not 'png'" export --format=png --socket "$dir/none"
+
+for c in status "deps gcc" "why gcc" top export "export --format=dot" "status --json"; do
+	check "$c without a daemon" 3 "^forewarm: no daemon answers at $dir/none" $c --socket "$dir/none"
+	ok "$c: one line on standard error, nothing else" \
+		$(($(wc -l <"$dir/err") != 1 || $(wc -c <"$dir/out") > 0))
+done
+touch "$dir/file"
+check "a socket that is none" 3 "^forewarm: no daemon answers" status --socket "$dir/file"
+check "a path too long for a socket" 1 "File name too long" status --socket "/$(printf 'x%.0s' {1..200})"
+
+"$fw" --help >/dev/full 2>"$dir/err"
+ok "a full disk is not success" $(($? == 0))
+
+if [[ -x ${FWM_OUT:-.output}/forewarmd ]]; then
+	fwd=${FWM_OUT:-.output}/forewarmd
+	printf '[plan]\nact = perhaps\n' >"$dir/bad.conf"
+	"$fwd" -n -c "$dir/bad.conf" >"$dir/out" 2>&1
+	rc=$?
+	grep -q "bad.conf:2: 'act = perhaps': not allowed; give yes or no" "$dir/out" && ((rc == 2))
+	ok "forewarmd -n says file and line of a mistake" $?
+	"$fwd" -n -c user/daemon/forewarm.conf >"$dir/out" 2>&1
+	ok "forewarmd -n takes the shipped file" $?
+else
+	((n++)) && echo "ok $n - forewarmd -n # SKIP forewarmd is not built"
+fi
+echo "1..$n"
+exit $bad
