@@ -19,6 +19,7 @@
 #pragma GCC diagnostic pop
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include <dirent.h>
@@ -43,6 +44,7 @@ struct prog {
 	struct bpf_link *link;
 	int err;
 	bool opens; /* of the open family: off while detached */
+	bool pages; /* of bpf/filemap.bpf.c: off unless pages are being learnt */
 };
 
 struct capture {
@@ -168,14 +170,44 @@ static int pin_dir_make(const struct capture_opts *o)
 
 /* --- programs ------------------------------------------------------------------------------------ */
 
+static bool pages_family(const char *section)
+{
+	return strncmp(section, "tp_btf/mm_filemap_", strlen("tp_btf/mm_filemap_")) == 0;
+}
+
+/* Which pages are used: exactly, where the kernel has all three tracepoints (since 6.10 or so); else
+ * roughly, from what enters the page cache. */
+static bool pages_exist(const char *section)
+{
+	static const char *const exact[] = {"btf_trace_mm_filemap_get_pages",
+					    "btf_trace_mm_filemap_map_pages",
+					    "btf_trace_mm_filemap_fault"};
+	bool add = strcmp(section, "tp_btf/mm_filemap_add_to_page_cache") == 0;
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool all = true;
+
+	if (libbpf_get_error(btf))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
+		if (btf__find_by_name_kind(btf, exact[i], BTF_KIND_TYPEDEF) < 0)
+			all = false;
+	if (add && btf__find_by_name_kind(btf, "btf_trace_mm_filemap_add_to_page_cache",
+					  BTF_KIND_TYPEDEF) < 0)
+		all = true; /* nothing at all: as if it were not needed */
+	btf__free(btf);
+	return add != all;
+}
+
 /* A tracepoint a kernel does not have must not be loaded, or nothing is. */
 static bool tracepoint_exists(const char *section)
 {
 	const char *dir = tracefs_dir(), *tp = section + 3;
 	char path[160];
 
+	if (pages_family(section))
+		return pages_exist(section);
 	if (strncmp(section, "tp/", 3) != 0)
-		return true; /* typed ones are checked against BTF by the load itself */
+		return true; /* the other typed ones are in every kernel we run on */
 	(void)snprintf(path, sizeof(path), "%s/events/%s/id", dir ? dir : "", tp);
 	return access(path, F_OK) == 0;
 }
@@ -238,6 +270,7 @@ static int progs_find(struct capture *c)
 			return fault(-E2BIG);
 		p->bpf = bpf;
 		p->opens = opens_family(bpf_program__section_name(bpf));
+		p->pages = pages_family(bpf_program__section_name(bpf));
 		if (!tracepoint_exists(bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
 			(void)bpf_program__set_autoload(bpf, false);
@@ -255,7 +288,7 @@ static int progs_attach(struct capture *c, const struct capture_opts *o)
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
-		if (p->err)
+		if (p->err || p->pages)
 			continue;
 		if (prog_attach(c, p) == 0)
 			attached_n++;
@@ -437,6 +470,31 @@ int capture_set_mode(struct capture *c, enum capture_mode mode)
 	}
 	c->mode = mode;
 	return r;
+}
+
+int capture_learn_pages(struct capture *c, uint64_t for_ns)
+{
+	int n = 0;
+
+	__atomic_store_n(&c->skel->bss->learn_ns, for_ns, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (!p->pages || p->err)
+			continue;
+		if (!for_ns)
+			prog_detach(p);
+		else if (!p->link && prog_attach(c, p) < 0)
+			return fault(p->err);
+		n++;
+	}
+	return n ? 0 : CAPTURE_NO_PAGES;
+}
+
+int capture_used_pages(const struct capture *c, uint64_t *ret_full_n)
+{
+	*ret_full_n = __atomic_load_n(&c->skel->bss->used_full, __ATOMIC_SEQ_CST);
+	return bpf_map__fd(c->skel->maps.used_pages);
 }
 
 static int table_update(const struct bpf_map *map, const void *key, const void *row)

@@ -66,6 +66,8 @@ struct capture_prog {
 	uint64_t run_n, run_ns; /* while kernel.bpf_stats_enabled is 1 */
 };
 
+enum { CAPTURE_NO_PAGES = 1 /* this kernel does not tell which pages are used */ };
+
 struct capture;
 
 int capture_open(const struct capture_opts *opts, struct capture **ret);
@@ -78,6 +80,12 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
 int capture_set_mode(struct capture *c, enum capture_mode mode);
+
+/* Notes which pages of which files a process uses, for_ns after its exec; 0: not any more, and the
+ * hooks are detached. CAPTURE_NO_PAGES: see above. What was noted is taken with sys/pageuse.h, from
+ * the map that capture_used_pages() returns the descriptor of; borrowed. */
+int capture_learn_pages(struct capture *c, uint64_t for_ns);
+int capture_used_pages(const struct capture *c, uint64_t *ret_full_n);
 
 /* The tables the hooks look up. row NULL removes. -E2BIG: full. */
 int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,

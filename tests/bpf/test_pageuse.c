@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The kernel's account of used pages: exactly what a program touched, and nothing it did not. */
+#include "support/support.h"
+
+#include "sys/capture.h"
+#include "sys/pageuse.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FILE_PAGES = 1024, PAGE = 4096 };
+
+static char path[512];
+static struct capture *capture;
+static uint8_t used[FILE_PAGES];
+static uint32_t first_us[FILE_PAGES];
+static bool rough;
+
+/* What the subject does with the file: three reads, then two touches of a mapping. */
+static int subject(const char *file)
+{
+	static char buf[2 * PAGE];
+	int fd = open(file, O_RDONLY);
+	volatile char *map;
+	char sum;
+
+	if (fd < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED))
+		return 1;
+	if (pread(fd, buf, PAGE, 0) != PAGE || pread(fd, buf, 2 * PAGE, 100 * PAGE) != 2 * PAGE ||
+	    pread(fd, buf, 10, 200 * PAGE + PAGE - 4) != 10)
+		return 2;
+	usleep(20000);
+	map = mmap(NULL, FILE_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return 3;
+	(void)madvise((void *)(uintptr_t)map, FILE_PAGES * PAGE, MADV_RANDOM);
+	sum = map[608 * PAGE];
+	sum = (char)(sum + map[912 * PAGE]);
+	return sum == 'y';
+}
+
+static void collect(void *ctx, const struct pageuse_run *run)
+{
+	const struct stat *st = ctx;
+
+	if (run->ino != st->st_ino)
+		return;
+	rough = rough || run->rough;
+	for (size_t i = 0; i < run->uses_n; i++)
+		for (uint32_t u = 0; u < RANGES_CELL_UNITS; u++) {
+			uint32_t page = run->uses[i].cell * RANGES_CELL_UNITS + u;
+
+			if (!(run->uses[i].units >> u & 1))
+				continue;
+			assert_in_range(page, 0, FILE_PAGES - 1);
+			used[page] = 1;
+			first_us[page] = run->uses[i].first_us;
+		}
+}
+
+/* Runs the subject and fills used; returns how many pages that is. */
+static int run_subject(void)
+{
+	char *const argv[] = {(char *)"/proc/self/exe", (char *)"subject", path, NULL};
+	int status, n = 0;
+	uint64_t full;
+	struct stat st;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execv(argv[0], argv);
+		_exit(9);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(stat(path, &st), 0);
+	memset(used, 0, sizeof(used));
+	assert_int_equal(pageuse_take(capture_used_pages(capture, &full), collect, &st, NULL), 0);
+	assert_int_equal(full, 0);
+	for (int i = 0; i < FILE_PAGES; i++)
+		n += used[i];
+	return n;
+}
+
+static int group_setup(void **state)
+{
+	const char *out = getenv("FWM_OUT");
+	char why[CAPTURE_WHY_MAX] = "";
+	const struct capture_opts opts = {.why = why, .trace_children = true};
+	static char block[PAGE];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/pageuse.%d", out ? out : "/var/tmp", getpid());
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	memset(block, 'x', sizeof(block));
+	for (int i = 0; i < FILE_PAGES; i++)
+		if (write(fd, block, PAGE) != PAGE)
+			return -1;
+	if (fsync(fd) || close(fd))
+		return -1;
+	if (geteuid() == 0 && capture_open(&opts, &capture) < 0) {
+		printf("# %s\n", why);
+		return -1;
+	}
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	capture_close(capture);
+	return unlink(path);
+}
+
+static void need_exact(uint64_t for_ns)
+{
+	int r;
+
+	if (!capture)
+		skip_because("not root");
+	r = capture_learn_pages(capture, for_ns);
+	if (r == CAPTURE_NO_PAGES)
+		skip_because("this kernel has no mm_filemap tracepoints");
+	assert_int_equal(r, 0);
+	run_subject();
+	if (rough)
+		skip_because("this kernel only tells what enters the page cache");
+}
+
+static void test_pageuse_sees_exactly_what_was_touched(void **state)
+{
+	(void)state;
+	need_exact(10000000000ull);
+	run_subject();
+	for (int i = 0; i < 608; i++) /* read(): to the page, no read-ahead */
+		assert_int_equal(used[i], i == 0 || i == 100 || i == 101 || i == 200 || i == 201);
+	assert_int_equal(used[608], 1);
+	assert_int_equal(used[912], 1);
+	for (int i = 608; i < FILE_PAGES; i++) /* a fault maps at most the 16 pages around it */
+		assert_true(!used[i] || i / 16 == 608 / 16 || i / 16 == 912 / 16);
+	assert_true(first_us[608] >= first_us[0] + 20000);
+}
+
+static void test_pageuse_learns_only_the_first_while(void **state)
+{
+	(void)state;
+	need_exact(10000000);
+	/* The subject naps 20 ms before it maps. */
+	run_subject();
+	assert_int_equal(used[608], 0);
+	assert_int_equal(used[912], 0);
+}
+
+static void test_pageuse_off_sees_nothing(void **state)
+{
+	(void)state;
+	need_exact(10000000000ull);
+	assert_int_equal(capture_learn_pages(capture, 0), 0);
+	assert_int_equal(run_subject(), 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pageuse_sees_exactly_what_was_touched),
+		cmocka_unit_test(test_pageuse_learns_only_the_first_while),
+		cmocka_unit_test(test_pageuse_off_sees_nothing),
+	};
+
+	if (argc == 3 && !strcmp(argv[1], "subject"))
+		return subject(argv[2]);
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * pageuse.h - takes from the kernel which pages of which file each process used.
+ *
+ * Shape    pageuse_take() empties the kernel's map "used_pages" (include/forewarm/used.h) into a run at
+ *          a time: one process, one file, all its pages used since the last visit. The hooks which
+ *          fill it are switched by capture_learn_pages().
+ * Units    struct ranges_use of core/ranges.h, whatever the kernel's page size.
+ * Bounds   FWM_USED_MAX rows a visit; about 2 MiB while it runs, none in between.
+ * Owner    Nothing is kept between calls.
+ * Errors   < 0 -errno.
+ * Threads  any; one at a time for a map.
+ */
+#ifndef SYS_PAGEUSE_H
+#define SYS_PAGEUSE_H
+
+#include "core/ranges.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Cells of one file used by one process since the last visit. Borrowed. */
+struct pageuse_run {
+	uint64_t exec_ns, ino;
+	uint32_t tgid, dev, gen;
+	bool rough; /* read-ahead may be among it */
+	const struct ranges_use *uses;
+	size_t uses_n;
+};
+typedef void (*pageuse_run_fn)(void *ctx, const struct pageuse_run *run);
+
+/* Calls run for each (process, file) with something new, in no order; map_fd is of used_pages.
+ * *ret_runs_n (may be NULL) says how many. */
+int pageuse_take(int map_fd, pageuse_run_fn run, void *ctx, size_t *ret_runs_n);
+
+#endif
