@@ -11,10 +11,10 @@
  * Errors   < 0 -errno. What cannot be limited is not an error: it is in cgroup_can() and in the
  *          mask that cgroup_knobs() returns, and the caller reports it.
  * Threads  One owner at a time.
- * Source   Measured here on 6.18: a write to any cgroup.procs takes 11 ms after 20 ms of quiet
- *          (8 us back to back), CLONE_INTO_CGROUP 40 us, cgroup.freeze 11 us, v1 freezer 120 us. So
- *          nothing here writes cgroup.procs except cgroup_open() for ourselves on pure v2; members
- *          are born into a group or attach while their sandbox is being filled.
+ * Source   Measured on 6.18: a write to any cgroup.procs takes 11 ms after 20 ms of quiet (8 us back
+ *          to back), CLONE_INTO_CGROUP 40 us, cgroup.freeze 11 us, the v1 freezer 120 us. So nothing
+ *          here writes cgroup.procs except cgroup_open() for ourselves on pure v2; members are born
+ *          into a group, or join it by "tasks" (see box/filler.c).
  */
 #ifndef SYS_CGROUP_H
 #define SYS_CGROUP_H

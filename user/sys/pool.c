@@ -2,8 +2,8 @@
 /*
  * pool.c - the table of sandboxes, the filler's messages, and the refill within its budget.
  *
- * A slot's id is slot + sandbox_max * generation, so a message about a sandbox long gone is known
- * for what it is. Everything that takes time happens in the filler or in the new init; the pool
+ * A request for a fill is numbered slot + sandbox_max * generation; the filler answers with the
+ * sandbox's own number, which names its control groups and is never used again. Everything that takes time happens in the filler or in the new init; the pool
  * sends and receives small messages and never waits for an answer.
  */
 #include "sys/pool.h"
@@ -19,7 +19,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -37,6 +36,8 @@ enum {
 	RETRY_NS = 1000000,	    /* of a message the filler's socket had no room for */
 	BACKOFF_NS_MIN = 100000000, /* after a fill that failed, doubling */
 	EVENTS_A_DISPATCH = 64,
+	STUBS = 2, /* half-made, for when nothing is parked: see box/filler.c */
+	LEAVE_MS = 3000,
 };
 #define BACKOFF_NS_MAX 5000000000ull
 #define FILL_NS_GUESS 1500000 /* until the first has been measured */
@@ -154,7 +155,8 @@ static int filler_setup(struct pool *p, int sock)
 {
 	_cleanup_(closep) int first = -1;
 	_cleanup_(closep) int second = -1;
-	struct box_setup s = {.kind = BOX_SETUP, .layer_bytes = p->o.layer_bytes_max};
+	struct box_setup s = {
+		.kind = BOX_SETUP, .layer_bytes = p->o.layer_bytes_max, .stub_n = STUBS};
 	struct cgroup_knob knobs[CGROUP_KNOB_MAX];
 	int fds[CGROUP_HIER_MAX + 2], err;
 	uint32_t unlimited;
@@ -210,14 +212,19 @@ static int filler_start(struct pool *p)
 	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->filler, &ev) < 0 ? fault_errno() : 0;
 }
 
+/* Closing its socket makes it remove its stubs and the dead groups, then exit. */
 static void filler_stop(struct pool *p)
 {
 	if (p->filler >= 0)
 		(void)close(p->filler);
 	p->filler = -1;
-	if (p->filler_pid > 0) {
-		(void)kill(p->filler_pid, SIGKILL); /* it only ever waits or makes directories */
-		(void)waitpid(p->filler_pid, NULL, 0);
+	for (int ms = 0; p->filler_pid > 0 && waitpid(p->filler_pid, NULL, WNOHANG) == 0; ms++) {
+		struct timespec one = {.tv_nsec = 1000000};
+
+		if (ms == LEAVE_MS)
+			(void)kill(p->filler_pid,
+				   SIGKILL); /* stuck: better our exit than its groups */
+		(void)nanosleep(&one, NULL);
 	}
 	p->filler_pid = 0;
 }
@@ -240,14 +247,17 @@ static struct sandbox *slot_free(struct pool *p)
 
 static struct sandbox *slot_of(struct pool *p, uint32_t id)
 {
-	struct sandbox *sb = &p->slots[id % p->o.sandbox_max];
-
-	if (sb->sm.state != SANDBOX_EMPTY && sb->id == id)
-		return sb;
-	for (uint32_t i = 0; i < p->o.sandbox_max; i++) /* adopted: an id of another table */
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 		if (p->slots[i].sm.state != SANDBOX_EMPTY && p->slots[i].id == id)
 			return &p->slots[i];
 	return NULL;
+}
+
+static struct sandbox *slot_asked(struct pool *p, uint32_t request)
+{
+	struct sandbox *sb = &p->slots[request % p->o.sandbox_max];
+
+	return sb->sm.state != SANDBOX_EMPTY && sb->request == request ? sb : NULL;
 }
 
 static void slot_close(struct sandbox *sb)
@@ -359,10 +369,10 @@ static int fill_begin(struct pool *p, enum sandbox_net net, struct sandbox **ret
 
 	if (!sb)
 		return POOL_FULL;
-	sb->id = sb->slot + p->o.sandbox_max * (p->generation++ & 0xfffff);
+	sb->request = sb->slot + p->o.sandbox_max * (p->generation++ & 0xfffff);
 	sb->net = net;
-	snprintf(sb->group, sizeof(sb->group), "sb-%u", sb->id);
-	err = filler_tell(p, BOX_FILL, sb->id, net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
+	err = filler_tell(p, BOX_FILL, sb->request,
+			  net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
 	if (err < 0)
 		return fault(err);
 	sb->asked_ns = sandbox_now_ns();
@@ -469,7 +479,7 @@ static void on_failed(struct pool *p, struct sandbox *sb, const struct box_msg *
 		slot_release(p, sb, true);
 	}
 	if (no_init && sb->sm.state == SANDBOX_RELEASING)
-		slot_remove(p, sb);
+		slot_gone(p, sb);
 }
 
 /* --- messages -------------------------------------------------------------------------------------- */
@@ -480,8 +490,10 @@ static int watch(struct pool *p, int fd, uint32_t what, uint32_t slot)
 	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? fault_errno() : 0;
 }
 
-static void on_filled(struct pool *p, struct sandbox *sb, int *fds)
+static void on_filled(struct pool *p, struct sandbox *sb, uint32_t id, int *fds)
 {
+	sb->id = id;
+	snprintf(sb->group, sizeof(sb->group), "sb-%u", id);
 	sb->ctl = TAKE_FD(fds[0]);
 	sb->init_pidfd = TAKE_FD(fds[1]);
 	if (watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 ||
@@ -493,10 +505,10 @@ static void on_filled(struct pool *p, struct sandbox *sb, int *fds)
 
 static void filler_message(struct pool *p, const struct box_msg *m, int *fds, size_t fd_n)
 {
-	struct sandbox *sb = slot_of(p, m->id);
+	struct sandbox *sb = m->kind == BOX_REMOVED ? slot_of(p, m->id) : slot_asked(p, m->id);
 
 	if (sb && m->kind == BOX_FILLED && fd_n == 2 && sb->init_pidfd < 0)
-		on_filled(p, sb, fds);
+		on_filled(p, sb, m->serial, fds);
 	else if (sb && m->kind == BOX_REMOVED && sb->sm.state == SANDBOX_RELEASING)
 		slot_gone(p, sb);
 	else if (sb && m->kind == BOX_FAILED)
@@ -728,9 +740,6 @@ int pool_new(const struct pool_options *o, struct pool **ret)
 	if (!p->o.layer_bytes_max)
 		p->o.layer_bytes_max = 256ull << 20;
 	snprintf(p->root, sizeof(p->root), "%s", o->root ? o->root : "/");
-	/* Not the numbers of an earlier instance: its groups may still be there. */
-	if (getrandom(&p->generation, sizeof(p->generation), 0) < 0)
-		return fault_errno();
 	if ((err = pool_alloc(p)) < 0)
 		return err;
 	p->epoll = epoll_create1(EPOLL_CLOEXEC);

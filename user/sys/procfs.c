@@ -51,8 +51,9 @@ static bool read_entry(const char *root, struct entry *e)
 	if (read_file(root, e->pid, "stat", buf, sizeof(buf)) <= 0)
 		return false;
 	p = strrchr(buf, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 1, " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-				"%*d %*d %lu",
+	if (!p || sscanf(p + 1,
+			 " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+			 "%*d %*d %lu",
 			 &e->ppid, &e->start_ticks) != 2)
 		return false;
 	if (read_file(root, e->pid, "status", buf, sizeof(buf)) <= 0)

@@ -22,7 +22,7 @@ struct sandbox_wire { /* a START message on its way */
 struct sandbox {
 	struct sm sm;
 	struct pool *pool;
-	uint32_t id, slot;
+	uint32_t id, slot, request; /* id: 0 until the filler has given it one */
 	enum sandbox_net net;
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
 	bool ctl_watched, exited, init_gone, released, disowned, background;

@@ -68,8 +68,7 @@ int root_build(const struct box_template *t, struct box_self *self);
 int root_open_in(int rootfd, const char *path, int make_dir);
 
 /* init.c */
-_Noreturn void init_run(struct box_self *self, const struct box_common *c, int net_fd,
-			const int *procs_fds, size_t procs_n);
+_Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t tasks_n);
 
 /* launch.c: 0, or -errno with box_where set */
 int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds,

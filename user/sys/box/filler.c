@@ -2,11 +2,16 @@
 /*
  * filler.c - makes sandboxes and removes what is left of them, out of the daemon's way.
  *
- * All that blocks is here: mkdir and rmdir of control groups, net namespaces, forks. Attaching to v1
- * hierarchies is left to the new init, which has to wait for it anyway.
+ * All that blocks is here: mkdir and rmdir of control groups, net namespaces, forks. An init is born
+ * into its v2 group (CLONE_INTO_CGROUP) and joins its v1 groups by writing 0 to their "tasks" file: a
+ * write to cgroup.procs would wait 11 ms for an RCU period with cgroup_mutex held, which delays every
+ * mkdir, rmdir and thaw on the host meanwhile. A thread that moves only itself needs no such wait
+ * (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), and an init has one thread.
+ * A few inits without a root ("stubs") are kept ready, so that a fresh sandbox has less left to do.
  */
 #include "sys/box/box.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -19,12 +24,19 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NET_MAX = 4096, REMOVE_MAX = 4096 };
+enum { NET_MAX = 4096, REMOVE_MAX = 4096, STUB_MAX = 16 };
+
+struct stub {
+	uint32_t serial;
+	int ctl, pidfd;
+};
 
 static struct {
 	int pool;
@@ -44,6 +56,8 @@ static struct {
 	uint32_t live_n;
 	uint32_t removes[REMOVE_MAX]; /* groups still busy */
 	uint32_t remove_n;
+	struct stub stubs[STUB_MAX];
+	uint32_t stub_n, serial;
 } f;
 
 static int map_filter(int fd, struct box_filter *ret)
@@ -115,7 +129,7 @@ static int write_file(int dir, const char *group, const char *file, const char *
 	return err;
 }
 
-static int groups_make(const char *name, int procs[BOX_HIER_MAX], size_t *procs_n, int *ret_v2)
+static int groups_make(const char *name, int tasks[BOX_HIER_MAX], size_t *tasks_n, int *ret_v2)
 {
 	char path[96];
 	int err;
@@ -123,9 +137,9 @@ static int groups_make(const char *name, int procs[BOX_HIER_MAX], size_t *procs_
 	for (uint32_t h = 0; h < f.setup.hier_n; h++) {
 		int v2 = f.setup.v2 && h == 0, fd;
 
-		if (mkdirat(f.hiers[h], name, 0755) < 0 && errno != EEXIST)
+		if (mkdirat(f.hiers[h], name, 0755) < 0)
 			return -errno;
-		snprintf(path, sizeof(path), v2 ? "%s" : "%s/cgroup.procs", name);
+		snprintf(path, sizeof(path), v2 ? "%s" : "%s/tasks", name);
 		fd = openat(f.hiers[h], path,
 			    v2 ? O_RDONLY | O_DIRECTORY | O_CLOEXEC : O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
@@ -133,7 +147,7 @@ static int groups_make(const char *name, int procs[BOX_HIER_MAX], size_t *procs_
 		if (v2)
 			*ret_v2 = fd;
 		else
-			procs[(*procs_n)++] = fd;
+			tasks[(*tasks_n)++] = fd;
 	}
 	for (uint32_t k = 0; k < f.setup.knob_n; k++) {
 		const struct box_knob *b = &f.setup.knobs[k];
@@ -156,14 +170,16 @@ static int groups_remove(const char *name)
 	return busy;
 }
 
-static void report(uint32_t kind, uint32_t id, int arg, const char *where, const int *fds,
-		   size_t fd_n)
+static int leave(void);
+
+static void report(uint32_t kind, uint32_t id, uint32_t serial, int arg, const char *where,
+		   const int *fds, size_t fd_n)
 {
-	struct box_msg m = {.kind = kind, .id = id, .arg = arg};
+	struct box_msg m = {.kind = kind, .id = id, .serial = serial, .arg = arg};
 
 	snprintf(m.where, sizeof(m.where), "%s", where);
 	if (box_send(f.pool, &m, sizeof(m), fds, fd_n) < 0)
-		_exit(0); /* the pool is gone */
+		_exit(leave());
 }
 
 static void net_forget(uint32_t id)
@@ -186,7 +202,7 @@ static void remove_sandbox(uint32_t id)
 		return;
 	}
 	net_forget(id);
-	report(BOX_REMOVED, id, 0, "", NULL, 0);
+	report(BOX_REMOVED, id, id, 0, "", NULL, 0);
 }
 
 static void remove_retry(void)
@@ -198,13 +214,14 @@ static void remove_retry(void)
 		remove_sandbox(f.removes[i]);
 }
 
-static int fill_fork(uint32_t id, int net, const int *procs, size_t procs_n, int v2)
+/* A new init in its own groups and namespaces, which waits for a BOX_FILL. */
+static int stub_fork(uint32_t serial, const int *tasks, size_t tasks_n, int v2, struct stub *ret)
 {
 	struct clone_args ca = {
 		.flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
 		.exit_signal = SIGCHLD,
 	};
-	int sv[2], pidfd = -1, fds[2];
+	int sv[2], pidfd = -1;
 	long pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
@@ -217,54 +234,136 @@ static int fill_fork(uint32_t id, int net, const int *procs, size_t procs_n, int
 	pid = syscall(SYS_clone3, &ca, sizeof(ca));
 	if (pid == 0) {
 		struct box_self self = {
-			.id = id, .ctl = sv[1], .tmpl = &f.tmpl, .common = &f.common};
+			.id = serial, .ctl = sv[1], .tmpl = &f.tmpl, .common = &f.common};
 
-		init_run(&self, &f.common, net, procs, procs_n);
+		init_run(&self, tasks, tasks_n);
 	}
+	(void)close(sv[1]);
 	if (pid < 0) {
 		int err = -errno;
 
 		(void)close(sv[0]);
-		(void)close(sv[1]);
 		return STEP("clone", err);
 	}
-	(void)close(sv[1]);
-	fds[0] = sv[0];
-	fds[1] = pidfd;
-	report(BOX_FILLED, id, (int)pid, "", fds, 2);
-	(void)close(sv[0]);
-	(void)close(pidfd);
+	*ret = (struct stub){.serial = serial, .ctl = sv[0], .pidfd = pidfd};
 	return 0;
 }
 
-static void fill(uint32_t id, uint32_t flags)
+static int stub_new(struct stub *ret)
 {
-	int procs[BOX_HIER_MAX], v2 = -1, net = -1, err;
-	size_t procs_n = 0;
+	int tasks[BOX_HIER_MAX], v2 = -1, err;
+	uint32_t serial = ++f.serial;
+	size_t tasks_n = 0;
 	char name[32];
 
-	group_name(id, name, sizeof(name));
-	err = STEP("control group", groups_make(name, procs, &procs_n, &v2));
+	group_name(serial, name, sizeof(name));
+	err = STEP("control group", groups_make(name, tasks, &tasks_n, &v2));
+	if (!err)
+		err = stub_fork(serial, tasks, tasks_n, v2, ret);
+	for (size_t i = 0; i < tasks_n; i++)
+		(void)close(tasks[i]);
+	if (v2 >= 0)
+		(void)close(v2);
+	if (err)
+		(void)groups_remove(name); /* nothing lives in them */
+	return err;
+}
+
+static void stub_drop(struct stub *s)
+{
+	(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0); /* dead: as wanted */
+	(void)close(s->ctl);
+	(void)close(s->pidfd);
+	if (f.remove_n < REMOVE_MAX)
+		f.removes[f.remove_n++] = s->serial;
+}
+
+/* Oldest first: it has been attached the longest. */
+static int stub_take(struct stub *ret)
+{
+	if (!f.stub_n)
+		return stub_new(ret);
+	*ret = f.stubs[0];
+	memmove(f.stubs, f.stubs + 1, --f.stub_n * sizeof(*f.stubs));
+	return 0;
+}
+
+static void fill(uint32_t request, uint32_t flags)
+{
+	struct box_msg m = {.kind = BOX_FILL, .flags = flags};
+	struct stub s;
+	int net = -1, fds[2], err = stub_take(&s);
+
 	if (!err && (flags & BOX_F_NET_PRIVATE)) {
 		net = STEP("net namespace", net_take());
 		err = net < 0 ? net : 0;
 	}
-	if (!err)
-		err = fill_fork(id, net, procs, procs_n, v2);
-	for (size_t i = 0; i < procs_n; i++)
-		(void)close(procs[i]);
-	if (v2 >= 0)
-		(void)close(v2);
 	if (err) {
-		net_give(net);
-		(void)groups_remove(name); /* nothing lives in them */
-		report(BOX_FAILED, id, err, box_where, NULL, 0);
-	} else if (net >= 0 && f.live_n < NET_MAX) {
-		f.live[f.live_n].id = id;
+		report(BOX_FAILED, request, 0, err, box_where, NULL, 0);
+		return;
+	}
+	(void)box_send(s.ctl, &m, sizeof(m), &net,
+		       net >= 0); /* a stub that died: its pidfd tells the pool */
+	fds[0] = s.ctl;
+	fds[1] = s.pidfd;
+	report(BOX_FILLED, request, s.serial, 0, "", fds, 2);
+	(void)close(s.ctl);
+	(void)close(s.pidfd);
+	if (net >= 0 && f.live_n < NET_MAX) {
+		f.live[f.live_n].id = s.serial;
 		f.live[f.live_n++].net = net;
 	} else if (net >= 0) {
 		(void)close(net);
 	}
+}
+
+/* When nothing is asked for: one stub at a time, so that a request waits for one at most. */
+static void top_up(void)
+{
+	if (f.stub_n < f.setup.stub_n && stub_new(&f.stubs[f.stub_n]) == 0)
+		f.stub_n++;
+}
+
+/* The pool is gone. Parked inits end by themselves when their sockets close; sandboxes somebody else
+ * holds live on, and their groups with them: those are EBUSY. */
+static int remove_if_dead(uint32_t hier)
+{
+	int fd = openat(f.hiers[hier], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), left = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (!strncmp(e->d_name, "sb-", 3) &&
+		    unlinkat(f.hiers[hier], e->d_name, AT_REMOVEDIR) < 0)
+			left++;
+	if (d)
+		(void)closedir(d);
+	return left;
+}
+
+static int leave(void)
+{
+	int left = 1;
+
+	while (f.stub_n)
+		stub_drop(&f.stubs[--f.stub_n]);
+	for (int i = 0; i < 200 && left; i++) { /* 400 ms: what has not exited by then is alive */
+		left = 0;
+		for (uint32_t h = 0; h < f.setup.hier_n; h++)
+			left += remove_if_dead(h);
+		if (left)
+			(void)usleep(2000);
+	}
+	return 0;
+}
+
+/* Once, for all sandboxes: it takes a system call for each capability. Ours stay, they are not gained
+ * by execve. */
+static int bound_caps(uint64_t keep)
+{
+	for (unsigned c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+		if (!(keep >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return -errno;
+	return 0;
 }
 
 static int setup(void)
@@ -288,8 +387,16 @@ static int setup(void)
 	if (f.ns_dir < 0 || f.ns_own < 0)
 		return STEP("/proc/self/ns", -errno);
 	f.setup.root[sizeof(f.setup.root) - 1] = 0;
+	if ((err = STEP("bounding set", bound_caps(f.common.caps_keep))) < 0)
+		return err;
 	err = root_template(f.setup.root, &f.tmpl);
 	f.tmpl.layer_bytes = f.setup.layer_bytes;
+	if (f.setup.stub_n > STUB_MAX)
+		f.setup.stub_n = STUB_MAX;
+	/* Not the numbers of an earlier filler: its groups may still be there. */
+	if (getrandom(&f.serial, sizeof(f.serial), 0) < 0)
+		return STEP("getrandom", -errno);
+	f.serial &= 0x3fffffff;
 	return err;
 }
 
@@ -301,23 +408,26 @@ int filler_run(int pool_fd)
 
 	f.pool = pool_fd;
 	(void)fcntl(pool_fd, F_SETFD, FD_CLOEXEC);
+	(void)close(4);			/* our own program, see pool.c */
 	(void)umask(0);			/* modes given here are meant */
 	(void)signal(SIGCHLD, SIG_IGN); /* a dead init leaves no zombie; the pool has its pidfd */
 	(void)signal(SIGPIPE, SIG_IGN);
 	err = setup();
-	report(err < 0 ? BOX_FAILED : BOX_PARKED, 0, err, box_where, NULL, 0);
+	report(err < 0 ? BOX_FAILED : BOX_PARKED, 0, 0, err, box_where, NULL, 0);
 	if (err < 0)
 		return err;
 	for (;;) {
 		struct pollfd p = {.fd = pool_fd, .events = POLLIN};
-		int r = poll(&p, 1, f.remove_n ? 1 : -1);
+		int r = poll(&p, 1, f.stub_n < f.setup.stub_n ? 0 : f.remove_n ? 1 : -1);
 
 		if (f.remove_n)
 			remove_retry();
+		if (r == 0)
+			top_up();
 		if (r <= 0)
 			continue;
 		if (box_recv(pool_fd, &m, sizeof(m), fds, &fd_n) != sizeof(m))
-			return 0; /* closed: the pool is gone */
+			return leave();
 		while (fd_n)
 			(void)close(fds[--fd_n]);
 		if (m.kind == BOX_FILL)

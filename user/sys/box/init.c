@@ -127,7 +127,8 @@ static int keep_fds(struct box_self *self)
 	return 0;
 }
 
-/* A root command gets at most the bounding set; we keep what launching needs besides. */
+/* A root command gets at most the bounding set, which the filler has cut down already; we keep what
+ * launching needs besides. */
 static int drop_caps(uint64_t keep)
 {
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -135,9 +136,6 @@ static int drop_caps(uint64_t keep)
 		       1ull << CAP_SETGID;
 	struct __user_cap_data_struct d[2];
 
-	for (unsigned c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-		if (!(keep >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
-			return -errno;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
 	if (syscall(SYS_capget, &h, d) < 0)
@@ -263,22 +261,42 @@ static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set
 	}
 }
 
-_Noreturn void init_run(struct box_self *self, const struct box_common *c, int net_fd,
-			const int *procs_fds, size_t procs_n)
+/* Attaches, then waits for the word to build; holds nothing of the filler's meanwhile. */
+static int stub(struct box_self *self, const int *tasks_fds, size_t tasks_n)
 {
+	int fds[BOX_FD_MAX], net = -1;
+	struct box_msg m;
+	size_t fd_n;
+
+	for (size_t i = 0; i < tasks_n; i++)
+		if (write(tasks_fds[i], "0", 1) < 0)
+			die(self, -errno, "attach to control group");
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		die(self, -errno, "cgroup namespace");
+	if (self->ctl != FD_CTL && dup3(self->ctl, FD_CTL, O_CLOEXEC) < 0)
+		die(self, -errno, "descriptors");
+	self->ctl = FD_CTL;
+	if (syscall(SYS_close_range, FD_CTL + 1, ~0u, 0) < 0)
+		die(self, -errno, "descriptors");
+	if (box_recv(self->ctl, &m, sizeof(m), fds, &fd_n) != sizeof(m) || m.kind != BOX_FILL)
+		_exit(0);
+	if (fd_n)
+		net = fds[0];
+	return net;
+}
+
+_Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t tasks_n)
+{
+	const struct box_common *c = self->common;
 	struct box_msg parked = {.kind = BOX_PARKED, .id = self->id};
 	struct sock_fprog prog = {.len = c->filter1.len,
 				  .filter = (struct sock_filter *)(uintptr_t)c->filter1.insns};
 	sigset_t wait_set;
-	int err;
+	int err, net;
 
 	(void)prctl(PR_SET_NAME, "forewarm-init", 0, 0, 0);
-	for (size_t i = 0; i < procs_n; i++)
-		if (write(procs_fds[i], "0", 1) < 0)
-			die(self, -errno, "attach to control group");
-	if (unshare(CLONE_NEWCGROUP) < 0)
-		die(self, -errno, "cgroup namespace");
-	if (net_fd >= 0 && setns(net_fd, CLONE_NEWNET) < 0)
+	net = stub(self, tasks_fds, tasks_n);
+	if (net >= 0 && setns(net, CLONE_NEWNET) < 0)
 		die(self, -errno, "net namespace");
 	if ((err = root_build(self->tmpl, self)) < 0)
 		die(self, err, box_where);

@@ -28,9 +28,9 @@ enum {
 
 enum box_kind {
 	BOX_SETUP = 1, /* pool -> filler, first; fds: hierarchies, filter 1, filter 2 */
-	BOX_FILL,      /* pool -> filler */
+	BOX_FILL,      /* pool -> filler -> stub; there with the net namespace as fd */
 	BOX_FILLED,    /* filler -> pool; fds: ctl socket, pidfd of the init */
-	BOX_REMOVE,    /* pool -> filler: the sandbox is dead, remove its groups */
+	BOX_REMOVE,    /* pool -> filler: sandbox id is dead, remove its groups */
 	BOX_REMOVED,   /* filler -> pool */
 	BOX_PARKED,    /* init -> pool */
 	BOX_START,     /* pool -> init; fds: [blob], stdio, listen, mounts, [filter] */
@@ -61,8 +61,8 @@ struct box_knob {
 
 struct box_setup {
 	uint32_t kind, flags;
-	uint32_t hier_n, v2; /* v2: hierarchy 0 is cgroup2 */
-	uint32_t knob_n, pad;
+	uint32_t hier_n, v2;	 /* v2: hierarchy 0 is cgroup2 */
+	uint32_t knob_n, stub_n; /* stub_n: attached ahead, see filler.c */
 	uint64_t layer_bytes;
 	uint64_t caps_keep;
 	struct box_knob knobs[BOX_KNOB_MAX];
@@ -71,7 +71,9 @@ struct box_setup {
 
 struct box_msg { /* FILL, FILLED, REMOVE, REMOVED, PARKED, STARTED, FAILED, EXITED, UPPER */
 	uint32_t kind, flags;
-	uint32_t id;
+	uint32_t id;	 /* FILL, FILLED, FAILED: the pool's request; else the sandbox's number */
+	uint32_t serial; /* FILLED: the sandbox's number, which names its groups */
+	uint32_t pad;
 	int32_t arg; /* FAILED: -errno; EXITED: wait status; STARTED: pid; UPPER: count */
 	uint64_t cpu_ns, maxrss_bytes;
 	char where[64];

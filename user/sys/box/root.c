@@ -247,12 +247,34 @@ static int tmpfs_has_user_xattr(int dirfd)
 	return ok;
 }
 
+/* source: path of the stage to put over each name; NULL: the name itself, with attrs. */
+static int mask(int procfd, const char *const *names, const char *source, uint64_t attrs)
+{
+	for (; *names; names++) {
+		struct stat st;
+		int m;
+
+		if (fstatat(procfd, *names, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue; /* not on this kernel */
+		m = source ? tree_clone(AT_FDCWD, source, attrs, 0)
+			   : tree_clone(procfd, *names, attrs, 0);
+		if (m < 0)
+			return m;
+		if (move_mount(m, "", procfd, *names, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+			return -errno;
+		(void)close(m);
+	}
+	return 0;
+}
+
 /* Once, in the filler: leaves the host's mounts behind. */
 int root_template(const char *root, struct box_template *t)
 {
 	const char *const keys[] = {"mode", "755", "size", "1m", NULL};
 	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
-	int lower, sys, stage, extras[BOX_UPPER_MAX];
+	static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
+					   "kernel/tracing", NULL};
+	int lower, sys, stage, extras[BOX_UPPER_MAX], err;
 	char name[16];
 
 	memset(t, 0, sizeof(*t));
@@ -291,27 +313,10 @@ int root_template(const char *root, struct box_template *t)
 	}
 	t->has_sys = sys >= 0 && (sys = attach(sys, stage, "sys")) >= 0;
 	t->userxattr = tmpfs_has_user_xattr(stage);
+	if (t->has_sys && (err = STEP("masked /sys", mask(sys, hide, "/empty",
+							  ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
+		return err;
 	return make_dev(stage);
-}
-
-/* source: path of the stage to put over each name; NULL: the name itself, with attrs. */
-static int mask(int procfd, const char *const *names, const char *source, uint64_t attrs)
-{
-	for (; *names; names++) {
-		struct stat st;
-		int m;
-
-		if (fstatat(procfd, *names, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* not on this kernel */
-		m = source ? tree_clone(AT_FDCWD, source, attrs, 0)
-			   : tree_clone(procfd, *names, attrs, 0);
-		if (m < 0)
-			return m;
-		if (move_mount(m, "", procfd, *names, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-			return -errno;
-		(void)close(m);
-	}
-	return 0;
 }
 
 static int build_proc(int root)
@@ -433,20 +438,10 @@ int root_build(const struct box_template *t, struct box_self *self)
 		return fd;
 	(void)close(fd);
 	if (t->has_sys) {
-		static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
-						   "kernel/tracing", NULL};
-		int sys = STEP(
-			"sys",
-			attach(tree_clone(AT_FDCWD, "/sys",
-					  ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0),
-			       root, "sys"));
-
-		if (sys < 0)
-			return sys;
-		if ((err = STEP("masked /sys",
-				mask(sys, hide, "/empty", ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
-			return err;
-		(void)close(sys);
+		fd = STEP("sys", attach(tree_clone(AT_FDCWD, "/sys", 0, 1), root, "sys"));
+		if (fd < 0)
+			return fd;
+		(void)close(fd);
 	}
 	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
 	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bench_sandbox.c - what it costs to run /bin/true in isolation: ours and the usual ways.
+ *
+ *   bench_sandbox TRUE NDJSON [CYCLES]      (tools/bench-sandbox.sh builds TRUE and calls this)
+ *
+ * Interleaved: every round runs each subject once, after the same quiet. A time is from the call until
+ * the end of the command is known to the caller (waitpid, or the exit event), so it contains fork and
+ * execve everywhere. The quiet matters: a write to cgroup.procs is cheap in a tight loop only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <dirent.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "sys/pool.h"
+
+enum { SAMPLE_MAX = 20000, SUBJECT_MAX = 10, PARKED_MEASURED = 200 };
+
+extern char **environ;
+
+struct subject {
+	const char *name;
+	const char *argv[24];
+	const char *why_not; /* skipped, and why */
+	double us[SAMPLE_MAX];
+	size_t n;
+};
+
+static struct {
+	struct cgroup_host *cgroup;
+	struct pool *parked, *fresh;
+	FILE *out;
+	const char *true_path;
+	struct subject subjects[SUBJECT_MAX];
+	size_t subject_n;
+	double exec_us[SAMPLE_MAX], release_us[SAMPLE_MAX];
+	size_t exec_n, release_n;
+} b;
+
+static double now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+static int by_value(const void *a, const void *c)
+{
+	double x = *(const double *)a, y = *(const double *)c;
+
+	return x < y ? -1 : x > y;
+}
+
+static double quantile(double *v, size_t n, double q)
+{
+	if (!n)
+		return 0;
+	qsort(v, n, sizeof(*v), by_value);
+	return v[(size_t)(q * (double)(n - 1) + 0.5)];
+}
+
+static void figure(const char *metric, const char *subject, double value, const char *unit,
+		   const char *baseline, double ratio, size_t n)
+{
+	fprintf(b.out,
+		"{\"bench\":\"sandbox\",\"metric\":\"%s\",\"subject\":\"%s\",\"value\":%.2f,"
+		"\"unit\":\"%s\","
+		"\"baseline\":\"%s\",\"ratio\":%.3f,\"n\":%zu}\n",
+		metric, subject, value, unit, baseline, ratio, n);
+}
+
+/* --- subjects -------------------------------------------------------------------------------------- */
+static int spawn_wait(const char *const *argv, double *ret_us)
+{
+	posix_spawn_file_actions_t fa;
+	double t0;
+	pid_t pid;
+	int err, status = -1;
+
+	posix_spawn_file_actions_init(&fa);
+	for (int fd = 0; fd < 3; fd++)
+		posix_spawn_file_actions_addopen(&fa, fd, "/dev/null", O_RDWR, 0);
+	t0 = now_us();
+	err = posix_spawnp(&pid, argv[0], &fa, NULL, (char *const *)(uintptr_t)argv, environ);
+	if (!err)
+		(void)waitpid(pid, &status, 0);
+	*ret_us = now_us() - t0;
+	posix_spawn_file_actions_destroy(&fa);
+	return err ? -err : status;
+}
+
+struct run {
+	bool exited, gone;
+	int error;
+	double exec_us;
+};
+
+static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
+{
+	struct run *r = ctx;
+
+	(void)sb;
+	if (ev == SANDBOX_EV_STARTED)
+		r->exec_us = now_us();
+	else if (ev == SANDBOX_EV_EXITED)
+		r->exited = true;
+	else if (ev == SANDBOX_EV_FAILED)
+		r->error = arg;
+	else if (ev == SANDBOX_EV_GONE)
+		r->gone = true;
+}
+
+static int pool_run(struct pool *p, enum sandbox_net net, double *ret_us, double *ret_exec_us,
+		    double *ret_release_us)
+{
+	const char *argv[] = {b.true_path, NULL};
+	struct sandbox_command c = {
+		.argv = argv, .env = (const char *const *)environ, .stdio = {-1, -1, -1}};
+	struct run r = {0};
+	struct sandbox *sb;
+	double t0 = now_us();
+	int err = pool_take(p, net, &c, on_event, &r, &sb);
+
+	if (err)
+		return err < 0 ? err : -EBUSY;
+	while (!r.exited && !r.error && !r.gone)
+		(void)pool_wait(p, 1000);
+	*ret_us = now_us() - t0;
+	*ret_exec_us = r.exec_us - t0;
+	t0 = now_us();
+	if (!r.gone)
+		sandbox_release(sb);
+	while (!r.gone)
+		(void)pool_wait(p, 1000);
+	*ret_release_us = now_us() - t0;
+	return r.error;
+}
+
+static void quiet(double us)
+{
+	double until = now_us() + us;
+
+	for (double left; (left = until - now_us()) > 0;) {
+		struct pollfd pf[] = {{.fd = pool_fd(b.parked), .events = POLLIN},
+				      {.fd = pool_fd(b.fresh), .events = POLLIN}};
+		struct timespec ts = {(time_t)(left / 1e6), (long)(left * 1e3) % 1000000000};
+
+		if (ppoll(pf, 2, &ts, NULL) > 0) {
+			(void)pool_dispatch(b.parked);
+			(void)pool_dispatch(b.fresh);
+		}
+	}
+}
+
+static void wait_parked(struct pool *p, enum sandbox_net net, uint32_t n)
+{
+	struct pool_figures f;
+
+	do {
+		(void)pool_wait(p, 50);
+		pool_figures(p, &f);
+	} while (f.parked_n[net] < n);
+}
+
+static struct subject *add(const char *name)
+{
+	struct subject *s = &b.subjects[b.subject_n++];
+
+	s->name = name;
+	return s;
+}
+
+static void add_argv(const char *name, const char *const *argv)
+{
+	struct subject *s = add(name);
+	size_t i;
+	double us;
+	int r;
+
+	for (i = 0; argv[i]; i++)
+		s->argv[i] = argv[i];
+	r = spawn_wait(s->argv, &us);
+	if (r)
+		s->why_not = r == -ENOENT ? "not installed" : "refuses to run on this host";
+}
+
+static void subjects(const char *bundle)
+{
+	const char *spawn[] = {b.true_path, NULL};
+	const char *unshare_[] = {"unshare", "--fork",	  "--pid", "--mount",
+				  "--net",   b.true_path, NULL};
+	const char *bwrap[] = {"bwrap",	 "--unshare-all", "--ro-bind", "/",    "/",
+			       "--proc", "/proc",	  "--dev",     "/dev", "--tmpfs",
+			       "/tmp",	 b.true_path,	  NULL};
+	const char *crun[] = {"crun", "run", "--bundle", bundle, "fwm-bench-crun", NULL};
+	const char *runc[] = {"runc", "run", "--bundle", bundle, "fwm-bench-runc", NULL};
+
+	add_argv("posix_spawn", spawn);
+	add("forewarm parked");
+	add("forewarm parked, host net");
+	add("forewarm fresh");
+	add("forewarm fresh, host net");
+	add_argv("unshare pid,mnt,net", unshare_);
+	add_argv("bubblewrap", bwrap);
+	add_argv("crun", crun);
+	add_argv("runc", runc);
+}
+
+static void sample(size_t i)
+{
+	struct subject *s = &b.subjects[i];
+	double us = 0, exec_us, release_us;
+	int r;
+
+	if (s->why_not || s->n == SAMPLE_MAX)
+		return;
+	if (i == 1 || i == 2) {
+		r = pool_run(b.parked, i == 1 ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST, &us,
+			     &exec_us, &release_us);
+		if (i == 1 && !r) {
+			b.exec_us[b.exec_n++] = exec_us;
+			b.release_us[b.release_n++] = release_us;
+		}
+	} else if (i == 3 || i == 4) {
+		r = pool_run(b.fresh, i == 3 ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST, &us,
+			     &exec_us, &release_us);
+	} else {
+		r = spawn_wait(s->argv, &us);
+	}
+	if (r)
+		fprintf(stderr, "bench_sandbox: %s: failed (%d)\n", s->name, r);
+	else
+		s->us[s->n++] = us;
+}
+
+static void latency(double quiet_ms, size_t rounds)
+{
+	double base50, base99;
+	char metric[64];
+
+	for (size_t i = 0; i < b.subject_n; i++)
+		b.subjects[i].n = 0;
+	b.exec_n = b.release_n = 0;
+	for (size_t k = 0; k < rounds; k++)
+		for (size_t i = 0; i < b.subject_n; i++) {
+			if (b.subjects[i].why_not)
+				continue;
+			/* The refill after the hand-out before is not part of the quiet. */
+			wait_parked(b.parked, SANDBOX_NET_PRIVATE, 3);
+			wait_parked(b.parked, SANDBOX_NET_HOST, 3);
+			quiet(quiet_ms * 1000);
+			sample(i);
+		}
+	base50 = quantile(b.subjects[0].us, b.subjects[0].n, 0.5);
+	base99 = quantile(b.subjects[0].us, b.subjects[0].n, 0.99);
+	printf("\ncall to end of /bin/true, us, after %g ms of quiet      p50      p99  x spawn\n",
+	       quiet_ms);
+	for (size_t i = 0; i < b.subject_n; i++) {
+		struct subject *s = &b.subjects[i];
+		double p50 = quantile(s->us, s->n, 0.5), p99 = quantile(s->us, s->n, 0.99);
+
+		if (s->why_not) {
+			printf("  %-48s skipped: %s\n", s->name, s->why_not);
+			continue;
+		}
+		printf("  %-48s %8.0f %8.0f %8.2f\n", s->name, p50, p99, p50 / base50);
+		snprintf(metric, sizeof(metric), "run_p50_quiet_%gms", quiet_ms);
+		figure(metric, s->name, p50, "us", "posix_spawn", p50 / base50, s->n);
+		snprintf(metric, sizeof(metric), "run_p99_quiet_%gms", quiet_ms);
+		figure(metric, s->name, p99, "us", "posix_spawn", p99 / base99, s->n);
+	}
+	printf("  %-48s %8.0f %8.0f\n", "parked: call to execve done",
+	       quantile(b.exec_us, b.exec_n, 0.5), quantile(b.exec_us, b.exec_n, 0.99));
+	printf("  %-48s %8.0f %8.0f\n", "parked: release until nothing is left",
+	       quantile(b.release_us, b.release_n, 0.5), quantile(b.release_us, b.release_n, 0.99));
+	snprintf(metric, sizeof(metric), "exec_p50_quiet_%gms", quiet_ms);
+	figure(metric, "forewarm parked", quantile(b.exec_us, b.exec_n, 0.5), "us", "", 0,
+	       b.exec_n);
+	snprintf(metric, sizeof(metric), "release_p50_quiet_%gms", quiet_ms);
+	figure(metric, "forewarm parked", quantile(b.release_us, b.release_n, 0.5), "us", "", 0,
+	       b.release_n);
+}
+
+/* --- refill, memory, leaks --------------------------------------------------------------------------- */
+static double meminfo_kib(void)
+{
+	static const char *const keys[] = {"AnonPages:",  "Shmem:",  "Slab:",	"KernelStack:",
+					   "PageTables:", "Percpu:", "Buffers:"};
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+	double sum = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if (!strncmp(line, keys[i], strlen(keys[i])))
+				sum += atof(line + strlen(keys[i]));
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static void refill_and_memory(enum sandbox_net net, const char *name)
+{
+	struct pool_options o = {.cgroup = b.cgroup, .sandbox_max = PARKED_MEASURED * 2 + 8};
+	double rates[8], kib[8], t0;
+	struct pool *p;
+	size_t n = 0;
+
+	if (pool_new(&o, &p) < 0)
+		return;
+	/* The first round makes the net namespaces, which later ones recycle. */
+	for (; n < 6; n++) {
+		double before;
+
+		pool_target(p, net, 0);
+		for (struct pool_figures f;;) {
+			pool_figures(p, &f);
+			if (f.state_n[SANDBOX_EMPTY] == o.sandbox_max)
+				break;
+			(void)pool_wait(p, 100);
+		}
+		quiet(300000); /* kernel work queues finish freeing */
+		before = meminfo_kib();
+		t0 = now_us();
+		pool_target(p, net, PARKED_MEASURED);
+		wait_parked(p, net, PARKED_MEASURED);
+		rates[n] = PARKED_MEASURED / ((now_us() - t0) / 1e6);
+		quiet(100000);
+		kib[n] = (meminfo_kib() - before) / PARKED_MEASURED;
+	}
+	printf("  %-48s %8.0f /s  (first round %.0f /s)\n", name, quantile(rates + 1, n - 1, 0.5),
+	       rates[0]);
+	figure("refill_rate", name, quantile(rates + 1, n - 1, 0.5), "1/s", "", 0, n - 1);
+	printf("  %-48s %8.0f KiB (first round %.0f KiB)\n", "  memory of one parked",
+	       quantile(kib + 1, n - 1, 0.5), kib[0]);
+	figure("parked_memory", name,
+	       net == SANDBOX_NET_PRIVATE ? kib[0] : quantile(kib + 1, n - 1, 0.5), "KiB", "", 0,
+	       n - 1);
+	p = pool_free(p);
+}
+
+static size_t count_dir(const char *path)
+{
+	DIR *d = opendir(path);
+	size_t n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static size_t count_lines(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	size_t n = 0;
+	int c;
+
+	while (f && (c = fgetc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static size_t slab_active(const char *name)
+{
+	FILE *f = fopen("/proc/slabinfo", "re");
+	char line[512], slab[64];
+	size_t n, found = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %zu", slab, &n) == 2 && !strcmp(slab, name))
+			found = n;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int count_group(void *ctx, const char *name)
+{
+	(void)name;
+	++*(size_t *)ctx;
+	return 0;
+}
+
+struct census {
+	size_t groups, mounts, fds, processes, nets;
+};
+
+static struct census census(void)
+{
+	struct census c = {.mounts = count_lines("/proc/self/mountinfo"),
+			   .fds = count_dir("/proc/self/fd"),
+			   .processes = count_dir("/proc"),
+			   .nets = slab_active("net_namespace")};
+
+	(void)cgroup_group_each(b.cgroup, count_group, &c.groups);
+	return c;
+}
+
+static void cycles(size_t n)
+{
+	struct census before, after;
+	double t0, us, exec_us, release_us;
+	size_t failed = 0;
+
+	wait_parked(b.parked, SANDBOX_NET_PRIVATE, 3);
+	wait_parked(b.parked, SANDBOX_NET_HOST, 3);
+	before = census();
+	t0 = now_us();
+	for (size_t i = 0; i < n; i++)
+		failed += pool_run(b.parked, i % 2 ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST, &us,
+				   &exec_us, &release_us) != 0;
+	t0 = now_us() - t0;
+	wait_parked(b.parked, SANDBOX_NET_PRIVATE, 3);
+	wait_parked(b.parked, SANDBOX_NET_HOST, 3);
+	quiet(500000);
+	after = census();
+	printf("\n%zu hand-outs and releases in %.1f s, %zu failed; left over:\n", n, t0 / 1e6,
+	       failed);
+	printf("  control groups %+zd  mounts %+zd  descriptors %+zd  /proc entries %+zd  net "
+	       "slabs %+zd\n",
+	       (ssize_t)(after.groups - before.groups), (ssize_t)(after.mounts - before.mounts),
+	       (ssize_t)(after.fds - before.fds), (ssize_t)(after.processes - before.processes),
+	       (ssize_t)(after.nets - before.nets));
+	figure("cycles_failed", "forewarm parked", (double)failed, "count", "", 0, n);
+	figure("leaked_groups", "forewarm parked", (double)after.groups - (double)before.groups,
+	       "count", "", 0, n);
+	figure("leaked_mounts", "forewarm parked", (double)after.mounts - (double)before.mounts,
+	       "count", "", 0, n);
+	figure("leaked_fds", "forewarm parked", (double)after.fds - (double)before.fds, "count", "",
+	       0, n);
+}
+
+int main(int argc, char **argv)
+{
+	struct cgroup_options c = {0};
+	struct pool_options o = {.sandbox_max = 32, .parked_target = {3, 3}};
+	char name[64], report[256];
+	size_t scale = 1, n = 10000;
+
+	if (argc < 4) {
+		fprintf(stderr, "usage: bench_sandbox TRUE BUNDLE NDJSON [CYCLES [SCALE]]\n");
+		return 2;
+	}
+	b.true_path = argv[1];
+	b.out = fopen(argv[3], "we");
+	if (argc > 4)
+		n = strtoul(argv[4], NULL, 10);
+	if (argc > 5)
+		scale = strtoul(argv[5], NULL, 10);
+	snprintf(name, sizeof(name), "fwm-bench-%d", (int)getpid());
+	c.name = name;
+	if (!b.out || cgroup_open(&c, &b.cgroup) < 0) {
+		perror("bench_sandbox");
+		return 1;
+	}
+	o.cgroup = b.cgroup;
+	if (pool_new(&o, &b.parked) < 0)
+		return 1;
+	o.parked_target[0] = o.parked_target[1] = 0;
+	if (pool_new(&o, &b.fresh) < 0)
+		return 1;
+	cgroup_report(b.cgroup, report, sizeof(report));
+	printf("control groups: %s (%s)\n", cgroup_layout(b.cgroup), report);
+	subjects(argv[2]);
+	latency(2, 100 / scale);
+	latency(20, 60 / scale);
+	latency(200, 30 / scale);
+	printf("\nrefill without a budget\n");
+	refill_and_memory(SANDBOX_NET_HOST, "without a net namespace");
+	refill_and_memory(SANDBOX_NET_PRIVATE, "with a net namespace");
+	cycles(n);
+	b.parked = pool_free(b.parked);
+	b.fresh = pool_free(b.fresh);
+	if (cgroup_remove_base(b.cgroup))
+		fprintf(stderr, "bench_sandbox: control groups are left\n");
+	b.cgroup = cgroup_close(b.cgroup);
+	return fclose(b.out) ? 1 : 0;
+}
