@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MATCH_ORDER = 5 /* symbols that must agree before the long memory is asked */ };
+enum {
+	MATCH_ORDER = 5,    /* symbols that must agree before the long memory is asked */
+	STATE_WINDOW = 400, /* answers a map cell averages over */
+};
 
 static uint32_t pow2_below(uint64_t n)
 {
@@ -87,13 +90,21 @@ static void begin(struct vomm *v)
 	}
 	for (uint32_t i = 0; i < 16; i++)
 		v->map[MAP_FEEDBACK + i] = mix_cell(((float)i + 0.5f) / 16);
+	for (uint32_t i = 0; i < 4 << SYMBOL_MAP_BITS; i++)
+		v->map[MAP_SYMBOL + i] = mix_cell(0.3f);
+	for (uint32_t i = 0; i < SELECT * APM_STEPS; i++)
+		v->map[MAP_APM + i] = mix_cell(mix_squash(((float)(i % APM_STEPS) - 16) / 2));
 	for (uint32_t i = 0; i < 128; i++)
 		v->map[MAP_RECENT + i] = mix_cell(0.3f);
-	for (uint32_t i = 0; i < SELECT_A; i++)
-		for (uint32_t j = 0; j < INPUTS; j++)
-			v->weight_a[i][j] = j == 1 ? 0.6f : j == 0 ? 0 : 0.1f;
-	for (uint32_t i = 0; i < SELECT_B; i++)
-		memcpy(v->weight_b[i], v->weight_a[0], sizeof(v->weight_a[0]));
+	for (uint32_t i = 0; i < SETS; i++)
+		for (uint32_t j = 0; j < SELECT; j++)
+			for (uint32_t k = 0; k < INPUTS; k++)
+				v->weight[i][j][k] = k == IN_WEIGHT ? 0.4f
+						     : k == IN_BIAS ? 0
+								    : 0.1f;
+	for (uint32_t i = 0; i < FINALS; i++)
+		for (uint32_t j = 0; j < SETS; j++)
+			v->final[i][j] = 1.0f / SETS;
 	v->trail_head = 1;
 }
 
@@ -187,7 +198,7 @@ static float step_of(uint32_t *trained)
 
 	if (*trained < 65535)
 		++*trained;
-	return 0.002f + 0.02f / (1.0f + n / 64.0f);
+	return 0.003f + 0.02f / (1.0f + n / 256.0f);
 }
 
 static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
@@ -195,36 +206,51 @@ static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
 	float y = yes ? 1.0f : 0.0f;
 	for (uint32_t i = 0; i < INPUTS; i++)
 		if (d->state[i] != UINT32_MAX)
-			mix_cell_learn(&v->map[d->state[i]], yes, 255);
-	mix_train(d->x, v->weight_a[d->set_a], INPUTS,
-		  (y - d->p_a) * step_of(&v->trained_a[d->set_a]));
-	mix_train(d->x, v->weight_b[d->set_b], INPUTS,
-		  (y - d->p_b) * step_of(&v->trained_b[d->set_b]));
+			mix_cell_learn(&v->map[d->state[i]], yes, STATE_WINDOW);
+	mix_cell_learn(&v->map[d->apm], yes, STATE_WINDOW);
+	for (uint32_t i = 0; i < SETS; i++) {
+		mix_train(d->x, v->weight[i][d->set[i]], INPUTS,
+			  (y - d->p_set[i]) * step_of(&v->trained[i][d->set[i]]));
+		v->final[d->final][i] += 0.0005f * (y - d->p_mix) * d->dot[i];
+	}
 }
 
-/* Decides until the symbol turns up, learning from each decision; its probability. */
-static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint32_t number)
+/* Decides as far as the symbol; its place among the decisions, or candidate_n. */
+static uint32_t decide_until(struct vomm *v, const struct vomm_stream *s, uint32_t number)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t state;
+	uint32_t j = 0;
+
+	for (; j < sc->decided_n || vomm_decide(v, s); j++)
+		if (sc->candidate[sc->order[j]].symbol == number)
+			break;
+	return j;
+}
+
+/* The probability of a symbol which stands at place j; *ret_escape: the map cell asked, if any. */
+static double p_at(const struct vomm *v, uint32_t j, uint32_t number, uint32_t *ret_escape)
+{
+	const struct scratch *sc = &v->scratch;
 	float novel;
 
-	for (uint32_t j = 0; j < sc->candidate_n; j++) {
-		const struct candidate *c;
+	*ret_escape = UINT32_MAX;
+	if (j < sc->candidate_n)
+		return sc->candidate[sc->order[j]].p;
+	novel = vomm_escape_novel(v, ret_escape);
+	return number ? sc->rest * (1 - novel) * vomm_escape_known(v, number) : sc->rest * novel;
+}
 
-		if (j == sc->decided_n)
-			(void)vomm_decide(v, s); /* there is one: j < candidate_n */
-		c = &sc->candidate[sc->order[j]];
-		learn_decision(v, &sc->decision[j], c->symbol == number);
-		if (c->symbol == number)
-			return c->p;
-	}
-	novel = vomm_escape_novel(v, &state);
-	if (v->symbol_n > sc->candidate_n)
-		mix_cell_learn(&v->map[state], number == 0, 255);
-	if (!number)
-		return sc->rest * novel;
-	return sc->rest * (1 - novel) * vomm_escape_known(v, number);
+/* All is decided before anything is learnt: looking at a prediction does not change it. */
+static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint32_t number)
+{
+	uint32_t j = decide_until(v, s, number), escape;
+	double p = p_at(v, j, number, &escape);
+
+	for (uint32_t i = 0; i < v->scratch.candidate_n && i <= j; i++)
+		learn_decision(v, &v->scratch.decision[i], i == j);
+	if (escape != UINT32_MAX)
+		mix_cell_learn(&v->map[escape], number == 0, STATE_WINDOW);
+	return p;
 }
 
 /* Contexts that are there learn; one more is made where its shorter one was there already. */
@@ -248,6 +274,25 @@ static void learn_contexts(struct vomm *v, uint32_t number)
 			continue;
 		c = vomm_cell_make(v, sc->hash[i], (uint8_t)i, NULL);
 		vomm_cell_learn(v, c, sc->hash[i], number);
+	}
+}
+
+/* The symbol was counted: one place up if it overtook, or in at the end. */
+static void learn_hot(struct vomm *v, uint32_t number)
+{
+	uint32_t n = v->symbols[number].count, i = 0;
+
+	while (i < HOT && v->hot[i] && v->hot[i] != number)
+		i++;
+	if (i == HOT) {
+		if (n > v->symbols[v->hot[HOT - 1]].count)
+			v->hot[HOT - 1] = number;
+		return;
+	}
+	v->hot[i] = number;
+	if (i && v->symbols[v->hot[i - 1]].count < n) {
+		v->hot[i] = v->hot[i - 1];
+		v->hot[i - 1] = number;
 	}
 }
 
@@ -350,6 +395,7 @@ int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_
 	learn_contexts(v, number);
 	v->symbols[number].count++;
 	v->symbols[number].last = (uint32_t)v->observed_n;
+	learn_hot(v, number);
 	v->count_sum++;
 	v->observed_n++;
 	learn_lead(v, s, number, t_ns);
@@ -369,21 +415,10 @@ int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_
 
 double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
 {
-	struct scratch *sc = &v->scratch;
-	uint32_t number = vomm_symbol_find(v, symbol), state;
-	float novel;
+	uint32_t number = vomm_symbol_find(v, symbol), escape;
 
 	vomm_situate(v, s);
-	for (uint32_t j = 0; j < sc->candidate_n; j++) {
-		if (j == sc->decided_n)
-			(void)vomm_decide(v, s); /* there is one: j < candidate_n */
-		if (sc->candidate[sc->order[j]].symbol == number)
-			return sc->candidate[sc->order[j]].p;
-	}
-	novel = vomm_escape_novel(v, &state);
-	if (!number)
-		return sc->rest * novel;
-	return sc->rest * (1 - novel) * vomm_escape_known(v, number);
+	return p_at(v, decide_until(v, s, number), number, &escape);
 }
 
 double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
@@ -396,15 +431,16 @@ double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
 	return v->scratch.rest * vomm_escape_novel(v, &state);
 }
 
-static void guess_fill(const struct vomm *v, const struct vomm_stream *s, const struct candidate *c,
+static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32_t k,
 		       struct vomm_guess *ret)
 {
 	const struct scratch *sc = &v->scratch;
+	const struct candidate *c = &sc->candidate[k];
 	const struct lead_cell *cell;
 	struct lead lead = {0};
 	uint32_t tag;
 
-	*ret = (struct vomm_guess){.symbol = v->symbols[c->symbol].name, .depth = 1, .p = c->p};
+	*ret = (struct vomm_guess){.symbol = c->name, .depth = 1, .p = c->p};
 	cell = vomm_lead_cell(v, newest(s), ret->symbol, &tag);
 	if (lead_get(cell, tag, &lead)) {
 		ret->lead_p10_ns = lead.p10_ns;
@@ -412,8 +448,8 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, const 
 		ret->lead_p90_ns = lead.p90_ns;
 	}
 	for (uint32_t a = 0; a < sc->suffix_n; a++) {
-		if (c->count[a]) {
-			ret->support = c->count[a];
+		if (sc->count[a][k]) {
+			ret->support = sc->count[a][k];
 			ret->order = vomm_specs[sc->opinion[a].spec].order;
 			break;
 		}
@@ -436,7 +472,7 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 		size_t at;
 
 		if (j == sc->decided_n &&
-		    ((n == guess_max && sc->rest <= sc->candidate[best[n - 1]].p) ||
+		    ((n == guess_max && vomm_next_bound(v) <= sc->candidate[best[n - 1]].p) ||
 		     !vomm_decide(v, s)))
 			break;
 		p = sc->candidate[sc->order[j]].p;
@@ -448,7 +484,7 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 		best[at] = sc->order[j];
 	}
 	for (size_t i = 0; i < n; i++)
-		guess_fill(v, s, &sc->candidate[best[i]], &ret_guesses[i]);
+		guess_fill(v, s, best[i], &ret_guesses[i]);
 	*ret_n = n;
 	return 0;
 }
@@ -458,30 +494,30 @@ int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, s
 {
 	struct scratch *sc = &v->scratch;
 	uint32_t number = vomm_symbol_find(v, symbol);
-	uint32_t j = 0;
+	uint32_t j;
 	size_t n = 0;
 
-	(void)vomm_prob(v, s, symbol); /* decides as far as the symbol */
-	while (j < sc->decided_n && sc->candidate[sc->order[j]].symbol != number)
-		j++;
-	if (!number || j == sc->decided_n)
+	vomm_situate(v, s);
+	j = decide_until(v, s, number);
+	if (!number || j == sc->candidate_n)
 		return VOMM_COLD;
 	for (uint32_t a = 0; a < sc->opinion_n && n < reason_max; a++) {
 		const struct opinion *o = &sc->opinion[a];
-		const struct candidate *c = &sc->candidate[sc->order[j]];
+		uint32_t count = sc->count[a][sc->order[j]];
 		const struct decision *d = &sc->decision[j];
 		uint32_t in = IN_SPEC + o->spec;
 
-		if (!c->count[a])
+		if (!count)
 			continue;
 		ret_reasons[n++] = (struct vomm_reason){
 			.context = vomm_specs[o->spec].name,
 			.order = vomm_specs[o->spec].order,
-			.count = c->count[a],
+			.count = count,
 			.total = o->total,
 			.distinct = o->distinct,
-			.evidence = 0.5 * (double)d->x[in] *
-				    (double)(v->weight_a[d->set_a][in] + v->weight_b[d->set_b][in]),
+			.evidence =
+				0.5 * (double)d->x[in] *
+				(double)(v->weight[0][d->set[0]][in] + v->weight[1][d->set[1]][in]),
 		};
 	}
 	*ret_n = n;

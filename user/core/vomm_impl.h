@@ -22,16 +22,33 @@ enum {
 	EXT_MAX = VOMM_SUCCESSOR_MAX / CELL_EDGES - 1, /* further cells of one context */
 	BUCKET = 4,				       /* cells that compete for a place */
 	INPUTS = 28,				       /* opinions, a multiple of 4 */
-	SELECT_A = 8 * 16,			       /* weight sets, see select_a() */
-	SELECT_B = 16 * 8,
+	SETS = 3,     /* weight sets that take part in a decision, see select_sets() */
+	SELECT = 512, /* weight sets of each sort */
+	FINALS = 8,
+	APM_STEPS = 33, /* log-odds -8 .. 8 by halves */
+	SYMBOL_MAP_BITS = 14,
 	STATES = 11 * 11 * 5, /* states of a symbol in a context, see state_of() */
 	PATH_MAX_N = 32,      /* open paths of a chain */
 	EXPANSION_MAX = 160,  /* predictions made for one chain */
+	HOT = 24,	      /* most frequent symbols kept in order */
+	FALLBACK_MAX = 32,    /* fewer candidates than this: the hot and the recent ones join */
 	MARKS = 256,	      /* places of the candidates' hash, 2 x VOMM_CANDIDATE_MAX and more */
 };
 
 /* Inputs of a decision. */
-enum { IN_BIAS, IN_WEIGHT, IN_MATCH, IN_RECENT, IN_SPEC };
+enum {
+	IN_BIAS,
+	IN_WEIGHT,
+	IN_MATCH,
+	IN_RECENT,
+	IN_SYMBOL,
+	IN_PAIR,
+	IN_SYMBOL_ORDER,
+	IN_SYMBOL_MATCH,
+	IN_SPEC
+};
+
+#define P_MIN 1e-5f /* no decision is surer than this */
 
 /* Where the state maps begin. */
 enum map {
@@ -40,7 +57,9 @@ enum map {
 	MAP_RECENT = MAP_MATCH + 64,
 	MAP_ESCAPE = MAP_RECENT + 8 * 16,
 	MAP_FEEDBACK = MAP_ESCAPE + 64,
-	MAP_N = MAP_FEEDBACK + 16
+	MAP_SYMBOL = MAP_FEEDBACK + 16,
+	MAP_APM = MAP_SYMBOL + (4 << SYMBOL_MAP_BITS),
+	MAP_N = MAP_APM + SELECT * APM_STEPS
 };
 
 /* A context, or the continuation of one with more than CELL_EDGES successors. */
@@ -81,25 +100,28 @@ struct opinion {
 	uint32_t spec;
 	uint32_t total, rest; /* of counts; of those not yet ruled out */
 	uint32_t distinct;
+	uint32_t run;
 };
 
 /* A symbol that may come. */
 struct candidate {
 	uint32_t symbol;
+	uint32_t name;
+	uint32_t known;	 /* bit i: it followed context i */
 	uint32_t newest; /* bit i: it is the newest successor in context i */
-	float weight;	 /* rough probability, for the order of decisions */
-	float p_step;	 /* decided: probability given that none before it */
-	float p;	 /* decided: probability */
-	uint16_t count[VOMM_CONTEXT_MAX];
+	float p_step;	 /* probability given that none before it came; 0: undecided */
+	float p;
 };
 
 /* The inputs of a decision, kept for learning. */
 struct decision {
-	float x[INPUTS];
+	float x[INPUTS] __attribute__((aligned(16)));
 	uint32_t state[INPUTS]; /* cells of the maps they came from; UINT32_MAX: none */
-	uint32_t set_a, set_b;
-	float p_a, p_b, p_mix, p;
-	uint32_t apm;
+	uint32_t set[SETS];
+	float dot[SETS], p_set[SETS];
+	uint32_t final; /* row of the final weights */
+	uint32_t apm;	/* map cell of refine() */
+	float p_mix;
 };
 
 struct scratch {
@@ -113,6 +135,9 @@ struct scratch {
 	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
 	struct opinion opinion[VOMM_CONTEXT_MAX];
 	struct candidate candidate[VOMM_CANDIDATE_MAX];
+	/* by candidate: rough probability; -1 once decided, and beyond the last one */
+	float weight[VOMM_CANDIDATE_MAX] __attribute__((aligned(16)));
+	uint16_t count[VOMM_CONTEXT_MAX][VOMM_CANDIDATE_MAX]; /* by context, then candidate */
 	struct decision decision[VOMM_CANDIDATE_MAX];
 	uint16_t order[VOMM_CANDIDATE_MAX]; /* of decisions */
 	uint32_t mark[MARKS];		    /* epoch | symbol */
@@ -146,11 +171,12 @@ struct vomm {
 	uint32_t symbol_n, symbol_hand, context_n;
 	uint32_t trail_head; /* never 0 */
 	uint64_t count_sum;  /* of symbols[].count */
+	uint32_t hot[HOT];   /* numbers of frequent symbols, most frequent first; 0: none */
 	uint32_t count_of_counts[VOMM_CONTEXT_MAX][5];
 	uint32_t map[MAP_N]; /* see enum map */
-	float weight_a[SELECT_A][INPUTS];
-	float weight_b[SELECT_B][INPUTS];
-	uint32_t trained_a[SELECT_A], trained_b[SELECT_B];
+	float weight[SETS][SELECT][INPUTS] __attribute__((aligned(16)));
+	uint32_t trained[SETS][SELECT];
+	float final[FINALS][4];
 	char learnt_end;
 	/* derived */
 	float stretch[MIX_STRETCH_N];
@@ -195,6 +221,8 @@ uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);
 /* Decides the next candidate; false: there is none left. */
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s);
+/* How likely the next candidate can be, by its weight: not a strict bound. */
+float vomm_next_bound(const struct vomm *v);
 /* Probability, of what the candidates leave, that the symbol is a new one. */
 float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state);
 /* Of a known symbol that is no candidate, out of what novelty leaves. */

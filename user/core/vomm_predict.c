@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define NEXT_SLACK 6.0f /* a candidate seldom turns out so much likelier than its weight says */
+
 #define SUFFIX(n, up)                                                                              \
 	{                                                                                          \
 		.name = "last " #n, .order = n, .suffix = 1, .parent = up                          \
@@ -113,9 +115,7 @@ static uint32_t candidate_at(struct scratch *sc, uint32_t symbol, bool add)
 		return UINT32_MAX;
 	sc->mark[i] = key;
 	sc->mark_at[i] = (uint8_t)sc->candidate_n;
-	memset(&sc->candidate[sc->candidate_n], 0, sizeof(struct candidate));
-	sc->candidate[sc->candidate_n].symbol = symbol;
-	sc->order[sc->candidate_n] = (uint16_t)sc->candidate_n;
+	sc->candidate[sc->candidate_n] = (struct candidate){.symbol = symbol};
 	return sc->candidate_n++;
 }
 
@@ -145,7 +145,8 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 			k = candidate_at(sc, c->edge[i] >> COUNT_BITS, true);
 			if (k == UINT32_MAX)
 				continue;
-			sc->candidate[k].count[at] = (uint16_t)n;
+			sc->count[at][k] = (uint16_t)n;
+			sc->candidate[k].known |= 1u << at;
 			if (!e && !i)
 				sc->candidate[k].newest |= 1u << at;
 		}
@@ -155,30 +156,53 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 	o->rest = o->total;
 }
 
-/* Interpolated absolute discounting along the suffixes, shortest first, from the symbols' own
- * frequencies; the discount of each order from its counts of counts (Ney, Essen, Kneser). */
+/* What the candidates are worth before any suffix is looked at: half by their own frequency, half
+ * by what the contexts that are no suffixes say. */
+static void weigh_base(struct vomm *v, uint32_t n)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t others = sc->opinion_n - sc->suffix_n;
+	float base = (others ? 0.5f : 1.0f) / (float)(v->count_sum + v->symbol_n / 2 + 1);
+
+	for (uint32_t k = 0; k < sc->candidate_n; k++) {
+		const struct symbol *sy = &v->symbols[sc->candidate[k].symbol];
+
+		sc->candidate[k].name = sy->name;
+		sc->weight[k] = ((float)sy->count + 0.5f) * base;
+	}
+	for (uint32_t a = sc->suffix_n; a < sc->opinion_n; a++) {
+		const uint16_t *count = sc->count[a];
+		float scale = 0.5f / ((float)others * (float)sc->opinion[a].total);
+
+		for (uint32_t k = 0; k < n; k++)
+			sc->weight[k] += (float)count[k] * scale;
+	}
+}
+
+/* Interpolated absolute discounting along the suffixes, shortest first; the discount of each order
+ * from its counts of counts (Ney, Essen, Kneser). */
 static void weigh(struct vomm *v)
 {
 	struct scratch *sc = &v->scratch;
-	float base = 1.0f / (float)(v->count_sum + v->symbol_n / 2 + 1);
+	uint32_t n = (sc->candidate_n + 7) & ~7u; /* whole lanes; never above the maximum */
 
-	for (uint32_t k = 0; k < sc->candidate_n; k++)
-		sc->candidate[k].weight =
-			((float)v->symbols[sc->candidate[k].symbol].count + 0.5f) * base;
+	weigh_base(v, n);
 	for (uint32_t a = sc->suffix_n; a-- > 0;) {
 		const struct opinion *o = &sc->opinion[a];
 		const uint32_t *ns = v->count_of_counts[o->spec];
+		const uint16_t *count = sc->count[a];
 		float d = ((float)ns[1] + 1.0f) / ((float)ns[1] + 2.0f * (float)ns[2] + 1.5f);
 		float scale = 1.0f / (float)o->total;
 		float down = d * (float)o->distinct * scale;
 
-		for (uint32_t k = 0; k < sc->candidate_n; k++) {
-			struct candidate *c = &sc->candidate[k];
-			float n = (float)c->count[a];
+		for (uint32_t k = 0; k < n; k++) {
+			float c = (float)count[k] - d;
 
-			c->weight = (n > 0 ? (n - d) * scale : 0) + down * c->weight;
+			sc->weight[k] = (c > 0 ? c : 0) * scale + down * sc->weight[k];
 		}
 	}
+	for (uint32_t k = sc->candidate_n; k < n; k++)
+		sc->weight[k] = -1;
 }
 
 static uint32_t match_bin(uint32_t len)
@@ -202,6 +226,21 @@ static void match_gather(struct vomm *v, const struct vomm_stream *s)
 		return;
 	sc->expected = candidate_at(sc, t->symbol, true);
 	sc->match_bin = match_bin(s->match_len);
+}
+
+/* Where contexts know little, what is recent in the stream or frequent anywhere may come too. */
+static void fallback_gather(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+
+	for (uint32_t i = 1; i <= 8 && i <= s->length && sc->candidate_n < FALLBACK_MAX; i++) {
+		uint32_t number = vomm_symbol_find(v, s->history[(s->length - i) % VOMM_HISTORY]);
+
+		if (number)
+			(void)candidate_at(sc, number, true); /* full: it is not needed */
+	}
+	for (uint32_t i = 0; i < HOT && v->hot[i] && sc->candidate_n < FALLBACK_MAX; i++)
+		(void)candidate_at(sc, v->hot[i], true);
 }
 
 void vomm_situate(struct vomm *v, const struct vomm_stream *s)
@@ -230,9 +269,11 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 			if (vomm_specs[i].suffix != !pass || !sc->hash[i])
 				continue;
 			*o = (struct opinion){.hash = sc->hash[i], .spec = i};
+			memset(sc->count[sc->opinion_n], 0, sizeof(sc->count[0]));
 			o->cell = vomm_cell_find(v, o->hash);
 			if (!o->cell)
 				continue;
+			o->run = o->cell->run;
 			opinion_gather(v, o, sc->opinion_n);
 			if (!o->total)
 				continue;
@@ -241,6 +282,7 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 		}
 	}
 	match_gather(v, s);
+	fallback_gather(v, s);
 	weigh(v);
 	sc->rest = sc->weight_rest = 1;
 }
@@ -284,77 +326,162 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* The likeliest candidate not yet decided; there must be one. */
+static uint32_t next_candidate(const struct scratch *sc)
+{
+	uint32_t best = 0;
+	float top = sc->weight[0];
+
+	for (uint32_t k = 1; k < sc->candidate_n; k++) {
+		if (sc->weight[k] > top) {
+			top = sc->weight[k];
+			best = k;
+		}
+	}
+	return best;
+}
+
+/* What is worth knowing of the candidate for choosing weights. */
+struct regard {
+	uint32_t longest; /* suffix, 1 + spec, that knows it; 0: none */
+	uint32_t match;	  /* 0: no match, 1: it is the expected one, 2: another is */
+	uint32_t recent;
+	uint32_t newest_n; /* suffixes of which it is the newest successor */
+	uint32_t other_n;  /* contexts that are no suffixes and know it */
+};
+
+static uint32_t hash_bin(uint32_t a, uint32_t b)
+{
+	return ((a * 0x9e3779b1u) + b * 0x85ebca6bu) * 0xc2b2ae35u >> (32 - SYMBOL_MAP_BITS);
+}
+
+/* What is known of the symbol as such: does it come when it is offered? Alone, after the newest
+ * symbol, by the order that knows it, by the length of the match. */
+static void opine_symbol(struct decision *d, const struct vomm *v, const struct vomm_stream *s,
+			 uint32_t name, uint32_t j, const struct regard *g)
+{
+	uint32_t newest = s->length ? s->history[(s->length - 1) % VOMM_HISTORY] : 0;
+	uint32_t match = g->match == 1 ? 1 + v->scratch.match_bin : 0;
+	uint32_t size = 1u << SYMBOL_MAP_BITS;
+
+	opine(d, IN_SYMBOL, v, MAP_SYMBOL + hash_bin(name, min_u32(j, 3)));
+	opine(d, IN_PAIR, v, MAP_SYMBOL + size + hash_bin(name, newest + 1));
+	opine(d, IN_SYMBOL_ORDER, v, MAP_SYMBOL + 2 * size + hash_bin(name, g->longest));
+	opine(d, IN_SYMBOL_MATCH, v, MAP_SYMBOL + 3 * size + hash_bin(name, match));
+}
+
+static void opine_weight(struct decision *d, float weight, float rest)
+{
+	float p = weight / (rest > weight + 1e-5f ? rest : weight + 1e-5f);
+
+	d->x[IN_BIAS] = 0.4f;
+	d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
+}
+
+static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k, struct regard *g)
+{
+	struct scratch *sc = &v->scratch;
+	const struct candidate *c = &sc->candidate[k];
+	uint32_t suffixes = (1u << sc->suffix_n) - 1, known = c->known & suffixes;
+
+	g->longest = known ? sc->opinion[__builtin_ctz(known)].spec + 1 : 0;
+	g->newest_n = (uint32_t)__builtin_popcount(c->newest & suffixes);
+	g->other_n = (uint32_t)__builtin_popcount(c->known & ~suffixes);
+	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+		struct opinion *o = &sc->opinion[a];
+		uint32_t n = sc->count[a][k];
+
+		if (!o->rest)
+			continue;
+		opine(d, IN_SPEC + o->spec, v,
+		      MAP_STATE + o->spec * STATES +
+			      state_of(n, o->rest, c->newest >> a & 1, o->run));
+		o->rest -= n;
+	}
+}
+
+/* Which weights decide: by place and depth of the situation, by what speaks for the candidate, by
+ * the match and how recent it is. */
+static void select_sets(const struct scratch *sc, struct decision *d, uint32_t j,
+			const struct regard *g)
+{
+	uint32_t newest = g->newest_n > 2 ? 2 + g->newest_n / 4 : g->newest_n;
+
+	d->set[0] = min_u32(j, 7) * 16 + min_u32(sc->suffix_n, 15);
+	d->set[1] = (min_u32(g->other_n, 7) * 8 + min_u32(newest, 7)) * 8 + min_u32(g->longest, 7);
+	d->set[2] = (g->match * 8 + g->recent) * 8 + (g->match ? min_u32(sc->match_bin / 3, 7) : 0);
+	d->final = min_u32(j, FINALS - 1);
+}
+
+/* A last look: when the mix said so much in such a situation, how often was it true? */
+static float refine(const struct vomm *v, struct decision *d, float x)
+{
+	float at = (x < -7.99f ? -7.99f : x > 7.99f ? 7.99f : x) * 2 + 16;
+	uint32_t i = (uint32_t)at, base = MAP_APM + d->set[2] * APM_STEPS + i;
+	float w = at - (float)i;
+	float p = ((float)(v->map[base] >> 10) * (1 - w) + (float)(v->map[base + 1] >> 10) * w) /
+		  4194304.0f;
+
+	d->apm = base + (w > 0.5f);
+	p = d->p_mix * 0.67f + p * 0.33f;
+	return p < P_MIN ? P_MIN : p > 1 - P_MIN ? 1 - P_MIN : p;
+}
+
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t j = sc->decided_n, best = j, longest = 0;
+	uint32_t j = sc->decided_n, k;
+	struct regard g = {0};
 	struct candidate *c;
 	struct decision *d;
+	float x = 0;
 
 	if (j == sc->candidate_n)
 		return false;
-	for (uint32_t k = j + 1; k < sc->candidate_n; k++)
-		if (sc->candidate[sc->order[k]].weight > sc->candidate[sc->order[best]].weight)
-			best = k;
-	c = &sc->candidate[sc->order[best]];
-	{
-		uint16_t t = sc->order[j];
-
-		sc->order[j] = sc->order[best];
-		sc->order[best] = t;
-	}
+	k = next_candidate(sc);
+	sc->order[j] = (uint16_t)k;
+	c = &sc->candidate[k];
 	d = &sc->decision[j];
 	for (uint32_t i = 0; i < INPUTS; i++) {
 		d->x[i] = 0;
 		d->state[i] = UINT32_MAX;
 	}
-	d->x[IN_BIAS] = 0.4f;
-	{
-		float p = c->weight / (sc->weight_rest > c->weight + 1e-5f ? sc->weight_rest
-									   : c->weight + 1e-5f);
+	if (sc->expected != UINT32_MAX && !sc->candidate[sc->expected].p_step) {
+		g.match = sc->expected == k ? 1 : 2;
+		opine(d, IN_MATCH, v, MAP_MATCH + (g.match - 1) * 32 + sc->match_bin);
+	}
+	g.recent = vomm_recent_bin(s, c->name);
+	opine(d, IN_RECENT, v, MAP_RECENT + g.recent * 16 + min_u32(sc->suffix_n, 15));
+	opine_weight(d, sc->weight[k], sc->weight_rest);
+	opine_contexts(v, d, k, &g);
+	opine_symbol(d, v, s, c->name, j, &g);
+	select_sets(sc, d, j, &g);
+	for (uint32_t i = 0; i < SETS; i++) {
+		float dot = mix_dot(d->x, v->weight[i][d->set[i]], INPUTS);
 
-		d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
+		d->dot[i] = dot > 12 ? 12 : dot < -12 ? -12 : dot;
+		d->p_set[i] = mix_squash(d->dot[i]);
+		x += d->dot[i] * v->final[d->final][i];
 	}
-	if (sc->expected != UINT32_MAX) {
-		if (sc->expected == sc->order[j])
-			opine(d, IN_MATCH, v, MAP_MATCH + sc->match_bin);
-		else if (sc->candidate[sc->expected].p_step <= 0)
-			opine(d, IN_MATCH, v, MAP_MATCH + 32 + sc->match_bin);
-	}
-	opine(d, IN_RECENT, v,
-	      MAP_RECENT + vomm_recent_bin(s, v->symbols[c->symbol].name) * 16 +
-		      min_u32(sc->suffix_n, 15));
-	for (uint32_t a = 0; a < sc->opinion_n; a++) {
-		const struct opinion *o = &sc->opinion[a];
-
-		if (!o->rest)
-			continue;
-		if (!longest && a < sc->suffix_n && c->count[a])
-			longest = o->spec + 1;
-		opine(d, IN_SPEC + o->spec, v,
-		      MAP_STATE + o->spec * STATES +
-			      state_of(c->count[a], o->rest, c->newest >> a & 1, o->cell->run));
-	}
-	d->set_a = min_u32(j, 7) * 16 + min_u32(sc->suffix_n, 15);
-	d->set_b = longest * 8 + min_u32(sc->candidate_n - 1, 7);
-	d->p_a = mix_dot(d->x, v->weight_a[d->set_a], INPUTS);
-	d->p_b = mix_dot(d->x, v->weight_b[d->set_b], INPUTS);
-	d->p_mix = mix_squash((d->p_a + d->p_b) * 0.5f);
-	d->p_a = mix_squash(d->p_a);
-	d->p_b = mix_squash(d->p_b);
-	d->p = d->p_mix;
-	if (d->p < 1e-5f)
-		d->p = 1e-5f;
-	if (d->p > 1 - 1e-5f)
-		d->p = 1 - 1e-5f;
-	c->p_step = d->p;
-	c->p = sc->rest * d->p;
-	sc->rest *= 1 - d->p;
-	sc->weight_rest -= c->weight;
-	for (uint32_t a = 0; a < sc->opinion_n; a++)
-		sc->opinion[a].rest -= c->count[a];
+	d->p_mix = mix_squash(x);
+	c->p_step = refine(v, d, x);
+	c->p = sc->rest * c->p_step;
+	sc->rest *= 1 - c->p_step;
+	sc->weight_rest -= sc->weight[k];
+	sc->weight[k] = -1;
 	sc->decided_n++;
 	return true;
+}
+
+float vomm_next_bound(const struct vomm *v)
+{
+	const struct scratch *sc = &v->scratch;
+	float weight;
+
+	if (sc->decided_n == sc->candidate_n)
+		return 0;
+	weight = sc->weight[next_candidate(sc)] * NEXT_SLACK;
+	return sc->weight_rest > weight ? sc->rest * weight / sc->weight_rest : sc->rest;
 }
 
 float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state)
@@ -363,8 +490,10 @@ float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state)
 	uint32_t state = MAP_ESCAPE + min_u32(sc->suffix_n, 15) * 4 + min_u32(sc->candidate_n, 3);
 
 	*ret_state = state;
-	if (v->symbol_n <= sc->candidate_n)
+	if (v->symbol_n <= sc->candidate_n) {
+		*ret_state = UINT32_MAX; /* nothing to learn: it is certain */
 		return 1;
+	}
 	return ((float)(v->map[state] >> 10) + 0.5f) / 4194304.0f;
 }
 

@@ -128,13 +128,15 @@ static bool cells_sound(const struct vomm *v)
 
 static bool weights_sound(const struct vomm *v)
 {
-	const float *w[] = {&v->weight_a[0][0], &v->weight_b[0][0]};
-	size_t n[] = {SELECT_A * INPUTS, SELECT_B * INPUTS};
+	const float *w = &v->weight[0][0][0];
 
-	for (int k = 0; k < 2; k++)
-		for (size_t i = 0; i < n[k]; i++)
-			if (!(fabsf(w[k][i]) < 1e6f))
-				return false;
+	for (size_t i = 0; i < sizeof(v->weight) / sizeof(float); i++)
+		if (!(fabsf(w[i]) < 1e6f))
+			return false;
+	w = &v->final[0][0];
+	for (size_t i = 0; i < sizeof(v->final) / sizeof(float); i++)
+		if (!(fabsf(w[i]) < 1e6f))
+			return false;
 	return true;
 }
 
