@@ -446,7 +446,7 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 		d->x[i] = 0;
 		d->state[i] = UINT32_MAX;
 	}
-	if (sc->expected != UINT32_MAX && !sc->candidate[sc->expected].p_step) {
+	if (sc->expected != UINT32_MAX && sc->candidate[sc->expected].p_step <= 0) {
 		g.match = sc->expected == k ? 1 : 2;
 		opine(d, IN_MATCH, v, MAP_MATCH + (g.match - 1) * 32 + sc->match_bin);
 	}
