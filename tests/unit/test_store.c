@@ -695,22 +695,22 @@ static void test_store_survives_damage(void **state)
 
 /* --- how fast ---------------------------------------------------------------------------------- */
 
-static double now_s(void)
+static double now_s(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void test_store_loads_a_million_edges_in_a_second(void **state)
+static void test_store_loads_a_million_edges(void **state)
 {
 	enum { BLOCKS = 5000, DEPS = BENCH_EDGES / BLOCKS, FILES = 100000 };
 	_cleanup_(graph_freep) struct graph *g = graph_of(BLOCKS + FILES, BENCH_EDGES);
 	_cleanup_(graph_freep) struct graph *back = graph_of(BLOCKS + FILES, BENCH_EDGES);
 	struct store *s = open_store(0);
 	struct graph_stats st;
-	double t0, put_s, open_s, load_s;
+	double t0, c0, put_s, open_s, load_s, load_cpu_s;
 	void *model;
 	size_t n;
 	char name[128];
@@ -736,18 +736,23 @@ static void test_store_loads_a_million_edges_in_a_second(void **state)
 		}
 	}
 	graph_stats(g, &st);
-	t0 = now_s();
+	t0 = now_s(CLOCK_MONOTONIC);
 	flush(s, g);
-	put_s = now_s() - t0;
+	put_s = now_s(CLOCK_MONOTONIC) - t0;
 	store_close(s);
-	t0 = now_s();
+	t0 = now_s(CLOCK_MONOTONIC);
 	s = open_store(0);
-	open_s = now_s() - t0;
-	t0 = now_s();
+	open_s = now_s(CLOCK_MONOTONIC) - t0;
+	t0 = now_s(CLOCK_MONOTONIC);
+	c0 = now_s(CLOCK_THREAD_CPUTIME_ID);
 	assert_int_equal(store_load(s, back, &model, &n), 0);
-	load_s = now_s() - t0;
-	printf("# %u nodes, %u edges, %.0f MB: put in %.2f s, opened in %.2f s, loaded in %.2f s\n",
-	       st.nodes_n, st.edges_n, (double)store_bytes(s) / 1e6, put_s, open_s, load_s);
+	load_s = now_s(CLOCK_MONOTONIC) - t0;
+	load_cpu_s = now_s(CLOCK_THREAD_CPUTIME_ID) - c0;
+	/* A limit of time would be one of this machine's: it is printed, not asserted. */
+	printf("# %u nodes, %u edges, %.0f MB: put in %.2f s, opened in %.2f s, loaded in %.2f s "
+	       "(%.2f s of CPU)\n",
+	       st.nodes_n, st.edges_n, (double)store_bytes(s) / 1e6, put_s, open_s, load_s,
+	       load_cpu_s);
 	graph_stats(back, &st);
 	assert_true(st.edges_n > BENCH_EDGES * 9 / 10);
 	store_close(s);
@@ -779,8 +784,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_sets_foreign_files_aside, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_store_survives_damage, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_store_loads_a_million_edges_in_a_second, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(test_store_loads_a_million_edges, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

@@ -916,13 +916,15 @@ static uint32_t edge_make(struct graph *g, const struct edge *e, uint64_t ts_ns)
 	struct pool *p = &g->edge_pool;
 	struct edge_slot *es;
 	uint32_t slot;
+	bool used;
 
 	if (e->kind == EDGE_EXEC && !g->use_free && g->use_top == g->use_max)
 		evict_use(g, ts_ns);
 	if (pool_full(p))
 		evict_edge(g, ts_ns);
 	slot = p->free_head;
-	if (slot) {
+	used = slot != 0;
+	if (used) {
 		p->free_head = g->edges[slot].next_free;
 		if (!p->free_head)
 			p->free_tail = 0;
@@ -934,8 +936,9 @@ static uint32_t edge_make(struct graph *g, const struct edge *e, uint64_t ts_ns)
 	es = &g->edges[slot];
 	*es = (struct edge_slot){
 		.e = *e,
-		.next_dirty = es->next_dirty,
-		.state = SLOT_ALIVE | (es->state & SLOT_QUEUED),
+		/* Fresh memory is not read before it is written: that would cost a second fault. */
+		.next_dirty = used ? es->next_dirty : 0,
+		.state = SLOT_ALIVE | (used ? es->state & SLOT_QUEUED : 0),
 	};
 	es->e.use = NULL;
 	if (e->kind == EDGE_EXEC) {

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The writer's thread and queue: order, what happens when it is full, when the disk is, at the end. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "store/store.h"
+#include "store/writer.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+DEFINE_CLEANUP(struct graph *, graph_free)
+DEFINE_CLEANUP(struct store *, store_close)
+
+static char dir[64], path[96], aside[PATH_MAX];
+static const struct writer_limits small = {.batch_max = 3, .batch_bytes = 65536};
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/forewarm-writer.%d.XXXXXX", (int)getpid());
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/forewarm.db", dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	(void)state;
+	while (d && (e = readdir(d)))
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		(void)closedir(d);
+	return rmdir(dir);
+}
+
+static struct graph *graph_of(void)
+{
+	struct graph_limits l = {
+		.node_max = 5000, .edge_max = 20000, .use_max = 5000, .text_bytes_max = 1 << 20};
+	struct graph *g = NULL;
+
+	assert_int_equal(graph_new(&l, &g), 0);
+	return g;
+}
+
+static void grow(struct graph *g, uint32_t step)
+{
+	for (uint32_t i = 0; i < 40; i++) {
+		struct edge *e = NULL;
+		uint32_t from = 0, to = 0;
+		char name[64];
+
+		snprintf(name, sizeof(name), "/bin/%u", (step + i) % 50);
+		assert_int_equal(graph_intern(g, NODE_BLOCK, name, 1, &from), 0);
+		snprintf(name, sizeof(name), "/lib/%u.%u", step, i);
+		assert_int_equal(graph_intern(g, NODE_FILE, name, 1, &to), 0);
+		assert_int_equal(graph_edge(g, from, to, i % 2 ? EDGE_OPEN : EDGE_EXEC, 1, &e), 0);
+		e->count++;
+		if (e->use)
+			e->use->use_n = step;
+	}
+}
+
+/* As much as there is room for; the rest stays with the graph. */
+static uint32_t put_changes(struct writer *w, struct graph *g)
+{
+	struct graph_change c;
+	uint32_t n = 0;
+
+	for (; writer_room(w) && graph_next_change(g, &c); n++)
+		writer_put_change(w, g, &c);
+	writer_push(w);
+	return n;
+}
+
+static void assert_stored(struct graph *g)
+{
+	_cleanup_(graph_freep) struct graph *back = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct graph_stats a, b;
+	const struct node *n;
+	uint32_t it = 0;
+	void *model;
+	size_t model_n;
+
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(store_load(s, back, &model, &model_n), 0);
+	free(model);
+	graph_stats(g, &a);
+	graph_stats(back, &b);
+	assert_int_equal(a.nodes_n, b.nodes_n);
+	assert_int_equal(a.edges_n, b.edges_n);
+	while (graph_next_node(g, &it, &n)) {
+		uint32_t id = graph_find(back, n->kind, n->name), eit = 0;
+		const struct edge *e, *f;
+
+		assert_true(id != 0);
+		while (graph_next_out(g, n->id, &eit, &e)) {
+			const struct node *to = graph_node_const(g, e->to);
+
+			f = graph_edge_find(back, id, graph_find(back, to->kind, to->name),
+					    e->kind);
+			assert_non_null(f);
+			assert_int_equal(f->count, e->count);
+			if (e->use)
+				assert_int_equal(f->use->use_n, e->use->use_n);
+		}
+	}
+}
+
+static void test_writer_writes_what_was_put(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct writer *w = NULL;
+	struct writer_stats st;
+	uint32_t lost_n = 9;
+
+	(void)state;
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	for (uint32_t step = 0; step < 60; step++) {
+		grow(g, step);
+		(void)put_changes(w, g);
+	}
+	/* More than the queue takes at once: what had no room comes with the next push. */
+	do
+		assert_int_equal(writer_flush_wait(w, 20000), 0);
+	while (put_changes(w, g));
+	writer_stats(w, &st);
+	assert_int_equal(st.faults_n, 0);
+	assert_true(st.committed_n > 3);
+	assert_int_equal(st.queued_n, 0);
+	assert_true(st.store_bytes > 65536);
+	w = writer_stop(w, &lost_n);
+	assert_null(w);
+	assert_int_equal(lost_n, 0);
+	s = store_close(s);
+	assert_stored(g);
+}
+
+static void test_writer_carries_guesses_scores_and_the_model(void **state)
+{
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	struct guess guess = {.id = 5, .kind = EDGE_OPEN, .p = 0.5};
+	struct score score = {.lambda = 2};
+	struct writer *w = NULL;
+	char long_name[5000];
+	void *model = NULL;
+	size_t n = 0;
+
+	(void)state;
+	memset(long_name, 'x', sizeof(long_name));
+	long_name[4095] = 0;
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_true(writer_room(w));
+		writer_put_guess(w, &guess, long_name, long_name, long_name, 1);
+		assert_true(writer_room(w));
+		writer_put_score(w, 1, &score);
+		assert_true(writer_room(w));
+		writer_take_model(w, strdup(i ? "second" : "first"), 6);
+	}
+	w = writer_stop(w, NULL); /* pushes, commits, ends */
+	assert_int_equal(store_load(s, g, &model, &n), 0);
+	assert_int_equal(n, 6);
+	assert_memory_equal(model, "second", 6);
+	free(model);
+}
+
+static void test_writer_full_queue_leaves_changes_with_the_caller(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct writer *w = NULL;
+	struct writer_stats st;
+	uint32_t lost_n = 9;
+	sqlite3 *other;
+
+	(void)state;
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	/* Somebody holds the file: nothing can be committed. */
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	for (uint32_t step = 0; step < 40; step++) {
+		grow(g, step);
+		(void)put_changes(w, g);
+	}
+	assert_false(writer_room(w));
+	assert_int_equal(writer_flush_wait(w, 50), WRITER_BEHIND);
+	for (int i = 0; i < 100; i++) { /* the busy timeout of a statement is 1 s */
+		writer_stats(w, &st);
+		if (st.faults_n)
+			break;
+		usleep(100000);
+	}
+	assert_int_equal(st.fault_last, -EBUSY);
+	assert_int_equal(st.queued_n, 3);
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	do
+		assert_int_equal(writer_flush_wait(w, 20000), 0);
+	while (put_changes(w, g));
+	writer_stats(w, &st);
+	assert_int_equal(st.fault_last, 0);
+	w = writer_stop(w, &lost_n);
+	assert_int_equal(lost_n, 0);
+	s = store_close(s);
+	assert_stored(g);
+}
+
+static void test_writer_full_disk_loses_nothing(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct writer *w = NULL;
+	struct writer_stats st;
+	struct rlimit was, tight;
+	uint32_t lost_n = 9;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	tight = (struct rlimit){.rlim_cur = 200 << 10, .rlim_max = was.rlim_max};
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	for (uint32_t step = 0; step < 100; step++) {
+		grow(g, step);
+		(void)put_changes(w, g);
+		(void)writer_flush_wait(w, 50);
+		writer_stats(w, &st);
+		if (st.fault_last)
+			break;
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(st.fault_last, -ENOSPC);
+	assert_true(strlen(st.message) > 0);
+	do
+		assert_int_equal(writer_flush_wait(w, 20000), 0);
+	while (put_changes(w, g));
+	w = writer_stop(w, &lost_n);
+	assert_int_equal(lost_n, 0);
+	s = store_close(s);
+	assert_stored(g);
+	(void)signal(SIGXFSZ, handler);
+}
+
+static void test_writer_tells_at_the_end_what_was_lost(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct writer *w = NULL;
+	uint32_t lost_n = 0;
+	sqlite3 *other;
+
+	(void)state;
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	grow(g, 1);
+	(void)put_changes(w, g);
+	w = writer_stop(w, &lost_n);
+	assert_int_equal(lost_n, 1);
+	sqlite3_close(other);
+	assert_null(writer_stop(NULL, NULL));
+}
+
+static void test_writer_goes_on_with_a_fresh_file(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	struct writer *w = NULL;
+	struct writer_stats st;
+	sqlite3 *other;
+
+	(void)state;
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	/* Somebody drops a table behind our back. */
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(other, "DROP VIEW edges_v; DROP TABLE edges", NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(other);
+	grow(g, 1);
+	(void)put_changes(w, g);
+	assert_int_equal(writer_flush_wait(w, 20000), 0);
+	writer_stats(w, &st);
+	assert_int_equal(st.set_aside_n, 1);
+	assert_non_null(strstr(st.aside, ".corrupt-"));
+	assert_int_equal(access(st.aside, F_OK), 0);
+	w = writer_stop(w, NULL);
+	s = store_close(s);
+	assert_stored(g);
+}
+
+static void test_writer_refuses_limits_it_cannot_keep(void **state)
+{
+	struct writer_limits bad[] = {{0, 65536}, {1, 65535}};
+	struct writer *w = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(writer_start(NULL, &bad[i], &w), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_writer_writes_what_was_put, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writer_carries_guesses_scores_and_the_model,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_writer_full_queue_leaves_changes_with_the_caller, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writer_full_disk_loses_nothing, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_writer_tells_at_the_end_what_was_lost, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_writer_goes_on_with_a_fresh_file, setup,
+						teardown),
+		cmocka_unit_test(test_writer_refuses_limits_it_cannot_keep),
+	};
+
+	return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
+}
