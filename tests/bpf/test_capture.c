@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "sys/capture.h"
+#include "sys/selftest.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -297,6 +298,26 @@ static void test_connects_are_counted(void **state)
 	capture_close(c);
 }
 
+static void ignore(void *ctx, const struct obs *o)
+{
+	(void)ctx;
+	(void)o;
+}
+
+static void test_every_hook_sees(void **state)
+{
+	struct capture *c = start();
+	struct selftest t;
+
+	(void)state;
+	assert_int_equal(capture_selftest(c, ignore, NULL, &t), 0);
+	for (int h = 0; h < FWM_HOOK_MAX; h++)
+		if (!t.ok[h])
+			fail_msg("%s is blind", hook_name((enum fwm_hook)h));
+	assert_int_equal(t.degraded_n, 0);
+	capture_close(c);
+}
+
 static void test_pins_come_and_go(void **state)
 {
 	struct capture *c = start();
@@ -318,6 +339,7 @@ int main(void)
 		cmocka_unit_test(test_processes_are_counted),
 		cmocka_unit_test(test_opens_are_counted),
 		cmocka_unit_test(test_connects_are_counted),
+		cmocka_unit_test(test_every_hook_sees),
 		cmocka_unit_test(test_pins_come_and_go),
 	};
 

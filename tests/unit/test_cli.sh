@@ -39,7 +39,7 @@ for c in $commands; do
 	check "$c --help says what it does" 0 "^usage: forewarm $c" "$c" --help
 	check "$c refuses an unknown option" 2 "^forewarm: unknown option '--nonsense'" "$c" --nonsense
 	[[ $("$fw" "$c" --help | awk 'length > 100') ]] && rc=1 || rc=0
-	ok "$c --help fits" $rc
+	ok "$c --help fits" "$rc"
 done
 check "unknown command, a near one" 2 "did you mean 'status'\?" statsu
 check "unknown command, none near" 2 "unknown command 'quux'" quux

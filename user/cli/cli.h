@@ -83,6 +83,10 @@ const char *opt_ns(const json_t *o, const char *key);
 const char *opt_bytes(const json_t *o, const char *key);
 const char *opt_count(const json_t *o, const char *key);
 
+/* Prints s, escaped, from column at on, broken between words so that it fits; further lines begin at
+ * column indent. Ends the line. */
+void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent);
+
 /* --- tables (table.c) --- */
 
 struct table_column {

@@ -82,6 +82,9 @@ static const struct command commands[] = {
 	{"top", "", "the busiest edges, the newest guesses and our own cost, live", cmd_top,
 	 ASK | ROWS | FOR | LIVE, 0, 0, ""},
 	{"export", "", "the whole graph", cmd_export, ASK | FORMAT, 0, 0, ""},
+	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
+	 0, 0,
+	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},
 };
 
 enum { HELP_EXIT_N = 6 };

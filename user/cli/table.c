@@ -79,6 +79,30 @@ const char *opt_count(const json_t *o, const char *key)
 	return has(o, key) ? cli_count(get_n(o, key)) : "-";
 }
 
+void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent)
+{
+	const char *word = cli_text(s);
+	bool first = true;
+
+	while (*word) {
+		size_t n = strcspn(word, " ");
+		char one[BUFFER_BYTES];
+
+		snprintf(one, sizeof(one), "%.*s", (int)n, word);
+		if (!first && at + 1 + text_columns(one) > cli->columns) {
+			printf("\n%*s", (int)indent, "");
+			at = indent;
+			first = true;
+		}
+		printf("%s%s", first ? "" : " ", one);
+		at += text_columns(one) + !first;
+		first = false;
+		word += n;
+		word += strspn(word, " ");
+	}
+	putchar('\n');
+}
+
 /* --- tables ---------------------------------------------------------------------------------- */
 
 struct table {

@@ -32,12 +32,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
 #define PROG_MAX 64
+#define LOOKED_NS (5ull * 1000 * 1000 * 1000) /* `forewarm top` asks each second */
 #define TICK_NS (250ull * 1000 * 1000)
 
 struct daemon {
@@ -52,6 +54,8 @@ struct daemon {
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
+	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
+	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
 	struct pressure pressure;
 };
@@ -62,6 +66,23 @@ static uint64_t now_ns(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+/* Timing costs some 20 ns a run, so the kernel is asked for it only while somebody looks. */
+static void watch_own_cost(struct daemon *d)
+{
+	d->looked_ns = now_ns(CLOCK_MONOTONIC);
+	if (d->stats_fd < 0)
+		d->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	/* A kernel before 5.8 or without the right: the cost stays unknown. */
+}
+
+static void unwatch_own_cost(struct daemon *d)
+{
+	if (d->stats_fd >= 0 && now_ns(CLOCK_MONOTONIC) - d->looked_ns > LOOKED_NS) {
+		closep(&d->stats_fd);
+		d->stats_fd = -1;
+	}
 }
 
 /* --- actions and outcomes -------------------------------------------------------------------- */
@@ -203,6 +224,7 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)usec;
 	keep_flush(d->keep, d->engine);
+	unwatch_own_cost(d);
 	return again(s, d->config.flush_ns);
 }
 
@@ -231,6 +253,15 @@ static int make_dir(const char *path, mode_t mode)
 	return 0;
 }
 
+/* The file locked is the one that has the name: a daemon that ends removes it. */
+static bool lock_is_at(int fd, const char *path)
+{
+	struct stat held, named;
+
+	return fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_dev == named.st_dev &&
+	       held.st_ino == named.st_ino;
+}
+
 static int take_lock(struct daemon *d)
 {
 	char path[CONFIG_PATH_MAX + 16];
@@ -241,7 +272,9 @@ static int take_lock(struct daemon *d)
 		log_error("daemon: cannot open '%s': %s", path, strerror(errno));
 		return fault_errno();
 	}
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0 || !lock_is_at(d->lock_fd, path)) {
+		closep(&d->lock_fd);
+		d->lock_fd = -1;
 		log_error(
 			"daemon: another forewarmd runs with '%s': stop it, or give this one other "
 			"directories (--set paths.run=...)",
@@ -249,6 +282,19 @@ static int take_lock(struct daemon *d)
 		return DAEMON_REFUSED;
 	}
 	return 0;
+}
+
+static void drop_lock(struct daemon *d)
+{
+	char path[CONFIG_PATH_MAX + 16];
+
+	if (d->lock_fd < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/lock", d->config.run_dir);
+	(void)unlink(path);
+	closep(&d->lock_fd);
+	/* Left in place when somebody else put something there. */
+	(void)rmdir(d->config.run_dir);
 }
 
 static int add_time(struct daemon *d, uint64_t in_ns, sd_event_time_handler_t handler)
@@ -323,6 +369,7 @@ static void host_view(void *ctx, struct view_host *ret)
 	struct daemon *d = ctx;
 	struct capture_counters counters;
 
+	watch_own_cost(d);
 	*ret = (struct view_host){
 		.version = FWM_VERSION,
 		.now_ns = now_ns(CLOCK_MONOTONIC),
@@ -394,7 +441,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	*ret = d; /* half-built is fine for daemon_free() */
 	d->config = *config;
 	d->options = *options;
-	d->lock_fd = -1;
+	d->lock_fd = d->stats_fd = -1;
 	d->start_ns = now_ns(CLOCK_MONOTONIC);
 	r = make_dir(config->run_dir, 0755);
 	if (r == 0)
@@ -450,7 +497,8 @@ struct daemon *daemon_free(struct daemon *d)
 	d->keep = keep_close(d->keep, d->engine);
 	d->engine = engine_free(d->engine);
 	d->loop = sd_event_unref(d->loop);
-	closep(&d->lock_fd);
+	closep(&d->stats_fd);
+	drop_lock(d);
 	free(d);
 	return NULL;
 }

@@ -23,7 +23,6 @@ enum { DAEMON_REFUSED = 1 };
 struct daemon_options {
 	const char *config_path;
 	uint64_t for_ns; /* stop by itself after so long; 0: run on */
-	bool view;	 /* show the live view on stdout */
 	bool keep;	 /* leave the pinned maps behind */
 };
 

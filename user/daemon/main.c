@@ -22,20 +22,24 @@ static const char usage_text[] =
 	"  -n, --check         check the config and exit\n"
 	"  -s, --set=KEY=VALUE set section.key, over the config (plan.act=no)\n"
 	"  -f, --for=SECONDS   stop after so long\n"
-	"  -v, --view          show a live view on standard output\n"
 	"  -k, --keep          leave the pinned BPF maps behind at the end\n"
 	"  -d, --debug         say more\n"
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
-	"It stays in the foreground; Ctrl-C ends it. See forewarmd(8).\n";
+	"It stays in the foreground; Ctrl-C ends it; `forewarm top` shows what it does.\n"
+	"See forewarmd(8).\n";
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'n'},
-	{"set", required_argument, NULL, 's'},	  {"for", required_argument, NULL, 'f'},
-	{"view", no_argument, NULL, 'v'},	  {"keep", no_argument, NULL, 'k'},
-	{"debug", no_argument, NULL, 'd'},	  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"check", no_argument, NULL, 'n'},
+	{"set", required_argument, NULL, 's'},
+	{"for", required_argument, NULL, 'f'},
+	{"keep", no_argument, NULL, 'k'},
+	{"debug", no_argument, NULL, 'd'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static void say(void *ctx, const char *line)
@@ -92,7 +96,7 @@ int main(int argc, char **argv)
 	int c, r;
 
 	log_setup(LOG_LEVEL_INFO, getenv("JOURNAL_STREAM") != NULL);
-	while ((c = getopt_long(argc, argv, ":c:ns:f:vkdhV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:ns:f:kdhV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options.config_path = optarg;
@@ -110,9 +114,6 @@ int main(int argc, char **argv)
 			r = parse_for(optarg, &options.for_ns);
 			if (r)
 				return r;
-			break;
-		case 'v':
-			options.view = true;
 			break;
 		case 'k':
 			options.keep = true;

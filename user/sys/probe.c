@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * probe.c - each feature by its smallest use.
+ */
+#include "sys/probe.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+
+struct list {
+	struct probe_item *items;
+	size_t n, max;
+};
+
+static void add(struct list *l, const char *group, const char *name, enum probe_state state, const char *fmt,
+		...) __attribute__((format(printf, 5, 6)));
+static void add(struct list *l, const char *group, const char *name, enum probe_state state, const char *fmt,
+		...)
+{
+	struct probe_item *i;
+	va_list ap;
+
+	if (l->n == l->max)
+		return;
+	i = &l->items[l->n++];
+	i->group = group;
+	i->state = state;
+	(void)snprintf(i->name, sizeof(i->name), "%s", name);
+	va_start(ap, fmt);
+	(void)vsnprintf(i->detail, sizeof(i->detail), fmt, ap);
+	va_end(ap);
+}
+
+const char *probe_state_name(enum probe_state s)
+{
+	static const char *const names[] = {"ok", "degraded", "missing", "absent"};
+
+	return s < ARRAY_SIZE(names) ? names[s] : "?";
+}
+
+/* --- programs of one instruction ---------------------------------------------------------------------- */
+
+static int load_tiny(enum bpf_prog_type type, enum bpf_attach_type attach, int btf_id)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, o, .expected_attach_type = attach, .attach_btf_id = (uint32_t)btf_id);
+	int fd = bpf_prog_load(type, NULL, "GPL", insns, ARRAY_SIZE(insns), &o);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Loads and attaches to a kernel function or typed tracepoint; 0 or -errno. */
+static int try_btf(const char *name, enum bpf_prog_type type, enum bpf_attach_type attach)
+{
+	_cleanup_(closep) int prog = -1, link = -1;
+	int id = libbpf_find_vmlinux_btf_id(name, attach);
+
+	if (id < 0)
+		return -ENOENT;
+	prog = load_tiny(type, attach, id);
+	if (prog < 0)
+		return prog;
+	link = bpf_raw_tracepoint_open(NULL, prog);
+	return link < 0 ? -errno : 0;
+}
+
+static const char *tracefs(void)
+{
+	if (access("/sys/kernel/tracing/events", F_OK) == 0)
+		return "/sys/kernel/tracing";
+	if (access("/sys/kernel/debug/tracing/events", F_OK) == 0)
+		return "/sys/kernel/debug/tracing";
+	return NULL;
+}
+
+static void kernel(struct list *l)
+{
+	struct utsname u;
+	struct statfs fs;
+	_cleanup_(closep) int map = -1;
+	const char *t = tracefs();
+
+	(void)uname(&u); /* only fails for a bad pointer */
+	add(l, "kernel", "release", PROBE_OK, "%s %s", u.release, u.machine);
+	if (geteuid() != 0)
+		add(l, "kernel", "root", PROBE_MISSING, "not root: run it with sudo to try the rest");
+	else
+		add(l, "kernel", "root", PROBE_OK, "yes");
+	if (access("/sys/kernel/btf/vmlinux", R_OK) == 0)
+		add(l, "kernel", "BTF", PROBE_OK, "/sys/kernel/btf/vmlinux");
+	else
+		add(l, "kernel", "BTF", PROBE_MISSING, "needs a kernel with CONFIG_DEBUG_INFO_BTF=y");
+	map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, 65536, NULL);
+	if (map >= 0)
+		add(l, "kernel", "ring buffer", PROBE_OK, "yes");
+	else
+		add(l, "kernel", "ring buffer", PROBE_MISSING, "%s: kernel 5.8 or newer, and CAP_BPF, are needed",
+		    strerror(errno));
+	if (t)
+		add(l, "kernel", "tracefs", PROBE_OK, "%s", t);
+	else
+		add(l, "kernel", "tracefs", PROBE_MISSING, "mount -t tracefs tracefs /sys/kernel/tracing");
+	if (statfs("/sys/fs/bpf", &fs) == 0 && (uint32_t)fs.f_type == 0xcafe4a11u)
+		add(l, "kernel", "bpf file system", PROBE_OK, "/sys/fs/bpf");
+	else
+		add(l, "kernel", "bpf file system", PROBE_DEGRADED, "not mounted on /sys/fs/bpf; forewarmd mounts it");
+}
+
+static void hooks(struct list *l)
+{
+	static const char *const typed[] = {"sched_process_fork", "sched_process_exec", "sched_process_exit",
+					    "inet_sock_set_state"};
+	static const struct {
+		const char *name;
+		enum probe_state without;
+	} classic[] = {
+		{"syscalls/sys_enter_openat", PROBE_MISSING},
+		{"syscalls/sys_exit_openat", PROBE_MISSING},
+		{"syscalls/sys_enter_openat2", PROBE_DEGRADED},
+		{"syscalls/sys_enter_open", PROBE_OPTIONAL},
+		{"syscalls/sys_enter_creat", PROBE_OPTIONAL},
+		{"syscalls/sys_enter_open_by_handle_at", PROBE_DEGRADED},
+		{"syscalls/sys_enter_execve", PROBE_DEGRADED},
+		{"syscalls/sys_enter_connect", PROBE_DEGRADED},
+		{"syscalls/sys_enter_bind", PROBE_DEGRADED},
+		{"syscalls/sys_exit_renameat2", PROBE_DEGRADED},
+		{"io_uring/io_uring_complete", PROBE_DEGRADED},
+	};
+	const char *t = tracefs();
+
+	for (size_t i = 0; i < ARRAY_SIZE(typed); i++) {
+		int r = try_btf(typed[i], BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP);
+
+		if (r == 0)
+			add(l, "hooks", typed[i], PROBE_OK, "typed tracepoint");
+		else
+			add(l, "hooks", typed[i], PROBE_MISSING, "%s", strerror(-r));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(classic); i++) {
+		char path[160];
+
+		(void)snprintf(path, sizeof(path), "%s/events/%s/id", t ? t : "", classic[i].name);
+		if (access(path, F_OK) == 0)
+			add(l, "hooks", classic[i].name, PROBE_OK, "tracepoint");
+		else
+			add(l, "hooks", classic[i].name, classic[i].without, "no such tracepoint in this kernel");
+	}
+	add(l, "hooks", "UDP without connect", PROBE_DEGRADED,
+	    "sendto() is not watched: a hook there would tax every datagram");
+}
+
+static void optional(struct list *l)
+{
+	static const struct {
+		const char *name, *target;
+		enum bpf_prog_type type;
+		enum bpf_attach_type attach;
+	} tiers[] = {
+		{"fentry", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
+		{"fexit", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
+		{"LSM", "file_open", BPF_PROG_TYPE_LSM, BPF_LSM_MAC},
+	};
+	const char *t = tracefs();
+	char path[96];
+
+	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++) {
+		int r = try_btf(tiers[i].target, tiers[i].type, tiers[i].attach);
+
+		if (r == 0)
+			add(l, "optional", tiers[i].name, PROBE_OK, "usable");
+		else
+			add(l, "optional", tiers[i].name, PROBE_OPTIONAL, "refused (%s); tracepoints are used",
+			    strerror(-r));
+	}
+	(void)snprintf(path, sizeof(path), "%s/kprobe_events", t ? t : "");
+	if (access(path, F_OK) == 0)
+		add(l, "optional", "kprobe", PROBE_OK, "usable, not used");
+	else
+		add(l, "optional", "kprobe", PROBE_OPTIONAL, "not in this kernel; tracepoints are used");
+}
+
+static bool filesystem_known(const char *name)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/filesystems", "re");
+	char line[128], have[64];
+
+	while (f && fgets(line, sizeof(line), f))
+		if ((sscanf(line, "nodev %63s", have) == 1 || sscanf(line, " %63s", have) == 1) && !strcmp(have, name))
+			return true;
+	return false;
+}
+
+static void host(struct list *l)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[1024], dir[256] = "", controllers[256] = "";
+	bool v1 = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strstr(line, " - cgroup2 ") && !dir[0])
+			(void)sscanf(line, "%*d %*d %*s %*s %255s", dir);
+		v1 |= strstr(line, " - cgroup cgroup") != NULL || strstr(line, " - cgroup ") != NULL;
+	}
+	if (!dir[0]) {
+		add(l, "host", "cgroup v2", PROBE_DEGRADED, "not mounted: cgroups of processes are unknown");
+	} else {
+		char path[300];
+		_cleanup_(fclosep) FILE *g = NULL;
+
+		(void)snprintf(path, sizeof(path), "%s/cgroup.controllers", dir);
+		g = fopen(path, "re");
+		if (g && fgets(controllers, sizeof(controllers), g))
+			controllers[strcspn(controllers, "\n")] = 0;
+		if (v1)
+			add(l, "host", "cgroup v2", PROBE_DEGRADED, "at %.60s beside v1; controllers: %.60s", dir,
+			    controllers[0] ? controllers : "none");
+		else
+			add(l, "host", "cgroup v2", PROBE_OK, "at %.60s; controllers: %.70s", dir, controllers);
+	}
+	if (access("/proc/pressure/memory", R_OK) == 0)
+		add(l, "host", "pressure (PSI)", PROBE_OK, "/proc/pressure");
+	else
+		add(l, "host", "pressure (PSI)", PROBE_DEGRADED, "absent: only free memory limits what is warmed");
+	errno = 0;
+	if (syscall(451 /* cachestat */, -1, NULL, NULL, 0) < 0 && errno != ENOSYS)
+		add(l, "host", "cachestat", PROBE_OK, "yes");
+	else
+		add(l, "host", "cachestat", PROBE_OPTIONAL, "absent (kernel 6.5): mincore is used");
+	if (filesystem_known("overlay"))
+		add(l, "host", "overlay", PROBE_OK, "yes");
+	else
+		add(l, "host", "overlay", PROBE_DEGRADED, "not loaded: sandboxes get a read-only root");
+}
+
+size_t probe_run(struct probe_item *items, size_t max)
+{
+	struct list l = {.items = items, .max = max};
+	libbpf_print_fn_t old = libbpf_set_print(NULL);
+
+	kernel(&l);
+	if (geteuid() == 0) {
+		hooks(&l);
+		optional(&l);
+	}
+	host(&l);
+	(void)libbpf_set_print(old);
+	return l.n;
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * selftest.c - the calls, and the observation each must become.
+ */
+#include "sys/selftest.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#define MARK "forewarm-selftest"
+#define WAIT_MS 2000
+
+static const char *const names[FWM_HOOK_MAX] = {
+	[FWM_HOOK_FORK] = "sched_process_fork", [FWM_HOOK_EXEC] = "sched_process_exec",
+	[FWM_HOOK_EXIT] = "sched_process_exit", [FWM_HOOK_EXECVE] = "execve",
+	[FWM_HOOK_OPEN] = "open",		[FWM_HOOK_OPENAT] = "openat",
+	[FWM_HOOK_OPENAT2] = "openat2",		[FWM_HOOK_CREAT] = "creat",
+	[FWM_HOOK_HANDLE] = "open_by_handle_at", [FWM_HOOK_CONNECT] = "connect",
+	[FWM_HOOK_BIND] = "bind",		[FWM_HOOK_STATE] = "inet_sock_set_state",
+	[FWM_HOOK_URING] = "io_uring",		[FWM_HOOK_NAME] = "paths",
+	[FWM_HOOK_RENAME] = "rename",
+};
+
+const char *hook_name(enum fwm_hook hook)
+{
+	return hook < FWM_HOOK_MAX && names[hook] ? names[hook] : "?";
+}
+
+/* In the child: raw calls, because libc would turn most of them into openat. */
+static void act(void)
+{
+	static char *const argv[] = {(char *)"true", (char *)MARK, NULL};
+	struct open_how how = {.flags = O_RDONLY};
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons(1),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(MARK));
+	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), v = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	memcpy(un.sun_path + 1, MARK, strlen(MARK));
+	(void)syscall(SYS_openat, AT_FDCWD, "/" MARK "/openat", O_RDONLY);
+	(void)syscall(SYS_openat2, AT_FDCWD, "/" MARK "/openat2", &how, sizeof(how));
+#ifdef SYS_open
+	(void)syscall(SYS_open, "/" MARK "/open", O_RDONLY);
+	(void)syscall(SYS_creat, "/" MARK "/creat", 0600);
+#endif
+	(void)syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY | O_CLOEXEC);
+	(void)execl("/" MARK "/execve", "x", NULL);
+	(void)bind(u, (struct sockaddr *)&un, un_len);
+	(void)connect(v, (struct sockaddr *)&un, un_len); /* not listening: refused, and seen */
+	(void)connect(t, (struct sockaddr *)&in, sizeof(in));
+	pid = vfork();
+	if (pid == 0)
+		_exit(0);
+	(void)waitpid(pid, NULL, 0);
+	(void)execv("/bin/true", argv);
+	_exit(0);
+}
+
+struct watch {
+	struct selftest *t;
+	uint32_t pid;
+	bool done;
+	obs_fn fn;
+	void *ctx;
+};
+
+static void watch(void *ctx, const struct obs *o)
+{
+	struct watch *w = ctx;
+	bool *ok = w->t->ok;
+
+	if (o->kind == OBS_FORK && o->ppid == w->pid)
+		ok[FWM_HOOK_FORK] = true;
+	if (o->pid != w->pid) {
+		w->fn(w->ctx, o);
+		return;
+	}
+	switch (o->kind) {
+	case OBS_EXEC:
+		ok[FWM_HOOK_EXEC] = strstr(o->name, "/") != NULL;
+		break;
+	case OBS_EXIT:
+		ok[FWM_HOOK_EXIT] = true;
+		w->done = true;
+		break;
+	case OBS_OPEN:
+		if (!strcmp(o->name, "/" MARK "/openat"))
+			ok[FWM_HOOK_OPENAT] = true;
+		if (!strcmp(o->name, "/" MARK "/openat2"))
+			ok[FWM_HOOK_OPENAT2] = true;
+		if (!strcmp(o->name, "/" MARK "/open"))
+			ok[FWM_HOOK_OPEN] = true;
+		if (!strcmp(o->name, "/" MARK "/creat"))
+			ok[FWM_HOOK_CREAT] = true;
+		if (!strcmp(o->name, "/" MARK "/execve"))
+			ok[FWM_HOOK_EXECVE] = true;
+		if (!strcmp(o->name, "/") && !o->err)
+			ok[FWM_HOOK_NAME] = true;
+		break;
+	case OBS_CONNECT:
+		if (!strcmp(o->name, "unix:@" MARK))
+			ok[FWM_HOOK_CONNECT] = true;
+		if (!strncmp(o->name, "tcp:", 4))
+			ok[FWM_HOOK_STATE] = true;
+		break;
+	case OBS_LISTEN:
+		if (!strcmp(o->name, "unix:@" MARK))
+			ok[FWM_HOOK_BIND] = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Hooks no observation proves are taken to see when they are attached. */
+static void attached(struct capture *c, struct selftest *t)
+{
+	struct capture_prog progs[64];
+	size_t n = capture_progs(c, progs, ARRAY_SIZE(progs));
+
+	t->ok[FWM_HOOK_HANDLE] = t->ok[FWM_HOOK_RENAME] = t->ok[FWM_HOOK_URING] = true;
+	for (size_t i = 0; i < n && i < ARRAY_SIZE(progs); i++) {
+		if (!progs[i].err)
+			continue;
+		if (strstr(progs[i].section, "open_by_handle_at"))
+			t->ok[FWM_HOOK_HANDLE] = false;
+		if (strstr(progs[i].section, "sys_exit_rename"))
+			t->ok[FWM_HOOK_RENAME] = false;
+	}
+#ifndef SYS_open /* newer architectures have only openat and openat2 */
+	t->ok[FWM_HOOK_OPEN] = t->ok[FWM_HOOK_CREAT] = true;
+#endif
+}
+
+int capture_selftest(struct capture *c, obs_fn fn, void *ctx, struct selftest *ret)
+{
+	struct selftest t = {0};
+	struct watch w = {.t = &t, .fn = fn, .ctx = ctx};
+	_cleanup_(closep) int go_r = -1, go_w = -1;
+	int fds[2], r = 0;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fault_errno();
+	go_r = fds[0];
+	go_w = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return fault_errno();
+	if (pid == 0) {
+		if (read(go_r, &byte, 1) == 1)
+			act();
+		_exit(0);
+	}
+	w.pid = (uint32_t)pid;
+	r = capture_mark(c, w.pid, FWM_MARK_TARGET);
+	if (r >= 0 && write(go_w, "", 1) != 1)
+		r = fault_errno();
+	for (int ms = 0; r >= 0 && !w.done && ms < WAIT_MS; ms += 10) {
+		(void)poll(NULL, 0, 10);
+		r = capture_drain(c, 100000, watch, &w);
+	}
+	(void)kill(pid, SIGKILL); /* gone already unless something is broken */
+	(void)waitpid(pid, NULL, 0);
+	if (r < 0)
+		return r;
+	attached(c, &t);
+	for (int h = 0; h < FWM_HOOK_MAX; h++)
+		t.degraded_n += !t.ok[h];
+	*ret = t;
+	return 0;
+}
