@@ -184,15 +184,18 @@ const char *text_ns(uint64_t ns, char *buf, size_t n)
 
 const char *text_count(uint64_t count, char *buf, size_t n)
 {
-	double v = (double)count;
+	static const char *const names[] = {"k", "M", "G", "T", "P", "E"};
+	double v = (double)count / 1000;
+	size_t i = 0;
 
 	if (count < 10000)
 		return snprintf(buf, n, "%u", (unsigned)count), buf;
-	if (v < 999.5e3)
-		return short_number(v / 1e3, "k", buf, n);
-	if (v < 999.5e6)
-		return short_number(v / 1e6, "M", buf, n);
-	return short_number(v / 1e9, "G", buf, n);
+	while (v >= 999.5 && i + 1 < ARRAY_SIZE(names)) {
+		v /= 1000;
+		i++;
+	}
+	snprintf(buf, n, v < 99.95 ? "%.1f%s" : "%.0f%s", v, names[i]);
+	return buf;
 }
 
 size_t text_utf8(const char *str, size_t n, uint32_t *ret_point)
