@@ -23,7 +23,7 @@
 /* One run weighs at least this much against all before: 20 runs without leave 8 %. */
 #define FORGET_MIN 0.12
 #define CHANCE_PRIOR 0.5
-#define TOUCHES_PER_PROCESS 32
+#define TOUCHES_PER_PROCESS 12
 
 static bool symbol_eq(const void *ctx, uint32_t slot, const void *key)
 {

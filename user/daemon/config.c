@@ -48,7 +48,7 @@ struct key {
 /* The defaults keep the daemon below 32 MiB resident: graph about 10 MiB, model 6, guesses and
  * processes 2, and the ring is only touched as far as it is used. */
 static const struct key keys[] = {
-	{"capture", "ring", TYPE_BYTES, FIELD(ring_bytes), "4MiB", 64 * KIB, 256 * MIB, true,
+	{"capture", "ring", TYPE_BYTES, FIELD(ring_bytes), "1MiB", 64 * KIB, 256 * MIB, true,
 	 "Buffer between kernel and daemon, a power of two. Full: events are counted, not kept."},
 	{"capture", "drain", TYPE_TIME, FIELD(drain_ns), "100ms", 1 * MS, 10 * S, false,
 	 "Longest wait between two drains of that buffer. Shorter: fresher, and more wakeups."},
@@ -67,7 +67,7 @@ static const struct key keys[] = {
 	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 256 * KIB, 1 * GIB,
 	 false, "Memory of the prediction model. Full: contexts that predict least go first."},
 
-	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "8192", 64, 4194304, false,
+	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "4096", 64, 4194304, false,
 	 "Living processes known at a time."},
 	{"engine", "guesses", TYPE_COUNT, FIELD(limits.guess_max), "4096", 64, 1048576, false,
 	 "Guesses remembered: the open ones, and the newest ended ones for `forewarm why`."},

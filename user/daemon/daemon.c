@@ -24,6 +24,7 @@
 #include "sys/warm.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -38,6 +39,8 @@
 
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
+/* Paths that stand for file numbers, some 130 bytes each; an unknown one is asked for again. */
+#define NAME_MAX_N 16384
 #define PROG_MAX 64
 #define LOOKED_NS (5ull * 1000 * 1000 * 1000) /* `forewarm top` asks each second */
 #define TICK_NS (250ull * 1000 * 1000)
@@ -415,6 +418,7 @@ static int open_capture(struct daemon *d)
 	char why[CAPTURE_WHY_MAX] = "";
 	struct capture_opts opts = {.pin_dir = d->config.pin_dir,
 				    .ring_bytes = (uint32_t)d->config.ring_bytes,
+				    .name_max = NAME_MAX_N,
 				    .keep = d->options.keep,
 				    .why = why,
 				    .log = libbpf_says};
@@ -512,6 +516,8 @@ int daemon_run(struct daemon *d)
 	log_info("forewarmd " FWM_VERSION " watches: %u nodes and %u edges known, %s",
 		 s.graph.nodes_n, s.graph.edges_n,
 		 d->config.policy.act ? "warming is on" : "guessing only");
+	/* Loading the programs took some 20 MiB for the kernel's type information: give it back. */
+	(void)malloc_trim(0);
 	(void)sd_notify(0, "READY=1\nSTATUS=watching");
 	r = sd_event_loop(d->loop);
 	(void)sd_notify(0, "STOPPING=1");
