@@ -436,6 +436,7 @@ static int open_capture(struct daemon *d)
 int daemon_new(const struct config *config, const struct daemon_options *options,
 	       struct daemon **ret)
 {
+	char cgroups[CONFIG_PATH_MAX];
 	struct warm_limits warm;
 	struct daemon *d = calloc(1, sizeof(*d));
 	int r;
@@ -466,7 +467,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = open_capture(d);
 	if (r != 0)
 		return r;
-	r = procfs_seed("", on_obs, d);
+	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
+			(uint32_t)getpid(), on_obs, d);
 	if (r < 0)
 		log_warn("procfs: cannot list what already runs: %s, ignoring", strerror(-r));
 	warm_limits_default(&warm);

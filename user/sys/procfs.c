@@ -1,134 +1,399 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* procfs.c - /proc/PID/{stat,status,exe,cmdline} of every process, sorted by start time. */
+/*
+ * procfs.c - text of /proc into observations. All of it can change while it is read, so each piece
+ * that is missing only makes the observation poorer, never wrong: a process without a readable exe
+ * (a kernel thread, or gone) is left out.
+ */
 #include "sys/procfs.h"
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/index.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
-#define PROCESS_MAX 65536
+#define SOCK_MAX 4096
 
-struct entry {
-	uint64_t start_ticks; /* since boot */
-	uint32_t pid, ppid, uid;
+struct service {
+	uint64_t inode;
+	char name[140];
 };
 
-static void closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
+struct seed {
+	const char *cgroup2_dir;
+	procfs_fn fn;
+	void *ctx;
+	uint64_t ts_ns;
+	struct service *services;
+	size_t service_n;
+	char name[OBS_NAME_MAX];
+	char args[OBS_ARGS_MAX];
+	char line[OBS_NAME_MAX + 256];
+};
 
-static ssize_t read_file(const char *root, uint32_t pid, const char *name, char *buf, size_t size)
+static int read_small(const char *path, char *buf, size_t n)
 {
-	char path[PATH_MAX];
-	_cleanup_(closep) int fd = -1;
-	ssize_t n;
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
 
-	snprintf(path, sizeof(path), "%s/proc/%u/%s", root, pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -1;
-	n = read(fd, buf, size - 1);
-	if (n >= 0)
-		buf[n] = '\0';
-	return n;
+		return -errno; /* processes vanish: not a fault */
+	got = read(fd, buf, n - 1);
+	if (got < 0)
+		return -errno;
+	buf[got] = 0;
+	return (int)got;
 }
 
-/* False when the process is gone. */
-static bool read_entry(const char *root, struct entry *e)
-{
-	char buf[4096], *p;
+/* --- services ------------------------------------------------------------------------------------ */
 
-	if (read_file(root, e->pid, "stat", buf, sizeof(buf)) <= 0)
-		return false;
-	p = strrchr(buf, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 1,
-			 " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			 "%*d %*d %lu",
-			 &e->ppid, &e->start_ticks) != 2)
-		return false;
-	if (read_file(root, e->pid, "status", buf, sizeof(buf)) <= 0)
-		return false;
-	p = strstr(buf, "\nUid:");
-	return p && sscanf(p + 5, "%*u %u", &e->uid) == 1;
+static void service_add(struct seed *s, uint64_t inode, const char *name)
+{
+	if (!inode || s->service_n == SOCK_MAX)
+		return;
+	s->services[s->service_n].inode = inode;
+	(void)snprintf(s->services[s->service_n].name, sizeof(s->services->name), "%s", name);
+	s->service_n++;
 }
 
-static int by_start(const void *a, const void *b)
+/* The kernel prints an address as 32-bit words in its own byte order. */
+static bool addr_text(const char *hex, char *buf, size_t n)
 {
-	const struct entry *x = a, *y = b;
+	uint32_t w[4];
+	const uint8_t *b = (const uint8_t *)w;
+	size_t len = strlen(hex);
 
-	if (x->start_ticks != y->start_ticks)
-		return x->start_ticks < y->start_ticks ? -1 : 1;
-	return x->pid < y->pid ? -1 : x->pid > y->pid;
+	if (len == 8 && sscanf(hex, "%8" SCNx32, &w[0]) == 1) {
+		(void)snprintf(buf, n, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
+		return true;
+	}
+	if (len != 32 || sscanf(hex, "%8" SCNx32 "%8" SCNx32 "%8" SCNx32 "%8" SCNx32, &w[0], &w[1],
+				&w[2], &w[3]) != 4)
+		return false;
+	if (!w[0] && !w[1] && !w[2] && !w[3])
+		(void)snprintf(buf, n, "[::]");
+	else if (!w[0] && !w[1] && !w[2] && b[12] == 0 && b[13] == 0 && b[14] == 0 && b[15] == 1)
+		(void)snprintf(buf, n, "[::1]");
+	else
+		(void)snprintf(buf, n, "[%x:%x:%x:%x:%x:%x:%x:%x]", b[0] << 8 | b[1],
+			       b[2] << 8 | b[3], b[4] << 8 | b[5], b[6] << 8 | b[7],
+			       b[8] << 8 | b[9], b[10] << 8 | b[11], b[12] << 8 | b[13],
+			       b[14] << 8 | b[15]);
+	return true;
 }
 
-static void tell(const char *root, const struct entry *e, uint64_t now_ns, obs_fn fn, void *ctx)
+static void inet_services(struct seed *s, const char *file, const char *proto,
+			  unsigned state_wanted)
 {
-	char path[PATH_MAX], exe[PATH_MAX], args[OBS_ARGS_MAX];
-	struct obs o = {.kind = OBS_FORK,
-			.ts_ns = now_ns,
-			.pid = e->pid,
-			.ppid = e->ppid,
-			.uid = e->uid,
-			.flags = OBS_F_SEED,
-			.count = 1};
+	_cleanup_(fclosep) FILE *f = fopen(file, "re");
+
+	while (f && fgets(s->line, sizeof(s->line), f)) {
+		char local[40], addr[80], name[128];
+		unsigned port, state;
+		uint64_t inode;
+
+		if (sscanf(s->line,
+			   " %*d: %39[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*s %*s %" SCNu64,
+			   local, &port, &state, &inode) != 4 ||
+		    state != state_wanted || !addr_text(local, addr, sizeof(addr)))
+			continue;
+		(void)snprintf(name, sizeof(name), "%s:%s:%u", proto, addr, port);
+		service_add(s, inode, name);
+	}
+}
+
+static void unix_services(struct seed *s)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/net/unix", "re");
+
+	while (f && fgets(s->line, sizeof(s->line), f)) {
+		unsigned flags;
+		uint64_t inode;
+		char path[120], name[140];
+
+		/* Flags bit 16 is __SO_ACCEPTCON: it listens. */
+		if (sscanf(s->line, "%*[^:]: %*x %*x %x %*x %*x %" SCNu64 " %119s", &flags, &inode,
+			   path) != 3 ||
+		    !(flags & 0x10000))
+			continue;
+		(void)snprintf(name, sizeof(name), "unix:%s", path);
+		service_add(s, inode, name);
+	}
+}
+
+static int service_cmp(const void *a, const void *b)
+{
+	const struct service *x = a, *y = b;
+
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+static void process_services(struct seed *s, struct obs *o)
+{
+	char path[64], link[64];
+	DIR *d;
+	struct dirent *e;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/fd", o->pid);
+	d = opendir(path);
+	while (d && (e = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
+		struct service key, *hit;
+
+		if (n < 0)
+			continue;
+		link[n] = 0;
+		if (sscanf(link, "socket:[%" SCNu64 "]", &key.inode) != 1)
+			continue;
+		hit = bsearch(&key, s->services, s->service_n, sizeof(key), service_cmp);
+		if (!hit)
+			continue;
+		o->kind = OBS_LISTEN;
+		o->name = hit->name;
+		s->fn(s->ctx, o);
+	}
+	if (d)
+		(void)closedir(d);
+}
+
+/* --- processes ----------------------------------------------------------------------------------- */
+
+static uint64_t cgroup_id(const struct seed *s, uint32_t pid)
+{
+	char path[64], text[1024], dir[1200];
+	struct stat st;
+	char *own, *end;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
+	if (!s->cgroup2_dir || read_small(path, text, sizeof(text)) < 0)
+		return 0;
+	own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!own)
+		return 0;
+	own = strchr(own, '/');
+	if (!own)
+		return 0;
+	end = strchrnul(own, '\n');
+	*end = 0;
+	(void)snprintf(dir, sizeof(dir), "%s%s", s->cgroup2_dir, own);
+	return stat(dir, &st) == 0 ? st.st_ino : 0; /* kernfs: the inode number is the id */
+}
+
+/* Every file mapped, once: lines of one file stand together. */
+static void process_maps(struct seed *s, struct obs *o)
+{
+	char path[64];
+	uint64_t last_ino = o->file.ino, last_dev = o->file.dev;
+	_cleanup_(fclosep) FILE *f = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/maps", o->pid);
+	f = fopen(path, "re");
+	while (f && fgets(s->line, sizeof(s->line), f)) {
+		unsigned major_, minor_;
+		uint64_t ino;
+		int at = 0;
+
+		if (sscanf(s->line, "%*x-%*x %*s %*x %x:%x %" SCNu64 " %n", &major_, &minor_, &ino,
+			   &at) != 3 ||
+		    !ino || !at || s->line[at] != '/')
+			continue;
+		s->line[strcspn(s->line, "\n")] = 0;
+		if (ino == last_ino && makedev(major_, minor_) == last_dev)
+			continue;
+		last_ino = ino;
+		last_dev = makedev(major_, minor_);
+		o->kind = OBS_OPEN;
+		o->flags = OBS_F_SEED | OBS_F_MAPPED;
+		o->file = (struct obs_file){.dev = last_dev, .ino = ino, .mode = S_IFREG};
+		o->name = s->line + at;
+		s->fn(s->ctx, o);
+	}
+}
+
+static void process_seed(struct seed *s, uint32_t pid)
+{
+	struct obs o = {
+		.kind = OBS_EXEC, .pid = pid, .ts_ns = s->ts_ns, .flags = OBS_F_SEED, .count = 1};
+	char path[64], text[1024], *p;
 	struct stat st;
 	ssize_t n;
+	int len;
 
-	fn(ctx, &o);
-	snprintf(path, sizeof(path), "%s/proc/%u/exe", root, e->pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	if (n <= 0 || exe[0] != '/')
-		return; /* a kernel thread, or gone */
-	exe[n] = '\0';
-	o.kind = OBS_EXEC;
-	o.name = exe;
-	if (stat(path, &st) == 0)
-		o.file = (struct obs_file){.dev = st.st_dev,
-					   .ino = st.st_ino,
-					   .mode = st.st_mode,
-					   .size = (uint64_t)st.st_size};
-	n = read_file(root, e->pid, "cmdline", args, sizeof(args));
-	if (n > 0) {
-		o.args = args;
-		o.args_len = (size_t)n;
-	}
-	fn(ctx, &o);
+	(void)snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	n = readlink(path, s->name, sizeof(s->name) - 1);
+	if (n <= 0 || stat(path, &st) < 0)
+		return;
+	s->name[n] = 0;
+	o.name = s->name;
+	o.file = (struct obs_file){.dev = st.st_dev,
+				   .ino = st.st_ino,
+				   .mode = st.st_mode,
+				   .size = (uint64_t)st.st_size};
+	(void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (read_small(path, text, sizeof(text)) < 0)
+		return;
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	if (!p || sscanf(p + 1, " %*c %" SCNu32, &o.ppid) != 1)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
+	if (stat(path, &st) < 0)
+		return;
+	o.uid = st.st_uid;
+	o.cgroup = cgroup_id(s, pid);
+	(void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+	len = read_small(path, s->args, sizeof(s->args));
+	o.args = s->args;
+	o.args_len = len > 0 ? (size_t)len : 0;
+	s->fn(s->ctx, &o);
+	o.args = NULL;
+	o.args_len = 0;
+	process_maps(s, &o);
+	o.flags = OBS_F_SEED;
+	o.file = (struct obs_file){0};
+	process_services(s, &o);
 }
 
-int procfs_seed(const char *root, obs_fn fn, void *ctx)
+int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)
 {
-	_cleanup_(closedirp) DIR *d = NULL;
-	_cleanup_(freep) struct entry *list = NULL;
-	char path[PATH_MAX];
-	struct timespec ts;
-	struct dirent *de;
-	size_t n = 0;
+	_cleanup_(freep) struct service *services = calloc(SOCK_MAX, sizeof(*services));
+	_cleanup_(freep) struct seed *s = calloc(1, sizeof(*s));
+	struct timespec t;
+	struct dirent *e;
+	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/proc", root);
-	d = opendir(path);
-	list = calloc(PROCESS_MAX, sizeof(*list));
-	if (!d || !list)
+	if (!s || !services)
+		return fault(-ENOMEM);
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	*s = (struct seed){.cgroup2_dir = cgroup2_dir,
+			   .fn = fn,
+			   .ctx = ctx,
+			   .services = services,
+			   .ts_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
+	inet_services(s, "/proc/net/tcp", "tcp", 10); /* TCP_LISTEN */
+	inet_services(s, "/proc/net/tcp6", "tcp", 10);
+	inet_services(s, "/proc/net/udp", "udp", 7); /* bound, not connected */
+	inet_services(s, "/proc/net/udp6", "udp", 7);
+	unix_services(s);
+	qsort(services, s->service_n, sizeof(*services), service_cmp);
+	d = opendir("/proc");
+	if (!d)
 		return fault_errno();
-	while (n < PROCESS_MAX && (de = readdir(d)) != NULL) {
-		if (!isdigit((unsigned char)de->d_name[0]))
+	while ((e = readdir(d)))
+		if (isdigit((unsigned char)e->d_name[0]) && strtoul(e->d_name, NULL, 10) != skip)
+			process_seed(s, (uint32_t)strtoul(e->d_name, NULL, 10));
+	(void)closedir(d);
+	return 0;
+}
+
+int procfs_cgroup2_dir(char *buf, size_t n)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], dir[1024];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *fs = strstr(line, " - cgroup2 ");
+
+		if (!fs || sscanf(line, "%*d %*d %*s %*s %1023s", dir) != 1 || strlen(dir) >= n)
 			continue;
-		list[n].pid = (uint32_t)strtoul(de->d_name, NULL, 10);
-		n += read_entry(root, &list[n]);
+		(void)snprintf(buf, n, "%s", dir);
+		return 0;
 	}
-	qsort(list, n, sizeof(*list), by_start);
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return f ? -ENOENT : fault_errno();
+}
+
+/* --- containers ---------------------------------------------------------------------------------- */
+
+static uint64_t text_hash(uint64_t h, const char *s, size_t n)
+{
 	for (size_t i = 0; i < n; i++)
-		tell(root, &list[i], (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec, fn,
-		     ctx);
-	return (int)n;
+		h = hash_mix2(h, (unsigned char)s[i]);
+	return h;
+}
+
+/* The layers below, without the one a container engine adds per container ("...-init"). */
+static uint64_t layers_hash(const char *lower, size_t len)
+{
+	const char *end = lower + len;
+	uint64_t h = 1;
+
+	while (lower < end) {
+		const char *colon = memchr(lower, ':', (size_t)(end - lower));
+		size_t n = (size_t)((colon ? colon : end) - lower);
+
+		if (!memmem(lower, n, "-init", 5))
+			h = text_hash(h, lower, n);
+		lower += n + 1;
+	}
+	return h;
+}
+
+int procfs_image(uint32_t pid, char *buf, size_t n)
+{
+	char path[64], *line = NULL, dir[1024];
+	_cleanup_(fclosep) FILE *f = NULL;
+	struct stat own, host;
+	size_t line_n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/root", pid);
+	if (stat(path, &own) < 0 || stat("/", &host) < 0)
+		return -errno; /* gone */
+	buf[0] = 0;
+	if (own.st_dev == host.st_dev && own.st_ino == host.st_ino)
+		return 0;
+	(void)snprintf(path, sizeof(path), "/proc/%u/mountinfo", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (getline(&line, &line_n, f) > 0) {
+		const char *lower;
+
+		/* Only what is mounted on the root of the process. */
+		if (sscanf(line, "%*d %*d %*s %*s %1023s", dir) != 1 || strcmp(dir, "/") != 0)
+			continue;
+		lower = strstr(line, "lowerdir=");
+		if (strstr(line, " - overlay ") && lower) {
+			size_t len = strcspn(lower += 9, ", \n");
+
+			if (!(len == 1 &&
+			      lower[0] == '/')) /* over the host's root: the host's own files */
+				(void)snprintf(buf, n, "image:%012" PRIx64,
+					       layers_hash(lower, len) >> 16);
+			free(line);
+			return 0;
+		}
+		break;
+	}
+	free(line);
+	(void)snprintf(buf, n, "root:%012" PRIx64, hash_mix2(own.st_dev, own.st_ino) >> 16);
+	return 0;
+}
+
+int procfs_container(uint32_t pid, char *buf, size_t n)
+{
+	char path[64], text[4096];
+	const char *p, *best = NULL;
+	size_t run = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
+	if (read_small(path, text, sizeof(text)) < 0)
+		return -ENOENT;
+	buf[0] = 0;
+	/* docker, containerd, podman and cri-o all have 64 hexadecimal digits in the cgroup's name. */
+	for (p = text; *p; p++) {
+		run = isxdigit((unsigned char)*p) ? run + 1 : 0;
+		if (run == 64) {
+			best = p - 63;
+			break;
+		}
+	}
+	if (best)
+		(void)snprintf(buf, n, "%.12s", best);
+	return 0;
 }

@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * procfs.h - what already ran before the daemon started.
+ * procfs.h - what already ran before the first hook was attached, and where a process is contained.
  *
- * Shape    One FORK and one EXEC observation, flagged OBS_F_SEED, for each living process that has an
- *          executable, in the order they were started, so that parents come before children.
- * Bounds   65,536 processes; a process that goes away meanwhile is left out.
- * Owner    Strings live until the callback returns.
- * Errors   < 0 -errno when /proc cannot be listed; what is unreadable of one process is left out.
- * Threads  Any; blocks for some 20 us a process.
+ * Shape    Every running process as an OBS_EXEC, the files mapped into it as OBS_OPEN, and the
+ *          services it listens on as OBS_LISTEN, all with OBS_F_SEED.
+ * Bounds   one line, one path and one table of at most 4,096 sockets at a time.
+ * Owner    strings of an observation live until the callback returns.
+ * Errors   < 0 -errno: /proc itself cannot be read. A process that vanishes meanwhile is left out.
+ * Threads  any; no state.
  */
 #ifndef SYS_PROCFS_H
 #define SYS_PROCFS_H
 
-#include "core/decode.h"
+#include "core/obs.h"
 
-/* root is put before /proc: "" on a live host. Returns how many processes there were. */
-int procfs_seed(const char *root, obs_fn fn, void *ctx);
+typedef void (*procfs_fn)(void *ctx, const struct obs *o);
+
+/* cgroup2_dir: where the v2 hierarchy is mounted, or NULL; skip: a process to leave out. */
+int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx);
+
+/* Where the v2 hierarchy is mounted; buf of n bytes. -ENOENT: nowhere. */
+int procfs_cgroup2_dir(char *buf, size_t n);
+
+/* What the root directory of a process is made of: "" the host's own, else "image:HASH" for an
+ * overlay (the same for all containers of one image) or "root:HASH" for anything else. */
+int procfs_image(uint32_t pid, char *buf, size_t n);
+/* The container a process is in by its cgroup: 12 digits of the id for the usual engines, the unit
+ * for systemd, "" for none. */
+int procfs_container(uint32_t pid, char *buf, size_t n);
 
 #endif
