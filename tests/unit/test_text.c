@@ -118,9 +118,9 @@ static void test_text_fit_keeps_the_last_name(void **state)
 	} cases[] = {
 		{"/usr/bin/git", 12, "/usr/bin/git"},
 		{"/usr/lib/x86_64-linux-gnu/libc.so.6", 24, "/usr/lib/.../libc.so.6"},
-		{"/usr/lib/gcc/x86_64-linux-gnu/12/cc1", 30, "/usr/lib/.../12/cc1"},
+		{"/usr/lib/gcc/x86_64-linux-gnu/12/cc1", 30, "/usr/lib/gcc/.../12/cc1"},
 		{"no-slash-at-all-but-very-long-indeed", 20, "no-sla...long-indeed"},
-		{"/srv/\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97/x", 10, "/.../x"},
+		{"/srv/\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97/x", 10, "/srv/.../x"},
 	};
 	char buf[128];
 
