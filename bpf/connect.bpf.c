@@ -226,7 +226,7 @@ int BPF_PROG(on_state, const struct sock *sk, int from, int to)
 			if (!e.err)
 				e.err = EINTR; /* given up by the program itself */
 		}
-	} else if (to == TCP_LISTEN || from == TCP_LISTEN) {
+	} else if (to == TCP_LISTEN || (from == TCP_LISTEN && to == TCP_CLOSE)) {
 		if (!wanted(id >> 32, proc_get(id >> 32)))
 			goto filtered;
 		sk_fill(&e, sk, false);

@@ -107,6 +107,29 @@ static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
 		bpf_map_delete_elem(&marks, &tgid);
 }
 
+static long loader_vma(struct task_struct *task, struct vm_area_struct *vma, __u64 *ret)
+{
+	*ret = (__u64)vma->vm_file;
+	return 0;
+}
+
+/* The file the first instruction is in: ld.so for most, the program itself when it is static. The
+ * helpers came with 5.15 and 5.17; before that the loader is not reported. */
+static __always_inline void loader_find(struct task_struct *task, struct fwm_exec *e,
+					__u64 exe_file)
+{
+	struct pt_regs *regs;
+	__u64 file = 0;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_find_vma) ||
+	    !bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return;
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	bpf_find_vma(task, pt_regs_ip(regs), loader_vma, &file, 0);
+	if (file && file != exe_file)
+		name_struct_file((const struct file *)file, &e->loader);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -135,6 +158,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		count_one(c, unreadable);
 		return 0;
 	}
+	loader_find(task, e, (__u64)exe_file);
 	e->cgroup = bpf_get_current_cgroup_id();
 	e->parent = task->real_parent->tgid;
 	e->uid = task->cred->uid.val;

@@ -151,6 +151,19 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+/* Where a program starts to run: its ELF interpreter, when it has one. */
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long ip;
+#elif defined(__TARGET_ARCH_riscv)
+	unsigned long epc;
+#elif defined(__TARGET_ARCH_powerpc)
+	unsigned long nip;
+#else
+	unsigned long pc;
+#endif
+};
+
 struct net {
 	struct ns_common ns;
 };
@@ -258,6 +271,16 @@ struct trace_event_raw_sys_exit {
 };
 
 #pragma clang attribute pop
+
+#if defined(__TARGET_ARCH_x86)
+#define pt_regs_ip(r) ((r)->ip)
+#elif defined(__TARGET_ARCH_riscv)
+#define pt_regs_ip(r) ((r)->epc)
+#elif defined(__TARGET_ARCH_powerpc)
+#define pt_regs_ip(r) ((r)->nip)
+#else
+#define pt_regs_ip(r) ((r)->pc)
+#endif
 
 /* x & mask where clang may not prove the mask superfluous and drop it: the verifier needs it. */
 #define masked(x, mask)                                                                            \

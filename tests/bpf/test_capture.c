@@ -24,7 +24,7 @@ struct seen {
 	char dir[64];
 	uint32_t subject;
 	unsigned fork_n, exec_n, exit_n, open_n, miss_n, connect_n, refused_n, listen_n, unix_n;
-	unsigned abstract_n, code_n, arg_n, script_n;
+	unsigned loader_n, peer_n, abstract_n, code_n, arg_n, script_n;
 	uint64_t latency_ns;
 	char unix_name[256];
 };
@@ -52,6 +52,8 @@ static void observe(void *ctx, const struct obs *o)
 			s->code_n++;
 		break;
 	case OBS_OPEN:
+		s->loader_n +=
+			(o->flags & OBS_F_MAPPED) && !o->err && strstr(o->name, "/ld-") != NULL;
 		if (strncmp(o->name, s->dir, strlen(s->dir)) != 0)
 			break;
 		if (o->err)
@@ -61,6 +63,7 @@ static void observe(void *ctx, const struct obs *o)
 		s->latency_ns += o->latency_ns;
 		break;
 	case OBS_CONNECT:
+		s->peer_n += o->peer == s->subject;
 		if (!strncmp(o->name, "tcp:127.0.0.1:", 14)) {
 			if (o->err)
 				s->refused_n += o->err == ECONNREFUSED;
@@ -188,6 +191,7 @@ static void test_processes_are_counted(void **state)
 	assert_int_equal(s.fork_n, K + 1);
 	assert_int_equal(s.exec_n, K + 1);
 	assert_int_equal(s.arg_n, K);
+	assert_int_equal(s.loader_n, K + 1);
 	assert_int_equal(s.script_n, 1);
 	assert_int_equal(s.exit_n, K + 2);
 	assert_int_equal(s.code_n, 1);
@@ -288,6 +292,7 @@ static void test_connects_are_counted(void **state)
 	run_target(c, do_connects, &s);
 	assert_int_equal(s.connect_n, K);
 	assert_int_equal(s.refused_n, K);
+	assert_int_equal(s.peer_n, 3 * K);
 	assert_int_equal(s.unix_n, K);
 	assert_int_equal(s.abstract_n, K);
 	assert_int_equal(s.listen_n, 3);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/index.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -18,12 +19,21 @@ enum { AF_UNIX_ = 1, AF_INET_ = 2, AF_INET6_ = 10, TCP_ = 6, UDP_ = 17 };
 enum { O_WRITES = 03 | 0100 | 01000 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */ };
 enum { S_FORMAT = 0170000, S_DIRECTORY = 0040000 };
 
+#define LISTENERS_MAX 4096
+
+struct listener {
+	uint64_t hash; /* of name and network namespace; 0 free */
+	uint32_t pid;
+};
+
 struct decoder {
+	struct listener listeners[LISTENERS_MAX];
 	struct names *names;
 	uint32_t page_size;
 	char name[OBS_NAME_MAX];
 	char base[OBS_NAME_MAX];
 	char script[OBS_NAME_MAX];
+	char args[FWM_ARGS_MAX + 1];
 };
 
 int decoder_new(uint32_t name_max, uint32_t chunk_max, uint32_t page_size, struct decoder **ret)
@@ -206,8 +216,11 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	o.uid = e->uid;
 	o.cgroup = e->cgroup;
 	o.latency_ns = e->latency_ns;
-	o.args = e->text;
-	o.args_len = e->args_len;
+	/* A cut argument has lost its NUL, and a program can overwrite its own: give one back. */
+	memcpy(d->args, e->text, e->args_len);
+	d->args[e->args_len] = 0;
+	o.args = d->args;
+	o.args_len = (size_t)e->args_len + (e->args_len && e->text[e->args_len - 1] ? 1 : 0);
 	if (e->script_len) {
 		const char *script = e->text + e->args_len;
 
@@ -353,6 +366,52 @@ static int unix_decode(struct decoder *d, const struct fwm_sock *e)
 	return 0;
 }
 
+static uint64_t service_hash(const char *name, uint32_t netns)
+{
+	uint64_t h = hash_mix(netns);
+
+	for (; *name; name++)
+		h = (h ^ (uint8_t)*name) * 0x100000001b3ull; /* FNV-1a */
+	return hash_mix(h) | 1;
+}
+
+void decoder_listen(struct decoder *d, const char *name, uint32_t netns, uint32_t pid)
+{
+	uint64_t h = service_hash(name, netns);
+	struct listener *l = &d->listeners[h >> 1 & (LISTENERS_MAX - 1)];
+
+	if (pid)
+		*l = (struct listener){.hash = h, .pid = pid};
+	else if (l->hash == h)
+		*l = (struct listener){0};
+}
+
+static uint32_t listener_get(const struct decoder *d, const char *name, uint32_t netns)
+{
+	uint64_t h = service_hash(name, netns);
+	const struct listener *l = &d->listeners[h >> 1 & (LISTENERS_MAX - 1)];
+
+	return l->hash == h ? l->pid : 0;
+}
+
+/* Who listens at the address connected to: bound to it, or, for loopback, to any address. */
+static uint32_t peer_of(struct decoder *d, const struct fwm_sock *e)
+{
+	const char *proto = e->proto == UDP_ ? "udp" : "tcp";
+	uint32_t pid = listener_get(d, d->name, e->netns);
+	char any[32];
+
+	if (pid ||
+	    (strncmp(d->name + 3, ":127.", 5) != 0 && strncmp(d->name + 3, ":[::1]:", 7) != 0))
+		return pid;
+	(void)snprintf(any, sizeof(any), "%s:0.0.0.0:%u", proto, e->port);
+	pid = listener_get(d, any, e->netns);
+	if (pid)
+		return pid;
+	(void)snprintf(any, sizeof(any), "%s:[::]:%u", proto, e->port);
+	return listener_get(d, any, e->netns);
+}
+
 static int sock_decode(struct decoder *d, const struct fwm_sock *e, obs_fn fn, void *ctx)
 {
 	struct obs o;
@@ -360,8 +419,6 @@ static int sock_decode(struct decoder *d, const struct fwm_sock *e, obs_fn fn, v
 
 	if (e->path_len > FWM_SUN_MAX)
 		return fault(-EBADMSG);
-	if (e->hdr.kind == FWM_EVENT_LISTEN && (e->hdr.flags & FWM_F_GONE))
-		return 0;
 	hdr_decode(&e->hdr, e->hdr.kind == FWM_EVENT_LISTEN ? OBS_LISTEN : OBS_CONNECT, &o);
 	if (e->family == AF_UNIX_)
 		r = unix_decode(d, e);
@@ -371,6 +428,15 @@ static int sock_decode(struct decoder *d, const struct fwm_sock *e, obs_fn fn, v
 		return fault(-EBADMSG);
 	if (r)
 		return r;
+	if (o.kind == OBS_LISTEN) {
+		bool gone = e->hdr.flags & FWM_F_GONE;
+
+		decoder_listen(d, d->name, e->netns, gone ? 0 : e->hdr.tgid);
+		if (gone)
+			return 0;
+	} else if (!e->err) {
+		o.peer = e->peer ? e->peer : peer_of(d, e);
+	}
 	o.name = d->name;
 	o.err = (int32_t)(e->err & 0xfff);
 	o.latency_ns = e->latency_ns;

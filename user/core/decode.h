@@ -5,7 +5,8 @@
  * Shape    A record names a file, or tells one event; one event can be two observations (a program
  *          that starts also reaches its loader). Each is handed to the given function.
  * Units    as in core/obs.h.
- * Bounds   memory is that of core/names.h plus two paths; O(length of the record).
+ * Bounds   memory is that of core/names.h, a few paths, and LISTENERS_MAX services (the older of two
+ *          that share a place is forgotten, and its clients have no peer); O(length of the record).
  * Owner    the caller owns struct decoder; what an observation points to lives until the next call.
  * Errors   -EBADMSG: not a record of ours, nothing of it was used. DECODE_UNNAMED.
  * Threads  One owner at a time. No clock, global or I/O.
@@ -38,6 +39,9 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 /* An edge count which was kept in the kernel, as an OBS_FOLD. */
 int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct fwm_fold_row *row,
 		obs_fn fn, void *ctx);
+/* Somebody listens, told by other means than a record: name as in struct obs, netns the inode number
+ * of the network namespace. pid 0: nobody any more. */
+void decoder_listen(struct decoder *d, const char *name, uint32_t netns, uint32_t pid);
 const struct names_stats *decoder_names(const struct decoder *d);
 
 /* Lexically: base/path without "//", "." and "..", into buf of OBS_NAME_MAX. base "" or absolute.

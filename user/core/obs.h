@@ -56,6 +56,7 @@ struct obs {
 	uint64_t ts_ns;
 	uint64_t cgroup; /* cgroup v2 id, 0 unknown */
 	uint32_t pid, ppid, uid;
+	uint32_t peer;	     /* CONNECT: the process that listens there on this host; 0 unknown */
 	uint32_t flags;	     /* OBS_F_* */
 	uint64_t latency_ns; /* of the open or connect; 0 unknown */
 	uint64_t count;	     /* how many alike this stands for: 1, or more for FOLD */

@@ -173,6 +173,14 @@ static void on_obs(void *ctx, const struct obs *o)
 			    (int)o->kind, strerror(-r));
 }
 
+static void on_seed(void *ctx, const struct obs *o)
+{
+	struct daemon *d = ctx;
+
+	capture_seed(d->capture, o);
+	on_obs(ctx, o);
+}
+
 static void drain(struct daemon *d)
 {
 	int r;
@@ -468,7 +476,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	if (r != 0)
 		return r;
 	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
-			(uint32_t)getpid(), on_obs, d);
+			(uint32_t)getpid(), on_seed, d);
 	if (r < 0)
 		log_warn("procfs: cannot list what already runs: %s, ignoring", strerror(-r));
 	warm_limits_default(&warm);

@@ -57,6 +57,7 @@ struct capture {
 	char *pin_dir;
 	bool keep;
 	int cpu_n;
+	uint32_t netns;		   /* inode number of ours */
 	struct fwm_counts *percpu; /* cpu_n */
 	uint64_t unnamed_n, malformed_n, records_n, folded_n, resend_ns;
 	/* while draining */
@@ -534,6 +535,12 @@ int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags)
 	return r;
 }
 
+void capture_seed(struct capture *c, const struct obs *o)
+{
+	if (o->kind == OBS_LISTEN)
+		decoder_listen(c->decoder, o->name, c->netns, o->pid);
+}
+
 size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 {
 	for (size_t i = 0; i < c->prog_n && i < max; i++) {
@@ -588,6 +595,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 {
 	_cleanup_(freep) struct capture *c = calloc(1, sizeof(*c));
 	uint32_t name_max = o->name_max ? o->name_max : NAME_MAX_DEFAULT;
+	struct stat st;
 	int r;
 
 	if (!c)
@@ -626,6 +634,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 		return r;
 	}
 	c->keep = o->keep;
+	c->netns = stat("/proc/self/ns/net", &st) == 0 ? (uint32_t)st.st_ino : 0;
 	*ret = TAKE_PTR(c);
 	return 0;
 }

@@ -96,6 +96,9 @@ int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_r
 /* Sets the FWM_MARK_* of a process and, from now on, of its children. */
 int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags);
 
+/* An observation of the start-up snapshot: services in it are joined to who connects later. */
+void capture_seed(struct capture *c, const struct obs *o);
+
 /* The programs, at most max; returns how many there are. */
 size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max);
 
