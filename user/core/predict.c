@@ -114,6 +114,12 @@ static uint64_t expiry(uint64_t now_ns, uint64_t lead_ns)
 	return now_ns + window;
 }
 
+/* What warming it would read at most. */
+static uint64_t dep_bytes(const struct node *dep)
+{
+	return dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes;
+}
+
 /* One user's habits never make another user's files be read. */
 static bool allowed(const struct node *dep, uint32_t uid)
 {
@@ -153,7 +159,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		return;
 	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
 		return;
-	bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes;
+	bytes = dep_bytes(dep);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		if (p > open->p) {
@@ -318,11 +324,10 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
-	*ret = (struct plan_item){
-		.bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes,
-		.late_ns = g->deadline_ns,
-		.value_us = g->value_us,
-		.price_us = g->price_us};
+	*ret = (struct plan_item){.bytes = dep_bytes(dep),
+				  .late_ns = g->deadline_ns,
+				  .value_us = g->value_us,
+				  .price_us = g->price_us};
 	return true;
 }
 
@@ -345,21 +350,21 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	dep = graph_node_const(e->graph, g->dep);
 	g->acted = 1;
 	g->acted_ns = e->now_ns;
-	*ret = (struct action){
-		.kind = dep->kind == NODE_SERVICE		    ? ACTION_PRESTART
-			: dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? ACTION_LOOKUP
-								    : ACTION_WARM,
-		.guess_id = g->id,
-		.block = g->via,
-		.dep = g->dep,
-		.name = dep->name,
-		.p = g->p,
-		.bytes = dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes,
-		.deadline_ns = g->deadline_ns,
-		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
-							       : 0,
-		.uid = g->uid,
-		.priority = g->via == g->block ? 0 : 1};
+	*ret = (struct action){.kind = dep->kind == NODE_SERVICE		   ? ACTION_PRESTART
+				       : dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? ACTION_LOOKUP
+										   : ACTION_WARM,
+			       .guess_id = g->id,
+			       .block = g->via,
+			       .dep = g->dep,
+			       .name = dep->name,
+			       .p = g->p,
+			       .bytes = dep_bytes(dep),
+			       .deadline_ns = g->deadline_ns,
+			       .lead_ns = g->made_ns + g->lead_ns > e->now_ns
+						  ? g->made_ns + g->lead_ns - e->now_ns
+						  : 0,
+			       .uid = g->uid,
+			       .priority = g->via == g->block ? 0 : 1};
 	return true;
 }
 
@@ -371,8 +376,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 	if (g) {
 		const struct node *dep = graph_node_const(e->graph, g->dep);
 
-		if (dep && !(dep->flags & (NODE_F_ABSENT | NODE_F_DIR)))
-			planned = dep->size_bytes;
+		if (dep)
+			planned = dep_bytes(dep);
 	}
 	plan_learn(e->plan, planned ? planned : r->bytes_read, r->bytes_read, r->took_ns);
 	if (!g) /* it was needed, or given up, while this was under way */
@@ -390,61 +395,70 @@ int engine_result(struct engine *e, const struct action_result *r)
 	return 0;
 }
 
+/* Puts g among the used_n best, most likely first, then the soonest; of one dependency only the
+ * likelier guess stays. Returns the new number. */
+static size_t put_best(struct guess *list, size_t used_n, size_t max, const struct guess *g)
+{
+	size_t at;
+
+	for (at = 0; at < used_n && list[at].dep != g->dep; at++)
+		;
+	if (at < used_n) {
+		if (list[at].p >= g->p)
+			return used_n;
+		memmove(&list[at], &list[at + 1], (--used_n - at) * sizeof(*list));
+	}
+	for (at = used_n; at > 0 && (list[at - 1].p < g->p ||
+				     (list[at - 1].p == g->p && list[at - 1].lead_ns > g->lead_ns));
+	     at--)
+		;
+	if (at == max)
+		return used_n;
+	used_n -= used_n == max;
+	memmove(&list[at + 1], &list[at], (used_n - at) * sizeof(*list));
+	list[at] = *g;
+	return used_n + 1;
+}
+
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max)
 {
 	const struct node *n = graph_node_const(e->graph, block);
-	size_t used = 0;
+	size_t used_n = 0;
 
-	if (!n || n->kind != NODE_BLOCK)
+	if (!n || n->kind != NODE_BLOCK || !max)
 		return 0;
 	e->candidate_n = 0;
 	candidate_add(e, &(struct candidate){.block = block, .p = 1});
 	descend(e, 0);
 	for (size_t i = 0; i < e->candidate_n; i++) {
 		const struct candidate *c = &e->candidates[i];
+		struct guess g = {.block = block,
+				  .via = c->block,
+				  .dep = c->block,
+				  .kind = EDGE_EXEC,
+				  .p = c->p,
+				  .support = c->support,
+				  .lead_ns = c->lead_ns};
 		const struct edge *edge;
 		uint32_t it = 0;
 
 		n = graph_node_const(e->graph, c->block);
-		if (c->depth > 0 && used < max)
-			ret[used++] = (struct guess){.block = block,
-						     .via = c->block,
-						     .dep = c->block,
-						     .kind = EDGE_EXEC,
-						     .p = c->p,
-						     .support = c->support,
-						     .lead_ns = c->lead_ns};
+		if (c->depth > 0)
+			used_n = put_best(ret, used_n, max, &g);
 		while (graph_next_out(e->graph, c->block, &it, &edge)) {
-			double p = c->p * edge_chance(edge, n->runs_n + 1);
-			size_t at;
+			const struct node *dep = graph_node_const(e->graph, edge->to);
 
-			if ((edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT) ||
-			    p < e->policy.p_min)
+			g.p = c->p * edge_chance(edge, n->runs_n + 1);
+			if ((edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT) || !dep ||
+			    g.p < e->policy.p_min)
 				continue;
-			for (at = 0; at < used && ret[at].dep != edge->to; at++)
-				;
-			if (at == max || (at < used && ret[at].p >= p))
-				continue;
-			used += at == used;
-			ret[at] = (struct guess){.block = block,
-						 .via = c->block,
-						 .dep = edge->to,
-						 .kind = edge->kind,
-						 .p = p,
-						 .support = edge->runs_n,
-						 .lead_ns = c->lead_ns + edge_lead(edge)};
+			g.dep = edge->to;
+			g.kind = edge->kind;
+			g.support = edge->runs_n;
+			g.lead_ns = c->lead_ns + edge_lead(edge);
+			g.value_us = g.p * plan_cold_us(e->plan, dep_bytes(dep));
+			used_n = put_best(ret, used_n, max, &g);
 		}
 	}
-	/* Insertion sort: most likely first, then the soonest; max is what a person reads. */
-	for (size_t i = 1; i < used; i++) {
-		struct guess g = ret[i];
-		size_t j = i;
-
-		for (; j > 0 && (ret[j - 1].p < g.p ||
-				 (ret[j - 1].p == g.p && ret[j - 1].lead_ns > g.lead_ns));
-		     j--)
-			ret[j] = ret[j - 1];
-		ret[j] = g;
-	}
-	return used;
+	return used_n;
 }

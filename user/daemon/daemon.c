@@ -18,6 +18,7 @@
 #include "core/engine.h"
 #include "core/vomm.h"
 #include "daemon/keep.h"
+#include "daemon/table.h"
 #include "sys/capture.h"
 #include "sys/procfs.h"
 #include "sys/psi.h"
@@ -54,6 +55,7 @@ struct daemon {
 	struct warm *warm;
 	struct psi *psi;
 	struct keep *keep;
+	struct table *table;
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -171,6 +173,8 @@ static void on_obs(void *ctx, const struct obs *o)
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
 			    (int)o->kind, strerror(-r));
+	if (o->kind == OBS_EXEC && !(o->flags & OBS_F_SEED))
+		table_note(d->table, d->engine, d->capture, o);
 }
 
 static void on_seed(void *ctx, const struct obs *o)
@@ -469,6 +473,9 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		return r;
 	}
 	engine_wall_offset(d->engine, (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
+	r = table_new(config->limits.graph.node_max, config->policy.recheck_ns, &d->table);
+	if (r < 0)
+		return r;
 	r = keep_open(config, d->engine, &d->keep);
 	if (r < 0)
 		return r;
@@ -509,6 +516,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->warm = warm_free(d->warm);
 	d->psi = psi_free(d->psi);
 	d->keep = keep_close(d->keep, d->engine);
+	d->table = table_free(d->table);
 	d->engine = engine_free(d->engine);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);

@@ -25,10 +25,10 @@ struct list {
 	size_t n, max;
 };
 
-static void add(struct list *l, const char *group, const char *name, enum probe_state state, const char *fmt,
-		...) __attribute__((format(printf, 5, 6)));
-static void add(struct list *l, const char *group, const char *name, enum probe_state state, const char *fmt,
-		...)
+static void add(struct list *l, const char *group, const char *name, enum probe_state state,
+		const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+static void add(struct list *l, const char *group, const char *name, enum probe_state state,
+		const char *fmt, ...)
 {
 	struct probe_item *i;
 	va_list ap;
@@ -59,7 +59,8 @@ static int load_tiny(enum bpf_prog_type type, enum bpf_attach_type attach, int b
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	LIBBPF_OPTS(bpf_prog_load_opts, o, .expected_attach_type = attach, .attach_btf_id = (uint32_t)btf_id);
+	LIBBPF_OPTS(bpf_prog_load_opts, o, .expected_attach_type = attach,
+		    .attach_btf_id = (uint32_t)btf_id);
 	int fd = bpf_prog_load(type, NULL, "GPL", insns, ARRAY_SIZE(insns), &o);
 
 	return fd < 0 ? -errno : fd;
@@ -99,33 +100,37 @@ static void kernel(struct list *l)
 	(void)uname(&u); /* only fails for a bad pointer */
 	add(l, "kernel", "release", PROBE_OK, "%s %s", u.release, u.machine);
 	if (geteuid() != 0)
-		add(l, "kernel", "root", PROBE_MISSING, "not root: run it with sudo to try the rest");
+		add(l, "kernel", "root", PROBE_MISSING,
+		    "not root: run it with sudo to try the rest");
 	else
 		add(l, "kernel", "root", PROBE_OK, "yes");
 	if (access("/sys/kernel/btf/vmlinux", R_OK) == 0)
 		add(l, "kernel", "BTF", PROBE_OK, "/sys/kernel/btf/vmlinux");
 	else
-		add(l, "kernel", "BTF", PROBE_MISSING, "needs a kernel with CONFIG_DEBUG_INFO_BTF=y");
+		add(l, "kernel", "BTF", PROBE_MISSING,
+		    "needs a kernel with CONFIG_DEBUG_INFO_BTF=y");
 	map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, 65536, NULL);
 	if (map >= 0)
 		add(l, "kernel", "ring buffer", PROBE_OK, "yes");
 	else
-		add(l, "kernel", "ring buffer", PROBE_MISSING, "%s: kernel 5.8 or newer, and CAP_BPF, are needed",
-		    strerror(errno));
+		add(l, "kernel", "ring buffer", PROBE_MISSING,
+		    "%s: kernel 5.8 or newer, and CAP_BPF, are needed", strerror(errno));
 	if (t)
 		add(l, "kernel", "tracefs", PROBE_OK, "%s", t);
 	else
-		add(l, "kernel", "tracefs", PROBE_MISSING, "mount -t tracefs tracefs /sys/kernel/tracing");
+		add(l, "kernel", "tracefs", PROBE_MISSING,
+		    "mount -t tracefs tracefs /sys/kernel/tracing");
 	if (statfs("/sys/fs/bpf", &fs) == 0 && (uint32_t)fs.f_type == 0xcafe4a11u)
 		add(l, "kernel", "bpf file system", PROBE_OK, "/sys/fs/bpf");
 	else
-		add(l, "kernel", "bpf file system", PROBE_DEGRADED, "not mounted on /sys/fs/bpf; forewarmd mounts it");
+		add(l, "kernel", "bpf file system", PROBE_DEGRADED,
+		    "not mounted on /sys/fs/bpf; forewarmd mounts it");
 }
 
 static void hooks(struct list *l)
 {
-	static const char *const typed[] = {"sched_process_fork", "sched_process_exec", "sched_process_exit",
-					    "inet_sock_set_state"};
+	static const char *const typed[] = {"sched_process_fork", "sched_process_exec",
+					    "sched_process_exit", "inet_sock_set_state"};
 	static const struct {
 		const char *name;
 		enum probe_state without;
@@ -159,7 +164,8 @@ static void hooks(struct list *l)
 		if (access(path, F_OK) == 0)
 			add(l, "hooks", classic[i].name, PROBE_OK, "tracepoint");
 		else
-			add(l, "hooks", classic[i].name, classic[i].without, "no such tracepoint in this kernel");
+			add(l, "hooks", classic[i].name, classic[i].without,
+			    "no such tracepoint in this kernel");
 	}
 	add(l, "hooks", "UDP without connect", PROBE_DEGRADED,
 	    "sendto() is not watched: a hook there would tax every datagram");
@@ -185,14 +191,15 @@ static void optional(struct list *l)
 		if (r == 0)
 			add(l, "optional", tiers[i].name, PROBE_OK, "usable");
 		else
-			add(l, "optional", tiers[i].name, PROBE_OPTIONAL, "refused (%s); tracepoints are used",
-			    strerror(-r));
+			add(l, "optional", tiers[i].name, PROBE_OPTIONAL,
+			    "refused (%s); tracepoints are used", strerror(-r));
 	}
 	(void)snprintf(path, sizeof(path), "%s/kprobe_events", t ? t : "");
 	if (access(path, F_OK) == 0)
 		add(l, "optional", "kprobe", PROBE_OK, "usable, not used");
 	else
-		add(l, "optional", "kprobe", PROBE_OPTIONAL, "not in this kernel; tracepoints are used");
+		add(l, "optional", "kprobe", PROBE_OPTIONAL,
+		    "not in this kernel; tracepoints are used");
 }
 
 static bool filesystem_known(const char *name)
@@ -201,7 +208,8 @@ static bool filesystem_known(const char *name)
 	char line[128], have[64];
 
 	while (f && fgets(line, sizeof(line), f))
-		if ((sscanf(line, "nodev %63s", have) == 1 || sscanf(line, " %63s", have) == 1) && !strcmp(have, name))
+		if ((sscanf(line, "nodev %63s", have) == 1 || sscanf(line, " %63s", have) == 1) &&
+		    !strcmp(have, name))
 			return true;
 	return false;
 }
@@ -215,10 +223,12 @@ static void host(struct list *l)
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strstr(line, " - cgroup2 ") && !dir[0])
 			(void)sscanf(line, "%*d %*d %*s %*s %255s", dir);
-		v1 |= strstr(line, " - cgroup cgroup") != NULL || strstr(line, " - cgroup ") != NULL;
+		v1 |= strstr(line, " - cgroup cgroup") != NULL ||
+		      strstr(line, " - cgroup ") != NULL;
 	}
 	if (!dir[0]) {
-		add(l, "host", "cgroup v2", PROBE_DEGRADED, "not mounted: cgroups of processes are unknown");
+		add(l, "host", "cgroup v2", PROBE_DEGRADED,
+		    "not mounted: cgroups of processes are unknown");
 	} else {
 		char path[300];
 		_cleanup_(fclosep) FILE *g = NULL;
@@ -228,15 +238,18 @@ static void host(struct list *l)
 		if (g && fgets(controllers, sizeof(controllers), g))
 			controllers[strcspn(controllers, "\n")] = 0;
 		if (v1)
-			add(l, "host", "cgroup v2", PROBE_DEGRADED, "at %.60s beside v1; controllers: %.60s", dir,
+			add(l, "host", "cgroup v2", PROBE_DEGRADED,
+			    "at %.60s beside v1; controllers: %.60s", dir,
 			    controllers[0] ? controllers : "none");
 		else
-			add(l, "host", "cgroup v2", PROBE_OK, "at %.60s; controllers: %.70s", dir, controllers);
+			add(l, "host", "cgroup v2", PROBE_OK, "at %.60s; controllers: %.70s", dir,
+			    controllers);
 	}
 	if (access("/proc/pressure/memory", R_OK) == 0)
 		add(l, "host", "pressure (PSI)", PROBE_OK, "/proc/pressure");
 	else
-		add(l, "host", "pressure (PSI)", PROBE_DEGRADED, "absent: only free memory limits what is warmed");
+		add(l, "host", "pressure (PSI)", PROBE_DEGRADED,
+		    "absent: only free memory limits what is warmed");
 	errno = 0;
 	if (syscall(451 /* cachestat */, -1, NULL, NULL, 0) < 0 && errno != ENOSYS)
 		add(l, "host", "cachestat", PROBE_OK, "yes");
@@ -245,7 +258,8 @@ static void host(struct list *l)
 	if (filesystem_known("overlay"))
 		add(l, "host", "overlay", PROBE_OK, "yes");
 	else
-		add(l, "host", "overlay", PROBE_DEGRADED, "not loaded: sandboxes get a read-only root");
+		add(l, "host", "overlay", PROBE_DEGRADED,
+		    "not loaded: sandboxes get a read-only root");
 }
 
 size_t probe_run(struct probe_item *items, size_t max)

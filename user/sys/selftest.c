@@ -22,13 +22,20 @@
 #define WAIT_MS 2000
 
 static const char *const names[FWM_HOOK_MAX] = {
-	[FWM_HOOK_FORK] = "sched_process_fork", [FWM_HOOK_EXEC] = "sched_process_exec",
-	[FWM_HOOK_EXIT] = "sched_process_exit", [FWM_HOOK_EXECVE] = "execve",
-	[FWM_HOOK_OPEN] = "open",		[FWM_HOOK_OPENAT] = "openat",
-	[FWM_HOOK_OPENAT2] = "openat2",		[FWM_HOOK_CREAT] = "creat",
-	[FWM_HOOK_HANDLE] = "open_by_handle_at", [FWM_HOOK_CONNECT] = "connect",
-	[FWM_HOOK_BIND] = "bind",		[FWM_HOOK_STATE] = "inet_sock_set_state",
-	[FWM_HOOK_URING] = "io_uring",		[FWM_HOOK_NAME] = "paths",
+	[FWM_HOOK_FORK] = "sched_process_fork",
+	[FWM_HOOK_EXEC] = "sched_process_exec",
+	[FWM_HOOK_EXIT] = "sched_process_exit",
+	[FWM_HOOK_EXECVE] = "execve",
+	[FWM_HOOK_OPEN] = "open",
+	[FWM_HOOK_OPENAT] = "openat",
+	[FWM_HOOK_OPENAT2] = "openat2",
+	[FWM_HOOK_CREAT] = "creat",
+	[FWM_HOOK_HANDLE] = "open_by_handle_at",
+	[FWM_HOOK_CONNECT] = "connect",
+	[FWM_HOOK_BIND] = "bind",
+	[FWM_HOOK_STATE] = "inet_sock_set_state",
+	[FWM_HOOK_URING] = "io_uring",
+	[FWM_HOOK_NAME] = "paths",
 	[FWM_HOOK_RENAME] = "rename",
 };
 
@@ -47,7 +54,8 @@ static void act(void)
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(MARK));
-	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), v = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    v = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	pid_t pid;
 

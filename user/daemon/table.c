@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * table.c - a start is worth a wakeup when what it foretells could take longer from disk than the wakeup
+ * costs by far, and when it was not started a moment ago: then all it needs is in memory.
+ */
+#include "daemon/table.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "core/block.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A wakeup took 3-6 us here (make bench-capture); a tenth of a percent of this much is that. */
+#define WAKE_WORTH_US 1000.0
+#define REWRITE_STARTS 16
+#define LOOK_MAX 64
+
+struct seen {
+	uint64_t start_ns;
+	bool wakes;
+};
+
+struct table {
+	struct seen *seen; /* by graph id of the block */
+	uint32_t node_max;
+	uint64_t recheck_ns, refused_n;
+};
+
+int table_new(uint32_t node_max, uint64_t recheck_ns, struct table **ret)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return fault(-ENOMEM);
+	t->node_max = node_max;
+	t->recheck_ns = recheck_ns;
+	t->seen = calloc((size_t)node_max + 1, sizeof(*t->seen));
+	if (!t->seen) {
+		free(t);
+		return fault(-ENOMEM);
+	}
+	*ret = t;
+	return 0;
+}
+
+struct table *table_free(struct table *t)
+{
+	if (t)
+		free(t->seen);
+	free(t);
+	return NULL;
+}
+
+/* The end of a long name says more than its beginning. */
+static void put_text(char to[FWM_TEXT_MAX], const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n < FWM_TEXT_MAX)
+		memcpy(to, name, n + 1);
+	else
+		snprintf(to, FWM_TEXT_MAX, "...%s", name + n - (FWM_TEXT_MAX - 4));
+}
+
+static uint32_t saturate(double v)
+{
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static void fill_row(struct engine *e, uint32_t block, struct fwm_guess_row *row, double *ret_worth)
+{
+	const struct graph *g = engine_graph_const(e);
+	struct guess best[LOOK_MAX];
+	size_t n = engine_predict_block(e, block, best, LOOK_MAX);
+
+	*row = (struct fwm_guess_row){0};
+	*ret_worth = 0;
+	put_text(row->block, graph_node_const(g, block)->name);
+	for (size_t i = 0; i < n; i++) {
+		*ret_worth += best[i].value_us;
+		if (i >= FWM_GUESS_TOP)
+			continue;
+		row->guesses[i] = (struct fwm_guess){
+			.p_ppm = (uint32_t)(best[i].p * 1e6),
+			.lead_us = saturate((double)best[i].lead_ns / 1e3),
+			.support = saturate((double)best[i].support),
+			.value = saturate(best[i].value_us),
+		};
+		put_text(row->guesses[i].needs, graph_node_const(g, best[i].dep)->name);
+	}
+	row->guess_n = n < FWM_GUESS_TOP ? (uint32_t)n : FWM_GUESS_TOP;
+}
+
+void table_note(struct table *t, struct engine *e, struct capture *c, const struct obs *o)
+{
+	struct fwm_block_key key = block_key_of(&o->file, o->args, o->args_len);
+	char name[BLOCK_NAME_MAX];
+	struct fwm_guess_row row;
+	const struct node *n;
+	struct seen *s;
+	uint32_t block;
+	double worth;
+	bool seldom;
+
+	(void)block_name(o, name);
+	block = graph_find(engine_graph_const(e), NODE_BLOCK, name);
+	if (!block || !key.ino)
+		return;
+	n = graph_node_const(engine_graph_const(e), block);
+	s = &t->seen[block];
+	seldom = o->ts_ns - s->start_ns >= t->recheck_ns;
+	s->start_ns = o->ts_ns;
+	if (n->runs_n < 2 || (seldom == s->wakes && n->runs_n % REWRITE_STARTS != 2))
+		return;
+	fill_row(e, block, &row, &worth);
+	row.wake = seldom && worth >= WAKE_WORTH_US;
+	s->wakes = seldom;
+	if (capture_guesses_update(c, &key, &row) < 0)
+		t->refused_n++;
+	key.arg = 0; /* however else it is called: better than nothing */
+	if (capture_guesses_update(c, &key, &row) < 0)
+		t->refused_n++;
+}
+
+uint64_t table_refused(const struct table *t)
+{
+	return t->refused_n;
+}
