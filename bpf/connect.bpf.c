@@ -33,22 +33,6 @@ static __always_inline int sock_enter(__u32 hook, __s32 fd, __u64 addr, __u32 ad
 	return 0;
 }
 
-static __always_inline const struct sock *sock_of_fd(__s32 fd)
-{
-	const struct file *file = file_of_fd(fd);
-	const struct inode *inode;
-	const struct socket *so;
-	const struct sock *sk;
-	__u16 mode;
-
-	if (!file || bpf_core_read(&inode, sizeof(inode), &file->f_inode) ||
-	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) || (mode & S_IFMT) != S_IFSOCK ||
-	    bpf_core_read(&so, sizeof(so), &file->private_data) ||
-	    bpf_core_read(&sk, sizeof(sk), &so->sk))
-		return NULL;
-	return sk;
-}
-
 static __always_inline __u32 netns_of(const struct sock *sk)
 {
 	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);

@@ -220,6 +220,40 @@ struct linux_binprm {
 	int argc;
 };
 
+/* io_uring; what a request asks for lies in its first field. */
+struct io_cqe {
+	int fd; /* until the file is known */
+};
+
+struct io_kiocb {
+	__u8 opcode;
+	struct io_cqe cqe;
+};
+
+struct filename {
+	const char *name;
+};
+
+struct open_how {
+	__u64 flags;
+};
+
+struct io_open {
+	int dfd;
+	__u32 file_slot;
+	struct filename *filename;
+	struct open_how how;
+};
+
+struct io_connect {
+	void *addr;
+	int addr_len;
+};
+
+struct io_uring_cqe {
+	__s32 res;
+};
+
 struct upid {
 	int nr;
 };

@@ -34,6 +34,11 @@ struct exec_scratch_map exec_scratch SEC(".maps");
 /* TCP handshakes under way. Full: the connection is reported at once, without latency. */
 struct conns_map conns SEC(".maps");
 
+/* Requests of io_uring under way. Full: the one submitted longest ago is forgotten; such are requests
+ * which never complete. */
+struct urings_map urings SEC(".maps");
+struct uring_scratch_map uring_scratch SEC(".maps");
+
 /* Processes with FWM_MARK_*; those with none are not in it. Full: a child is treated as unmarked. */
 struct marks_map marks SEC(".maps");
 
@@ -52,6 +57,7 @@ const volatile __u32 own_tgid = 0;
 const volatile __u32 own_children = 0;
 const volatile __u32 only_targets = 0;
 const volatile __u32 keep_pseudo = 0;
+const volatile __u32 uring_cqe = 0;
 const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
 
@@ -62,4 +68,5 @@ __u32 marks_epoch = 1;
 __u32 folds_side = 0;
 __u32 folds_used = 0;
 __u32 sampling = 0;
+__u32 uring_used = 0;
 __u32 wake_unknown = 0;

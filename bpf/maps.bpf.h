@@ -74,6 +74,21 @@ struct conn {
 	__u64 pid_tgid;
 };
 
+/* A request of io_uring under way. */
+#define URING_TEXT_MAX 256
+struct uring_op {
+	__u64 ts_ns;
+	__u64 pid_tgid;
+	__s32 dfd;
+	__u32 oflags;
+	__u32 slot;
+	__u8 code;
+	__u8 zero;
+	__u16 proto;
+	__u32 text_len;
+	char text[URING_TEXT_MAX]; /* the path, or the socket address */
+};
+
 struct ring_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
@@ -135,6 +150,20 @@ struct conns_map {
 	__type(value, struct conn);
 };
 
+struct urings_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct uring_op);
+};
+
+struct uring_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct uring_op);
+};
+
 struct marks_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FWM_MARKS_MAX);
@@ -183,6 +212,8 @@ extern struct name_scratch_map name_scratch SEC(".maps");
 extern struct miss_scratch_map miss_scratch SEC(".maps");
 extern struct exec_scratch_map exec_scratch SEC(".maps");
 extern struct conns_map conns SEC(".maps");
+extern struct urings_map urings SEC(".maps");
+extern struct uring_scratch_map uring_scratch SEC(".maps");
 extern struct marks_map marks SEC(".maps");
 extern struct guesses_map guesses SEC(".maps");
 extern struct known_map known SEC(".maps");
@@ -195,6 +226,7 @@ extern const volatile __u32 own_tgid;	  /* the daemon: never traced */
 extern const volatile __u32 own_children; /* not 0: what own_tgid forks is traced all the same */
 extern const volatile __u32 only_targets; /* not 0: trace only FWM_MARK_TARGET */
 extern const volatile __u32 keep_pseudo;  /* not 0: report /proc, /sys and their like too */
+extern const volatile __u32 uring_cqe;	  /* io_uring_complete has a pointer to the completion */
 extern const volatile __u64 wake_bytes;	  /* this much unread data wakes the reader */
 extern const volatile __u64 fold_bytes;	  /* with this much unread data opens are folded */
 
@@ -206,6 +238,7 @@ extern __u32 marks_epoch;  /* counts the reader's changes of marks */
 extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */
 extern __u32 sampling;	   /* not 0: the known table is obeyed */
+extern __u32 uring_used;   /* a request of interest was ever submitted */
 extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */
 
 #endif

@@ -141,6 +141,23 @@ static __always_inline const struct file *file_of_fd(__s64 fd)
 	return file;
 }
 
+/* The socket behind a descriptor of the current process, or NULL. */
+static __always_inline const struct sock *sock_of_fd(__s32 fd)
+{
+	const struct file *file = file_of_fd(fd);
+	const struct inode *inode;
+	const struct socket *so;
+	const struct sock *sk;
+	__u16 mode;
+
+	if (!file || bpf_core_read(&inode, sizeof(inode), &file->f_inode) ||
+	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) || (mode & S_IFMT) != S_IFSOCK ||
+	    bpf_core_read(&so, sizeof(so), &file->private_data) ||
+	    bpf_core_read(&sk, sizeof(sk), &so->sk))
+		return NULL;
+	return sk;
+}
+
 /* The working directory of the current process. */
 static __always_inline int name_cwd(struct fwm_file *ret)
 {

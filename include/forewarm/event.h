@@ -123,7 +123,7 @@ struct fwm_open {
 	__u32 oflags;	  /* of open(2) */
 };
 
-/* A lookup in vain. */
+/* A lookup in vain; or, with err 0, a file only known by the name it was asked for (FWM_F_URING). */
 struct fwm_miss {
 	struct fwm_hdr hdr;
 	struct fwm_file base; /* directory a relative path starts from; see FWM_F_CHROOT too */

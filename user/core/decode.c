@@ -280,7 +280,7 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 	if (!path_join(d->base, e->path, d->name))
 		o.flags |= OBS_F_CUT;
 	o.name = d->name;
-	o.err = (int32_t)(e->err ? e->err & 0xfff : ENOENT);
+	o.err = (int32_t)(e->err & 0xfff);
 	o.latency_ns = e->latency_ns;
 	if (e->oflags & O_WRITES)
 		o.flags |= OBS_F_WRITE;

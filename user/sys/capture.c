@@ -178,37 +178,64 @@ static bool pages_family(const char *section)
 
 /* Which pages are used: exactly, where the kernel has all three tracepoints (since 6.10 or so); else
  * roughly, from what enters the page cache. */
-static bool pages_exist(const char *section)
+static bool pages_exist(const struct btf *btf, const char *section)
 {
 	static const char *const exact[] = {"btf_trace_mm_filemap_get_pages",
 					    "btf_trace_mm_filemap_map_pages",
 					    "btf_trace_mm_filemap_fault"};
 	bool add = strcmp(section, "tp_btf/mm_filemap_add_to_page_cache") == 0;
-	struct btf *btf = btf__load_vmlinux_btf();
 	bool all = true;
 
-	if (libbpf_get_error(btf))
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
 		if (btf__find_by_name_kind(btf, exact[i], BTF_KIND_TYPEDEF) < 0)
 			all = false;
 	if (add && btf__find_by_name_kind(btf, "btf_trace_mm_filemap_add_to_page_cache",
 					  BTF_KIND_TYPEDEF) < 0)
 		all = true; /* nothing at all: as if it were not needed */
-	btf__free(btf);
 	return add != all;
 }
 
+static const struct btf_type *btf_proto(const struct btf *btf, const char *tracepoint)
+{
+	char name[80];
+	const struct btf_type *t;
+	int id;
+
+	(void)snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id < 0)
+		return NULL;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type); /* typedef -> pointer */
+	t = t ? btf__type_by_id(btf, t->type) : NULL;
+	return t && btf_is_func_proto(t) ? t : NULL;
+}
+
+/* Typed tracepoints: there, and for those that changed over time, of the shape our program reads. */
+static bool typed_exists(const struct btf *btf, const char *tracepoint)
+{
+	const struct btf_type *proto = btf_proto(btf, tracepoint), *arg;
+
+	if (!proto)
+		return false;
+	if (strncmp(tracepoint, "io_uring_submit", 15) != 0)
+		return true;
+	/* Before 6.0 the first argument is not the request. Parameter 0 is the tracepoint's own. */
+	arg = btf_vlen(proto) > 1 ? btf__type_by_id(btf, btf_params(proto)[1].type) : NULL;
+	arg = arg && btf_is_ptr(arg) ? btf__type_by_id(btf, arg->type) : NULL;
+	return arg && btf_is_struct(arg) &&
+	       !strcmp(btf__name_by_offset(btf, arg->name_off), "io_kiocb");
+}
+
 /* A tracepoint a kernel does not have must not be loaded, or nothing is. */
-static bool tracepoint_exists(const char *section)
+static bool tracepoint_exists(const struct btf *btf, const char *section)
 {
 	const char *dir = tracefs_dir(), *tp = section + 3;
 	char path[160];
 
 	if (pages_family(section))
-		return pages_exist(section);
-	if (strncmp(section, "tp/", 3) != 0)
-		return true; /* the other typed ones are in every kernel we run on */
+		return pages_exist(btf, section);
+	if (strncmp(section, "tp_btf/", 7) == 0)
+		return typed_exists(btf, section + 7);
 	(void)snprintf(path, sizeof(path), "%s/events/%s/id", dir ? dir : "", tp);
 	return access(path, F_OK) == 0;
 }
@@ -259,7 +286,7 @@ static void prog_detach(struct prog *p)
 	p->link = NULL;
 }
 
-static int progs_find(struct capture *c)
+static int progs_find(struct capture *c, const struct btf *btf)
 {
 	struct bpf_program *bpf;
 
@@ -272,7 +299,7 @@ static int progs_find(struct capture *c)
 		p->bpf = bpf;
 		p->opens = opens_family(bpf_program__section_name(bpf));
 		p->pages = pages_family(bpf_program__section_name(bpf));
-		if (!tracepoint_exists(bpf_program__section_name(bpf))) {
+		if (!tracepoint_exists(btf, bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
 			(void)bpf_program__set_autoload(bpf, false);
 		}
@@ -566,6 +593,8 @@ size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 
 static int load(struct capture *c, const struct capture_opts *o)
 {
+	const struct btf_type *proto;
+	struct btf *btf;
 	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT;
 	int r;
 
@@ -581,7 +610,13 @@ static int load(struct capture *c, const struct capture_opts *o)
 	r = bpf_map__set_max_entries(c->skel->maps.ring, ring_bytes);
 	if (r < 0)
 		return why(o, r, "ring of %u bytes: %s", ring_bytes, strerror(-r));
-	r = progs_find(c);
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return why(o, -errno, "the kernel's BTF could not be read: %s", strerror(errno));
+	proto = btf_proto(btf, "io_uring_complete");
+	c->skel->rodata->uring_cqe = proto && btf_vlen(proto) == 4;
+	r = progs_find(c, btf);
+	btf__free(btf);
 	if (r < 0)
 		return r;
 	r = forewarm_bpf__load(c->skel);
