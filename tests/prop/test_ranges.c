@@ -62,7 +62,7 @@ static void test_ranges_plan_covers_what_runs_used(void **state)
 			}
 			for (size_t c = 0; c < UNITS / 16; c++)
 				cell_runs[c] = (uint8_t)(cell_runs[c] + seen[c]);
-			assert_int_equal(ranges_learn(r, 1, 2, uses, uses_n), 0);
+			assert_int_equal(ranges_learn(r, 1, 2, (uint64_t)run + 1, uses, uses_n), 0);
 		}
 		assert_int_equal(ranges_plan(r, 1, 2, p_min, UINT64_MAX, parts, UNITS, &n, NULL),
 				 0);
@@ -96,7 +96,7 @@ static void test_ranges_are_in_order_of_first_use(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(ranges_learn(r, 1, 2, uses, 3), 0);
+	assert_int_equal(ranges_learn(r, 1, 2, 1, uses, 3), 0);
 	assert_int_equal(ranges_plan(r, 1, 2, 0.5, UINT64_MAX, parts, 4, &n, &first), 0);
 	assert_int_equal(n, 3);
 	assert_int_equal(first, 100);
@@ -118,20 +118,59 @@ static void test_ranges_forget_a_habit_that_ended(void **state)
 	const struct ranges_use before = {3, 0xffff, 1}, after = {9, 0xffff, 1};
 	struct file_range part;
 	struct ranges_stats st;
+	uint64_t run = 0;
 	size_t n;
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(ranges_learn(r, 1, 2, &before, 1), 0);
+		assert_int_equal(ranges_learn(r, 1, 2, ++run, &before, 1), 0);
 	for (int i = 0; i < 12; i++)
-		assert_int_equal(ranges_learn(r, 1, 2, &after, 1), 0);
+		assert_int_equal(ranges_learn(r, 1, 2, ++run, &after, 1), 0);
 	assert_int_equal(ranges_plan(r, 1, 2, 0.5, UINT64_MAX, &part, 1, &n, NULL), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(part.off, 9 * RANGES_CELL);
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(ranges_learn(r, 1, 2, &after, 1), 0);
+		assert_int_equal(ranges_learn(r, 1, 2, ++run, &after, 1), 0);
 	ranges_stats(r, &st);
 	assert_int_equal(st.cells_n, 1);
+}
+
+/* A run in two parts is the same as a run at once. */
+static void test_ranges_learn_a_run_in_parts(void **state)
+{
+	_cleanup_(ranges_freep) struct ranges *whole = fresh(4, 4096), *parts = fresh(4, 4096);
+	struct file_range a[400], b[400];
+	size_t a_n, b_n;
+
+	(void)state;
+	for (uint64_t run = 1; run < 40; run++) {
+		struct ranges_use uses[60];
+		size_t cut = 1 + rnd(58);
+
+		for (size_t i = 0; i < 60; i++)
+			uses[i] = (struct ranges_use){rnd(100) * (1 + rnd(2)), 0xffff, 7};
+		assert_int_equal(ranges_learn(whole, 1, 2, run, uses, 60), 0);
+		assert_int_equal(ranges_learn(parts, 1, 2, run, uses, cut), 0);
+		assert_int_equal(ranges_learn(parts, 1, 2, run, uses + cut, 60 - cut), 0);
+		for (double p = 0.1; p < 1; p += 0.2) {
+			assert_int_equal(
+				ranges_plan(whole, 1, 2, p, UINT64_MAX, a, 400, &a_n, NULL), 0);
+			/* Rounding loses a few millionths a run. */
+			assert_int_equal(
+				ranges_plan(parts, 1, 2, p - 0.001, UINT64_MAX, b, 400, &b_n, NULL),
+				0);
+			assert_true(b_n > 0 || a_n == 0);
+			for (size_t i = 0, k = 0; i < a_n; i++) {
+				for (k = 0; k < b_n; k++)
+					if (b[k].off <= a[i].off &&
+					    b[k].off + b[k].len >= a[i].off + a[i].len)
+						break;
+				assert_true(k < b_n);
+			}
+		}
+	}
+	assert_true(ranges_bytes(whole, 1, 2) > 0);
+	assert_int_equal(ranges_bytes(whole, 1, 3), 0);
 }
 
 /* Any sequence of calls keeps within the bounds, and the books balance. */
@@ -152,7 +191,8 @@ static void test_ranges_are_bounded(void **state)
 		if (rnd(10) == 0)
 			ranges_forget(r, 1 + rnd(6), 1 + rnd(6));
 		else
-			assert_int_equal(ranges_learn(r, 1 + rnd(6), 1 + rnd(6), uses, n), 0);
+			assert_int_equal(ranges_learn(r, 1 + rnd(6), 1 + rnd(6), rnd(3), uses, n),
+					 0);
 		ranges_stats(r, &st);
 		while (ranges_next(r, &it, &info)) {
 			sets++;
@@ -178,7 +218,7 @@ static void test_ranges_survive_being_packed(void **state)
 		for (size_t i = 0; i < 200; i++)
 			uses[i] = (struct ranges_use){rnd(500), (uint16_t)(1 + rnd(65535)),
 						      rnd(1000)};
-		assert_int_equal(ranges_learn(a, 1, 2, uses, 200), 0);
+		assert_int_equal(ranges_learn(a, 1, 2, (uint64_t)run + 1, uses, 200), 0);
 	}
 	assert_int_equal(ranges_pack(a, 1, 2, buf, 10, &len), -ENOSPC);
 	assert_int_equal(ranges_pack(a, 1, 3, buf, sizeof(buf), &len), RANGES_UNKNOWN);
@@ -195,7 +235,7 @@ static void test_ranges_survive_being_packed(void **state)
 		for (uint32_t k = 0; k <= rnd(8); k++)
 			again[rnd((uint32_t)len)] = (uint8_t)rnd(256);
 		(void)ranges_unpack(b, 7, 8, again, len);
-		assert_int_equal(ranges_learn(b, 7, 8, uses, 200), 0);
+		assert_int_equal(ranges_learn(b, 7, 8, rnd(3), uses, 200), 0);
 	}
 }
 
@@ -205,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_plan_covers_what_runs_used),
 		cmocka_unit_test(test_ranges_are_in_order_of_first_use),
 		cmocka_unit_test(test_ranges_forget_a_habit_that_ended),
+		cmocka_unit_test(test_ranges_learn_a_run_in_parts),
 		cmocka_unit_test(test_ranges_are_bounded),
 		cmocka_unit_test(test_ranges_survive_being_packed),
 	};

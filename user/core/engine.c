@@ -34,6 +34,7 @@ int engine_new(const struct engine_limits *limits, const struct plan_policy *pol
 	       struct engine **ret)
 {
 	struct vomm_limits model = {.bytes_max = limits->model_bytes_max};
+	struct ranges_limits ranges = {.set_max = 8192, .cell_max = 65536};
 	struct engine *e = calloc(1, sizeof(*e));
 	uint32_t node_max = limits->graph.node_max;
 	int r;
@@ -52,6 +53,10 @@ int engine_new(const struct engine_limits *limits, const struct plan_policy *pol
 		r = book_new(limits->guess_max, node_max, &e->book);
 	if (r >= 0)
 		r = plan_new(limits->guess_max, policy, &e->plan);
+	if (limits->ranges.set_max)
+		ranges = limits->ranges;
+	if (r >= 0)
+		r = use_new(&ranges, node_max, &e->use);
 	if (r >= 0)
 		r = index_init(&e->by_symbol, node_max);
 	if (r >= 0) {
@@ -76,6 +81,7 @@ struct engine *engine_free(struct engine *e)
 	e->model = vomm_free(e->model);
 	e->book = book_free(e->book);
 	e->plan = plan_free(e->plan);
+	e->use = use_free(e->use);
 	index_fini(&e->by_symbol);
 	free(e->aux);
 	free(e);
@@ -106,6 +112,7 @@ static void aux_forget(struct engine *e, uint32_t id)
 
 	if (a->symbol)
 		index_del(&e->by_symbol, a->symbol, id);
+	use_node_gone(e->use, id);
 	*a = (struct node_aux){0};
 }
 
@@ -291,6 +298,7 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 		n->dev = o->file.dev;
 		n->ino = o->file.ino;
 		n->size_bytes = o->file.size;
+		use_file(e->use, id, o->file.dev, o->file.ino);
 	}
 	return take(e, run, EDGE_OPEN, id, o);
 }
@@ -345,6 +353,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 		rn->block_run = ++graph_node(e->graph, block)->runs_n;
 	else
 		rn->block_run = rn->program_run;
+	use_exec(e->use, o->pid, o->ts_ns, block, program);
 	features[VOMM_PROGRAM] = engine_symbol(e, block);
 	features[VOMM_USER] = o->uid + 1;
 	vomm_stream_init(&rn->stream, features);
@@ -462,6 +471,14 @@ int engine_observe(struct engine *e, const struct obs *o)
 	return r < 0 ? r : 0; /* a full graph is counted there; there is nothing to do about it */
 }
 
+int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
+		       const struct ranges_use *uses, size_t n)
+{
+	int r = use_learn(e->use, pid, exec_ns, dev, ino, uses, n);
+
+	return r < 0 ? r : 0;
+}
+
 /* --- views ----------------------------------------------------------------------------------- */
 
 void engine_stats(const struct engine *e, struct engine_stats *ret)
@@ -482,6 +499,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 	book_score(e->book, &ret->score);
 	ret->bytes = sizeof(*e) + ret->graph.bytes + lineage_bytes(e->lineage) +
 		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
+		     use_memory(e->use) +
 		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
 }
 

@@ -18,6 +18,7 @@
 
 #include "core/graph.h"
 #include "core/obs.h"
+#include "core/ranges.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,7 @@ struct engine_limits {
 	uint32_t process_max; /* living processes known at a time */
 	uint32_t model_bytes_max;
 	uint32_t guess_max; /* guesses kept: open ones, and the newest ended ones for `why` */
+	struct ranges_limits ranges; /* all 0: 8,192 sets of 65,536 cells together */
 };
 
 /* What the host has to spare; from PSI and meminfo, given by whoever ticks. */
@@ -63,11 +65,13 @@ struct action {
 	uint32_t block, dep; /* graph ids: who will need what */
 	const char *name;    /* path, or service */
 	double p;
-	uint64_t bytes;	      /* expected; 0 unknown */
-	uint64_t deadline_ns; /* of no use after */
-	uint64_t lead_ns;     /* expected from now to the need */
-	uint32_t uid;	      /* on whose behalf */
-	uint32_t priority;    /* 0 first */
+	uint64_t bytes;			 /* expected; 0 unknown */
+	uint64_t deadline_ns;		 /* of no use after */
+	uint64_t lead_ns;		 /* expected from now to the need */
+	uint32_t uid;			 /* on whose behalf */
+	uint32_t priority;		 /* 0 first */
+	const struct file_range *ranges; /* WARM: the parts of it, by first use; borrowed */
+	size_t range_n;			 /* 0: not known, so all of it or what seems right */
 };
 
 enum outcome {
@@ -87,6 +91,7 @@ struct action_result {
 	int32_t err;   /* 0 done; errno when it could not be */
 	bool resident; /* nothing had to be read */
 	uint64_t bytes_read;
+	uint64_t bytes_planned; /* the action's bytes: the guess may have ended meanwhile */
 	uint64_t done_ns, took_ns;
 };
 
@@ -142,6 +147,10 @@ void engine_policy(struct engine *e, const struct plan_policy *policy);
 void engine_wall_offset(struct engine *e, int64_t offset_ns);
 
 int engine_observe(struct engine *e, const struct obs *o);
+/* The process that was executed at exec_ns used these parts of a file; from sys/pageuse.h. What
+ * belongs to no block or file that is known is ignored. */
+int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
+		       const struct ranges_use *uses, size_t n);
 /* Ends guesses that are too old, plans what waits; call at least each second. */
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
 /* The next thing to do, or false. */

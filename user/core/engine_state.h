@@ -13,13 +13,14 @@
 #include "core/engine.h"
 #include "core/lineage.h"
 #include "core/plan.h"
+#include "core/use.h"
 #include "core/vomm.h"
 
 /* The model's name for "no further program in this run". Blocks get a hash of their name instead, so that
  * symbols mean the same after a restart, whatever ids the graph gives. */
 #define SYMBOL_END 1u
 
-enum { CANDIDATE_MAX = 64, CANCEL_MAX = 1024 };
+enum { CANDIDATE_MAX = 64, CANCEL_MAX = 1024, ACTION_RANGES = 512 };
 
 struct node_aux {
 	uint64_t resident_ns; /* FILE: taken as resident until then */
@@ -46,6 +47,7 @@ struct engine {
 	struct vomm *model;
 	struct book *book;
 	struct plan *plan;
+	struct use *use;
 	struct node_aux *aux;	/* by graph id */
 	struct index by_symbol; /* symbol -> graph id */
 	int64_t wall_offset_ns;
@@ -56,6 +58,7 @@ struct engine {
 	struct candidate candidates[CANDIDATE_MAX];
 	size_t candidate_n;
 	struct vomm_guess guesses[CANDIDATE_MAX];
+	struct file_range ranges[ACTION_RANGES]; /* of the latest action */
 };
 
 uint32_t engine_symbol(struct engine *e, uint32_t block);

@@ -23,6 +23,8 @@
 #define EXPIRE_MAX_NS (120 * S)
 /* A block predicted again and again has its working set looked through once in this time. */
 #define REPLAN_NS (200 * MS)
+/* Parts of a file that fewer of the runs used, of those that used the file at all, are left alone. */
+#define RANGE_P_MIN 0.4
 #define CHAIN_STEPS 12
 #define DEPTH_MAX 6
 
@@ -114,16 +116,21 @@ static uint64_t expiry(uint64_t now_ns, uint64_t lead_ns)
 	return now_ns + window;
 }
 
-/* What warming it would read at most. */
-static uint64_t dep_bytes(const struct node *dep)
-{
-	return dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? 0 : dep->size_bytes;
-}
-
 /* One user's habits never make another user's files be read. */
 static bool allowed(const struct node *dep, uint32_t uid)
 {
 	return dep->uid == uid || (dep->flags & NODE_F_SHARED);
+}
+
+/* What has to be read of a file for block: the parts learnt, else all of it. */
+static uint64_t needed_bytes(const struct engine *e, uint32_t block, const struct node *dep)
+{
+	uint64_t bytes;
+
+	if (dep->flags & (NODE_F_ABSENT | NODE_F_DIR))
+		return 0;
+	bytes = use_bytes(e->use, block, e->aux[block].program, dep->id);
+	return bytes && bytes < dep->size_bytes ? bytes : dep->size_bytes;
 }
 
 static void put_context(struct engine *e, uint32_t run, struct guess *g)
@@ -159,7 +166,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		return;
 	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
 		return;
-	bytes = dep_bytes(dep);
+	bytes = needed_bytes(e, c->block, dep);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		if (p > open->p) {
@@ -324,7 +331,7 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
-	*ret = (struct plan_item){.bytes = dep_bytes(dep),
+	*ret = (struct plan_item){.bytes = needed_bytes(e, g->via, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
 				  .price_us = g->price_us};
@@ -358,28 +365,25 @@ bool engine_next_action(struct engine *e, struct action *ret)
 			       .dep = g->dep,
 			       .name = dep->name,
 			       .p = g->p,
-			       .bytes = dep_bytes(dep),
+			       .bytes = needed_bytes(e, g->via, dep),
 			       .deadline_ns = g->deadline_ns,
 			       .lead_ns = g->made_ns + g->lead_ns > e->now_ns
 						  ? g->made_ns + g->lead_ns - e->now_ns
 						  : 0,
 			       .uid = g->uid,
-			       .priority = g->via == g->block ? 0 : 1};
+			       .priority = g->via == g->block ? 0 : 1,
+			       .ranges = e->ranges};
+	if (ret->kind == ACTION_WARM)
+		(void)use_plan(e->use, g->via, e->aux[g->via].program, g->dep, RANGE_P_MIN,
+			       e->ranges, ACTION_RANGES, &ret->range_n); /* unknown: 0 ranges */
 	return true;
 }
 
 int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
-	uint64_t planned = 0;
 
-	if (g) {
-		const struct node *dep = graph_node_const(e->graph, g->dep);
-
-		if (dep)
-			planned = dep_bytes(dep);
-	}
-	plan_learn(e->plan, planned ? planned : r->bytes_read, r->bytes_read, r->took_ns);
+	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
 	if (!g) /* it was needed, or given up, while this was under way */
 		return 0;
 	if (r->err) {
@@ -456,7 +460,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.kind = edge->kind;
 			g.support = edge->runs_n;
 			g.lead_ns = c->lead_ns + edge_lead(edge);
-			g.value_us = g.p * plan_cold_us(e->plan, dep_bytes(dep));
+			g.value_us = g.p * plan_cold_us(e->plan, needed_bytes(e, c->block, dep));
 			used_n = put_best(ret, used_n, max, &g);
 		}
 	}

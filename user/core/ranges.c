@@ -5,7 +5,8 @@
  * Cells live in one pool and are chained in file order. A run is sorted and merged into the chain
  * in one pass: a cell that was used moves its share of runs up, one that was not moves it down, a
  * new one starts at 1/runs. The step is 1/runs for the first runs, an exact mean, and never less
- * than 1/16, so that a habit which ended is below one half after eleven runs.
+ * than 1/16, so that a habit which ended is below one half after eleven runs. When more of the same
+ * run comes, the cells in it get back what its first part took from them.
  */
 #include "core/ranges.h"
 
@@ -25,7 +26,8 @@ enum { CELL_NONE = UINT32_MAX, P_ONE = 65535, RUNS_MEAN = 16, PACK_VERSION = 1 }
 
 struct cell {
 	uint32_t next;
-	uint32_t cell;
+	uint32_t cell : 31;
+	uint32_t seen : 1; /* in the newest run */
 	uint32_t first_us;
 	uint16_t units;
 	uint16_t p; /* share of runs, of P_ONE */
@@ -35,6 +37,8 @@ struct set {
 	uint32_t block, file; /* block 0: free */
 	uint32_t head, cells_n;
 	uint32_t runs_n;
+	uint64_t run; /* the newest */
+	uint64_t likely_bytes;
 	uint32_t older, newer; /* by last learnt */
 };
 
@@ -261,19 +265,74 @@ static size_t run_sort(struct ranges *r, const struct ranges_use *uses, size_t n
 	return to;
 }
 
-static void cell_used(struct cell *c, const struct ranges_use *u, uint32_t runs)
+static void cell_used(struct cell *c, const struct ranges_use *u, uint32_t runs, bool more)
 {
-	c->p = (uint16_t)(c->p + (P_ONE - c->p) / runs);
+	uint32_t p = c->p;
+
+	if (!more)
+		p += (P_ONE - p) / runs;
+	else if (!c->seen)
+		p += P_ONE / runs;
+	c->p = (uint16_t)(p < P_ONE ? p : P_ONE);
+	if (!c->seen || !more)
+		c->first_us = (uint32_t)(((uint64_t)c->first_us * 3 + u->first_us) / 4);
+	c->seen = 1;
 	c->units |= u->units;
-	c->first_us = (uint32_t)(((uint64_t)c->first_us * 3 + u->first_us) / 4);
 }
 
-int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, const struct ranges_use *uses,
-		 size_t n)
+/* Returns where the chain goes on. */
+static uint32_t *cell_unused(struct ranges *r, struct set *s, uint32_t *at, uint32_t runs)
+{
+	uint32_t this = *at;
+	struct cell *c = &r->cells[this];
+
+	c->seen = 0;
+	c->p = (uint16_t)(c->p - c->p / runs);
+	if (c->p >= DROP_BELOW)
+		return &c->next;
+	*at = c->next;
+	cell_put_back(r, this);
+	s->cells_n--;
+	return at;
+}
+
+/* A new cell before *at. Returns where the chain goes on. */
+static uint32_t *cell_new(struct ranges *r, struct set *s, uint32_t *at, const struct ranges_use *u,
+			  uint32_t runs)
+{
+	uint32_t fresh = s->cells_n < RANGES_SET_CELLS ? cell_get(r, s) : CELL_NONE;
+
+	if (fresh == CELL_NONE) {
+		r->stats.cells_dropped++;
+		return at;
+	}
+	r->cells[fresh] = (struct cell){.next = *at,
+					.cell = u->cell & INT32_MAX,
+					.seen = 1,
+					.first_us = u->first_us,
+					.units = u->units,
+					.p = (uint16_t)(P_ONE / runs)};
+	*at = fresh;
+	s->cells_n++;
+	return &r->cells[fresh].next;
+}
+
+static void set_likely(struct ranges *r, struct set *s)
+{
+	s->likely_bytes = 0;
+	for (uint32_t i = s->head; i != CELL_NONE; i = r->cells[i].next)
+		if (r->cells[i].p >= P_ONE / 2)
+			s->likely_bytes +=
+				(uint64_t)__builtin_popcount(r->cells[i].units) * RANGES_UNIT;
+}
+
+int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, uint64_t run,
+		 const struct ranges_use *uses, size_t n)
 {
 	struct set *s;
 	uint32_t *at, runs;
 	size_t i = 0;
+	bool more;
 
 	assert(block && file);
 	if (!n)
@@ -284,49 +343,33 @@ int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, const struct r
 		s = set_add(r, block, file);
 	age_unlink(r, s);
 	age_newest(r, s);
-	if (s->runs_n < UINT16_MAX)
+	more = s->runs_n && s->run == run;
+	s->run = run;
+	if (!more && s->runs_n < UINT16_MAX)
 		s->runs_n++;
 	runs = s->runs_n < RUNS_MEAN ? s->runs_n : RUNS_MEAN;
 	at = &s->head;
 	while (i < n || *at != CELL_NONE) {
 		struct cell *c = *at == CELL_NONE ? NULL : &r->cells[*at];
-		uint32_t fresh;
 
-		if (c && (i == n || c->cell < r->uses[i].cell)) { /* not used this time */
-			c->p = (uint16_t)(c->p - c->p / runs);
-			if (c->p < DROP_BELOW) {
-				uint32_t gone = *at;
-
-				*at = c->next;
-				cell_put_back(r, gone);
-				s->cells_n--;
-			} else {
-				at = &c->next;
-			}
-			continue;
-		}
-		if (c && c->cell == r->uses[i].cell) {
-			cell_used(c, &r->uses[i++], runs);
+		if (c && (i == n || c->cell < r->uses[i].cell)) {
+			at = more ? &c->next : cell_unused(r, s, at, runs);
+		} else if (c && c->cell == r->uses[i].cell) {
+			cell_used(c, &r->uses[i++], runs, more);
 			at = &c->next;
-			continue;
+		} else {
+			at = cell_new(r, s, at, &r->uses[i++], runs);
 		}
-		fresh = s->cells_n < RANGES_SET_CELLS ? cell_get(r, s) : CELL_NONE;
-		if (fresh == CELL_NONE) {
-			r->stats.cells_dropped++;
-			i++;
-			continue;
-		}
-		r->cells[fresh] = (struct cell){.next = *at,
-						.cell = r->uses[i].cell,
-						.first_us = r->uses[i].first_us,
-						.units = r->uses[i].units,
-						.p = (uint16_t)(P_ONE / runs)};
-		*at = fresh;
-		at = &r->cells[fresh].next;
-		s->cells_n++;
-		i++;
 	}
+	set_likely(r, s);
 	return 0;
+}
+
+uint64_t ranges_bytes(const struct ranges *r, uint32_t block, uint32_t file)
+{
+	const struct set *s = set_find(r, block, file);
+
+	return s ? s->likely_bytes : 0;
 }
 
 void ranges_forget(struct ranges *r, uint32_t block, uint32_t file)
@@ -474,7 +517,7 @@ static bool pack_valid(const uint8_t *buf, size_t len)
 		return false;
 	buf += RANGES_PACK_HEAD;
 	for (uint32_t i = 0; i < n; last = get32(buf), i++, buf += RANGES_PACK_CELL)
-		if ((i && get32(buf) <= last) || !(get32(buf + 4) >> 16))
+		if ((i && get32(buf) <= last) || get32(buf) > INT32_MAX || !(get32(buf + 4) >> 16))
 			return false;
 	return true;
 }
@@ -502,8 +545,8 @@ int ranges_unpack(struct ranges *r, uint32_t block, uint32_t file, const uint8_t
 			r->stats.cells_dropped += n - i;
 			break;
 		}
-		r->cells[c] = (struct cell){.next = CELL_NONE,
-					    .cell = get32(buf),
+		r->cells[c] = (struct cell){.next = CELL_NONE, /* seen in no run of ours */
+					    .cell = get32(buf) & INT32_MAX,
 					    .first_us = get32(buf + 8),
 					    .units = (uint16_t)(get32(buf + 4) >> 16),
 					    .p = (uint16_t)get32(buf + 4)};
@@ -511,6 +554,7 @@ int ranges_unpack(struct ranges *r, uint32_t block, uint32_t file, const uint8_t
 		at = &r->cells[c].next;
 		s->cells_n++;
 	}
+	set_likely(r, s);
 	return 0;
 }
 

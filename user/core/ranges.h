@@ -4,7 +4,7 @@
  *
  * Shape    A set for each (block, file): cells of 64 KiB in file order, each with the units of 4 KiB
  *          in it that were used, the share of runs that used it, and when after the start of the
- *          block it was first needed. A run is learnt as a whole, after it ended.
+ *          block it was first needed. A run may be learnt in several parts, as it goes.
  * Units    bytes in struct file_range; microseconds since the exec of the block; probabilities in
  *          [0, 1], given that the block uses the file at all.
  * Bounds   set_max sets, cell_max cells for all of them, RANGES_SET_CELLS for one, all taken at
@@ -65,9 +65,14 @@ struct ranges;
 int ranges_new(const struct ranges_limits *limits, struct ranges **ret);
 struct ranges *ranges_free(struct ranges *r);
 
-/* One run of block used these cells of file, in any order; several entries may be of one cell. */
-int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, const struct ranges_use *uses,
-		 size_t n);
+/* A run of block used these cells of file, in any order; several entries may be of one cell. run
+ * tells runs apart: the next call with the same one adds to the same run. */
+int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, uint64_t run,
+		 const struct ranges_use *uses, size_t n);
+
+/* How many bytes a run most likely uses: the units of cells used in at least half of the runs. 0:
+ * nothing was learnt of that file. O(1). */
+uint64_t ranges_bytes(const struct ranges *r, uint32_t block, uint32_t file);
 
 /* The parts used with at least p_min, in the order of first use; parts less than 16 KiB apart are
  * one, none is longer than 1 MiB. At most max parts and bytes_max bytes: the latest are left out.

@@ -20,6 +20,7 @@
 #include "daemon/keep.h"
 #include "daemon/table.h"
 #include "sys/capture.h"
+#include "sys/pageuse.h"
 #include "sys/procfs.h"
 #include "sys/psi.h"
 #include "sys/warm.h"
@@ -45,6 +46,11 @@
 #define PROG_MAX 64
 #define LOOKED_NS (5ull * 1000 * 1000 * 1000) /* `forewarm top` asks each second */
 #define TICK_NS (250ull * 1000 * 1000)
+/* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
+#define LEARN_NS (10ull * 1000 * 1000 * 1000)
+#define LEARN_TAKE_NS (1000ull * 1000 * 1000)
+/* Of a file whose used parts are not known yet. Reading all of node's 94 MB made its start slower. */
+#define UNKNOWN_BYTES_MAX (16ull << 20)
 
 struct daemon {
 	struct config config;
@@ -63,6 +69,7 @@ struct daemon {
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
 	struct pressure pressure;
+	bool learns_pages;
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -92,10 +99,11 @@ static void unwatch_own_cost(struct daemon *d)
 
 /* --- actions and outcomes -------------------------------------------------------------------- */
 
-static void report(struct daemon *d, uint64_t id, int err)
+static void report(struct daemon *d, const struct action *a, int err)
 {
-	(void)engine_result(d->engine, &(struct action_result){.guess_id = id,
+	(void)engine_result(d->engine, &(struct action_result){.guess_id = a->guess_id,
 							       .err = err,
+							       .bytes_planned = a->bytes,
 							       .done_ns = now_ns(CLOCK_MONOTONIC)});
 }
 
@@ -103,6 +111,7 @@ static void act(struct daemon *d, const struct action *a)
 {
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
+			       .tag = a->bytes,
 			       .priority = a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
@@ -113,10 +122,16 @@ static void act(struct daemon *d, const struct action *a)
 		(void)warm_release(d->warm, a->guess_id);
 		return;
 	case ACTION_PRESTART: /* no service of ours answers there */
-		report(d, a->guess_id, ENOENT);
+		report(d, a, ENOENT);
 		return;
 	case ACTION_WARM:
 		job.kind = WARM_FILE;
+		if (a->range_n) {
+			job.ranges = a->ranges;
+			job.range_n = (uint32_t)a->range_n;
+		} else {
+			job.bytes_max = UNKNOWN_BYTES_MAX;
+		}
 		break;
 	case ACTION_LOOKUP:
 		job.kind = dep && (dep->flags & NODE_F_DIR) ? WARM_DIR : WARM_DENTRY;
@@ -126,7 +141,7 @@ static void act(struct daemon *d, const struct action *a)
 	}
 	r = warm_submit(d->warm, &job, NULL);
 	if (r != 0)
-		report(d, a->guess_id, r < 0 ? -r : EAGAIN);
+		report(d, a, r < 0 ? -r : EAGAIN);
 }
 
 /* Carries out what the engine wants done now. */
@@ -148,6 +163,7 @@ static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 		struct action_result r = {.guess_id = w.id,
 					  .resident = w.outcome == WARM_RESIDENT,
 					  .bytes_read = w.bytes_read,
+					  .bytes_planned = w.tag,
 					  .done_ns = w.began_ns + w.took_ns,
 					  .took_ns = w.took_ns};
 
@@ -231,6 +247,29 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	if (d->api)
 		(void)api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
 	return again(s, TICK_NS);
+}
+
+static void on_use(void *ctx, const struct pageuse_run *u)
+{
+	struct daemon *d = ctx;
+
+	(void)engine_observe_use(d->engine, u->tgid, u->exec_ns, u->dev, u->ino, u->uses,
+				 u->uses_n);
+}
+
+static int on_learn(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+	uint64_t full_n;
+	int r;
+
+	(void)usec;
+	drain(d); /* the execs and opens that give pids and inodes their names come first */
+	r = pageuse_take(capture_used_pages(d->capture, &full_n), on_use, d, NULL);
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "capture: cannot take the used pages: %s",
+			    strerror(-r));
+	return again(s, LEARN_TAKE_NS);
 }
 
 static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
@@ -343,6 +382,8 @@ static int add_sources(struct daemon *d)
 		r = add_time(d, d->config.drain_ns, on_drain);
 	if (r >= 0)
 		r = add_time(d, TICK_NS, on_tick);
+	if (r >= 0 && d->learns_pages)
+		r = add_time(d, LEARN_TAKE_NS, on_learn);
 	if (r >= 0)
 		r = add_time(d, d->config.flush_ns, on_flush);
 	if (r >= 0 && d->options.for_ns)
@@ -442,6 +483,13 @@ static int open_capture(struct daemon *d)
 			  why[0] ? why : strerror(-r));
 		return DAEMON_REFUSED;
 	}
+	r = capture_learn_pages(d->capture, LEARN_NS);
+	d->learns_pages = r == 0;
+	if (r != 0)
+		log_warn("capture: this kernel does not tell which pages are used%s%s; large files "
+			 "are "
+			 "warmed from their start",
+			 r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 	return 0;
 }
 

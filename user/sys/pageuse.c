@@ -13,6 +13,7 @@
 #include <bpf/bpf.h>
 #include <forewarm/used.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 enum { BATCH = 512 /* 24 KiB of stack */ };
 
@@ -104,7 +105,7 @@ int pageuse_take(int map_fd, pageuse_run_fn run, void *ctx, size_t *ret_runs_n)
 		struct pageuse_run out = {.exec_ns = k->exec_ns,
 					  .ino = k->ino,
 					  .tgid = k->tgid,
-					  .dev = k->dev,
+					  .dev = makedev(k->dev >> 20, k->dev & 0xfffff),
 					  .gen = k->gen,
 					  .uses = uses};
 

@@ -22,8 +22,9 @@
 
 /* Cells of one file used by one process since the last visit. Borrowed. */
 struct pageuse_run {
-	uint64_t exec_ns, ino;
-	uint32_t tgid, dev, gen;
+	uint64_t exec_ns;  /* ts_ns of the observation of its exec */
+	uint64_t dev, ino; /* as stat() gives them */
+	uint32_t tgid, gen;
 	bool rough; /* read-ahead may be among it */
 	const struct ranges_use *uses;
 	size_t uses_n;

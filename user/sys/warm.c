@@ -746,6 +746,7 @@ static struct job *job_new(struct warm *w, const struct warm_job *job)
 	j->job.path = tail + range_bytes;
 	j->warm = w;
 	j->result.id = job->id;
+	j->result.tag = job->tag;
 	j->result.kind = job->kind;
 	return j;
 }

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * use.c - see use.h.
+ *
+ * An exec is found by pid in a direct-mapped table, and is the one only when its time is the same to
+ * the nanosecond: the kernel stamps both records with one reading of the clock.
+ */
+#include "core/use.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/index.h"
+
+#include <stdlib.h>
+
+struct exec {
+	uint64_t exec_ns;
+	uint32_t pid, block, program;
+};
+
+struct inode {
+	uint64_t dev, ino; /* ino 0: none */
+};
+
+struct use {
+	struct ranges *ranges;
+	struct exec execs[USE_EXECS];
+	struct inode *inodes; /* by graph id */
+	struct index by_inode;
+	uint32_t node_max;
+};
+
+static bool inode_eq(const void *ctx, uint32_t slot, const void *key)
+{
+	const struct inode *a = &((const struct use *)ctx)->inodes[slot], *b = key;
+
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+int use_new(const struct ranges_limits *limits, uint32_t node_max, struct use **ret)
+{
+	struct use *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return fault(-ENOMEM);
+	u->node_max = node_max;
+	u->inodes = calloc((size_t)node_max + 1, sizeof(*u->inodes));
+	r = u->inodes ? index_init(&u->by_inode, node_max + 1) : fault(-ENOMEM);
+	if (r >= 0)
+		r = ranges_new(limits, &u->ranges);
+	if (r < 0) {
+		(void)use_free(u);
+		return r;
+	}
+	*ret = u;
+	return 0;
+}
+
+struct use *use_free(struct use *u)
+{
+	if (!u)
+		return NULL;
+	u->ranges = ranges_free(u->ranges);
+	index_fini(&u->by_inode);
+	free(u->inodes);
+	free(u);
+	return NULL;
+}
+
+uint64_t use_memory(const struct use *u)
+{
+	struct ranges_stats st;
+
+	ranges_stats(u->ranges, &st);
+	return sizeof(*u) + ((uint64_t)u->node_max + 1) * sizeof(*u->inodes) +
+	       (u->by_inode.mask + 1ull) * sizeof(struct index_cell) + st.bytes;
+}
+
+void use_exec(struct use *u, uint32_t pid, uint64_t exec_ns, uint32_t block, uint32_t program)
+{
+	u->execs[pid % USE_EXECS] = (struct exec){exec_ns, pid, block, program};
+}
+
+static uint64_t inode_hash(const struct inode *i)
+{
+	return hash_mix2(i->dev, i->ino);
+}
+
+static uint32_t inode_file(const struct use *u, const struct inode *i)
+{
+	return index_get(&u->by_inode, inode_hash(i), inode_eq, u, i);
+}
+
+void use_node_gone(struct use *u, uint32_t id)
+{
+	if (!u->inodes[id].ino)
+		return;
+	index_del(&u->by_inode, inode_hash(&u->inodes[id]), id);
+	u->inodes[id] = (struct inode){0};
+}
+
+void use_file(struct use *u, uint32_t file, uint64_t dev, uint64_t ino)
+{
+	const struct inode i = {dev, ino};
+	uint32_t had;
+
+	if (!ino || (u->inodes[file].dev == dev && u->inodes[file].ino == ino))
+		return;
+	use_node_gone(u, file);
+	had = inode_file(u, &i);
+	if (had != INDEX_NONE)
+		use_node_gone(u, had);
+	u->inodes[file] = i;
+	index_put(&u->by_inode, inode_hash(&i), file);
+}
+
+int use_learn(struct use *u, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
+	      const struct ranges_use *uses, size_t n)
+{
+	const struct exec *x = &u->execs[pid % USE_EXECS];
+	uint32_t file = inode_file(u, &(struct inode){dev, ino});
+	uint64_t run = exec_ns ^ (uint64_t)pid << 40;
+	int r;
+
+	if (x->pid != pid || x->exec_ns != exec_ns || file == INDEX_NONE)
+		return USE_UNKNOWN;
+	r = ranges_learn(u->ranges, x->block, file, run, uses, n);
+	if (r >= 0 && x->program != x->block)
+		r = ranges_learn(u->ranges, x->program, file, run, uses, n);
+	return r;
+}
+
+uint64_t use_bytes(const struct use *u, uint32_t block, uint32_t program, uint32_t file)
+{
+	uint64_t bytes = ranges_bytes(u->ranges, block, file);
+
+	return bytes || !program ? bytes : ranges_bytes(u->ranges, program, file);
+}
+
+int use_plan(struct use *u, uint32_t block, uint32_t program, uint32_t file, double p_min,
+	     struct file_range *ret, size_t max, size_t *ret_n)
+{
+	int r = ranges_plan(u->ranges, block, file, p_min, UINT64_MAX, ret, max, ret_n, NULL);
+
+	if (r == RANGES_UNKNOWN && program)
+		r = ranges_plan(u->ranges, program, file, p_min, UINT64_MAX, ret, max, ret_n, NULL);
+	return r == RANGES_UNKNOWN ? USE_UNKNOWN : r;
+}
+
+struct ranges *use_ranges(struct use *u)
+{
+	return u->ranges;
+}
