@@ -131,6 +131,8 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	b->open_n--;
 	if (g->kind == EDGE_EXEC)
 		return; /* that a program would run is a means; its files are what is scored */
+	if (outcome == OUTCOME_MISSED)
+		return; /* see book_missed() */
 	b->sum.outcome_n[outcome]++;
 	b->sum.acted_n += g->acted;
 	b->sum.bytes_read += g->bytes_read;
@@ -143,7 +145,6 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 		b->needed++;
 		break;
 	case OUTCOME_LATE:
-	case OUTCOME_MISSED:
 		b->needed++;
 		break;
 	case OUTCOME_WASTED:
@@ -155,11 +156,13 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	}
 }
 
-void book_missed(struct book *b)
+void book_missed(struct book *b, uint32_t n, bool cold)
 {
-	b->sum.outcome_n[OUTCOME_MISSED]++;
-	decay(b);
-	b->needed++;
+	b->sum.outcome_n[cold ? OUTCOME_MISSED : OUTCOME_RESIDENT] += n;
+	for (uint32_t i = 0; cold && i < n; i++) {
+		decay(b);
+		b->needed++;
+	}
 }
 
 struct guess *book_expired(struct book *b, uint64_t now_ns)

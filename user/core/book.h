@@ -38,8 +38,9 @@ void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
 void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns);
 /* The next open guess whose deadline is past, not ended yet; NULL at the end. */
 struct guess *book_expired(struct book *b, uint64_t now_ns);
-/* A need nobody guessed, though it could have been known. */
-void book_missed(struct book *b);
+/* n needs that could have been seen to and were not: misses when they were cold. A missed guess
+ * itself is not counted by book_end(): whether it was cold is known when its process ends. */
+void book_missed(struct book *b, uint32_t n, bool cold);
 
 bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
 void book_score(const struct book *b, struct score *ret);

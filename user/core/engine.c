@@ -253,7 +253,7 @@ static int take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t de
 	if (r < 0)
 		return r;
 	if (t.first && !(o->flags & OBS_F_SEED))
-		predict_resolve(e, dep, p);
+		predict_resolve(e, run, dep, p);
 	return 0;
 }
 
@@ -385,6 +385,9 @@ static int observe_exit(struct engine *e, const struct obs *o)
 
 	if (run != RUN_NONE && lineage_run(e->lineage, run)->pid == o->pid) {
 		rn = lineage_run(e->lineage, run);
+		/* A process that read nothing from storage found all it needed in memory. */
+		book_missed(e->book, rn->missed_n, o->use.read_bytes || o->use.majflt_n);
+		rn->missed_n = 0;
 		parent = lineage_parent(e->lineage, run);
 		if (parent != RUN_NONE && o->use.life_ns) {
 			r = graph_edge(e->graph, lineage_run(e->lineage, parent)->block, rn->block,

@@ -73,7 +73,7 @@ double edge_chance_taken(const struct edge *edge, uint64_t run);
 /* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
  * next, and their needs. */
 void predict_from(struct engine *e, uint32_t run);
-/* dep was needed by run: ends the open guess for it. known_p is how likely that was (0: not known). */
-void predict_resolve(struct engine *e, uint32_t dep, double known_p);
+/* dep was needed by run: ends the open guess for it. known_p is how likely that was, 0: not known. */
+void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p);
 
 #endif

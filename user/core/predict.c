@@ -289,26 +289,28 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 		e->cancels[(e->cancel_head + e->cancel_n++) % CANCEL_MAX] = g->id;
 }
 
-void predict_resolve(struct engine *e, uint32_t dep, double known_p)
+void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p)
 {
 	struct guess *g = book_open_by_dep(e->book, dep);
+	struct run *rn = lineage_run(e->lineage, run);
 	uint64_t seen_ns = e->aux[dep].resident_ns;
 
 	e->aux[dep].resident_ns = e->now_ns + e->policy.recheck_ns;
 	if (!g) {
-		if (known_p >= e->policy.p_min && seen_ns <= e->now_ns &&
-		    graph_node_const(e->graph, dep)->kind == NODE_FILE)
-			book_missed(e->book);
+		rn->missed_n += known_p >= e->policy.p_min && seen_ns <= e->now_ns &&
+				graph_node_const(e->graph, dep)->kind == NODE_FILE;
 		return;
 	}
-	if (g->kind == EDGE_EXEC)
+	if (g->kind == EDGE_EXEC) {
 		settle(e, g, OUTCOME_HIT);
-	else if (!g->acted)
-		settle(e, g, g->bytes_read ? OUTCOME_HIT : OUTCOME_MISSED);
-	else if (!g->done_ns && !g->bytes_read)
+	} else if (!g->acted && !g->bytes_read) {
+		rn->missed_n++;
+		settle(e, g, OUTCOME_MISSED);
+	} else if (!g->done_ns && !g->bytes_read) {
 		settle(e, g, OUTCOME_LATE);
-	else
+	} else {
 		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);
+	}
 }
 
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
