@@ -13,6 +13,7 @@
 #include "core/block.h"
 
 #include "base/cleanup.h"
+#include "core/template.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -247,7 +248,7 @@ static bool telling_arg(const struct obs *o, const char *base, char *ret, size_t
 
 size_t block_name(const struct obs *o, char name[BLOCK_NAME_MAX])
 {
-	char arg[OBS_ARGS_MAX + OBS_NAME_MAX], hash[16];
+	char arg[OBS_ARGS_MAX + OBS_NAME_MAX], steady[OBS_NAME_MAX], hash[16];
 	const char *slash = strrchr(o->name, '/');
 	size_t prog_n = strnlen(o->name, BLOCK_NAME_MAX);
 	int n;
@@ -261,7 +262,11 @@ size_t block_name(const struct obs *o, char name[BLOCK_NAME_MAX])
 		memcpy(name, o->name, prog_n + 1);
 		return prog_n;
 	}
-	n = snprintf(name, BLOCK_NAME_MAX, "%s %s", o->name, arg);
+	/* A script in a temporary folder is the same script in the next one. */
+	if (strlen(arg) < sizeof(steady) && template_of(arg, steady, sizeof(steady)))
+		n = snprintf(name, BLOCK_NAME_MAX, "%s %s", o->name, steady);
+	else
+		n = snprintf(name, BLOCK_NAME_MAX, "%s %s", o->name, arg);
 	if (n >= BLOCK_NAME_MAX) {
 		hash_text(arg, hash);
 		snprintf(name + BLOCK_NAME_MAX - 16, 16, "%s", hash);

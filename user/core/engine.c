@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "core/block.h"
+#include "core/template.h"
 
 #include <assert.h>
 #include <math.h>

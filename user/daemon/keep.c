@@ -9,23 +9,37 @@
 #include "base/log.h"
 #include "core/vomm.h"
 #include "store/store.h"
+#include "store/writer.h"
 
 #include <limits.h>
 #include <string.h>
 #include <time.h>
 
+/* A flush is some hundred changes of 300 bytes on a busy host; a compile's first run some thousand. */
+#define BATCH_BYTES (512 * 1024)
+#define BATCHES_MAX 4
+
 struct keep {
 	struct store *store;
+	struct writer *writer;
 	struct vomm_limits model;
-	int64_t wall_offset_ns;
-	uint64_t guess_seen; /* newest guess that was stored as ended, or is older */
-	time_t model_s;
+	uint64_t ended_ns; /* of the newest guess that was put */
+	uint64_t model_ns; /* when the model was put */
+	struct writer_stats said;
 };
 
 struct bytes {
 	char *data;
 	size_t used_n, max_n;
 };
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
 
 static int bytes_read(void *ctx, void *to, size_t len)
 {
@@ -87,6 +101,11 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 			 aside);
 	if (r >= 0)
 		r = store_load(k->store, engine_graph(e), &state, &state_n);
+	if (r >= 0)
+		r = writer_start(k->store,
+				 &(struct writer_limits){.batch_max = BATCHES_MAX,
+							 .batch_bytes = BATCH_BYTES},
+				 &k->writer);
 	if (r < 0) {
 		log_error("store: cannot open '%s': %s", path,
 			  k->store ? store_message(k->store) : strerror(-r));
@@ -96,98 +115,108 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	}
 	if (state)
 		load_model(k, e, state, state_n);
+	k->model_ns = now_ns(CLOCK_MONOTONIC);
 	*ret = k;
 	return 0;
 }
 
-static int put_graph(struct keep *k, struct graph *g)
+static void put_graph(struct keep *k, struct graph *g)
 {
 	struct graph_change c;
-	int r = 0;
 
-	while (r == 0 && graph_next_change(g, &c)) {
-		if (c.node && c.removed)
-			r = store_del_node(k->store, c.node->kind, c.node->name);
-		else if (c.node)
-			r = store_put_node(k->store, c.node);
-		else if (!c.removed)
-			r = store_put_edge(k->store, c.edge, graph_node_const(g, c.edge->from),
-					   graph_node_const(g, c.edge->to));
-	}
-	return r;
+	/* Without room what changed stays marked in the graph, and goes next time. */
+	while (writer_room(k->writer) && graph_next_change(g, &c))
+		writer_put_change(k->writer, g, &c);
 }
 
-static int put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
+/* Those that were acted on and have ended since the last flush. */
+static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
 {
 	const struct graph *g = engine_graph_const(e);
-	uint64_t it = 0, newest = k->guess_seen;
+	uint64_t it = 0, newest_ns = k->ended_ns;
 	const struct guess *guess;
-	int r = 0;
 
-	while (r == 0 && engine_next_guess(e, &it, &guess) && guess->id > k->guess_seen) {
+	while (engine_next_guess(e, &it, &guess)) {
 		const struct node *block = graph_node_const(g, guess->block),
 				  *via = graph_node_const(g, guess->via),
 				  *dep = graph_node_const(g, guess->dep);
 
-		if (guess->id > newest)
-			newest = guess->id;
-		if (block && via && dep && guess->outcome != OUTCOME_OPEN && guess->acted)
-			r = store_put_guess(k->store, guess, block->name, via->name, dep->name,
-					    guess->made_ns + wall_offset_ns);
+		if (guess->ended_ns <= k->ended_ns || !guess->acted || !block || !via || !dep)
+			continue;
+		if (!writer_room(k->writer))
+			return; /* all of them again next time: putting one twice overwrites */
+		writer_put_guess(k->writer, guess, block->name, via->name, dep->name,
+				 guess->made_ns + wall_offset_ns);
+		if (guess->ended_ns > newest_ns)
+			newest_ns = guess->ended_ns;
 	}
-	k->guess_seen = newest;
-	return r;
+	k->ended_ns = newest_ns;
 }
 
 static void put_model(struct keep *k, struct engine *e)
 {
 	struct bytes b = {0};
 
-	if (vomm_save(engine_model(e), bytes_write, &b) == 0)
-		(void)store_put_model(k->store, b.data, b.used_n);
+	if (writer_room(k->writer) && vomm_save(engine_model(e), bytes_write, &b) == 0)
+		writer_take_model(k->writer, TAKE_PTR(b.data), b.used_n);
 	free(b.data);
 }
 
-static void flush(struct keep *k, struct engine *e, bool model)
+/* The writer cannot say what went wrong itself: only the daemon logs. */
+static void tell_faults(struct keep *k)
 {
-	struct timespec mono, wall;
-	uint64_t offset;
-	int r;
+	struct writer_stats s;
 
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	offset = (uint64_t)(wall.tv_sec - mono.tv_sec) * 1000000000ull +
-		 (uint64_t)(wall.tv_nsec - mono.tv_nsec);
-	r = store_begin(k->store);
-	if (r >= 0)
-		r = put_graph(k, engine_graph(e));
-	if (r >= 0)
-		r = put_guesses(k, e, offset);
-	if (r >= 0 && model) {
+	writer_stats(k->writer, &s);
+	if (s.faults_n > k->said.faults_n)
+		log_limited(LOG_LEVEL_ERROR,
+			    "store: %s; what was learnt is kept in memory and tried again",
+			    s.message);
+	else if (k->said.fault_last && !s.fault_last)
+		log_info("store: writing again, nothing was lost");
+	if (s.set_aside_n > k->said.set_aside_n)
+		log_warn("store: the database could not be used any more and was kept as '%s'; "
+			 "starting fresh",
+			 s.aside);
+	k->said = s;
+}
+
+static void flush(struct keep *k, struct engine *e, bool all)
+{
+	uint64_t mono_ns = now_ns(CLOCK_MONOTONIC), wall_ns = now_ns(CLOCK_REALTIME);
+	struct engine_stats stats;
+
+	put_graph(k, engine_graph(e));
+	put_guesses(k, e, wall_ns - mono_ns);
+	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
 		put_model(k, e);
-		k->model_s = mono.tv_sec;
+		engine_stats(e, &stats);
+		if (writer_room(k->writer))
+			writer_put_score(k->writer, wall_ns, &stats.score);
+		k->model_ns = mono_ns;
 	}
-	if (r >= 0)
-		r = store_commit(k->store);
-	if (r < 0) {
-		log_limited(LOG_LEVEL_ERROR, "store: %s", store_message(k->store));
-		store_rollback(k->store);
-	}
+	writer_push(k->writer);
+	tell_faults(k);
 }
 
 void keep_flush(struct keep *k, struct engine *e)
 {
-	struct timespec mono;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	flush(k, e, mono.tv_sec - k->model_s >= KEEP_MODEL_S);
+	flush(k, e, false);
 }
 
 struct keep *keep_close(struct keep *k, struct engine *e)
 {
+	uint32_t lost_n = 0;
+
 	if (!k)
 		return NULL;
-	flush(k, e, true);
+	if (k->writer) {
+		flush(k, e, true);
+		k->writer = writer_stop(k->writer, &lost_n);
+		if (lost_n)
+			log_error("store: %u batches of what was learnt could not be written",
+				  (unsigned)lost_n);
+	}
 	k->store = store_close(k->store);
 	free(k);
 	return NULL;
@@ -195,5 +224,8 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 
 uint64_t keep_bytes(struct keep *k)
 {
-	return store_bytes(k->store);
+	struct writer_stats s;
+
+	writer_stats(k->writer, &s);
+	return s.store_bytes;
 }
