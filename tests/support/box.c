@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,7 +60,7 @@ void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n)
 	assert_true(f.parked_n[net] >= n);
 }
 
-static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
+void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
 {
 	struct box_result *r = ctx;
 
@@ -96,7 +97,7 @@ int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *c
 	cmd->stdio[1] = cmd->stdio[2] = p[1];
 	if (!cmd->env)
 		cmd->env = default_env;
-	err = pool_take(b->pool, net, cmd, on_event, r, &r->sb);
+	err = pool_take(b->pool, net, cmd, box_on_event, r, &r->sb);
 	close(p[1]);
 	fcntl(p[0], F_SETFL, O_NONBLOCK);
 	r->out_fd = p[0];
@@ -159,4 +160,23 @@ void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
 	struct sandbox_command c = {.argv = argv, .uid = uid, .gid = uid, .caps = UINT64_MAX};
 
 	box_run(b, net, &c, r);
+}
+
+const char *box_helper(const char *name)
+{
+	static char path[512];
+	const char *out = getenv("FWM_OUT");
+	char self[400];
+	ssize_t n;
+
+	if (out) {
+		snprintf(path, sizeof(path), "%s/tests/helpers/%s", out, name);
+		return path;
+	}
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1); /* OUT/tests/KIND/test_x */
+	assert_true(n > 0);
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	snprintf(path, sizeof(path), "%s/../helpers/%s", self, name);
+	return path;
 }

@@ -37,6 +37,10 @@ void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd,
 /* sh -c script as uid. */
 void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
 	    struct box_result *r);
+/* Absolute path of a program of tests/helpers; static. */
+const char *box_helper(const char *name);
 void box_release(struct box *b, struct box_result *r);
+/* The sandbox_event_fn behind all of these; ctx is the result. */
+void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg);
 
 #endif

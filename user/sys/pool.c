@@ -38,6 +38,7 @@ enum {
 	EVENTS_A_DISPATCH = 64,
 	STUBS = 2, /* half-made, for when nothing is parked: see box/filler.c */
 	LEAVE_MS = 3000,
+	SERIALS_A_FILLER = 1 << 20, /* numbers from its first which may be its stubs */
 };
 #define BACKOFF_NS_MAX 5000000000ull
 #define FILL_NS_GUESS 1500000 /* until the first has been measured */
@@ -50,6 +51,7 @@ struct pool {
 	char root[BOX_PATH_LEN];
 	struct sandbox *slots;
 	uint32_t generation;
+	uint32_t serial_first;		   /* of the filler that runs now */
 	uint32_t *parked[SANDBOX_NET_MAX]; /* slots, newest last: its pages are the warmest */
 	uint32_t parked_n[SANDBOX_NET_MAX];
 	uint32_t refilling_n[SANDBOX_NET_MAX];
@@ -209,6 +211,7 @@ static int filler_start(struct pool *p)
 		return fault(-EPIPE);
 	if (m.kind != BOX_PARKED)
 		return fault_at(m.arg < 0 ? m.arg : -EPROTO, "box", 0, m.where);
+	p->serial_first = m.serial;
 	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->filler, &ev) < 0 ? fault_errno() : 0;
 }
 
@@ -598,7 +601,7 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 		emit(sb, SANDBOX_EV_EXITED, m->arg);
 	} else if (m->kind == BOX_UPPER && len == sizeof(*u)) {
 		on_upper(sb, u, fds, fd_n);
-	} else if (m->kind == BOX_FAILED && m->id == sb->id) {
+	} else if (m->kind == BOX_FAILED && m->id /* 0: of sandbox_exec_more() */) {
 		on_failed(p, sb, m, false);
 	}
 }
@@ -868,6 +871,9 @@ void pool_drain(struct pool *p)
 	for (int net = 0; net < SANDBOX_NET_MAX; net++)
 		while (p->parked_n[net])
 			slot_release(p, &p->slots[p->parked[net][0]], true);
+	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
+		if (p->slots[i].sm.state == SANDBOX_FILLING && p->slots[i].background)
+			slot_release(p, &p->slots[i], true);
 }
 
 void pool_figures(const struct pool *p, struct pool_figures *ret)
@@ -940,7 +946,8 @@ static int sweep_one(void *ctx, const char *name)
 	struct sweep *s = ctx;
 	unsigned id;
 
-	if (sscanf(name, "sb-%u", &id) != 1 || slot_of(s->p, id))
+	if (sscanf(name, "sb-%u", &id) != 1 || slot_of(s->p, id) ||
+	    id - s->p->serial_first < SERIALS_A_FILLER)
 		return 0;
 	(void)cgroup_group_kill(s->p->o.cgroup, name); /* gone or empty: as wanted */
 	for (int i = 0; i < 200; i++) {

@@ -413,7 +413,7 @@ int filler_run(int pool_fd)
 	(void)signal(SIGCHLD, SIG_IGN); /* a dead init leaves no zombie; the pool has its pidfd */
 	(void)signal(SIGPIPE, SIG_IGN);
 	err = setup();
-	report(err < 0 ? BOX_FAILED : BOX_PARKED, 0, 0, err, box_where, NULL, 0);
+	report(err < 0 ? BOX_FAILED : BOX_PARKED, 0, f.serial, err, box_where, NULL, 0);
 	if (err < 0)
 		return err;
 	for (;;) {
