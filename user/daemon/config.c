@@ -64,7 +64,7 @@ static const struct key keys[] = {
 	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "2MiB", 64 * KIB, 1 * GIB,
 	 false, "Memory for their names."},
 
-	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 256 * KIB, 1 * GIB,
+	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 1 * MIB, 1 * GIB,
 	 false, "Memory of the prediction model. Full: contexts that predict least go first."},
 
 	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "4096", 64, 4194304, false,

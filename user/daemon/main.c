@@ -26,21 +26,18 @@ static const char usage_text[] =
 	"  -k, --keep          leave the pinned BPF maps behind at the end\n"
 	"  -d, --debug         say more\n"
 	"  -h, --help          this text\n"
+	"  -p, --print-config  write a config of all keys and their defaults\n"
 	"  -V, --version       the version\n"
 	"\n"
 	"It stays in the foreground; Ctrl-C ends it; `forewarm top` shows what it does.\n"
 	"See forewarmd(8).\n";
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"check", no_argument, NULL, 'n'},
-	{"set", required_argument, NULL, 's'},
-	{"for", required_argument, NULL, 'f'},
-	{"keep", no_argument, NULL, 'k'},
-	{"debug", no_argument, NULL, 'd'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'n'},
+	{"set", required_argument, NULL, 's'},	  {"for", required_argument, NULL, 'f'},
+	{"keep", no_argument, NULL, 'k'},	  {"debug", no_argument, NULL, 'd'},
+	{"help", no_argument, NULL, 'h'},	  {"print-config", no_argument, NULL, 'p'},
+	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
 };
 
 static void say(void *ctx, const char *line)
@@ -101,7 +98,7 @@ int main(int argc, char **argv)
 	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)mallopt(M_ARENA_MAX, 2);
 	log_setup(LOG_LEVEL_INFO, getenv("JOURNAL_STREAM") != NULL);
-	while ((c = getopt_long(argc, argv, ":c:ns:f:kdhV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:ns:f:kdhpV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options.config_path = optarg;
@@ -129,6 +126,9 @@ int main(int argc, char **argv)
 		case 'h':
 			fputs(usage_text, stdout);
 			return EXIT_OK;
+		case 'p':
+			return config_write_sample(stdout) < 0 || fflush(stdout) ? EXIT_FAILED
+										 : EXIT_OK;
 		case 'V':
 			puts("forewarmd " FWM_VERSION);
 			return EXIT_OK;
