@@ -57,7 +57,7 @@ static struct {
 	uint32_t removes[REMOVE_MAX]; /* groups still busy */
 	uint32_t remove_n;
 	struct stub stubs[STUB_MAX];
-	uint32_t stub_n, serial;
+	uint32_t stub_n, first, serial;
 } f;
 
 static int map_filter(int fd, struct box_filter *ret)
@@ -324,6 +324,12 @@ static void top_up(void)
 		f.stub_n++;
 }
 
+/* Not of the next filler, which may be making its first ones at this moment. */
+static int is_ours(const char *number)
+{
+	return (uint32_t)strtoul(number, NULL, 10) - f.first <= f.serial - f.first;
+}
+
 /* The pool is gone. Parked inits end by themselves when their sockets close; sandboxes somebody else
  * holds live on, and their groups with them: those are EBUSY. */
 static int remove_if_dead(uint32_t hier)
@@ -332,7 +338,7 @@ static int remove_if_dead(uint32_t hier)
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	for (struct dirent *e; d && (e = readdir(d));)
-		if (!strncmp(e->d_name, "sb-", 3) &&
+		if (!strncmp(e->d_name, "sb-", 3) && is_ours(e->d_name + 3) &&
 		    unlinkat(f.hiers[hier], e->d_name, AT_REMOVEDIR) < 0)
 			left++;
 	if (d)
@@ -397,6 +403,7 @@ static int setup(void)
 	if (getrandom(&f.serial, sizeof(f.serial), 0) < 0)
 		return STEP("getrandom", -errno);
 	f.serial &= 0x3fffffff;
+	f.first = f.serial;
 	return err;
 }
 
