@@ -77,10 +77,10 @@ static void test_unitfile_reads_a_service(void **state)
 		"Environment=A=1 \"B=two words\" 'C=%t'\n"
 		"Environment=D=\n"
 		"EnvironmentFile=-/etc/default/srv\n"
-		"WorkingDirectory=-/srv\nUMask=0077\nNice=-5\nOOMScoreAdjust=500\n"
+		"WorkingDirectory=-/srv\nUMask=0077\n"
 		"TimeoutStartSec=1min 30s\nTimeoutStopSec=0\nKillSignal=INT\n"
 		"Restart=on-failure\nRestartSec=200ms\n"
-		"MemoryMax=1.5G\nMemoryHigh=10%\nTasksMax=infinity\nCPUQuota=150%\nIOWeight=50\n"
+		"MemoryMax=1.5G\nTasksMax=infinity\nCPUQuota=150%\nIOWeight=50\n"
 		"PrivateNetwork=yes\nPrivateTmp=on\nProtectSystem=strict\nProtectHome=tmpfs\n"
 		"ReadWritePaths=/var/lib/srv -/var/cache/srv\n"
 		"ReadWritePaths=/run/srv\n"
@@ -112,15 +112,12 @@ static void test_unitfile_reads_a_service(void **state)
 	assert_string_equal(s->working_directory, "/srv");
 	assert_true(s->working_directory_optional);
 	assert_int_equal(s->umask, 0077);
-	assert_int_equal(s->nice, -5);
-	assert_true(s->oom_score_set);
 	assert_true(s->timeout_start_ns == 90000000000u);
 	assert_true(s->timeout_stop_ns == UNIT_FOREVER);
 	assert_int_equal(s->kill_signal, 2);
 	assert_int_equal(s->restart, UNIT_RESTART_ON_FAILURE);
 	assert_true(s->restart_ns == 200000000u);
 	assert_true(s->memory_max == 1536ull << 20);
-	assert_int_equal(s->memory_high_share, 100);
 	assert_true(s->tasks_max == UNIT_NO_LIMIT);
 	assert_int_equal(s->cpu_quota, 1500);
 	assert_int_equal(s->io_weight, 50);

@@ -23,6 +23,7 @@
 
 enum {
 	FAIL_ROW_MAX = 24, /* the hold is at its maximum long before */
+	SHORT_ROW_MAX = 3, /* clean exits at once, one after the other, with somebody waiting */
 };
 
 static const double price_default = 5e-6; /* 100 MB for an hour must save 1.8 s */
@@ -78,7 +79,7 @@ struct one {
 	uint64_t no_freeze_ns;
 	uint32_t connection_n;
 
-	uint32_t fail_row_n;
+	uint32_t fail_row_n, short_row_n;
 	uint64_t failed_ns, hold_ns;
 
 	uint64_t held_ns; /* running without a connection since; 0: not */
@@ -477,9 +478,12 @@ static void exited_starting(struct svc *s, struct one *v, uint64_t now_ns,
 
 static void exited(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
 {
-	bool crashed = !e->clean || (e->waiting && since(now_ns, v->since_ns) < short_run_ns);
+	bool in_vain = e->waiting && since(now_ns, v->since_ns) < short_run_ns, crashed;
 
 	(void)s;
+	/* Clean, but somebody still waits: the next one already, or has it accepted nobody? */
+	v->short_row_n = in_vain ? v->short_row_n + 1 : 0;
+	crashed = !e->clean || v->short_row_n >= SHORT_ROW_MAX;
 	if (crashed)
 		failed(v, now_ns);
 	if (v->c.restart_always || (!e->clean && v->c.restart_failed)) {
@@ -626,6 +630,8 @@ static uint64_t tick_cold(struct svc *s, struct one *v, uint64_t now_ns)
 		return min_u64(next, v->hold_ns);
 	if (v->retired || !v->c.prestart || v->habit.idle.observed < 4 || !v->idle_since_ns)
 		return next;
+	if (v->c.release_after_ns != SVC_NEVER)
+		return next; /* who says when it goes does not want it back by itself */
 	if (since(now_ns, v->failed_ns) < v->fail_row_n * SVC_HEAL_NS)
 		return next; /* nobody asked and it would likely fail again */
 	if (!v->want || v->want_why == SVC_WHY_HABIT) {

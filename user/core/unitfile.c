@@ -294,7 +294,7 @@ static int set_u32(struct parse *p, const struct directive *d, const char *value
 	return 0;
 }
 
-/* CPUWeight=, IOWeight=: cgroup v2 knows 1 to 10000. */
+/* IOWeight= and the like: cgroup v2 knows 1 to 10000. */
 static int set_weight(struct parse *p, const struct directive *d, const char *value)
 {
 	uint64_t v;
@@ -302,21 +302,6 @@ static int set_weight(struct parse *p, const struct directive *d, const char *va
 	if (unitvalue_u64(value, 10000, &v) || v == 0)
 		return refuse_value(p, d, value, "not a weight from 1 to 10000");
 	*(uint32_t *)field(p, d) = (uint32_t)v;
-	return 0;
-}
-
-/* max is the magnitude allowed on both sides of zero. */
-static int set_int(struct parse *p, const struct directive *d, const char *value)
-{
-	bool minus = *value == '-';
-	uint64_t v;
-
-	if (unitvalue_u64(value + minus, d->max, &v))
-		return refuse(p, "%s=%.80s: not a number from -%llu to %llu", d->key, value,
-			      (unsigned long long)d->max, (unsigned long long)d->max);
-	*(int *)field(p, d) = minus ? -(int)v : (int)v;
-	if (strcmp(d->key, "OOMScoreAdjust") == 0)
-		p->u->service.oom_score_set = true;
 	return 0;
 }
 
@@ -372,18 +357,17 @@ static int set_size(struct parse *p, const struct directive *d, const char *valu
 	return 0;
 }
 
-/* MemoryMax=, MemoryHigh=: bytes, or a share of the host's memory. */
+/* MemoryMax=: bytes, or a share of the host's memory. */
 static int set_memory(struct parse *p, const struct directive *d, const char *value)
 {
 	struct unit_service *s = &p->u->service;
-	uint64_t *bytes = field(p, d);
-	uint32_t *share = bytes == &s->memory_max ? &s->memory_max_share : &s->memory_high_share;
 
-	*share = 0;
-	*bytes = UNIT_NO_LIMIT;
+	s->memory_max_share = 0;
+	s->memory_max = UNIT_NO_LIMIT;
 	if (!*value)
 		return 0;
-	if (unitvalue_size(value, bytes) && unitvalue_percent(value, 1000, share))
+	if (unitvalue_size(value, &s->memory_max) &&
+	    unitvalue_percent(value, 1000, &s->memory_max_share))
 		return refuse_value(p, d, value, "neither a size, a percentage nor infinity");
 	return 0;
 }
@@ -752,7 +736,7 @@ static int set_signal(struct parse *p, const struct directive *d, const char *va
 static int set_errno(struct parse *p, const struct directive *d, const char *value)
 {
 	static const struct word_value names[] = {
-		{"kill", 0},	    {"EPERM", EPERM},	  {"EACCES", EACCES}, {"ENOSYS", ENOSYS},
+		{"EPERM", EPERM},   {"EACCES", EACCES},	  {"ENOSYS", ENOSYS},
 		{"EINVAL", EINVAL}, {"EUCLEAN", EUCLEAN}, {NULL, 0},
 	};
 	struct directive with = *d;
@@ -966,8 +950,6 @@ static const struct directive directives[] = {
 	{"Service", "EnvironmentFile", set_env_file, SERVICE(environment_files), 0, 0},
 	{"Service", "UnsetEnvironment", set_variables, SERVICE(unset_environment), 0, 0},
 	{"Service", "UMask", set_octal, SERVICE(umask), 0777, 0},
-	{"Service", "Nice", set_int, SERVICE(nice), 19, 0},
-	{"Service", "OOMScoreAdjust", set_int, SERVICE(oom_score_adjust), 1000, 0},
 	{"Service", "StandardInput", set_only, NONE, 0, inputs},
 	{"Service", "StandardOutput", set_output, SERVICE(out), 0, 0},
 	{"Service", "StandardError", set_output, SERVICE(err), 0, 0},
@@ -980,10 +962,8 @@ static const struct directive directives[] = {
 	{"Service", "Restart", set_word, SERVICE(restart), 0, restarts},
 	{"Service", "RestartSec", set_span, SERVICE(restart_ns), 0, 0},
 	{"Service", "MemoryMax", set_memory, SERVICE(memory_max), 0, 0},
-	{"Service", "MemoryHigh", set_memory, SERVICE(memory_high), 0, 0},
 	{"Service", "TasksMax", set_size, SERVICE(tasks_max), 0, 0},
 	{"Service", "CPUQuota", set_quota, SERVICE(cpu_quota), 0, 0},
-	{"Service", "CPUWeight", set_weight, SERVICE(cpu_weight), 0, 0},
 	{"Service", "IOWeight", set_weight, SERVICE(io_weight), 0, 0},
 	{"Service", "LimitNOFILE", set_size, SERVICE(limit_nofile), 0, 0},
 	{"Service", "PrivateNetwork", set_bool, SERVICE(private_network), 0, 0},
@@ -1039,7 +1019,6 @@ static void defaults(struct unit *u)
 		.timeout_stop_ns = 90000000000u,
 		.restart_ns = 100000000u,
 		.memory_max = UNIT_NO_LIMIT,
-		.memory_high = UNIT_NO_LIMIT,
 		.tasks_max = UNIT_NO_LIMIT,
 		.syscall_errno =
 			EPERM, /* systemd kills; a refusal is what Docker and we default to */

@@ -95,16 +95,15 @@ struct unit_service {
 	bool working_directory_home, working_directory_optional;
 	struct unit_list groups, environment, environment_files, unset_environment;
 	uint32_t umask;
-	int nice, oom_score_adjust, kill_signal;
-	bool oom_score_set;
+	int kill_signal;
 	enum unit_output out, err;
 	const char *out_path, *err_path;
 	uint64_t timeout_start_ns, timeout_stop_ns, restart_ns;
 	enum unit_restart restart;
 
-	uint64_t memory_max, memory_high, tasks_max, limit_nofile;
-	uint32_t memory_max_share, memory_high_share; /* of the host's memory; 0: bytes given */
-	uint32_t cpu_quota, cpu_weight, io_weight;    /* 0: not given */
+	uint64_t memory_max, tasks_max, limit_nofile;
+	uint32_t memory_max_share;     /* of the host's memory; 0: bytes given */
+	uint32_t cpu_quota, io_weight; /* 0: not given */
 
 	bool private_network, private_tmp;
 	enum unit_protect protect_system;
@@ -112,7 +111,7 @@ struct unit_service {
 	struct unit_list read_write, read_only, inaccessible;
 	struct unit_list families, syscalls;
 	bool families_set, families_deny, syscalls_set, syscalls_deny;
-	int syscall_errno; /* 0: the process is killed */
+	int syscall_errno;
 
 	/* X-Forewarm-*: what systemd has no word for. */
 	bool proxy_set;

@@ -68,8 +68,7 @@ struct capture {
 
 static void (*libbpf_log)(const char *line);
 
-static int __attribute__((format(printf, 2, 0)))
-libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
+static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	char line[1024];
 

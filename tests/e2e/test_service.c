@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Services from the outside: clients that know nothing, and a daemon that can be killed. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/service_host.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct service_host host;
+
+static int setup(void **state)
+{
+	(void)state;
+	service_host_setup(&host);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	service_host_teardown(&host);
+	return 0;
+}
+
+/* The helper with these options; text goes after ExecStart=. */
+static void unit(const char *name, const char *socket, const char *options, const char *more)
+{
+	char text[1024];
+
+	(void)snprintf(text, sizeof(text), "ExecStart=%s %s\nUser=nobody\n%s", host.helper, options,
+		       more);
+	service_host_unit(&host, name, socket, text);
+}
+
+static void at(char *buf, size_t n, const char *name)
+{
+	(void)snprintf(buf, n, "%s/%s.sock", host.dir, name);
+}
+
+static void unix_unit(const char *name, const char *options, const char *more)
+{
+	char path[128], socket[160];
+
+	at(path, sizeof(path), name);
+	(void)snprintf(socket, sizeof(socket), "ListenStream=%s\n", path);
+	unit(name, socket, options, more);
+}
+
+static struct unit_addr unix_addr(const char *name)
+{
+	char path[128];
+
+	at(path, sizeof(path), name);
+	return service_addr(path);
+}
+
+static void echo(const struct unit_addr *a)
+{
+	char got[256];
+
+	if (!service_ask(a, "hello\n", got, sizeof(got), NULL))
+		fail_msg("no answer");
+	assert_string_equal(got, "hello\n");
+}
+
+static void test_service_cold_connection_starts_it_as_its_user(void **state)
+{
+	struct unit_addr a;
+	int pid, uid, fds;
+	char got[256], names[64];
+
+	(void)state;
+	unix_unit("one", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_int_equal(service_host_view(&host, "one").state, SVC_COLD);
+	a = unix_addr("one");
+	assert_true(service_ask(&a, "who\n", got, sizeof(got), NULL));
+	assert_int_equal(sscanf(got, "%d %d %d %63s", &pid, &uid, &fds, names), 4);
+	assert_int_equal(uid, 65534);
+	assert_int_equal(fds, 1);
+	assert_string_equal(names, "one.socket");
+	/* Standard streams, the socket, its own epoll, this connection: nothing of ours leaked. */
+	assert_non_null(strstr(got, " 0,1,2,3,4,5,\n"));
+	assert_int_equal(service_host_view(&host, "one").figures.class_n[SVC_CLASS_COLD], 1);
+}
+
+static void test_service_every_kind_of_socket(void **state)
+{
+	char socket[512], path[128];
+	struct unit_addr addrs[5];
+
+	(void)state;
+	at(path, sizeof(path), "many");
+	(void)snprintf(socket, sizeof(socket),
+		       "ListenStream=%s\nListenStream=127.0.0.1:%d\nListenStream=[::1]:%d\n"
+		       "ListenSequentialPacket=@%s\nListenDatagram=127.0.0.1:%d\n",
+		       path, 20000 + (int)getpid() % 20000, 20000 + (int)getpid() % 20000, path,
+		       20000 + (int)getpid() % 20000);
+	unit("many", socket, "", "X-Forewarm-FreezeAfterSec=20ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	addrs[0] = service_addr(path);
+	(void)snprintf(socket, sizeof(socket), "127.0.0.1:%d", 20000 + (int)getpid() % 20000);
+	addrs[1] = addrs[4] = service_addr(socket);
+	addrs[4].type = UNIT_DATAGRAM;
+	(void)snprintf(socket, sizeof(socket), "[::1]:%d", 20000 + (int)getpid() % 20000);
+	addrs[2] = service_addr(socket);
+	(void)snprintf(socket, sizeof(socket), "@%s", path);
+	addrs[3] = service_addr(socket);
+	addrs[3].type = UNIT_SEQPACKET;
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
+			echo(&addrs[i]);
+			if (round)
+				service_host_await(&host, "many", SVC_FROZEN, 3000);
+		}
+	}
+	assert_true(service_host_view(&host, "many").figures.class_n[SVC_CLASS_THAWED] >= 8);
+}
+
+static void test_service_idle_is_frozen_and_thawed_by_a_connection(void **state)
+{
+	struct unit_addr a = unix_addr("fr");
+	struct svc_view v;
+
+	(void)state;
+	unix_unit("fr", "", "X-Forewarm-FreezeAfterSec=5ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 20; i++) {
+		echo(&a);
+		service_host_await(&host, "fr", SVC_FROZEN, 3000);
+	}
+	v = service_host_view(&host, "fr");
+	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 1);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 19);
+	assert_int_equal(v.figures.start_n, 1);
+}
+
+/* A client that is connected but silent, and work after the answer: both are not idle. */
+static void test_service_busy_is_not_frozen(void **state)
+{
+	struct unit_addr a = unix_addr("busy");
+	char got[64];
+
+	(void)state;
+	unix_unit("busy", "", "X-Forewarm-FreezeAfterSec=20ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(service_ask(&a, "burn 400\n", got, sizeof(got), NULL));
+	for (int i = 0; i < 15; i++) {
+		assert_int_equal(service_host_view(&host, "busy").state, SVC_ACTIVE);
+		(void)usleep(20000);
+	}
+	service_host_await(&host, "busy", SVC_FROZEN, 3000);
+}
+
+static void test_service_prediction_starts_and_thaws_ahead(void **state)
+{
+	struct unit_addr a = unix_addr("pre");
+	char name[160], path[128];
+	struct svc_view v;
+
+	(void)state;
+	unix_unit("pre", "--notify --delay-ms 50", "Type=notify\nX-Forewarm-FreezeAfterSec=10ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_false(service_host_predict(&host, "tcp:127.0.0.1:9", 0.9, 0));
+	assert_true(service_host_predict(&host, "pre", 0.9, 50000000));
+	service_host_await(&host, "pre", SVC_READY, 3000);
+	echo(&a);
+	service_host_await(&host, "pre", SVC_FROZEN, 3000);
+	at(path, sizeof(path), "pre");
+	(void)snprintf(name, sizeof(name), "unix:%s", path);
+	assert_true(service_host_predict(&host, name, 0.9, 1000000));
+	service_host_await(&host, "pre", SVC_READY, 3000);
+	echo(&a);
+	service_host_await(&host, "pre", SVC_FROZEN, 3000);
+	v = service_host_view(&host, "pre");
+	assert_int_equal(v.figures.guess_n, 2);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 0);
+	assert_true(v.figures.class_n[SVC_CLASS_PREDICTED] >= 1);
+	/* Nobody comes: frozen again, and the guess is called wasted. */
+	assert_true(service_host_predict(&host, "pre", 0.9, 1000000));
+	service_host_await(&host, "pre", SVC_READY, 3000);
+	service_host_await(&host, "pre", SVC_FROZEN, 3000);
+	assert_int_equal(service_host_view(&host, "pre").figures.guess_outcome_n[SVC_GUESS_WASTED],
+			 1);
+}
+
+static void test_service_notify_is_waited_for(void **state)
+{
+	struct unit_addr a = unix_addr("nt");
+	uint64_t took;
+	char got[64];
+
+	(void)state;
+	unix_unit("nt", "--notify --delay-ms 150", "Type=notify\n");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(service_ask(&a, "hello\n", got, sizeof(got), &took));
+	assert_true(took > 150000000);
+	service_host_await(&host, "nt", SVC_ACTIVE, 2000);
+	assert_true(service_host_view(&host, "nt").cold_ns > 50e6);
+}
+
+static void test_service_that_knows_no_listen_fds_is_proxied(void **state)
+{
+	struct unit_addr a = unix_addr("px");
+	char got[64];
+
+	(void)state;
+	/* In a network of its own: the port is nobody else's business. */
+	unix_unit("px", "--bind 7777 --delay-ms 30",
+		  "X-Forewarm-Proxy=7777\nPrivateNetwork=yes\nX-Forewarm-FreezeAfterSec=20ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_true(service_ask(&a, "through\n", got, sizeof(got), NULL));
+		assert_string_equal(got, "through\n");
+		service_host_await(&host, "px", SVC_FROZEN, 4000);
+	}
+	assert_int_equal(service_host_view(&host, "px").figures.start_n, 1);
+}
+
+static void test_service_is_released_and_comes_back(void **state)
+{
+	struct unit_addr a = unix_addr("rel"), t = unix_addr("term");
+	struct svc_view v;
+
+	(void)state;
+	unix_unit("rel", "", "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=30ms\n");
+	unix_unit("term", "--term",
+		  "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=30ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 5; i++) {
+		echo(&a);
+		echo(&t);
+		service_host_await(&host, "rel", SVC_COLD, 5000);
+		service_host_await(&host, "term", SVC_COLD, 5000);
+	}
+	v = service_host_view(&host, "rel");
+	assert_int_equal(v.figures.start_n, 5);
+	assert_int_equal(v.figures.release_n, 5);
+	assert_int_equal(v.figures.fail_n, 0);
+	assert_int_equal(service_host_view(&host, "term").figures.fail_n, 0);
+	assert_int_equal(service_host_boxes(&host), 0);
+}
+
+static void test_service_crash_loop_heals_and_loses_nobody(void **state)
+{
+	struct unit_addr a = unix_addr("bad");
+	char got[64];
+	pid_t client;
+
+	(void)state;
+	unix_unit("bad", "--fail", "RestartSec=20ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	client = fork();
+	assert_true(client >= 0);
+	if (client == 0)
+		_exit(!service_ask(&a, "hello\n", got, sizeof(got), NULL));
+	(void)usleep(400000);
+	assert_true(service_host_view(&host, "bad").fail_row_n >= 2);
+	/* Repaired, and the daemon told so in the hard way: the waiting client is served. */
+	service_host_kill(&host);
+	unix_unit("bad", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	service_host_await(&host, "bad", SVC_ACTIVE, 5000);
+	{
+		int status = -1;
+
+		assert_true(waitpid(client, &status, 0) == client);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void test_service_exit_and_bad_exit_are_started_anew(void **state)
+{
+	struct unit_addr a = unix_addr("ex");
+	char got[64];
+
+	(void)state;
+	unix_unit("ex", "", "RestartSec=10ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	echo(&a);
+	(void)service_ask(&a, "exit 0", got, sizeof(got), NULL);
+	echo(&a);
+	assert_int_equal(service_host_view(&host, "ex").figures.fail_n, 0);
+	(void)service_ask(&a, "exit 3", got, sizeof(got), NULL);
+	echo(&a);
+	assert_int_equal(service_host_view(&host, "ex").figures.fail_n, 1);
+}
+
+static void test_service_survives_kill_9_of_the_daemon(void **state)
+{
+	struct unit_addr a = unix_addr("k1"), b = unix_addr("k2"), c = unix_addr("k3");
+	char before[256], after[256], got[64];
+	pid_t client;
+	int status = -1;
+
+	(void)state;
+	unix_unit("k1", "", "X-Forewarm-FreezeAfterSec=infinity\n");
+	unix_unit("k2", "", "X-Forewarm-FreezeAfterSec=10ms\n");
+	unix_unit("k3", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(service_ask(&a, "who\n", before, sizeof(before), NULL));
+	echo(&b);
+	service_host_await(&host, "k2", SVC_FROZEN, 3000);
+	service_host_kill(&host);
+	/* The daemon is away: what runs answers, what is frozen or cold waits, nobody is refused. */
+	assert_true(service_ask(&a, "who\n", after, sizeof(after), NULL));
+	assert_string_equal(before, after);
+	client = fork();
+	assert_true(client >= 0);
+	if (client == 0)
+		_exit(!service_ask(&b, "hello\n", got, sizeof(got), NULL) ||
+		      !service_ask(&c, "hello\n", got, sizeof(got), NULL));
+	(void)usleep(100000);
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(waitpid(client, &status, 0) == client);
+	assert_int_equal(status, 0);
+	assert_true(service_ask(&a, "who\n", after, sizeof(after), NULL));
+	assert_string_equal(before, after); /* the same process still */
+	assert_int_equal(service_host_view(&host, "k1").figures.start_n, 0);
+	assert_int_equal(service_host_view(&host, "k2").figures.start_n, 0);
+	service_host_await(&host, "k2", SVC_FROZEN, 3000);
+}
+
+static void test_service_unit_that_cannot_be_honoured_is_refused(void **state)
+{
+	struct unit_addr a = unix_addr("good");
+
+	(void)state;
+	unix_unit("good", "", "");
+	unix_unit("nouser", "", "User=no-such-user-here\n");
+	unix_unit("typo", "", "MemoryMaxx=1G\n");
+	unix_unit("nocall", "", "SystemCallFilter=no_such_call\n");
+	assert_int_equal(service_host_start(&host), 3);
+	echo(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		WITH_HOST(test_service_cold_connection_starts_it_as_its_user),
+		WITH_HOST(test_service_every_kind_of_socket),
+		WITH_HOST(test_service_idle_is_frozen_and_thawed_by_a_connection),
+		WITH_HOST(test_service_busy_is_not_frozen),
+		WITH_HOST(test_service_prediction_starts_and_thaws_ahead),
+		WITH_HOST(test_service_notify_is_waited_for),
+		WITH_HOST(test_service_that_knows_no_listen_fds_is_proxied),
+		WITH_HOST(test_service_is_released_and_comes_back),
+		WITH_HOST(test_service_crash_loop_heals_and_loses_nobody),
+		WITH_HOST(test_service_exit_and_bad_exit_are_started_anew),
+		WITH_HOST(test_service_survives_kill_9_of_the_daemon),
+		WITH_HOST(test_service_unit_that_cannot_be_honoured_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("service", tests, NULL, NULL);
+}

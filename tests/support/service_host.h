@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* service_host.h - a process that does for services what the daemon does, to be asked and killed. */
+#ifndef TESTS_SUPPORT_SERVICE_HOST_H
+#define TESTS_SUPPORT_SERVICE_HOST_H
+
+#include "core/svc.h"
+#include "core/unitfile.h"
+#include "sys/service.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct service_host {
+	char dir[64]; /* units; what runs is below run/ and state/ */
+	char group[40];
+	char helper[256]; /* of tests/helpers/svc_echo */
+	uint32_t parked, run_max;
+	pid_t pid;
+	int ctl;
+};
+
+/* Skips (cmocka) when not root or when nothing can be frozen here. */
+void service_host_setup(struct service_host *h);
+/* Ends it if it runs, and the holder; asserts that nothing is left. */
+void service_host_teardown(struct service_host *h);
+
+/* Writes NAME.socket and NAME.service. */
+void service_host_unit(struct service_host *h, const char *name, const char *socket,
+		       const char *service);
+/* Starts a daemon; returns how many units it refused. */
+uint32_t service_host_start(struct service_host *h);
+/* kill -9: no goodbye. */
+void service_host_kill(struct service_host *h);
+void service_host_stop(struct service_host *h);
+
+bool service_host_predict(struct service_host *h, const char *name, double p, uint64_t lead_ns);
+struct svc_view service_host_view(struct service_host *h, const char *name);
+/* Waits until the service is in that state; fails the test after ms. */
+void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms);
+/* Of the pool: how many sandboxes are in use. */
+uint32_t service_host_boxes(struct service_host *h);
+
+uint64_t service_now_ns(void);
+/* Connects, says text and takes the answer; "" when refused or cut. took: until the last byte. */
+bool service_ask(const struct unit_addr *a, const char *text, char *ret, size_t n,
+		 uint64_t *ret_took);
+struct unit_addr service_addr(const char *text);
+
+#endif
