@@ -86,6 +86,15 @@ static inline void mix_cell_learn(uint32_t *cell, int yes, uint32_t limit)
 /* Four lanes: what every machine's vector unit has; n is a multiple of 4 and all is aligned so. */
 typedef float mix_lanes __attribute__((vector_size(16)));
 
+typedef int32_t mix_masks __attribute__((vector_size(16)));
+
+static inline mix_lanes mix_max(mix_lanes a, mix_lanes b)
+{
+	mix_masks more = b > a;
+
+	return (mix_lanes)(((mix_masks)b & more) | ((mix_masks)a & ~more));
+}
+
 static inline float mix_dot(const float *x, const float *w, size_t n)
 {
 	const mix_lanes *xs = (const mix_lanes *)x, *ws = (const mix_lanes *)w;

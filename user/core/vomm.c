@@ -12,8 +12,7 @@
 #include <string.h>
 
 enum {
-	MATCH_ORDER = 5,    /* symbols that must agree before the long memory is asked */
-	STATE_WINDOW = 400, /* answers a map cell averages over */
+	MATCH_ORDER = 5, /* symbols that must agree before the long memory is asked */
 };
 
 static uint32_t pow2_below(uint64_t n)
@@ -84,9 +83,10 @@ static void begin(struct vomm *v)
 	for (uint32_t i = 0; i < VOMM_CONTEXT_MAX; i++)
 		for (uint32_t j = 0; j < STATES; j++)
 			v->map[MAP_STATE + i * STATES + j] = mix_cell(state_begin(j));
+	for (uint32_t i = 0; i < 128; i++)
+		v->map[MAP_ESCAPE + i] = mix_cell(0.5f);
 	for (uint32_t i = 0; i < 64; i++) {
 		v->map[MAP_MATCH + i] = mix_cell(i < 32 ? 0.7f : 0.1f);
-		v->map[MAP_ESCAPE + i] = mix_cell(0.5f);
 	}
 	for (uint32_t i = 0; i < 16; i++)
 		v->map[MAP_FEEDBACK + i] = mix_cell(((float)i + 0.5f) / 16);
@@ -210,12 +210,12 @@ static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
 	mix_cell_learn(&v->map[d->apm], yes, STATE_WINDOW);
 	for (uint32_t i = 0; i < SETS; i++) {
 		mix_train(d->x, v->weight[i][d->set[i]], INPUTS,
-			  (y - d->p_set[i]) * step_of(&v->trained[i][d->set[i]]));
+			  (y - mix_squash(d->dot[i])) * step_of(&v->trained[i][d->set[i]]));
 		v->final[d->final][i] += 0.0005f * (y - d->p_mix) * d->dot[i];
 	}
 }
 
-/* Decides as far as the symbol; its place among the decisions, or candidate_n. */
+/* Decides as far as the symbol; its place among the decisions, or decided_n: it is none. */
 static uint32_t decide_until(struct vomm *v, const struct vomm_stream *s, uint32_t number)
 {
 	struct scratch *sc = &v->scratch;
@@ -227,29 +227,18 @@ static uint32_t decide_until(struct vomm *v, const struct vomm_stream *s, uint32
 	return j;
 }
 
-/* The probability of a symbol which stands at place j; *ret_escape: the map cell asked, if any. */
-static double p_at(const struct vomm *v, uint32_t j, uint32_t number, uint32_t *ret_escape)
-{
-	const struct scratch *sc = &v->scratch;
-	float novel;
-
-	*ret_escape = UINT32_MAX;
-	if (j < sc->candidate_n)
-		return sc->candidate[sc->order[j]].p;
-	novel = vomm_escape_novel(v, ret_escape);
-	return number ? sc->rest * (1 - novel) * vomm_escape_known(v, number) : sc->rest * novel;
-}
-
 /* All is decided before anything is learnt: looking at a prediction does not change it. */
 static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint32_t number)
 {
-	uint32_t j = decide_until(v, s, number), escape;
-	double p = p_at(v, j, number, &escape);
+	struct scratch *sc = &v->scratch;
+	uint32_t j = decide_until(v, s, number);
+	bool decided = j < sc->decided_n;
+	double p = decided ? sc->candidate[sc->order[j]].p : vomm_p_escape(v, number);
 
-	for (uint32_t i = 0; i < v->scratch.candidate_n && i <= j; i++)
-		learn_decision(v, &v->scratch.decision[i], i == j);
-	if (escape != UINT32_MAX)
-		mix_cell_learn(&v->map[escape], number == 0, STATE_WINDOW);
+	for (uint32_t i = 0; i < sc->decided_n && i <= j; i++)
+		learn_decision(v, &sc->decision[i], i == j);
+	if (!decided)
+		vomm_escape_learn(v, number);
 	return p;
 }
 
@@ -415,20 +404,20 @@ int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_
 
 double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
 {
-	uint32_t number = vomm_symbol_find(v, symbol), escape;
+	struct scratch *sc = &v->scratch;
+	uint32_t number = vomm_symbol_find(v, symbol), j;
 
 	vomm_situate(v, s);
-	return p_at(v, decide_until(v, s, number), number, &escape);
+	j = decide_until(v, s, number);
+	return j < sc->decided_n ? sc->candidate[sc->order[j]].p : vomm_p_escape(v, number);
 }
 
 double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
 {
-	uint32_t state;
-
 	vomm_situate(v, s);
 	while (vomm_decide(v, s))
 		;
-	return v->scratch.rest * vomm_escape_novel(v, &state);
+	return vomm_p_escape(v, 0);
 }
 
 static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32_t k,
@@ -456,33 +445,70 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 	}
 }
 
-int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
-		 struct vomm_guess *ret_guesses, size_t *ret_n)
+/* The guess_max likeliest of the decided candidates, in order; how many. */
+static size_t best_decided(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
+			   uint16_t *ret)
 {
 	struct scratch *sc = &v->scratch;
-	uint16_t best[VOMM_CANDIDATE_MAX];
 	size_t n = 0;
 
-	vomm_situate(v, s);
-	if (!sc->candidate_n || !guess_max)
-		return VOMM_COLD;
-	/* Decide until what is left cannot beat the last of the best. */
 	for (uint32_t j = 0;; j++) {
 		float p;
 		size_t at;
 
 		if (j == sc->decided_n &&
-		    ((n == guess_max && vomm_next_bound(v) <= sc->candidate[best[n - 1]].p) ||
+		    ((n == guess_max && sc->rest <= sc->candidate[ret[n - 1]].p) ||
 		     !vomm_decide(v, s)))
-			break;
+			return n;
 		p = sc->candidate[sc->order[j]].p;
-		if (n == guess_max && p <= sc->candidate[best[n - 1]].p)
+		if (n == guess_max && p <= sc->candidate[ret[n - 1]].p)
 			continue;
 		at = n < guess_max ? n++ : n - 1;
-		for (; at > 0 && sc->candidate[best[at - 1]].p < p; at--)
-			best[at] = best[at - 1];
-		best[at] = sc->order[j];
+		for (; at > 0 && sc->candidate[ret[at - 1]].p < p; at--)
+			ret[at] = ret[at - 1];
+		ret[at] = sc->order[j];
 	}
+}
+
+/* Adds the heaviest of the tail while there is room. Taking one hides its weight for a while. */
+static size_t best_tail(struct vomm *v, size_t n, size_t guess_max, uint16_t *ret)
+{
+	struct scratch *sc = &v->scratch;
+	float weight[VOMM_CANDIDATE_MAX];
+	size_t from = n, all = n + sc->candidate_n - sc->decided_n;
+
+	vomm_escape(v);
+	for (; n < guess_max && n < all; n++) {
+		uint32_t k = vomm_next_candidate(sc);
+
+		sc->candidate[k].p = vomm_p_tail(v, k);
+		ret[n] = (uint16_t)k;
+		weight[n] = sc->weight[k];
+		sc->weight[k] = -1;
+	}
+	for (size_t i = from; i < n; i++)
+		sc->weight[ret[i]] = weight[i];
+	return n;
+}
+
+int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
+		 struct vomm_guess *ret_guesses, size_t *ret_n)
+{
+	struct scratch *sc = &v->scratch;
+	uint16_t best[VOMM_CANDIDATE_MAX];
+	uint32_t tag;
+	size_t n;
+
+	vomm_situate(v, s);
+	if (!sc->candidate_n || !guess_max)
+		return VOMM_COLD;
+	if (guess_max > VOMM_CANDIDATE_MAX)
+		guess_max = VOMM_CANDIDATE_MAX;
+	n = best_decided(v, s, guess_max, best);
+	if (n < guess_max)
+		n = best_tail(v, n, guess_max, best);
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(vomm_lead_cell(v, newest(s), sc->candidate[best[i]].name, &tag));
 	for (size_t i = 0; i < n; i++)
 		guess_fill(v, s, best[i], &ret_guesses[i]);
 	*ret_n = n;
@@ -499,7 +525,7 @@ int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, s
 
 	vomm_situate(v, s);
 	j = decide_until(v, s, number);
-	if (!number || j == sc->candidate_n)
+	if (!number || j == sc->decided_n)
 		return VOMM_COLD;
 	for (uint32_t a = 0; a < sc->opinion_n && n < reason_max; a++) {
 		const struct opinion *o = &sc->opinion[a];

@@ -35,12 +35,12 @@
 #include <stdint.h>
 
 enum {
-	VOMM_HISTORY = 32,	  /* symbols a stream remembers in order */
-	VOMM_RECENT = 256,	  /* symbols a stream remembers having seen, roughly */
-	VOMM_FEATURE_MAX = 4,	  /* slots of enum vomm_feature */
-	VOMM_CONTEXT_MAX = 24,	  /* contexts looked at for one prediction */
-	VOMM_SUCCESSOR_MAX = 192, /* symbols kept after one context */
-	VOMM_CANDIDATE_MAX = 96,  /* symbols ranked for one prediction */
+	VOMM_HISTORY = 32,	 /* symbols a stream remembers in order */
+	VOMM_RECENT = 256,	 /* symbols a stream remembers having seen, roughly */
+	VOMM_FEATURE_MAX = 4,	 /* slots of enum vomm_feature */
+	VOMM_CONTEXT_MAX = 24,	 /* contexts looked at for one prediction */
+	VOMM_SUCCESSOR_MAX = 96, /* symbols kept after one context */
+	VOMM_CANDIDATE_MAX = 48, /* symbols ranked for one prediction */
 	VOMM_SYMBOL_LIMIT = (1 << 20) - 2,
 };
 

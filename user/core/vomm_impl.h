@@ -27,6 +27,9 @@ enum {
 	FINALS = 8,
 	APM_STEPS = 33, /* log-odds -8 .. 8 by halves */
 	SYMBOL_MAP_BITS = 14,
+	STATE_WINDOW = 400,   /* answers a map cell averages over */
+	DECIDE_MAX = 32,      /* decisions made for one prediction; the others share the rest */
+	DECIDE_SURE = 3,      /* so many are made at least, */
 	STATES = 11 * 11 * 5, /* states of a symbol in a context, see state_of() */
 	PATH_MAX_N = 32,      /* open paths of a chain */
 	EXPANSION_MAX = 160,  /* predictions made for one chain */
@@ -48,7 +51,8 @@ enum {
 	IN_SPEC
 };
 
-#define P_MIN 1e-5f /* no decision is surer than this */
+#define DECIDE_REST 0.001f /* and more only while so much is left */
+#define P_MIN 1e-5f	   /* no decision is surer than this */
 
 /* Where the state maps begin. */
 enum map {
@@ -56,7 +60,7 @@ enum map {
 	MAP_MATCH = MAP_STATE + VOMM_CONTEXT_MAX * STATES,
 	MAP_RECENT = MAP_MATCH + 64,
 	MAP_ESCAPE = MAP_RECENT + 8 * 16,
-	MAP_FEEDBACK = MAP_ESCAPE + 64,
+	MAP_FEEDBACK = MAP_ESCAPE + 128,
 	MAP_SYMBOL = MAP_FEEDBACK + 16,
 	MAP_APM = MAP_SYMBOL + (4 << SYMBOL_MAP_BITS),
 	MAP_N = MAP_APM + SELECT * APM_STEPS
@@ -118,10 +122,19 @@ struct decision {
 	float x[INPUTS] __attribute__((aligned(16)));
 	uint32_t state[INPUTS]; /* cells of the maps they came from; UINT32_MAX: none */
 	uint32_t set[SETS];
-	float dot[SETS], p_set[SETS];
+	float dot[SETS];
 	uint32_t final; /* row of the final weights */
 	uint32_t apm;	/* map cell of refine() */
 	float p_mix;
+};
+
+/* What is left after the decisions: for a new symbol, else for the candidates not decided (the
+ * tail, by their weights), else for all other known ones (by their frequency). */
+struct escape {
+	bool ready;
+	float novel, tail, tail_weight;
+	uint32_t novel_cell, tail_cell;
+	double unlisted;
 };
 
 struct scratch {
@@ -132,6 +145,7 @@ struct scratch {
 	uint32_t match_bin; /* of the match's length */
 	float rest;	    /* probability not yet given to a decided candidate */
 	float weight_rest;
+	struct escape escape;
 	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
 	struct opinion opinion[VOMM_CONTEXT_MAX];
 	struct candidate candidate[VOMM_CANDIDATE_MAX];
@@ -195,6 +209,11 @@ static inline struct cell *vomm_bucket(const struct vomm *v, uint64_t hash)
 	return v->cells + (((hash & UINT32_MAX) * v->bucket_n) >> 32) * BUCKET;
 }
 
+static inline float vomm_map_p(const struct vomm *v, uint32_t cell)
+{
+	return ((float)(v->map[cell] >> 10) + 0.5f) / 4194304.0f;
+}
+
 /* Where the time from one symbol to the next is kept, and the tag it has there. */
 static inline struct lead_cell *vomm_lead_cell(const struct vomm *v, uint32_t from, uint32_t to,
 					       uint32_t *ret_tag)
@@ -221,12 +240,14 @@ uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);
 /* Decides the next candidate; false: there is none left. */
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s);
-/* How likely the next candidate can be, by its weight: not a strict bound. */
-float vomm_next_bound(const struct vomm *v);
-/* Probability, of what the candidates leave, that the symbol is a new one. */
-float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state);
-/* Of a known symbol that is no candidate, out of what novelty leaves. */
-float vomm_escape_known(const struct vomm *v, uint32_t number);
+uint32_t vomm_next_candidate(const struct scratch *sc);
+/* Shares out what the decisions left; the others ask it first. */
+void vomm_escape(struct vomm *v);
+/* Of candidate k, which was not decided. */
+float vomm_p_tail(const struct vomm *v, uint32_t k);
+/* Of a symbol that was not decided; 0: of novelty. */
+double vomm_p_escape(struct vomm *v, uint32_t number);
+void vomm_escape_learn(struct vomm *v, uint32_t number);
 uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name);
 
 #endif

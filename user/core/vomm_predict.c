@@ -13,8 +13,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define NEXT_SLACK 6.0f /* a candidate seldom turns out so much likelier than its weight says */
-
 #define SUFFIX(n, up)                                                                              \
 	{                                                                                          \
 		.name = "last " #n, .order = n, .suffix = 1, .parent = up                          \
@@ -285,20 +283,24 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 	fallback_gather(v, s);
 	weigh(v);
 	sc->rest = sc->weight_rest = 1;
+	sc->escape.ready = false;
 }
+
+/* Exact to 4, then wider and wider; from 128 on it is 10. */
+static const uint8_t count_bins[129] = {
+	0,	    1, 2, 3, 4, 5, 5, 6, 6, 6, [10 ... 15] = 7, [16 ... 31] = 8, [32 ... 127] = 9,
+	[128] = 10,
+};
 
 static uint32_t count_bin(uint32_t n)
 {
-	static const uint8_t bins[16] = {0, 1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 7, 7, 7};
-
-	if (n < 16)
-		return bins[n];
-	return n < 32 ? 8 : n < 128 ? 9 : 10;
+	return count_bins[n < 128 ? n : 128];
 }
 
-static uint32_t state_of(uint32_t n, uint32_t rest, bool newest, uint32_t run)
+static uint32_t state_of(uint32_t n, uint32_t rest, uint32_t newest, uint32_t run)
 {
-	uint32_t recency = !newest ? 0 : run == 0 ? 1 : run == 1 ? 2 : run < 4 ? 3 : 4;
+	static const uint8_t runs[5] = {1, 2, 3, 3, 4};
+	uint32_t recency = newest ? runs[run < 4 ? run : 4] : 0;
 
 	return (count_bin(n) * 11 + count_bin(rest - n)) * 5 + recency;
 }
@@ -327,18 +329,20 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 }
 
 /* The likeliest candidate not yet decided; there must be one. */
-static uint32_t next_candidate(const struct scratch *sc)
+uint32_t vomm_next_candidate(const struct scratch *sc)
 {
-	uint32_t best = 0;
-	float top = sc->weight[0];
+	const mix_lanes *w = (const mix_lanes *)sc->weight;
+	uint32_t lanes = (sc->candidate_n + 3) / 4, k = 0;
+	mix_lanes top = w[0];
+	float best = 0;
 
-	for (uint32_t k = 1; k < sc->candidate_n; k++) {
-		if (sc->weight[k] > top) {
-			top = sc->weight[k];
-			best = k;
-		}
-	}
-	return best;
+	for (uint32_t i = 1; i < lanes; i++)
+		top = mix_max(top, w[i]);
+	for (uint32_t i = 0; i < 4; i++)
+		best = top[i] > best ? top[i] : best;
+	while (sc->weight[k] != best)
+		k++;
+	return k;
 }
 
 /* What is worth knowing of the candidate for choosing weights. */
@@ -436,9 +440,9 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	struct decision *d;
 	float x = 0;
 
-	if (j == sc->candidate_n)
+	if (j == sc->candidate_n || j == DECIDE_MAX || (j >= DECIDE_SURE && sc->rest < DECIDE_REST))
 		return false;
-	k = next_candidate(sc);
+	k = vomm_next_candidate(sc);
 	sc->order[j] = (uint16_t)k;
 	c = &sc->candidate[k];
 	d = &sc->decision[j];
@@ -460,7 +464,6 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 		float dot = mix_dot(d->x, v->weight[i][d->set[i]], INPUTS);
 
 		d->dot[i] = dot > 12 ? 12 : dot < -12 ? -12 : dot;
-		d->p_set[i] = mix_squash(d->dot[i]);
 		x += d->dot[i] * v->final[d->final][i];
 	}
 	d->p_mix = mix_squash(x);
@@ -473,37 +476,70 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	return true;
 }
 
-float vomm_next_bound(const struct vomm *v)
+void vomm_escape(struct vomm *v)
 {
-	const struct scratch *sc = &v->scratch;
-	float weight;
-
-	if (sc->decided_n == sc->candidate_n)
-		return 0;
-	weight = sc->weight[next_candidate(sc)] * NEXT_SLACK;
-	return sc->weight_rest > weight ? sc->rest * weight / sc->weight_rest : sc->rest;
-}
-
-float vomm_escape_novel(const struct vomm *v, uint32_t *ret_state)
-{
-	const struct scratch *sc = &v->scratch;
-	uint32_t state = MAP_ESCAPE + min_u32(sc->suffix_n, 15) * 4 + min_u32(sc->candidate_n, 3);
-
-	*ret_state = state;
-	if (v->symbol_n <= sc->candidate_n) {
-		*ret_state = UINT32_MAX; /* nothing to learn: it is certain */
-		return 1;
-	}
-	return ((float)(v->map[state] >> 10) + 0.5f) / 4194304.0f;
-}
-
-float vomm_escape_known(const struct vomm *v, uint32_t number)
-{
-	const struct scratch *sc = &v->scratch;
+	struct scratch *sc = &v->scratch;
+	struct escape *e = &sc->escape;
+	uint32_t deep = min_u32(sc->suffix_n, 15) * 4;
 	double listed = 0;
 
-	for (uint32_t k = 0; k < sc->candidate_n; k++)
+	if (e->ready)
+		return;
+	*e = (struct escape){.ready = true};
+	for (uint32_t k = 0; k < sc->candidate_n; k++) {
 		listed += v->symbols[sc->candidate[k].symbol].count + 0.5;
-	return (float)((v->symbols[number].count + 0.5) /
-		       ((double)v->count_sum + 0.5 * v->symbol_n - listed));
+		if (sc->weight[k] >= 0)
+			e->tail_weight += sc->weight[k];
+	}
+	e->unlisted = (double)v->count_sum + 0.5 * v->symbol_n - listed;
+	e->novel_cell = MAP_ESCAPE + deep + min_u32(sc->candidate_n / 4, 3);
+	e->tail_cell = MAP_ESCAPE + 64 + deep + min_u32((sc->candidate_n - sc->decided_n) / 8, 3);
+	if (sc->decided_n == sc->candidate_n)
+		e->tail_cell = 0;
+	else if (v->symbol_n > sc->candidate_n)
+		e->tail = vomm_map_p(v, e->tail_cell);
+	else
+		e->tail = 1;
+	if (v->symbol_n == sc->decided_n)
+		e->novel = 1;
+	else
+		e->novel = vomm_map_p(v, e->novel_cell);
+}
+
+float vomm_p_tail(const struct vomm *v, uint32_t k)
+{
+	const struct scratch *sc = &v->scratch;
+	const struct escape *e = &sc->escape;
+
+	return sc->rest * (1 - e->novel) * e->tail * sc->weight[k] / e->tail_weight;
+}
+
+double vomm_p_escape(struct vomm *v, uint32_t number)
+{
+	const struct scratch *sc = &v->scratch;
+	const struct escape *e = &sc->escape;
+	uint32_t k;
+
+	vomm_escape(v);
+	if (!number)
+		return sc->rest * e->novel;
+	k = candidate_at(&v->scratch, number, false);
+	if (k != UINT32_MAX)
+		return vomm_p_tail(v, k);
+	return sc->rest * (1 - e->novel) * (1 - e->tail) * (v->symbols[number].count + 0.5) /
+	       e->unlisted;
+}
+
+void vomm_escape_learn(struct vomm *v, uint32_t number)
+{
+	const struct scratch *sc = &v->scratch;
+	struct escape *e = &v->scratch.escape;
+
+	vomm_escape(v);
+	if (v->symbol_n > sc->decided_n)
+		mix_cell_learn(&v->map[e->novel_cell], !number, STATE_WINDOW);
+	if (number && e->tail > 0 && e->tail < 1)
+		mix_cell_learn(&v->map[e->tail_cell],
+			       candidate_at(&v->scratch, number, false) != UINT32_MAX,
+			       STATE_WINDOW);
 }

@@ -115,6 +115,12 @@ static void cell_front(struct cell *first, uint32_t *at)
 	*at = was;
 }
 
+/* Further cells a context may have: what is no suffix only hints, and is not worth many. */
+static uint32_t ext_max(uint32_t kind)
+{
+	return kind < vomm_spec_n && vomm_specs[kind].suffix ? EXT_MAX : EXT_MAX / 2;
+}
+
 void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t symbol)
 {
 	uint32_t *found = NULL, *free_edge = NULL, *least = NULL;
@@ -139,7 +145,7 @@ void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t
 		if (found || e++ == first->ext_n)
 			break;
 	}
-	if (!found && !free_edge && first->ext_n < EXT_MAX) {
+	if (!found && !free_edge && first->ext_n < ext_max(first->kind)) {
 		c = vomm_cell_make(v, vomm_ext_hash(hash, first->ext_n + 1u), 0xff, first);
 		c->use = first->use;
 		first->ext_n++;
