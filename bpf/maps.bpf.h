@@ -53,7 +53,8 @@ struct name_slot {
 	__u32 inval; /* of name_inval when it was last found right */
 	__u32 flags; /* NAME_SLOT_*, and name_epoch above */
 };
-#define NAME_SLOT_PSEUDO (1u << 0) /* on a pseudo file system: never reported */
+#define NAME_SLOT_PSEUDO (1u << 0)  /* on a pseudo file system: never reported */
+#define NAME_SLOT_DELETED (1u << 1) /* without a name in its directory, or a root */
 #define NAME_SLOT_EPOCH(e) ((e) << 8)
 
 struct name_set {

@@ -19,7 +19,8 @@
 struct walk {
 	const struct dentry *dentry;
 	const struct dentry *mnt_root;
-	__u64 mnt; /* struct vfsmount, inside a struct mount */
+	const struct dentry *leaf_root; /* of the file's own mount */
+	__u64 mnt;			/* struct vfsmount, inside a struct mount */
 	__u64 chain;
 	__u32 pos;
 	__u32 flags; /* FWM_F_* */
@@ -141,14 +142,13 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
 	const struct inode *inode = (const struct inode *)inode_;
 	const struct dentry *leaf = (const struct dentry *)dentry;
 	const struct super_block *sb;
-	struct hlist_bl_node **pprev;
 	struct name_scratch *s;
 	struct fwm_counts *c;
 	struct name_slot *slot;
 	struct name_set *set;
 	struct dentry_head d;
 	struct walk w = {.dentry = leaf, .mnt = mnt, .chain = mnt};
-	__u32 zero = 0, set_no = name_set_of(dentry), inval = name_inval, size, flags;
+	__u32 zero = 0, set_no = name_set_of(dentry), inval = name_inval, size, flags, deleted;
 	unsigned long magic, ino;
 	__u16 mode;
 
@@ -168,10 +168,11 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
 		count_one(c, unreadable);
 		return NAME_UNREADABLE;
 	}
+	w.leaf_root = w.mnt_root;
 	slot = &set->way[way_pick(set, dentry, mnt, s) & (NAME_WAYS - 1)];
 	if (!keep_pseudo && is_pseudo(magic)) {
 		count_one(c, filtered);
-		flags = NAME_SLOT_PSEUDO;
+		flags = NAME_SLOT_PSEUDO | (d.pprev ? 0 : NAME_SLOT_DELETED);
 		goto keep;
 	}
 	s->rec.file.ino = ino;
@@ -190,16 +191,22 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
 	}
 	if (!w.done)
 		w.flags |= FWM_F_CUT;
+	/* A root has no hash chain to be in either. */
+	if (!d.pprev && leaf != w.leaf_root) {
+		deleted = NAME_SLOT_DELETED;
+		if (d.parent != dentry || (w.flags & FWM_F_LOST))
+			w.flags |= FWM_F_DELETED;
+		w.chain = (w.chain ^ deleted) * 0x9e3779b97f4a7c15ull;
+	}
+	s->rec.file.name = chain_name(w.chain);
+	flags = NAME_SLOT_EPOCH(name_epoch) | (d.pprev ? 0 : NAME_SLOT_DELETED);
 	if (slot->dentry == dentry && slot->mnt == mnt && slot->parent == d.parent &&
 	    slot->hash_len == d.hash_len && slot->ino == ino && slot->gen == s->rec.file.gen &&
-	    slot->chain == w.chain && slot->flags == NAME_SLOT_EPOCH(name_epoch)) {
+	    slot->chain == w.chain && slot->flags == flags) {
 		slot->inval = inval; /* something was renamed, but nothing on our way */
 		count_one(c, filtered);
 		return NAME_KNOWN;
 	}
-	if (!bpf_core_read(&pprev, sizeof(pprev), &leaf->d_hash.pprev) && !pprev &&
-	    leaf != w.mnt_root && d.parent != dentry)
-		w.flags |= FWM_F_DELETED;
 	size = offsetof(struct fwm_name, comps) + (w.pos & 0x1fff);
 	if (size > sizeof(struct fwm_name))
 		size = sizeof(struct fwm_name);
@@ -211,7 +218,6 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
 		return NAME_UNSENT;
 	}
 	count_one(c, sent);
-	flags = NAME_SLOT_EPOCH(name_epoch);
 keep:
 	/* Not one store: another CPU that reads a half-written slot finds it different and resolves
 	 * again, because dentry is invalid from first to last. */

@@ -23,6 +23,7 @@ enum name_result {
 int name_send(__u64 dentry, __u64 mnt, __u64 inode);
 
 struct dentry_head {
+	__u64 pprev; /* 0: not hashed, so deleted, or never had a name */
 	__u64 parent;
 	__u64 hash_len;
 	__u64 name;
@@ -30,13 +31,21 @@ struct dentry_head {
 
 static __always_inline int dentry_head_read(struct dentry_head *ret, const struct dentry *d)
 {
-	/* d_parent and d_name have been neighbours in every kernel so far: one read. */
-	if (bpf_core_field_offset(d->d_name) == bpf_core_field_offset(d->d_parent) + 8)
+	/* The three have been neighbours in every kernel so far: one read. */
+	if (bpf_core_field_offset(d->d_name) == bpf_core_field_offset(d->d_parent) + 8 &&
+	    bpf_core_field_offset(d->d_parent) == bpf_core_field_offset(d->d_hash.pprev) + 8)
 		return bpf_probe_read_kernel(ret, sizeof(*ret),
-					     (const char *)d + bpf_core_field_offset(d->d_parent));
-	if (bpf_core_read(&ret->parent, 8, &d->d_parent))
+					     (const char *)d +
+						     bpf_core_field_offset(d->d_hash.pprev));
+	if (bpf_core_read(&ret->pprev, 8, &d->d_hash.pprev) ||
+	    bpf_core_read(&ret->parent, 8, &d->d_parent))
 		return -1;
 	return bpf_core_read(&ret->hash_len, 16, &d->d_name);
+}
+
+static __always_inline __u32 chain_name(__u64 chain)
+{
+	return (__u32)(chain ^ chain >> 32);
 }
 
 static __always_inline __u32 name_set_of(__u64 dentry)
@@ -68,19 +77,24 @@ static __always_inline int name_file(const struct dentry *dentry, __u64 mnt,
 
 		if (s->dentry == (__u64)dentry && s->mnt == mnt && s->parent == d.parent &&
 		    s->hash_len == d.hash_len && s->ino == ino && s->gen == gen &&
-		    s->inval == name_inval) {
+		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!d.pprev) {
 			ret->dev = s->dev;
+			ret->name = chain_name(s->chain);
 			return s->flags & NAME_SLOT_PSEUDO ? NAME_PSEUDO : NAME_KNOWN;
 		}
 	}
 	{
-		const struct super_block *sb;
+		const struct name_scratch *scratch;
+		__u32 zero = 0;
+		int r = name_send((__u64)dentry, mnt, (__u64)inode);
 
-		if (bpf_core_read(&sb, sizeof(sb), &inode->i_sb) ||
-		    bpf_core_read(&ret->dev, sizeof(ret->dev), &sb->s_dev))
+		scratch = bpf_map_lookup_elem(&name_scratch, &zero);
+		if (!scratch)
 			return NAME_UNREADABLE;
+		ret->dev = scratch->rec.file.dev;
+		ret->name = scratch->rec.file.name;
+		return r;
 	}
-	return name_send((__u64)dentry, mnt, (__u64)inode);
 }
 
 /* The same for an open file, and for a directory of a process. */

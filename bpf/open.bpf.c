@@ -30,31 +30,55 @@ static __always_inline int open_enter(__u32 hook, __s32 dfd, __u64 text, __u32 o
 	return 0;
 }
 
-/* The same counts without the record. Returns false when there was no room for it either. */
-static __always_inline bool fold(const struct fwm_file *file, __u32 err, __u64 latency_ns,
-				 __u64 now, __u32 tgid, const struct proc *p)
+static __always_inline struct fwm_fold_row *fold_row(const struct fwm_fold_key *key,
+						     const struct fwm_fold_row *fresh)
 {
-	struct fwm_fold_key key = {.ino = file->ino,
-				   .dev = file->dev,
-				   .gen = file->gen,
-				   .tgid = tgid,
-				   .err = err,
-				   .exec_ns = p ? p->exec_ns : 0};
-	struct fwm_fold_row *row, fresh = {.first_ns = now};
+	struct fwm_fold_row *row;
 
 	if (folds_side & 1) {
-		row = bpf_map_lookup_elem(&folds1, &key);
-		if (!row) {
-			bpf_map_update_elem(&folds1, &key, &fresh, BPF_NOEXIST);
-			row = bpf_map_lookup_elem(&folds1, &key);
-		}
-	} else {
-		row = bpf_map_lookup_elem(&folds0, &key);
-		if (!row) {
-			bpf_map_update_elem(&folds0, &key, &fresh, BPF_NOEXIST);
-			row = bpf_map_lookup_elem(&folds0, &key);
-		}
+		row = bpf_map_lookup_elem(&folds1, key);
+		if (row)
+			return row;
+		bpf_map_update_elem(&folds1, key, fresh, BPF_NOEXIST);
+		return bpf_map_lookup_elem(&folds1, key);
 	}
+	row = bpf_map_lookup_elem(&folds0, key);
+	if (row)
+		return row;
+	bpf_map_update_elem(&folds0, key, fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&folds0, key);
+}
+
+/* Is the ring under pressure, and was there room to keep this as a count instead of a record? path is
+ * of a lookup in vain, else NULL. */
+static __always_inline bool folded(const struct fwm_file *file, const char *path, __u32 err,
+				   __u64 latency_ns, __u64 now, __u32 tgid, const struct proc *p)
+{
+	struct fwm_fold_key key = {};
+	struct fwm_fold_row *row, fresh = {};
+	__u32 i;
+
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < fold_bytes)
+		return false;
+	wake_flags(false);
+	key.ino = file->ino;
+	key.dev = file->dev;
+	key.gen = file->gen;
+	key.name = file->name;
+	key.tgid = tgid;
+	key.err = err;
+	key.exec_ns = p ? p->exec_ns : 0;
+	fresh.first_ns = now;
+	if (path) {
+		__u64 h = 1;
+
+		bpf_probe_read_kernel_str(fresh.path, sizeof(fresh.path), path);
+#pragma unroll
+		for (i = 0; i < FWM_FOLD_PATH / 8; i++)
+			h = (h ^ ((__u64 *)fresh.path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+		key.path = (__u32)h | 1;
+	}
+	row = fold_row(&key, &fresh);
 	if (!row)
 		return false;
 	__sync_fetch_and_add(&row->count, 1);
@@ -95,8 +119,16 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 		}
 		if (m->path[0] == '/')
 			flags |= FWM_F_CHROOT;
+		if (!m->base.ino) { /* relative to no directory: a bad descriptor */
+			count_one(c, unreadable);
+			return 0;
+		}
 	} else if (name_chroot(&m->base)) {
 		flags |= FWM_F_CHROOT;
+	}
+	if (folded(&m->base, m->path, -ret, latency_ns, now, id >> 32, proc_get(id >> 32))) {
+		count_one(c, folded);
+		return 0;
 	}
 	m->latency_ns = saturate32(latency_ns);
 	m->oflags = s->oflags;
@@ -153,12 +185,9 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 		count_one(c, unreadable);
 		return 0;
 	}
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= fold_bytes) {
-		wake_flags(false);
-		if (fold(&e.file, 0, latency_ns, now, id >> 32, p)) {
-			count_one(c, folded);
-			return 0;
-		}
+	if (folded(&e.file, NULL, 0, latency_ns, now, id >> 32, p)) {
+		count_one(c, folded);
+		return 0;
 	}
 	e.latency_ns = saturate32(latency_ns);
 	hdr_fill(&e.hdr, FWM_EVENT_OPEN, sizeof(e), now, id);

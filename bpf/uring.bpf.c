@@ -78,7 +78,8 @@ int BPF_PROG(on_submit_sqe, struct io_kiocb *req)
 }
 
 /* By the name that was asked for: it failed, or has no descriptor. */
-static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *op, __u64 now, __u32 err)
+static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *op, __u64 now,
+				   __u32 err)
 {
 	__u32 zero = 0, n = op->text_len;
 	struct fwm_miss *m = bpf_map_lookup_elem(&miss_scratch, &zero);
@@ -99,6 +100,10 @@ static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *
 			name_cwd(&m->base);
 		else if (dir)
 			name_struct_file(dir, &m->base);
+		if (!m->base.ino) {
+			count_one(c, unreadable);
+			return 0;
+		}
 	}
 	m->latency_ns = saturate32(now - op->ts_ns);
 	m->oflags = op->oflags;
@@ -109,7 +114,8 @@ static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
 }
 
-static __always_inline int opened(struct fwm_counts *c, const struct uring_op *op, __u64 now, __s32 res)
+static __always_inline int opened(struct fwm_counts *c, const struct uring_op *op, __u64 now,
+				  __s32 res)
 {
 	const struct file *file;
 	struct fwm_open e = {};
@@ -136,14 +142,16 @@ static __always_inline int opened(struct fwm_counts *c, const struct uring_op *o
 	return emit(c, &e, sizeof(e), false);
 }
 
-static __always_inline int connected(struct fwm_counts *c, const struct uring_op *op, __u64 now, __s32 res)
+static __always_inline int connected(struct fwm_counts *c, const struct uring_op *op, __u64 now,
+				     __s32 res)
 {
 	const union sockaddr_any *a = (const union sockaddr_any *)op->text;
 	struct fwm_sock e = {};
 	__u32 rest;
 
 	/* TCP's own tracepoint has told it, unless it failed before the first packet. */
-	if (op->text_len < sizeof(a->family) || (op->proto == IPPROTO_TCP && !(res == -101 || res == -99))) {
+	if (op->text_len < sizeof(a->family) ||
+	    (op->proto == IPPROTO_TCP && !(res == -101 || res == -99))) {
 		count_one(c, filtered);
 		return 0;
 	}

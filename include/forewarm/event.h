@@ -61,11 +61,13 @@ struct fwm_hdr {
 	__u32 flags; /* FWM_F_* */
 };
 
-/* Which file: what a name is resolved for once. All 0: none. */
+/* Which file, and by which of its paths: what a name is resolved for once. All 0: none. */
 struct fwm_file {
 	__u64 ino;
 	__u32 dev; /* as the kernel has it: major << 20 | minor */
 	__u32 gen; /* i_generation, tells reuses of an inode number apart where the file system keeps it */
+	__u32 name; /* hash over the dentries and mounts on the way to the root: links, bind mounts, renames */
+	__u32 zero;
 };
 
 /* From now on this file has this path. Sent before the first record which carries the file. */
@@ -185,14 +187,14 @@ struct fwm_counts {
 };
 
 _Static_assert(sizeof(struct fwm_hdr) == 24, "fwm_hdr is ABI");
-_Static_assert(sizeof(struct fwm_file) == 16, "fwm_file is ABI");
-_Static_assert(sizeof(struct fwm_name) == 64 + FWM_COMPS_MAX, "fwm_name is ABI");
+_Static_assert(sizeof(struct fwm_file) == 24, "fwm_file is ABI");
+_Static_assert(sizeof(struct fwm_name) == 72 + FWM_COMPS_MAX, "fwm_name is ABI");
 _Static_assert(sizeof(struct fwm_fork) == 40, "fwm_fork is ABI");
-_Static_assert(sizeof(struct fwm_exec) == 120 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
+_Static_assert(sizeof(struct fwm_exec) == 144 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
 _Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");
-_Static_assert(sizeof(struct fwm_open) == 48, "fwm_open is ABI");
-_Static_assert(sizeof(struct fwm_miss) == 56 + FWM_PATH_MAX, "fwm_miss is ABI");
-_Static_assert(sizeof(struct fwm_sock) == 208, "fwm_sock is ABI");
+_Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
+_Static_assert(sizeof(struct fwm_miss) == 64 + FWM_PATH_MAX, "fwm_miss is ABI");
+_Static_assert(sizeof(struct fwm_sock) == 224, "fwm_sock is ABI");
 
 #pragma GCC diagnostic pop
 

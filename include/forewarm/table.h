@@ -73,18 +73,23 @@ struct fwm_mark {
 
 /* Opens of one file by one process, while the ring was too full to tell each. */
 struct fwm_fold_key {
-	__u64 ino; /* 0: a lookup in vain, see path */
+	__u64 ino; /* the file; of a lookup in vain the directory it starts from, or 0 */
 	__u32 dev;
 	__u32 gen;
+	__u32 name; /* as in struct fwm_file */
+	__u32 path; /* hash of fwm_fold_row::path for a lookup in vain, else 0 */
 	__u32 tgid;
 	__u32 err;
 	__u64 exec_ns; /* tells users of one pid apart: when it was executed, or 0 */
 };
 
+#define FWM_FOLD_PATH 112
+
 struct fwm_fold_row {
 	__u64 count;
 	__u64 latency_ns; /* sum */
 	__u64 first_ns, last_ns;
+	char path[FWM_FOLD_PATH]; /* as asked for; longer ones with the same start count as one */
 };
 
 /* The start of an argument, zero-padded, its last byte 0: what distinguishes invocations. */
@@ -109,7 +114,8 @@ static inline __u32 fwm_arg_hash(const union fwm_arg_head *head)
 _Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
 _Static_assert(sizeof(struct fwm_guess_row) == 72 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
 _Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");
-_Static_assert(sizeof(struct fwm_fold_key) == 32, "fwm_fold_key is ABI");
+_Static_assert(sizeof(struct fwm_fold_row) == 144, "fwm_fold_row is ABI");
+_Static_assert(sizeof(struct fwm_fold_key) == 40, "fwm_fold_key is ABI");
 
 #pragma GCC diagnostic pop
 

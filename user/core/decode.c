@@ -139,7 +139,7 @@ bool path_join(const char *base, const char *path, char *buf)
 
 static struct names_key key_of(const struct fwm_file *f)
 {
-	return (struct names_key){.ino = f->ino, .dev = f->dev, .gen = f->gen};
+	return (struct names_key){.ino = f->ino, .dev = f->dev, .gen = f->gen, .name = f->name};
 }
 
 /* The path of a file, and what else is known of it. */
@@ -511,17 +511,28 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct fwm_fold_row *row,
 		obs_fn fn, void *ctx)
 {
-	struct fwm_file f = {.ino = key->ino, .dev = key->dev, .gen = key->gen};
+	struct fwm_file f = {.ino = key->ino, .dev = key->dev, .gen = key->gen, .name = key->name};
 	struct obs o = {.kind = OBS_FOLD,
 			.ts_ns = row->last_ns,
 			.pid = key->tgid,
-			.err = (int32_t)key->err,
+			.err = (int32_t)(key->err & 0xfff),
 			.count = row->count,
 			.latency_ns = row->count ? row->latency_ns / row->count : 0};
-	int r = file_decode(d, &f, d->name, &o.file);
 
-	if (r)
-		return r;
+	d->base[0] = 0;
+	if (!key->path) {
+		if (file_decode(d, &f, d->name, &o.file))
+			return DECODE_UNNAMED;
+	} else {
+		char path[FWM_FOLD_PATH];
+
+		memcpy(path, row->path, sizeof(path));
+		path[sizeof(path) - 1] = 0;
+		if (f.ino ? file_decode(d, &f, d->base, NULL) != 0 : path[0] != '/')
+			return DECODE_UNNAMED;
+		if (!path_join(d->base, path, d->name) || strlen(path) == sizeof(path) - 1)
+			o.flags |= OBS_F_CUT;
+	}
 	o.name = d->name;
 	fn(ctx, &o);
 	return 0;

@@ -38,7 +38,7 @@ struct names {
 
 static uint64_t key_hash(const struct names_key *k)
 {
-	return hash_mix2(k->ino, (uint64_t)k->dev << 32 | k->gen);
+	return hash_mix2(hash_mix2(k->ino, k->name), (uint64_t)k->dev << 32 | k->gen);
 }
 
 static bool key_eq(const void *ctx, uint32_t slot, const void *key)
@@ -46,7 +46,7 @@ static bool key_eq(const void *ctx, uint32_t slot, const void *key)
 	const struct names *n = ctx;
 	const struct names_key *a = &n->entries[slot].key, *b = key;
 
-	return a->ino == b->ino && a->dev == b->dev && a->gen == b->gen;
+	return a->ino == b->ino && a->dev == b->dev && a->gen == b->gen && a->name == b->name;
 }
 
 static void list_take(struct names *n, uint32_t i)

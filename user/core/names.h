@@ -21,6 +21,7 @@ enum { NAMES_UNKNOWN = 1 /* never told, or forgotten since */ };
 struct names_key {
 	uint64_t ino;
 	uint32_t dev, gen;
+	uint32_t name; /* which of its paths: struct fwm_file in <forewarm/event.h> */
 };
 
 struct names_info {

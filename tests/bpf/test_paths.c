@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The path we tell is the path readlink(2) of the descriptor tells, over thousands of opens by every
+ * kind of path: see tests/helpers/gen_paths.c.
+ */
+#include "support/support.h"
+
+#include "sys/capture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OPENS 8000
+#define SHARE_MIN 0.999
+
+struct compare {
+	FILE *told; /* what was observed, a line an open */
+	uint32_t worker;
+	unsigned told_n;
+};
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct compare *c = ctx;
+
+	if (o->kind != OBS_OPEN || o->err || (o->flags & OBS_F_MAPPED))
+		return;
+	fprintf(c->told, "%u %s\n", o->pid, o->name);
+	c->told_n++;
+}
+
+static void drain(struct capture *c, struct compare *cmp)
+{
+	while (capture_drain(c, 4096, observe, cmp) == 4096)
+		;
+}
+
+static void remove_tree(const char *dir)
+{
+	char cmd[256];
+
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void test_paths_are_those_of_readlink(void **state)
+{
+	char dir[] = "/var/tmp/fwm-paths-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX], helper[512];
+	struct capture_opts o = {.only_targets = true, .trace_children = true, .why = why};
+	struct compare cmp = {.told = tmpfile()};
+	struct capture_counters n;
+	struct capture *c = NULL;
+	int go[2], status = -1;
+	unsigned same = 0, all = 0;
+	char *want = NULL, *got = NULL;
+	size_t want_n = 0, got_n = 0;
+	FILE *f;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs root");
+	if (capture_open(&o, &c) < 0)
+		fail_msg("capture_open: %s", why);
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
+	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
+	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_paths", getenv("FWM_OUT") ?: ".output");
+	assert_int_equal(mkdir(tree, 0755), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		char opens[16];
+
+		dup2(go[0], 0);
+		(void)snprintf(opens, sizeof(opens), "%d", OPENS);
+		execl(helper, helper, tree, opens, getenv("SEED") ?: "1", truth, NULL);
+		_exit(127);
+	}
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		drain(c, &cmp);
+		usleep(20000);
+	}
+	drain(c, &cmp);
+	assert_int_equal(status, 0);
+
+	/* Both are in the order the one worker opened. */
+	f = fopen(truth, "re");
+	assert_non_null(f);
+	assert_true(getline(&want, &want_n, f) > 0);
+	cmp.worker = (uint32_t)strtoul(want, NULL, 10);
+	rewind(cmp.told);
+	while (getline(&want, &want_n, f) > 0) {
+		bool more;
+
+		do {
+			more = getline(&got, &got_n, cmp.told) > 0;
+		} while (more && strtoul(got, NULL, 10) != cmp.worker);
+		all++;
+		if (more && !strcmp(strchr(got, ' ') + 1, want))
+			same++;
+		else if (all - same <= 5)
+			print_message("# open %u was %.200s# told as %.200s", all, want, more ? got : "nothing\n");
+	}
+	assert_int_equal(capture_counters(c, &n), 0);
+	print_message("# %u of %u paths equal, %lu resolved for %lu different\n", same, all,
+		      (unsigned long)n.hook[FWM_HOOK_NAME].seen, (unsigned long)n.names.told_n);
+	assert_true(all >= OPENS);
+	assert_true(same >= all * SHARE_MIN);
+	assert_int_equal(n.unnamed_n, 0);
+	free(want);
+	free(got);
+	fclose(f);
+	fclose(cmp.told);
+	capture_close(c);
+	remove_tree(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_paths_are_those_of_readlink)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
