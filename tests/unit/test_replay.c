@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The replay: twice the same, different when anything differs, and benefit where there is a habit. */
+#include "support/support.h"
+
+#include "core/replay.h"
+#include "support/host.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define S 1000000000ull
+
+struct day {
+	struct replay *replay;
+	uint64_t now_ns;
+	uint32_t next_pid;
+};
+
+static void see(struct day *d, struct obs o)
+{
+	o.ts_ns = d->now_ns += 100000;
+	o.count = 1;
+	assert_int_equal(replay_observe(d->replay, &o), 0);
+}
+
+static uint32_t spawn(struct day *d, uint32_t ppid, const char *exe)
+{
+	uint32_t pid = d->next_pid++;
+
+	see(d, (struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
+	see(d, (struct obs){.kind = OBS_EXEC,
+			    .pid = pid,
+			    .ppid = ppid,
+			    .name = exe,
+			    .file = {.dev = 1, .ino = 2, .size = 1 << 20}});
+	return pid;
+}
+
+static void open_file(struct day *d, uint32_t pid, const char *path)
+{
+	see(d, (struct obs){.kind = OBS_OPEN,
+			    .pid = pid,
+			    .name = path,
+			    .latency_ns = 5000,
+			    .file = {.dev = 1, .ino = strlen(path), .size = 4 << 20}});
+}
+
+/* A job of two steps, the second some time after the first, rounds times. */
+static void live(struct day *d, int rounds, const char *second)
+{
+	for (int i = 0; i < rounds; i++) {
+		uint32_t job = spawn(d, 1, "/bin/job"), step;
+
+		step = spawn(d, job, "/bin/first");
+		open_file(d, step, "/data/first");
+		see(d, (struct obs){.kind = OBS_EXIT, .pid = step});
+		d->now_ns += 50000000;
+		step = spawn(d, job, second);
+		open_file(d, step, "/data/second");
+		see(d, (struct obs){.kind = OBS_EXIT, .pid = step});
+		see(d, (struct obs){.kind = OBS_EXIT, .pid = job});
+		d->now_ns += 30 * S;
+	}
+}
+
+static struct replay_stats day_of(const struct replay_host *host, int rounds, const char *second,
+				  struct score *ret_score)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct day d = {.now_ns = 5 * S, .next_pid = 100};
+	struct engine_stats e;
+	struct replay_stats s;
+
+	assert_int_equal(replay_new(&limits, &policy, host, &d.replay), 0);
+	see(&d, (struct obs){.kind = OBS_FORK, .pid = 1});
+	see(&d,
+	    (struct obs){.kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
+	live(&d, rounds, second);
+	assert_int_equal(replay_pass(d.replay, 60 * S), 0);
+	engine_stats(replay_engine(d.replay), &e);
+	*ret_score = e.score;
+	replay_stats(d.replay, &s);
+	replay_free(d.replay);
+	return s;
+}
+
+static void test_replay_is_the_same_twice(void **state)
+{
+	struct replay_host host = replay_host_default();
+	struct score score_a, score_b;
+	struct replay_stats a = day_of(&host, 20, "/bin/second", &score_a);
+	struct replay_stats b = day_of(&host, 20, "/bin/second", &score_b);
+
+	(void)state;
+	assert_int_equal(a.digest, b.digest);
+	assert_int_equal(a.actions_n[ACTION_WARM], b.actions_n[ACTION_WARM]);
+	assert_memory_equal(&score_a, &score_b, sizeof(score_a));
+	assert_true(a.actions_n[ACTION_WARM] > 0);
+}
+
+static void test_replay_digest_tells_days_apart(void **state)
+{
+	struct replay_host host = replay_host_default();
+	struct score score;
+	uint64_t a = day_of(&host, 20, "/bin/second", &score).digest;
+
+	(void)state;
+	assert_int_not_equal(a, day_of(&host, 21, "/bin/second", &score).digest);
+	assert_int_not_equal(a, day_of(&host, 20, "/bin/other", &score).digest);
+}
+
+static void test_replay_a_habit_is_hit_and_a_slow_disk_is_late(void **state)
+{
+	struct replay_host fast = replay_host_default(), slow = {.latency_ns = 5 * S};
+	struct score hit, late;
+
+	(void)state;
+	slow.mem_available_bytes = slow.mem_total_bytes = 1ull << 30;
+	(void)day_of(&fast, 20, "/bin/second", &hit);
+	(void)day_of(&slow, 20, "/bin/second", &late);
+	assert_true(hit.outcome_n[OUTCOME_HIT] >= 10);
+	assert_true(hit.saved_ns > 0);
+	assert_int_equal(late.outcome_n[OUTCOME_HIT], 0);
+	assert_true(late.outcome_n[OUTCOME_LATE] > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replay_is_the_same_twice),
+		cmocka_unit_test(test_replay_digest_tells_days_apart),
+		cmocka_unit_test(test_replay_a_habit_is_hit_and_a_slow_disk_is_late),
+	};
+
+	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
+}
