@@ -108,6 +108,7 @@ static void serve(const char *path)
 	for (int i = 0; i < 12; i++)
 		compile(&h, i % 4 == 3);
 	host_exit(&h, host_spawn(&h, 1, "/opt/bin/make", NULL));
+	host_exit(&h, host_spawn(&h, 1, "/bin/dash", "/tmp/tmp.Qx7vB2nW1k/job.sh"));
 	routes = (struct routes){.engine = h.engine, .host = host_view, .ctx = &h};
 	if (api_open(&(struct api_options){path, NULL, routes_answer, &routes}, &api) < 0)
 		_exit(1);
@@ -213,6 +214,16 @@ static void test_cli_names_by_their_end(void **state)
 	       "    1  block  /opt/bin/make\n");
 	expect(*state, "deps nothing-like-it", 5,
 	       "forewarm: nothing called 'nothing-like-it' was seen yet\n");
+}
+
+/* The random part of a temporary name is not kept, but what a person has in front of him is found. */
+static void test_cli_finds_what_has_a_temporary_name(void **state)
+{
+	char got[4096];
+
+	assert_int_equal(run(*state, "deps /tmp/tmp.Qx7vB2nW1k/job.sh", got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "program, run 1 time, "));
+	assert_int_equal(run(*state, "deps /tmp/tmp.Qx7vB2nW1k/jab.sh", got, sizeof(got)), 5);
 }
 
 static const char *const asks[] = {
@@ -327,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cli_deps_at_80_columns),
 		cmocka_unit_test(test_cli_names_by_their_end),
+		cmocka_unit_test(test_cli_finds_what_has_a_temporary_name),
 		cmocka_unit_test(test_cli_lets_no_control_character_through),
 		cmocka_unit_test(test_cli_tables_fit_80_columns),
 		cmocka_unit_test(test_cli_json_is_ndjson),

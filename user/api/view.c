@@ -292,12 +292,47 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 
 enum level { LEVEL_NONE, LEVEL_PART, LEVEL_PROGRAM, LEVEL_END, LEVEL_WHOLE };
 
+/* Whether name is what the n bytes at s stand for: a '*' in them, put there in place of the random
+ * part of a temporary name, is any text within one part of a path. */
+static bool stands_for(const char *s, size_t n, const char *name)
+{
+	const char *end = s + n, *star = NULL, *resume = NULL;
+
+	for (;;) {
+		if (s < end && *s == '*') {
+			star = ++s;
+			resume = name;
+		} else if (s == end && !*name) {
+			return true;
+		} else if (s < end && *name && *s == *name) {
+			s++;
+			name++;
+		} else if (star && *resume && *resume != '/') {
+			s = star;
+			name = ++resume;
+		} else {
+			return false;
+		}
+	}
+}
+
+/* Whether a part of the n bytes at s can begin at at. */
+static bool part_begins(const char *s, size_t at)
+{
+	return at == 0 || strchr("/: @", s[at - 1]) || strchr("/:@", s[at]);
+}
+
 /* Whether the n bytes at s end in name, at the start of a part. */
 static bool ends_in(const char *s, size_t n, const char *name, size_t name_n)
 {
-	if (name_n > n || memcmp(s + n - name_n, name, name_n) != 0)
+	if (memchr(s, '*', n)) {
+		for (size_t at = 0; at < n; at++)
+			if (part_begins(s, at) && stands_for(s + at, n - at, name))
+				return true;
 		return false;
-	return name_n == n || strchr("/: @", s[n - name_n - 1]) || strchr("/:@", name[0]);
+	}
+	return name_n <= n && memcmp(s + n - name_n, name, name_n) == 0 &&
+	       part_begins(s, n - name_n);
 }
 
 /* A block's program: its name up to the blank before its argument. A blank in the path itself is

@@ -93,7 +93,7 @@ static const struct key keys[] = {
 	 "How often what was learnt goes to disk: what a power cut loses at most."},
 
 	{"paths", "pin", TYPE_PATH, FIELD(pin_dir), "/sys/fs/bpf/forewarm", 0, 0, false,
-	 "BPF programs and maps, for bpftool. On a mounted bpffs."},
+	 "BPF programs and maps, for bpftool. On a mounted bpffs, where no name has a dot."},
 	{"paths", "run", TYPE_PATH, FIELD(run_dir), "/run/forewarm", 0, 0, false,
 	 "The socket `forewarm` talks to: control.sock in here."},
 	{"paths", "state", TYPE_PATH, FIELD(state_dir), "/var/lib/forewarm", 0, 0, false,

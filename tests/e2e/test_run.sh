@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What `make run` runs, on this host: the view, the questions, and that nothing is left behind.
+set -u
+out=${FWM_OUT:-$PWD/.output}
+n=0 bad=0
+ok() { # name, condition's status
+	((n++))
+	if (($2 == 0)); then echo "ok $n - $1"; else echo "not ok $n - $1" && bad=1; fi
+}
+if (($(id -u) != 0)); then
+	echo "ok 1 - make run # SKIP it takes root"
+	echo "1..1"
+	exit 0
+fi
+
+name=forewarm-test-run-$$
+dir=$(mktemp -d)
+pid=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[[ $pid ]] && kill -TERM -- "-$pid" 2>/dev/null && wait "$pid"
+	rm -rf "$dir"
+}
+trap finish EXIT
+ask() { "$out/forewarm" --socket "/run/$name/control.sock" "$@"; }
+
+set -m # a process group of its own, and SIGINT not ignored: as when typed at a terminal
+FWM_OUT=$out tools/run.sh --name "$name" --for 20 >"$dir/view" 2>"$dir/err" &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+	[[ -s $dir/view ]] && break
+	sleep 0.1
+done
+[[ -s $dir/view ]]
+ok "the view begins" $?
+
+# Something of our own to ask about.
+printf '#!/bin/sh\n/bin/cat %s/data >/dev/null\n/bin/ls / >/dev/null\n' "$dir" >"$dir/job.sh"
+chmod +x "$dir/job.sh"
+echo data >"$dir/data"
+for _ in 1 2 3 4; do "$dir/job.sh"; done
+sleep 1
+
+ask deps "$dir/job.sh" >"$dir/out" 2>&1
+ok "deps: the script is known by its path" $?
+grep -qE '^100 % .* /(usr/)?bin/cat$' "$dir/out"
+ok "deps: it runs cat, each time" $?
+ask needs "$dir/data" --json >"$dir/out"
+grep -q '"from":"[^"]*/cat"' "$dir/out" && grep -q '"count":4,' "$dir/out"
+ok "needs: its data is opened by cat, four times" $?
+for c in status "predict $dir/job.sh" "why $dir/data" "top --once" "export --format=dot"; do
+	# shellcheck disable=SC2086 # words
+	ask $c >"$dir/out" 2>&1
+	ok "${c%% *} answers" $?
+done
+ask status --json >"$dir/out"
+python3 -c 'import json, sys
+rows = [json.loads(line) for line in open(sys.argv[1])]
+s = rows[0]
+assert s["type"] == "status" and rows[-1] == {"type": "end", "status": 0}
+assert s["cost"]["lost_n"] == 0 and s["cost"]["bpf_ns"] > 0 and s["observed"]["exec"] > 0' "$dir/out"
+ok "status: events, no loss, and the cost of an event in the kernel" $?
+[[ -e /sys/fs/bpf/$name ]]
+ok "its maps are pinned while it runs" $?
+
+kill -INT -- "-$pid"
+wait "$pid"
+rc=$?
+pid=
+((rc == 130))
+ok "Ctrl-C ends it (exit status $rc)" $?
+grep -qE '^[0-9.]+ m?s: [0-9]+ events/s, .* edges, .* guesses, .* hit, .* saved; cost .* % CPU, .* MiB' \
+	"$dir/view"
+ok "each picture is a line where standard output is no terminal" $?
+[[ ! -e /run/$name && ! -e /sys/fs/bpf/$name && ! -e $out/$name ]]
+ok "nothing is left: socket, lock, pins, database" $?
+left=$(find /sys/fs/cgroup -maxdepth 3 -name "$name*" 2>/dev/null)
+[[ -z $left ]]
+ok "no control group is left" $?
+echo "1..$n"
+((bad)) && sed 's/^/# /' "$dir/err" "$dir/out"
+exit $bad
