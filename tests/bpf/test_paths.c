@@ -49,7 +49,8 @@ static void remove_tree(const char *dir)
 
 static void test_paths_are_those_of_readlink(void **state)
 {
-	char dir[] = "/var/tmp/fwm-paths-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX], helper[512];
+	char dir[] = "/var/tmp/fwm-paths-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
+	     helper[512];
 	struct capture_opts o = {.only_targets = true, .trace_children = true, .why = why};
 	struct compare cmp = {.told = tmpfile()};
 	struct capture_counters n;
@@ -69,7 +70,8 @@ static void test_paths_are_those_of_readlink(void **state)
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
-	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_paths", getenv("FWM_OUT") ?: ".output");
+	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_paths",
+		       getenv("FWM_OUT") ?: ".output");
 	assert_int_equal(mkdir(tree, 0755), 0);
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
 	pid = fork();
@@ -106,7 +108,8 @@ static void test_paths_are_those_of_readlink(void **state)
 		if (more && !strcmp(strchr(got, ' ') + 1, want))
 			same++;
 		else if (all - same <= 5)
-			print_message("# open %u was %.200s# told as %.200s", all, want, more ? got : "nothing\n");
+			print_message("# open %u was %.200s# told as %.200s", all, want,
+				      more ? got : "nothing\n");
 	}
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %u of %u paths equal, %lu resolved for %lu different\n", same, all,

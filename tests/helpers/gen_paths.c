@@ -35,7 +35,8 @@ static int to_truth, from_truth;
 static unsigned left;
 
 /* As snprintf; what is too long is cut, and then names another file or none: fine for us. */
-static void put(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4), noinline));
+static void put(char *buf, size_t n, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4), noinline));
 static void put(char *buf, size_t n, const char *fmt, ...)
 {
 	va_list ap;
@@ -110,7 +111,8 @@ static void build(void)
 		report(open(path, O_CREAT | O_WRONLY, 0644));
 	}
 	for (int i = 0; i < 30; i++) { /* symlinks to files and directories, and second names */
-		put(to, sizeof(to), "%s/%s", base, i & 1 ? files[draw(FILES)] : dirs[1 + draw(DIRS - 1)]);
+		put(to, sizeof(to), "%s/%s", base,
+		    i & 1 ? files[draw(FILES)] : dirs[1 + draw(DIRS - 1)]);
 		put(path, sizeof(path), "%s/link%d", base, i);
 		(void)!symlink(to, path);
 		put(to, sizeof(to), "%s/%s", base, files[draw(FILES)]);
@@ -189,8 +191,8 @@ static void open_one(void)
 		report(open(path, O_RDONLY));
 		break;
 	case 8:
-		how.resolve = (uint64_t[]){RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
-					   RESOLVE_NO_MAGICLINKS}[draw(5)];
+		how.resolve = (uint64_t[]){RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS,
+					   RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS}[draw(5)];
 		dir = open(base, O_PATH | O_DIRECTORY);
 		report(dup(dir));
 		report((int)syscall(SYS_openat2, dir, file, &how, sizeof(how)));
@@ -287,8 +289,9 @@ static void worker(unsigned opens)
 			mkdir(other, 0755);
 			put(other, sizeof(other), "%s/work", path);
 			mkdir(other, 0755);
-			put(opts, sizeof(opts), "lowerdir=%.200s/tmpfs/w,upperdir=%.200s/up,workdir=%.200s/work",
-				       root, path, path);
+			put(opts, sizeof(opts),
+			    "lowerdir=%.200s/tmpfs/w,upperdir=%.200s/up,workdir=%.200s/work", root,
+			    path, path);
 			put(other, sizeof(other), "%s/merged", root);
 			if (mount("o", other, "overlay", 0, opts) == 0) {
 				put(base, sizeof(base), "%s", other);

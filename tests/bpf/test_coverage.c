@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Everything a generator says it did was observed, exactly as often: see tests/helpers/gen_truth.c.
+ */
+#include "support/support.h"
+
+#include "sys/capture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROW_MAX 4096
+
+struct row {
+	char key[600]; /* KIND ERRNO NAME */
+	unsigned n;
+};
+
+struct tally {
+	struct row rows[ROW_MAX];
+	size_t row_n;
+	unsigned peers, loopback_n;
+};
+
+static void add(struct tally *t, const char *kind, int err, const char *name)
+{
+	char key[600];
+	size_t i;
+
+	(void)snprintf(key, sizeof(key), "%s %d %s", kind, err, name);
+	for (i = 0; i < t->row_n; i++)
+		if (!strcmp(t->rows[i].key, key))
+			break;
+	if (i == t->row_n) {
+		assert_true(t->row_n < ROW_MAX);
+		strcpy(t->rows[t->row_n++].key, key);
+	}
+	t->rows[i].n++;
+}
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct tally *t = ctx;
+
+	switch (o->kind) {
+	case OBS_EXEC:
+		add(t, "exec", 0, o->name);
+		if (o->script)
+			add(t, "script", 0, o->script);
+		break;
+	case OBS_OPEN:
+		add(t, (o->flags & OBS_F_MAPPED) && !o->err ? "loader" : "open", o->err, o->name);
+		break;
+	case OBS_CONNECT:
+		add(t, "connect", o->err, o->name);
+		if (!o->err && !strncmp(o->name, "tcp:", 4)) {
+			t->loopback_n++;
+			t->peers += o->peer != 0;
+		}
+		break;
+	case OBS_LISTEN:
+		add(t, "listen", 0, o->name);
+		break;
+	default:
+		break;
+	}
+}
+
+static void drain(struct capture *c, struct tally *t)
+{
+	while (capture_drain(c, 4096, observe, t) == 4096)
+		;
+}
+
+static void test_everything_is_seen(void **state)
+{
+	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX], helper[512];
+	struct capture_opts o = {.only_targets = true, .trace_children = true, .why = why};
+	struct tally *t = calloc(1, sizeof(*t));
+	struct capture_counters n;
+	struct capture *c = NULL;
+	int go[2], ready[2], status = -1;
+	char byte;
+	unsigned wrong = 0, facts = 0, events = 0;
+	char *line = NULL;
+	size_t line_n = 0;
+	FILE *f;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs root");
+	if (capture_open(&o, &c) < 0)
+		fail_msg("capture_open: %s", why);
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
+	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
+	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_truth", getenv("FWM_OUT") ?: ".output");
+	assert_int_equal(mkdir(tree, 0755), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(go[0], 0);
+		dup2(ready[1], 1);
+		execl(helper, helper, tree, truth, NULL);
+		_exit(127);
+	}
+	/* Marked once it runs, so that its own start is not among what it tells. */
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		drain(c, t);
+		usleep(20000);
+	}
+	drain(c, t);
+	assert_int_equal(status, 0);
+	f = fopen(truth, "re");
+	assert_non_null(f);
+	while (getline(&line, &line_n, f) > 0) {
+		char kind[16], key[600], name[512];
+		int err;
+		unsigned want, got = 0;
+
+		assert_int_equal(sscanf(line, "%15s %d %u %511[^\n]", kind, &err, &want, name), 4);
+		(void)snprintf(key, sizeof(key), "%s %d %s", kind, err, name);
+		for (size_t i = 0; i < t->row_n; i++)
+			if (!strcmp(t->rows[i].key, key))
+				got = t->rows[i].n;
+		facts++;
+		events += want;
+		if (got != want) {
+			wrong++;
+			print_message("# %s: %u times, seen %u\n", key, want, got);
+		}
+	}
+	print_message("# %u facts over %u events, %u wrong\n", facts, events, wrong);
+	assert_int_equal(wrong, 0);
+	assert_true(facts > 15 && events > 2000);
+	assert_int_equal(t->peers, t->loopback_n); /* each loopback connection is joined to its listener */
+	assert_int_equal(capture_counters(c, &n), 0);
+	for (int h = 0; h < FWM_HOOK_MAX; h++) {
+		const struct fwm_counts *v = &n.hook[h];
+
+		assert_int_equal(v->seen, v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
+		assert_int_equal(v->ring_full, 0);
+	}
+	free(line);
+	fclose(f);
+	free(t);
+	capture_close(c);
+	(void)snprintf(helper, sizeof(helper), "rm -rf -- '%s'", dir);
+	assert_int_equal(system(helper), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_everything_is_seen)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
