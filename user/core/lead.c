@@ -9,8 +9,6 @@
 
 #include "core/mix.h"
 
-#include <math.h>
-
 uint64_t lead_ns_of(uint8_t mark)
 {
 	return (uint64_t)(mix_exp2((float)mark * 0.125f) + 0.5f);
@@ -72,19 +70,9 @@ bool lead_get(const struct lead_cell *cell, uint32_t tag, struct lead *ret)
 	return true;
 }
 
-static uint64_t hypot_ns(uint64_t a, uint64_t b)
-{
-	double x = (double)a, y = (double)b;
-
-	return (uint64_t)sqrt(x * x + y * y);
-}
-
 void lead_add(struct lead *sum, const struct lead *next)
 {
-	uint64_t low = hypot_ns(sum->p50_ns - sum->p10_ns, next->p50_ns - next->p10_ns);
-	uint64_t high = hypot_ns(sum->p90_ns - sum->p50_ns, next->p90_ns - next->p50_ns);
-
+	sum->p10_ns += next->p10_ns;
 	sum->p50_ns += next->p50_ns;
-	sum->p10_ns = low < sum->p50_ns ? sum->p50_ns - low : 0;
-	sum->p90_ns = sum->p50_ns + high;
+	sum->p90_ns += next->p90_ns;
 }

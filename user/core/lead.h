@@ -30,7 +30,8 @@ uint8_t lead_mark_of(uint64_t ns);
 void lead_learn(struct lead_cell *cell, uint32_t tag, uint64_t ns);
 /* False: the cell does not know this pair. */
 bool lead_get(const struct lead_cell *cell, uint32_t tag, struct lead *ret);
-/* What follows after: durations add, spreads add as for independent ones. */
+/* What follows after. A slow moment of a host makes all of its durations long, so the quantiles add as
+ * they are: the spread of a sum of independent ones would be too narrow. */
 void lead_add(struct lead *sum, const struct lead *next);
 
 #endif

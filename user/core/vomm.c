@@ -446,8 +446,8 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 }
 
 /* The guess_max likeliest of the decided candidates, in order; how many. */
-static size_t best_decided(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
-			   uint16_t *ret)
+static size_t best_decided(struct vomm *v, const struct vomm_stream *s, float p_min,
+			   size_t guess_max, uint16_t *ret)
 {
 	struct scratch *sc = &v->scratch;
 	size_t n = 0;
@@ -457,11 +457,12 @@ static size_t best_decided(struct vomm *v, const struct vomm_stream *s, size_t g
 		size_t at;
 
 		if (j == sc->decided_n &&
-		    ((n == guess_max && sc->rest <= sc->candidate[ret[n - 1]].p) ||
+		    (sc->rest < p_min ||
+		     (n == guess_max && sc->rest <= sc->candidate[ret[n - 1]].p) ||
 		     !vomm_decide(v, s)))
 			return n;
 		p = sc->candidate[sc->order[j]].p;
-		if (n == guess_max && p <= sc->candidate[ret[n - 1]].p)
+		if (p < p_min || (n == guess_max && p <= sc->candidate[ret[n - 1]].p))
 			continue;
 		at = n < guess_max ? n++ : n - 1;
 		for (; at > 0 && sc->candidate[ret[at - 1]].p < p; at--)
@@ -491,8 +492,8 @@ static size_t best_tail(struct vomm *v, size_t n, size_t guess_max, uint16_t *re
 	return n;
 }
 
-int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
-		 struct vomm_guess *ret_guesses, size_t *ret_n)
+int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min, size_t guess_max,
+		       struct vomm_guess *ret_guesses, size_t *ret_n)
 {
 	struct scratch *sc = &v->scratch;
 	uint16_t best[VOMM_CANDIDATE_MAX];
@@ -504,15 +505,23 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 		return VOMM_COLD;
 	if (guess_max > VOMM_CANDIDATE_MAX)
 		guess_max = VOMM_CANDIDATE_MAX;
-	n = best_decided(v, s, guess_max, best);
-	if (n < guess_max)
+	n = best_decided(v, s, (float)p_min, guess_max, best);
+	if (n < guess_max && p_min <= 0)
 		n = best_tail(v, n, guess_max, best);
+	if (!n)
+		return VOMM_COLD;
 	for (size_t i = 0; i < n; i++)
 		__builtin_prefetch(vomm_lead_cell(v, newest(s), sc->candidate[best[i]].name, &tag));
 	for (size_t i = 0; i < n; i++)
 		guess_fill(v, s, best[i], &ret_guesses[i]);
 	*ret_n = n;
 	return 0;
+}
+
+int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
+		 struct vomm_guess *ret_guesses, size_t *ret_n)
+{
+	return vomm_predict_above(v, s, 0, guess_max, ret_guesses, ret_n);
 }
 
 int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, size_t reason_max,

@@ -13,10 +13,13 @@
 #include <string.h>
 
 enum { STEP_GUESSES = 8 };
+#ifndef FOLLOW
+#define FOLLOW 0.25 /* paths this much less likely than p_min still add up to a guess */
+#endif
 
 struct chain {
 	struct vomm *v;
-	double p_min;
+	double p_follow; /* a path less likely than this is not followed */
 	uint32_t depth_max;
 	size_t guess_max, guess_n;
 	struct vomm_guess *guesses;
@@ -78,15 +81,14 @@ static void expand(struct chain *ch, const struct path *from)
 	struct vomm_guess next[STEP_GUESSES];
 	size_t n = 0;
 
-	if (vomm_predict(ch->v, &from->stream, STEP_GUESSES, next, &n) != 0)
+	if (vomm_predict_above(ch->v, &from->stream, ch->p_follow / from->p, STEP_GUESSES, next,
+			       &n) != 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct lead lead = {next[i].lead_p10_ns, next[i].lead_p50_ns, next[i].lead_p90_ns};
 		struct path *to;
 
 		next[i].p *= from->p;
-		if (next[i].p < ch->p_min)
-			break; /* they come likeliest first */
 		if (from->depth)
 			lead_add(&lead, &from->lead);
 		next[i].depth = from->depth + 1;
@@ -108,10 +110,20 @@ static void expand(struct chain *ch, const struct path *from)
 	}
 }
 
+static size_t keep_likely(struct vomm_guess *guesses, size_t n, double p_min)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (guesses[i].p >= p_min)
+			guesses[kept++] = guesses[i];
+	return kept;
+}
+
 int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32_t depth_max,
 	       size_t guess_max, struct vomm_guess *ret_guesses, size_t *ret_n)
 {
-	struct chain ch = {v, p_min, depth_max, guess_max, 0, ret_guesses};
+	struct chain ch = {v, p_min * FOLLOW, depth_max, guess_max, 0, ret_guesses};
 	struct path from = {.stream = *s, .p = 1};
 
 	v->path_n = 0;
@@ -120,6 +132,7 @@ int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32
 		if (!path_take(v, &from))
 			break;
 	}
+	ch.guess_n = keep_likely(ret_guesses, ch.guess_n, p_min);
 	if (!ch.guess_n)
 		return VOMM_COLD;
 	for (size_t i = 1; i < ch.guess_n; i++) { /* likeliest first */
@@ -145,13 +158,13 @@ double vomm_within(struct vomm *v, const struct vomm_stream *s, uint32_t symbol,
 		size_t n = 0;
 
 		p += from.p * vomm_prob(v, &from.stream, symbol);
-		if (from.depth + 1 < horizon &&
-		    vomm_predict(v, &from.stream, STEP_GUESSES, next, &n) == 0) {
+		if (from.depth + 1 < horizon && vomm_predict_above(v, &from.stream, 0.001 / from.p,
+								   STEP_GUESSES, next, &n) == 0) {
 			for (size_t k = 0; k < n; k++) {
 				double q = from.p * next[k].p;
 				struct path *to;
 
-				if (next[k].symbol == symbol || q < 0.001)
+				if (next[k].symbol == symbol)
 					continue;
 				to = path_place(v, q);
 				if (!to)

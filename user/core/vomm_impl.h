@@ -32,7 +32,7 @@ enum {
 	DECIDE_SURE = 3,      /* so many are made at least, */
 	STATES = 11 * 11 * 5, /* states of a symbol in a context, see state_of() */
 	PATH_MAX_N = 32,      /* open paths of a chain */
-	EXPANSION_MAX = 160,  /* predictions made for one chain */
+	EXPANSION_MAX = 256,  /* predictions made for one chain */
 	HOT = 24,	      /* most frequent symbols kept in order */
 	FALLBACK_MAX = 32,    /* fewer candidates than this: the hot and the recent ones join */
 	MARKS = 256,	      /* places of the candidates' hash, 2 x VOMM_CANDIDATE_MAX and more */
@@ -235,6 +235,10 @@ uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext);
 /* The number of a symbol, 0 when not known. */
 uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name);
 uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
+
+/* vomm.c: as vomm_predict(), but only guesses of p_min and more: much cheaper for the sure. */
+int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min, size_t guess_max,
+		       struct vomm_guess *ret_guesses, size_t *ret_n);
 
 /* vomm_predict.c: looks the situation up, unless that was the last thing done. */
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);
