@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+int box_tty = -1;
+
 static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
 
 static uint64_t now_ms(void)
@@ -93,7 +95,7 @@ int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *c
 
 	memset(r, 0, sizeof(*r));
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	cmd->stdio[0] = -1;
+	cmd->stdio[0] = box_tty;
 	cmd->stdio[1] = cmd->stdio[2] = p[1];
 	if (!cmd->env)
 		cmd->env = default_env;

@@ -21,6 +21,9 @@ struct box_result {
 	size_t upper_n;
 };
 
+/* Standard input of what is started next; -1: /dev/null. */
+extern int box_tty;
+
 /* Skips (cmocka) when not root. parked: of each kind. */
 void box_setup(struct box *b, uint32_t parked, const struct pool_options *more);
 void box_teardown(struct box *b);

@@ -269,6 +269,8 @@ static void slot_close(struct sandbox *sb)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (*fds[i] >= 0) {
+			/* close() does not end the watch when a forked child still has a copy. */
+			(void)epoll_ctl(sb->pool->epoll, EPOLL_CTL_DEL, *fds[i], NULL);
 			(void)close(*fds[i]);
 			*fds[i] = -1;
 		}

@@ -170,7 +170,8 @@ struct adder {
 /* Calls that are let through with certain arguments only, see add_conditional(). */
 static bool conditional(const char *word)
 {
-	static const char *const names[] = {"clone", "clone3", "unshare", "socket", "personality"};
+	static const char *const names[] = {"clone",  "clone3",	     "unshare",
+					    "socket", "personality", "prlimit64"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (!strcmp(word, names[i]))
@@ -246,6 +247,12 @@ static int add_conditional(scmp_filter_ctx c)
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(unshare), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, NS_FLAGS | NS_TIME, 0));
+	if (!r) /* one's own limits, not the init's */
+		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				     SCMP_A0(SCMP_CMP_EQ, 0));
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+				     SCMP_A0(SCMP_CMP_NE, 0));
 	for (size_t i = 0; i < ARRAY_SIZE(personalities) && !r; i++)
 		r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
 				     SCMP_A0(SCMP_CMP_EQ, personalities[i]));
@@ -374,7 +381,7 @@ static int add_calls(scmp_filter_ctx c, const struct sandbox_filter_options *o, 
 	/* What execve and every libc start needs, as systemd adds them to an allow list too. */
 	static const char *const always[] = {
 		"@default", "execve", "execveat", "clone",  "clone3",  "rt_sigreturn", "seccomp",
-		"prctl",    "read",   "close",	  "socket", "unshare", "personality"};
+		"prctl",    "read",   "close",	  "socket", "unshare", "personality",  "prlimit64"};
 	struct adder a = {.ctx = c, .action = o->deny_calls ? refuse : SCMP_ACT_ALLOW};
 	int r = 0;
 
