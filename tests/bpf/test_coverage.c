@@ -78,7 +78,8 @@ static void drain(struct capture *c, struct tally *t)
 
 static void test_everything_is_seen(void **state)
 {
-	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX], helper[512];
+	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
+	     helper[512];
 	struct capture_opts o = {.only_targets = true, .trace_children = true, .why = why};
 	struct tally *t = calloc(1, sizeof(*t));
 	struct capture_counters n;
@@ -99,7 +100,8 @@ static void test_everything_is_seen(void **state)
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
-	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_truth", getenv("FWM_OUT") ?: ".output");
+	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_truth",
+		       getenv("FWM_OUT") ?: ".output");
 	assert_int_equal(mkdir(tree, 0755), 0);
 	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
@@ -142,12 +144,14 @@ static void test_everything_is_seen(void **state)
 	print_message("# %u facts over %u events, %u wrong\n", facts, events, wrong);
 	assert_int_equal(wrong, 0);
 	assert_true(facts > 15 && events > 2000);
-	assert_int_equal(t->peers, t->loopback_n); /* each loopback connection is joined to its listener */
+	assert_int_equal(t->peers,
+			 t->loopback_n); /* each loopback connection is joined to its listener */
 	assert_int_equal(capture_counters(c, &n), 0);
 	for (int h = 0; h < FWM_HOOK_MAX; h++) {
 		const struct fwm_counts *v = &n.hook[h];
 
-		assert_int_equal(v->seen, v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
+		assert_int_equal(v->seen,
+				 v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
 		assert_int_equal(v->ring_full, 0);
 	}
 	free(line);

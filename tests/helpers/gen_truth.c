@@ -100,7 +100,8 @@ static void programs(void)
 	char true_[4096], sh[4096], loader[4096];
 	unsigned true_n = 0, sh_n = 0;
 	int bin = open("/bin", O_PATH | O_DIRECTORY | O_CLOEXEC), fd, mem;
-	int scripts = open(dir, O_PATH | O_DIRECTORY); /* not closed on exec: the script is found by it */
+	int scripts =
+		open(dir, O_PATH | O_DIRECTORY); /* not closed on exec: the script is found by it */
 	char *a = in_dir("a.sh"), *b = in_dir("b.sh"), buf[65536], by_fd[64];
 	ssize_t n;
 	pid_t pid;
@@ -155,7 +156,7 @@ static void programs(void)
 		if (pid == 0) {
 			pthread_t t;
 
-			pthread_create(&t, NULL, exec_from_thread, (void *)(uintptr_t)"/bin/true");
+			pthread_create(&t, NULL, exec_from_thread, (void *)(uintptr_t) "/bin/true");
 			pthread_join(t, NULL);
 			_exit(126);
 		}
@@ -196,10 +197,13 @@ static void programs(void)
 	fact("open", ENOENT, 4, "/no/such/program");
 	fact("exec", 0, true_n, true_);
 	fact("exec", 0, sh_n, sh);
-	if (realpath("/lib64/ld-linux-x86-64.so.2", loader) || realpath("/lib/ld-linux-aarch64.so.1", loader))
+	if (realpath("/lib64/ld-linux-x86-64.so.2", loader) ||
+	    realpath("/lib/ld-linux-aarch64.so.1", loader))
 		fact("loader", 0, true_n + sh_n + 3, loader);
-	if (realpath("/lib/x86_64-linux-gnu/libc.so.6", buf) || realpath("/lib/aarch64-linux-gnu/libc.so.6", buf))
-		fact("open", 0, true_n + sh_n + 3, buf); /* mapped by the loader, which opens it first */
+	if (realpath("/lib/x86_64-linux-gnu/libc.so.6", buf) ||
+	    realpath("/lib/aarch64-linux-gnu/libc.so.6", buf))
+		fact("open", 0, true_n + sh_n + 3,
+		     buf); /* mapped by the loader, which opens it first */
 	close(fd);
 	close(mem);
 	close(bin);
@@ -230,8 +234,12 @@ static int ring_do(struct io_uring *r)
 
 static void files(struct io_uring *ring)
 {
-	static const uint64_t resolve[] = {0, RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
-					   RESOLVE_BENEATH, RESOLVE_IN_ROOT};
+	static const uint64_t resolve[] = {0,
+					   RESOLVE_NO_XDEV,
+					   RESOLVE_NO_MAGICLINKS,
+					   RESOLVE_NO_SYMLINKS,
+					   RESOLVE_BENEATH,
+					   RESOLVE_IN_ROOT};
 	struct {
 		struct file_handle h;
 		unsigned char bytes[MAX_HANDLE_SZ];
@@ -256,7 +264,8 @@ static void files(struct io_uring *ring)
 			close_if((int)syscall(SYS_openat2, at, "file", &how, sizeof(how)), &n);
 			miss_n += syscall(SYS_openat2, at, "gone", &how, sizeof(how)) < 0;
 			if (resolve[k] == RESOLVE_IN_ROOT)
-				close_if((int)syscall(SYS_openat2, at, "/file", &how, sizeof(how)), &n);
+				close_if((int)syscall(SYS_openat2, at, "/file", &how, sizeof(how)),
+					 &n);
 		}
 	}
 	if (name_to_handle_at(AT_FDCWD, f, &handle.h, &mount_id, 0) == 0) {
@@ -294,7 +303,8 @@ static void service(const char *kind, int err, unsigned n, const char *where, un
 	fact(kind, err, n, name);
 }
 
-static unsigned connect_many(int family, int type, const void *addr, socklen_t len, int want, unsigned n)
+static unsigned connect_many(int family, int type, const void *addr, socklen_t len, int want,
+			     unsigned n)
 {
 	unsigned done = 0;
 
@@ -317,13 +327,18 @@ static unsigned connect_many(int family, int type, const void *addr, socklen_t l
 
 static void services(struct io_uring *ring)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, dead;
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+			   dead;
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct sockaddr_un path = {.sun_family = AF_UNIX}, none = path, abstract = path, dgram = path;
+	struct sockaddr_un path = {.sun_family = AF_UNIX}, none = path, abstract = path,
+			   dgram = path;
 	socklen_t len = sizeof(v4), abstract_len;
-	int l4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), l6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int u4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), lu = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int la = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), ld = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int l4 = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    l6 = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int u4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    lu = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int la = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    ld = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	unsigned n, n6;
 	char name[256];
 
@@ -371,9 +386,12 @@ static void services(struct io_uring *ring)
 	fact("connect", 0, connect_many(AF_UNIX, SOCK_DGRAM, &dgram, sizeof(dgram), 0, 6), name);
 	(void)snprintf(none.sun_path, sizeof(none.sun_path), "%s/none", dir);
 	(void)snprintf(name, sizeof(name), "unix:%s/none", dir);
-	fact("connect", ENOENT, connect_many(AF_UNIX, SOCK_STREAM, &none, sizeof(none), ENOENT, 6), name);
-	(void)snprintf(abstract.sun_path + 1, sizeof(abstract.sun_path) - 1, "gen-truth-%d", (int)getpid());
-	abstract_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract.sun_path + 1));
+	fact("connect", ENOENT, connect_many(AF_UNIX, SOCK_STREAM, &none, sizeof(none), ENOENT, 6),
+	     name);
+	(void)snprintf(abstract.sun_path + 1, sizeof(abstract.sun_path) - 1, "gen-truth-%d",
+		       (int)getpid());
+	abstract_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+				   strlen(abstract.sun_path + 1));
 	must(bind(la, (void *)&abstract, abstract_len) == 0 && listen(la, 200) == 0, "abstract");
 	n = connect_many(AF_UNIX, SOCK_STREAM, &abstract, abstract_len, 0, 6);
 	if (ring) {

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * More than the reader can take: counts stay exact, nothing is lost uncounted, and soon all is told
+ * again. And more names and processes than there is room for: memory stays what it is.
+ */
+#include "support/support.h"
+
+#include "sys/capture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILES 50
+#define ROUNDS 4000
+#define ABSENT 10
+#define ABSENT_ROUNDS 2000
+
+struct tally {
+	char dir[64];
+	uint64_t open[FILES], open_folded, miss[ABSENT];
+	uint64_t slow_ns; /* how long each record takes the reader */
+};
+
+static struct timespec now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t;
+}
+
+static double since(struct timespec a)
+{
+	struct timespec b = now();
+
+	return (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+}
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct tally *t = ctx;
+	size_t n = strlen(t->dir);
+	unsigned k;
+
+	if ((o->kind == OBS_OPEN || o->kind == OBS_FOLD) && !strncmp(o->name, t->dir, n)) {
+		if (!o->err && sscanf(o->name + n, "/file%u", &k) == 1 && k < FILES) {
+			t->open[k] += o->count;
+			t->open_folded += o->kind == OBS_FOLD ? o->count : 0;
+		}
+		if (o->err && sscanf(o->name + n, "/absent%u", &k) == 1 && k < ABSENT)
+			t->miss[k] += o->count;
+	}
+	for (struct timespec a = now(); t->slow_ns && since(a) * 1e9 < (double)t->slow_ns;)
+		;
+}
+
+static void drain(struct capture *c, struct tally *t)
+{
+	while (capture_drain(c, 4096, observe, t) == 4096)
+		;
+}
+
+static struct capture *start(uint32_t ring_bytes)
+{
+	static char why[CAPTURE_WHY_MAX];
+	struct capture_opts o = {
+		.only_targets = true, .trace_children = true, .ring_bytes = ring_bytes, .why = why};
+	struct capture *c = NULL;
+
+	if (geteuid() != 0)
+		skip_because("needs root");
+	if (capture_open(&o, &c) < 0)
+		fail_msg("capture_open: %s", why);
+	return c;
+}
+
+static pid_t target(struct capture *c, void (*fn)(const char *dir), const char *dir)
+{
+	int go[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (read(go[0], &byte, 1) == 1)
+			fn(dir);
+		_exit(0);
+	}
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	close(go[0]);
+	close(go[1]);
+	return pid;
+}
+
+static void hammer(const char *dir)
+{
+	char path[128];
+
+	for (int i = 0; i < ROUNDS; i++) {
+		for (int k = 0; k < FILES; k++) {
+			(void)snprintf(path, sizeof(path), "%s/file%d", dir, k);
+			close(open(path, O_RDONLY));
+		}
+		for (int k = 0; k < ABSENT && i < ABSENT_ROUNDS; k++) {
+			(void)snprintf(path, sizeof(path), "%s/absent%d", dir, k);
+			(void)!open(path, O_RDONLY);
+		}
+	}
+}
+
+static void light(const char *dir)
+{
+	char path[128];
+
+	for (int k = 0; k < FILES; k++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", dir, k);
+		close(open(path, O_RDONLY));
+	}
+}
+
+/* pause: nothing is drained while the generator runs; else all is, but slowly. */
+static void overload(bool pause, uint64_t slow_ns)
+{
+	struct tally t = {.dir = "/var/tmp/fwm-over-XXXXXX", .slow_ns = slow_ns};
+	struct capture *c = start(256 << 10);
+	struct capture_counters n, before;
+	struct timespec end;
+	uint64_t lost = 0;
+	char path[128];
+	int status;
+	pid_t pid;
+
+	assert_non_null(mkdtemp(t.dir));
+	for (int k = 0; k < FILES; k++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
+		close(open(path, O_CREAT | O_WRONLY, 0600));
+	}
+	pid = target(c, hammer, t.dir);
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		if (!pause)
+			(void)capture_drain(c, 64, observe, &t);
+	end = now();
+	t.slow_ns = 0;
+	drain(c, &t);
+	assert_int_equal(capture_counters(c, &n), 0);
+	print_message("# %lu opens: %lu told, %lu folded\n", (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].sent, (unsigned long)n.hook[FWM_HOOK_OPENAT].folded);
+	for (int k = 0; k < FILES; k++)
+		assert_int_equal(t.open[k], ROUNDS);
+	for (int k = 0; k < ABSENT; k++)
+		assert_int_equal(t.miss[k], ABSENT_ROUNDS);
+	assert_true(t.open_folded > 0);
+	assert_int_equal(n.unnamed_n, 0);
+	for (int h = 0; h < FWM_HOOK_MAX; h++) {
+		const struct fwm_counts *v = &n.hook[h];
+
+		assert_int_equal(v->seen, v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
+		lost += v->ring_full;
+	}
+	assert_int_equal(lost, 0);
+
+	/* Back to normal: every single open is told again. */
+	before = n;
+	pid = target(c, light, t.dir);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	drain(c, &t);
+	assert_true(since(end) < 1.0);
+	assert_int_equal(capture_counters(c, &n), 0);
+	assert_int_equal(n.hook[FWM_HOOK_OPENAT].sent - before.hook[FWM_HOOK_OPENAT].sent, FILES);
+	assert_int_equal(n.hook[FWM_HOOK_OPENAT].folded, before.hook[FWM_HOOK_OPENAT].folded);
+	capture_close(c);
+	for (int k = 0; k < FILES; k++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
+		unlink(path);
+	}
+	rmdir(t.dir);
+}
+
+static void test_counts_stay_exact_when_nobody_reads(void **state)
+{
+	(void)state;
+	overload(true, 0);
+}
+
+static void test_counts_stay_exact_when_the_reader_is_slow(void **state)
+{
+	(void)state;
+	overload(false, 20000); /* 50,000 records a second, of more than 250,000 */
+}
+
+/* --- memory -------------------------------------------------------------------------------------- */
+
+static unsigned long scale(void)
+{
+	const char *s = getenv("SOAK");
+
+	return s ? strtoul(s, NULL, 10) : 1; /* SOAK=25: a million paths opened, a million more in vain, 100,000 processes */
+}
+
+static void many(const char *dir, unsigned long first, unsigned long paths, unsigned long pids)
+{
+	char path[160];
+
+	for (unsigned long i = first; i < first + paths; i++) {
+		(void)snprintf(path, sizeof(path), "%s/a-name-of-some-length-%lu", dir, i);
+		close(open(path, O_CREAT | O_WRONLY, 0600));
+		unlink(path);
+		(void)snprintf(path, sizeof(path), "/a-place-that-is-not/there-%lu", i);
+		(void)!open(path, O_RDONLY);
+	}
+	for (unsigned long i = 0; i < pids; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		(void)waitpid(pid, NULL, 0);
+	}
+}
+
+static void warm_up(const char *dir)
+{
+	many(dir, 0, 45000, 1000);
+}
+
+static void soak(const char *dir)
+{
+	many(dir, 45000, 40000 * scale(), 4000 * scale());
+}
+
+static unsigned long rss_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	char line[256];
+	unsigned long kib = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		(void)sscanf(line, "VmRSS: %lu", &kib);
+	fclose(f);
+	return kib;
+}
+
+static void run(struct capture *c, void (*fn)(const char *dir), struct tally *t)
+{
+	pid_t pid = target(c, fn, t->dir);
+
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		drain(c, t);
+		usleep(1000);
+	}
+	drain(c, t);
+}
+
+static void test_memory_stays_flat(void **state)
+{
+	struct tally t = {.dir = "/dev/shm/fwm-soak-XXXXXX"};
+	struct capture *c = start(0);
+	struct capture_counters n;
+	unsigned long before, after;
+
+	(void)state;
+	assert_non_null(mkdtemp(t.dir));
+	run(c, warm_up, &t);
+	before = rss_kib();
+	run(c, soak, &t);
+	after = rss_kib();
+	assert_int_equal(capture_counters(c, &n), 0);
+	print_message("# RSS %lu KiB, then %lu after %lu paths and %lu processes\n", before, after,
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen, (unsigned long)n.hook[FWM_HOOK_EXIT].seen);
+	assert_true(after * 10 <= before * 11);
+	capture_close(c);
+	rmdir(t.dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_counts_stay_exact_when_nobody_reads),
+		cmocka_unit_test(test_counts_stay_exact_when_the_reader_is_slow),
+		cmocka_unit_test(test_memory_stays_flat),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
