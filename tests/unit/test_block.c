@@ -15,6 +15,15 @@ static void name_of(const char *exe, const char *script, const char *args, size_
 	(void)block_name(&o, ret);
 }
 
+static void redact(const char *exe, const char *script, const char *args, size_t n, char *ret,
+		   size_t *ret_n)
+{
+	struct obs o = {
+		.kind = OBS_EXEC, .name = exe, .script = script, .args = args, .args_len = n};
+
+	*ret_n = block_redact(&o, ret);
+}
+
 static void test_block_names_what_tells_apart(void **state)
 {
 	static const struct {
@@ -47,7 +56,7 @@ static void test_block_names_what_tells_apart(void **state)
 		 "/usr/bin/apt-get install"},
 		{"/opt/own", "/srv/own.script", "own x", "/opt/own /srv/own.script"},
 	};
-	char name[BLOCK_NAME_MAX], args[256];
+	char name[BLOCK_NAME_MAX], args[256], short_args[OBS_ARGS_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -60,6 +69,41 @@ static void test_block_names_what_tells_apart(void **state)
 		name_of(cases[i].exe, cases[i].script, args, n, name);
 		if (strcmp(name, cases[i].want) != 0)
 			fail_msg("'%s' gave '%s', not '%s'", cases[i].argv, name, cases[i].want);
+		/* What is left when the rest is cut tells it apart just as well. */
+		redact(cases[i].exe, cases[i].script, args, n, short_args, &n);
+		name_of(cases[i].exe, cases[i].script, short_args, n, name);
+		if (strcmp(name, cases[i].want) != 0)
+			fail_msg("'%s' cut gave '%s', not '%s'", cases[i].argv, name,
+				 cases[i].want);
+	}
+}
+
+static void test_block_redact_leaves_no_secret(void **state)
+{
+	static const struct {
+		const char *exe;
+		const char *argv; /* words between bars */
+	} cases[] = {
+		{"/usr/bin/dash", "sh|-c|curl -u me:SECRET http://x"},
+		{"/usr/bin/curl", "curl|-u|me:SECRET"},
+		{"/usr/bin/git", "git|-c|http.extraheader=SECRET|fetch|https://SECRET@x"},
+		{"/usr/bin/python3", "python3|-c|print('SECRET')"},
+		{"/usr/bin/python3", "python3|/srv/x.py|--password=SECRET"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char args[128], cut[OBS_ARGS_MAX], again[OBS_ARGS_MAX];
+		size_t args_n = strlen(cases[i].argv) + 1, n, again_n;
+
+		memcpy(args, cases[i].argv, args_n);
+		for (char *p = args; (p = strchr(p, '|'));)
+			*p++ = '\0';
+		redact(cases[i].exe, NULL, args, args_n, cut, &n);
+		assert_null(memmem(cut, n, "SECRET", 6));
+		redact(cases[i].exe, NULL, args, args_n, again, &again_n);
+		assert_int_equal(n, again_n);
+		assert_memory_equal(cut, again, n);
 	}
 }
 
@@ -99,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_block_names_what_tells_apart),
+		cmocka_unit_test(test_block_redact_leaves_no_secret),
 		cmocka_unit_test(test_block_hides_inline_code),
 		cmocka_unit_test(test_block_survives_any_arguments),
 	};

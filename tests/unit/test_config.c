@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
+#include "core/replay.h"
 #include "daemon/config.h"
 
 #include <errno.h>
@@ -43,7 +44,6 @@ static void test_config_defaults_are_allowed_values(void **state)
 	assert_int_equal(c.limits.graph.node_max, 16384);
 	assert_int_equal(c.flush_ns, 1000000000);
 	assert_true(c.policy.act);
-	assert_true(c.redact);
 	assert_true(c.policy.p_min > 0.24 && c.policy.p_min < 0.26);
 	assert_true(c.policy.io_some_max > 29.9 && c.policy.io_some_max < 30.1);
 	assert_string_equal(c.pin_dir, "/sys/fs/bpf/forewarm");
@@ -200,6 +200,25 @@ static void test_config_refuses_a_long_line_once(void **state)
 	assert_int_equal(said.lines_n, 2);
 }
 
+/* A replay decides as the daemon does when nobody set anything. */
+static void test_config_defaults_are_the_replays(void **state)
+{
+	struct engine_limits limits = replay_limits_default();
+	struct plan_policy policy = replay_policy_default();
+	struct config c;
+
+	(void)state;
+	config_defaults(&c);
+	assert_memory_equal(&c.limits, &limits, sizeof(limits));
+	assert_true(c.policy.p_min == policy.p_min && c.policy.io_some_max == policy.io_some_max);
+	assert_true(c.policy.mem_some_max == policy.mem_some_max);
+	assert_true(c.policy.mem_available_min == policy.mem_available_min);
+	assert_int_equal(c.policy.bytes_per_s_max, policy.bytes_per_s_max);
+	assert_int_equal(c.policy.bytes_inflight_max, policy.bytes_inflight_max);
+	assert_int_equal(c.policy.recheck_ns, policy.recheck_ns);
+	assert_int_equal(c.policy.act, policy.act);
+}
+
 /* The least that may be set is enough for an engine to start. */
 static void test_config_least_limits_make_an_engine(void **state)
 {
@@ -236,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_config_takes_good_values),
 		cmocka_unit_test(test_config_says_file_line_and_what_is_allowed),
 		cmocka_unit_test(test_config_refuses_a_long_line_once),
+		cmocka_unit_test(test_config_defaults_are_the_replays),
 		cmocka_unit_test(test_config_least_limits_make_an_engine),
 		cmocka_unit_test(test_config_missing_file_is_a_fault),
 	};

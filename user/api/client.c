@@ -20,29 +20,35 @@ struct client {
 	size_t looked;	      /* of those, bytes known to hold no newline */
 };
 
-DEFINE_CLEANUP(struct client *, client_close)
+int client_adopt(int taken, int timeout_ms, struct client **ret)
+{
+	_cleanup_(closep) int fd = taken;
+	struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+	struct client *c;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+		return fault_errno();
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return fault(-ENOMEM);
+	c->fd = TAKE_FD(fd);
+	*ret = c;
+	return 0;
+}
 
 int client_open(const char *path, int timeout_ms, struct client **ret)
 {
-	_cleanup_(client_closep) struct client *c = calloc(1, sizeof(*c));
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct timeval tv = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
+	_cleanup_(closep) int fd = -1;
 
-	if (!c)
-		return fault(-ENOMEM);
-	c->fd = -1;
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return fault(-ENAMETOOLONG);
 	memcpy(sa.sun_path, path, strlen(path));
-	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return fault_errno();
-	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
-	    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
-	    connect(c->fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return fault_errno();
-	*ret = TAKE_PTR(c);
-	return 0;
+	return client_adopt(TAKE_FD(fd), timeout_ms, ret);
 }
 
 struct client *client_close(struct client *c)

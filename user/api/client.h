@@ -23,6 +23,8 @@ enum { CLIENT_END = 1 };
 struct client;
 
 int client_open(const char *path, int timeout_ms, struct client **ret);
+/* The same over a socket that is connected; fd is taken, also when it fails. */
+int client_adopt(int fd, int timeout_ms, struct client **ret);
 struct client *client_close(struct client *c);
 
 /* args, an object or NULL, is taken. fds stay the caller's. */

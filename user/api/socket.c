@@ -458,7 +458,7 @@ static void refuse(int fd, enum fwm_status status, const char *why)
 	(void)send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT); /* then it is closed */
 }
 
-static void accept_one(struct api *a, int accepted)
+static int take_client(struct api *a, int accepted)
 {
 	_cleanup_(closep) int fd = accepted;
 	struct epoll_event ev = {.events = EPOLLIN};
@@ -467,15 +467,15 @@ static void accept_one(struct api *a, int accepted)
 	socklen_t n = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0)
-		return;
+		return fault_errno();
 	if (peer.uid != 0 && peer.uid != geteuid() && !group_allows(a, fd, &peer)) {
 		refuse(fd, FWM_STATUS_FORBIDDEN, "only root and the group of the socket may ask");
-		return;
+		return -EBUSY;
 	}
 	c = slot(a);
 	if (!c) {
 		refuse(fd, FWM_STATUS_FAILED, "too many clients; try again");
-		return;
+		return -EBUSY;
 	}
 	*c = (struct api_client){.api = a,
 				 .state = CLIENT_READING,
@@ -486,10 +486,11 @@ static void accept_one(struct api *a, int accepted)
 	ev.data.u32 = c->index;
 	if (epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
 		*c = (struct api_client){.fd = -1};
-		return;
+		return fault_errno();
 	}
 	c->fd = TAKE_FD(fd);
 	a->clients_n++;
+	return 0;
 }
 
 static void accept_all(struct api *a)
@@ -499,7 +500,7 @@ static void accept_all(struct api *a)
 
 		if (fd < 0)
 			return; /* EAGAIN, or a client that left; out of descriptors: next time */
-		accept_one(a, fd);
+		(void)take_client(a, fd); /* it was told why not */
 	}
 }
 
@@ -647,8 +648,8 @@ int api_open(const struct api_options *options, struct api **ret)
 	for (uint32_t i = 0; i < FWM_CTL_CLIENT_MAX; i++)
 		a->clients[i].fd = -1;
 	a->options = *options;
-	a->path = strdup(options->path);
-	if (!a->path)
+	a->path = options->path ? strdup(options->path) : NULL;
+	if (options->path && !a->path)
 		return fault(-ENOMEM);
 	a->options.path = a->path;
 	group = options->group ? getgrnam(options->group) : NULL;
@@ -660,11 +661,13 @@ int api_open(const struct api_options *options, struct api **ret)
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
 		return fault_errno();
-	r = listen_at(a);
-	if (r < 0)
-		return r;
-	if (epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->listener, &ev) < 0)
-		return fault_errno();
+	if (a->path) {
+		r = listen_at(a);
+		if (r < 0)
+			return r;
+		if (epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->listener, &ev) < 0)
+			return fault_errno();
+	}
 	*ret = TAKE_PTR(a);
 	return 0;
 }
@@ -683,6 +686,11 @@ struct api *api_close(struct api *a)
 	free(a->path);
 	free(a);
 	return NULL;
+}
+
+int api_adopt(struct api *a, int fd)
+{
+	return take_client(a, fd);
 }
 
 int api_fd(const struct api *a)

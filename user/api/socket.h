@@ -47,7 +47,9 @@ struct api_call {
 typedef int (*api_answer_fn)(void *ctx, struct api_call *call);
 
 struct api_options {
-	const char *path;  /* of the socket; its directory is made when missing (0755) */
+	const char
+		*path; /* of the socket; its directory is made when missing (0755). NULL: none, see
+			      api_adopt() */
 	const char *group; /* members may ask, besides root and our own user; NULL: nobody */
 	api_answer_fn answer;
 	void *ctx;
@@ -57,6 +59,8 @@ int api_open(const struct api_options *options, struct api **ret);
 struct api *api_close(struct api *a);
 int api_fd(const struct api *a);
 int api_dispatch(struct api *a, uint64_t now_ns);
+/* Takes a connected stream socket as a client; -EBUSY: there are too many, or it may not ask. */
+int api_adopt(struct api *a, int fd);
 unsigned api_clients_n(const struct api *a);
 
 /* Sends o, which is taken, also on failure. -ENOBUFS: the answer is too long; return it. */

@@ -217,16 +217,16 @@ json_t *view_cost(const struct view_host *h)
 
 	put(o, "up_ns", h->up_ns);
 	put(o, "events_n", h->events_n);
-	put(o, "lost_n", h->lost_n);
-	put(o, "cpu_ns", h->cpu_ns);
-	put(o, "rss_bytes", h->rss_bytes);
+	put_known(o, "lost_n", h->lost_n);
+	put_known(o, "cpu_ns", h->cpu_ns);
+	put_known(o, "rss_bytes", h->rss_bytes);
 	put_known(o, "bpf_runs_n", h->bpf_runs_n);
 	put_known(o, "bpf_ns", h->bpf_ns);
 	put_known(o, "store_bytes", h->store_bytes);
 	return o;
 }
 
-static json_t *view_score(const struct score *s)
+json_t *view_score(const struct score *s)
 {
 	json_t *o = json_object(), *outcomes = json_object();
 

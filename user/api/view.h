@@ -23,17 +23,16 @@
 
 #define VIEW_UNKNOWN UINT64_MAX
 
-/* What only the daemon knows of itself and its host. */
+/* What only the daemon knows of itself and its host. A count may be VIEW_UNKNOWN. */
 struct view_host {
 	const char *version;
 	uint64_t now_ns, wall_ns;  /* the same moment on CLOCK_MONOTONIC and CLOCK_REALTIME */
 	uint64_t up_ns;		   /* since the daemon started */
 	uint64_t events_n, lost_n; /* records taken from the ring; records the kernel had to drop */
-	uint64_t cpu_ns, rss_bytes; /* of the daemon */
-	uint64_t bpf_runs_n,
-		bpf_ns;	      /* of its BPF programs; VIEW_UNKNOWN: kernel keeps no figures */
-	uint64_t store_bytes; /* VIEW_UNKNOWN: no store */
-	bool acting;	      /* false: guesses are only scored */
+	uint64_t cpu_ns, rss_bytes;  /* of the daemon */
+	uint64_t bpf_runs_n, bpf_ns; /* of its BPF programs; the kernel may keep no figures */
+	uint64_t store_bytes;	     /* VIEW_UNKNOWN: no store */
+	bool acting;		     /* false: guesses are only scored */
 	struct pressure pressure;
 };
 
@@ -44,6 +43,7 @@ json_t *view_edge(const struct graph *g, const struct edge *e);
 /* wall - mono: see struct view_host. */
 json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h);
 json_t *view_prediction(const struct graph *g, const struct guess *guess);
+json_t *view_score(const struct score *s);
 json_t *view_cost(const struct view_host *h);
 
 const char *view_node_kind(enum node_kind k);

@@ -9,8 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { TIMEOUT_MS = 30000 };
+/* Reading a trace takes a second for some hundred thousand events. */
+enum { TIMEOUT_MS = 30000, TRACE_TIMEOUT_MS = 600000 };
 
 static void client_closep(struct client **c)
 {
@@ -44,6 +48,27 @@ void cli_print_json(const json_t *o)
 		puts(text);
 }
 
+/* A process of our own that answers from the trace, at the other end of a socket pair. */
+static int open_trace(const struct cli *cli, struct client **ret)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(ends[0]);
+		_exit(cli_serve_trace(cli->trace, ends[1]));
+	}
+	(void)close(ends[1]);
+	return client_adopt(ends[0], TRACE_TIMEOUT_MS, ret);
+}
+
 /* The closing object; returns the exit code. */
 static int closing(struct cli *cli, json_t *o)
 {
@@ -63,7 +88,7 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 	json_t *o = NULL;
 	int r;
 
-	r = client_open(cli->socket, TIMEOUT_MS, &c);
+	r = cli->trace ? open_trace(cli, &c) : client_open(cli->socket, TIMEOUT_MS, &c);
 	if (r < 0) {
 		json_decref(args);
 		return say_unreachable(cli, r);
@@ -84,6 +109,8 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 			each(ctx, o);
 		json_decref(o);
 	}
+	if (cli->trace) /* the other process has said what is wrong with it */
+		return FWM_STATUS_FAILED;
 	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket,
 			r == -EPROTO ? "the daemon hung up in the middle of its answer"
 				     : strerror(-r));

@@ -17,16 +17,18 @@
 
 #include "forewarm/ctl.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <jansson.h>
 
 struct cli {
 	const char *command;
 	/* options */
-	const char *socket, *trace, *config, *format;
+	const char *socket, *trace, *format;
 	bool json, no_color, all, once;
 	uint64_t rows;	 /* 0: the command's default */
 	uint64_t for_ns; /* 0: until interrupted */
@@ -104,6 +106,19 @@ void table_row(struct table *t, const char *const *cells);
 size_t table_rows(const struct table *t);
 /* Prints, when there is a row, and frees. */
 void table_print(struct table *t);
+
+/* --- shared by commands --- */
+
+/* What the guesses led to; s is a "score" (cmd_status.c). */
+void cli_print_score(const json_t *s);
+/* Serves the questions of one client at fd from what the trace at path teaches an engine, until it
+ * hangs up; for a process of its own (cmd_replay.c). Returns an exit code. */
+int cli_serve_trace(const char *path, int fd);
+/* Set once SIGINT or SIGTERM came, after cli_catch_signals() (main.c). */
+extern volatile sig_atomic_t cli_stopped;
+void cli_catch_signals(void);
+/* The state of a clock in ns. */
+uint64_t cli_clock_ns(clockid_t id);
 
 /* --- commands --- */
 

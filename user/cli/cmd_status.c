@@ -12,6 +12,8 @@ static void print_cost(const json_t *cost)
 	double up_s = (double)get_n(cost, "up_ns") / 1e9;
 	double cpu_s = (double)get_n(cost, "cpu_ns") / 1e9;
 
+	if (!has(cost, "rss_bytes"))
+		return; /* a trace has no daemon */
 	printf("  cost        %s of memory, %.2f %% of a CPU", cli_bytes(get_n(cost, "rss_bytes")),
 	       up_s > 0 ? 100 * cpu_s / up_s : 0);
 	if (get_n(cost, "bpf_runs_n"))
@@ -22,7 +24,7 @@ static void print_cost(const json_t *cost)
 	printf("\n");
 }
 
-static void print_score(const json_t *s)
+void cli_print_score(const json_t *s)
 {
 	const json_t *o = json_object_get(s, "outcomes");
 
@@ -41,6 +43,8 @@ static void print_score(const json_t *s)
 
 static void print_pressure(const json_t *p)
 {
+	if (!get_n(p, "mem_total_bytes"))
+		return;
 	printf("  host        %s of %s available", cli_bytes(get_n(p, "mem_available_bytes")),
 	       cli_bytes(get_n(p, "mem_total_bytes")));
 	if (has(p, "io_some_avg10"))
@@ -58,17 +62,23 @@ static void each_status(void *ctx, json_t *o)
 	(void)ctx;
 	if (!is_type(o, "status"))
 		return;
-	printf("forewarmd %s, up %s%s\n", cli_text(get_text(o, "version")),
-	       cli_ns(get_n(cost, "up_ns")),
-	       json_is_true(json_object_get(o, "acting")) ? "" : ", only learning (act = no)");
-	printf("  events      %s: %s runs, %s opens, %s connects; %s lost\n",
+	if (has(cost, "rss_bytes"))
+		printf("forewarmd %s, up %s%s\n", cli_text(get_text(o, "version")),
+		       cli_ns(get_n(cost, "up_ns")),
+		       json_is_true(json_object_get(o, "acting")) ? ""
+								  : ", only learning (act = no)");
+	else
+		printf("a trace of %s\n", cli_ns(get_n(cost, "up_ns")));
+	printf("  events      %s: %s runs, %s opens, %s connects",
 	       cli_count(get_n(cost, "events_n")), cli_count(get_n(obs, "exec")),
-	       cli_count(get_n(obs, "open")), cli_count(get_n(obs, "connect")),
-	       cli_count(get_n(cost, "lost_n")));
+	       cli_count(get_n(obs, "open")), cli_count(get_n(obs, "connect")));
+	if (has(cost, "lost_n"))
+		printf("; %s lost", cli_count(get_n(cost, "lost_n")));
+	printf("\n");
 	printf("  known       %s programs, files and services; %s dependencies; %s processes\n",
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));
-	print_score(json_object_get(o, "score"));
+	cli_print_score(json_object_get(o, "score"));
 	print_cost(cost);
 	print_pressure(json_object_get(o, "pressure"));
 }

@@ -9,8 +9,6 @@
 
 #include "base/cleanup.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +20,6 @@ struct picture {
 	json_t *status;
 	json_t *edges, *guesses; /* arrays */
 };
-
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int sig)
-{
-	(void)sig;
-	stopped = 1;
-}
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static void picture_fini(struct picture *p)
 {
@@ -254,21 +236,19 @@ static void sleep_until(uint64_t ns)
 
 int cmd_top(struct cli *cli)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
 	_cleanup_(picture_fini) struct picture before = {0};
-	uint64_t start = clock_ns(CLOCK_MONOTONIC), next = start, since = 0;
+	uint64_t start = cli_clock_ns(CLOCK_MONOTONIC), next = start, since = 0;
 	bool full_screen = cli->tty && !cli->once && !cli->json;
 	int r = 0;
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	cli_catch_signals();
 	if (cli->every_ns < 100000000)
 		cli->every_ns = 100000000; /* ten pictures a second cost the daemon enough */
 	if (full_screen)
 		printf("\033[?1049h\033[?25l"); /* the other screen, no cursor */
-	while (!stopped) {
+	while (!cli_stopped) {
 		_cleanup_(picture_fini) struct picture now = {0};
-		uint64_t asked = clock_ns(CLOCK_REALTIME);
+		uint64_t asked = cli_clock_ns(CLOCK_REALTIME);
 
 		r = take_picture(cli, since, &now);
 		if (r != FWM_STATUS_OK)

@@ -27,7 +27,8 @@ enum {
 	FORMAT = 1 << 3,
 	FOR = 1 << 4,
 	LIVE = 1 << 5,
-	CONFIG = 1 << 6
+	TRACE = 1 << 6,
+	WHOLE = 1 << 7,
 };
 
 struct option_row {
@@ -54,8 +55,10 @@ static const struct option_row options[] = {
 	{258, "every", "TIME", "time between two pictures (1s)", VALUE_TIME,
 	 offsetof(struct cli, every_ns), LIVE},
 	{'1', "once", NULL, "one picture, then stop", VALUE_FLAG, offsetof(struct cli, once), LIVE},
-	{'c', "config", "PATH", "settings of engine and plan (forewarm.conf(5))", VALUE_TEXT,
-	 offsetof(struct cli, config), CONFIG},
+	{'t', "trace", "FILE", "ask what this trace teaches instead of the daemon", VALUE_TEXT,
+	 offsetof(struct cli, trace), TRACE},
+	{259, "whole-arguments", NULL, "keep all arguments of programs; they may hold secrets",
+	 VALUE_FLAG, offsetof(struct cli, all), WHOLE},
 	{'h', "help", NULL, "this text", VALUE_FLAG, 0, ALL},
 };
 
@@ -68,20 +71,29 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"status", "", "what the daemon sees, guesses and costs", cmd_status, ASK, 0, 0, ""},
-	{"deps", "PROGRAM", "what a program needs", cmd_deps, ASK | ROWS, 1, 1,
+	{"status", "", "what the daemon sees, guesses and costs", cmd_status, ASK | TRACE, 0, 0,
+	 ""},
+	{"deps", "PROGRAM", "what a program needs", cmd_deps, ASK | TRACE | ROWS, 1, 1,
 	 "PROGRAM is a path or the end of one (gcc), with the argument that tells its runs apart\n"
 	 "when there is one (\"git status\").\n"},
 	{"needs", "FILE-OR-SERVICE", "who needs a file, a service or a program", cmd_needs,
-	 ASK | ROWS, 1, 1,
+	 ASK | TRACE | ROWS, 1, 1,
 	 "A service is tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, or the end of it.\n"},
 	{"predict", "PROGRAM", "what would be guessed if a program ran now", cmd_predict,
-	 ASK | ROWS, 1, 1, ""},
+	 ASK | TRACE | ROWS, 1, 1, ""},
 	{"why", "THING", "which guesses were made about it, and what came of them", cmd_why,
-	 ASK | ROWS, 1, 1, ""},
+	 ASK | TRACE | ROWS, 1, 1, ""},
 	{"top", "", "the busiest edges, the newest guesses and our own cost, live", cmd_top,
 	 ASK | ROWS | FOR | LIVE, 0, 0, ""},
-	{"export", "", "the whole graph", cmd_export, ASK | FORMAT, 0, 0, ""},
+	{"export", "", "the whole graph", cmd_export, ASK | TRACE | FORMAT, 0, 0, ""},
+	{"record", "FILE", "record what programs do into a trace (root)", cmd_record, FOR | WHOLE,
+	 1, 1,
+	 "Needs no daemon, and ends with Ctrl-C or after --for. FILE - is standard output.\n"},
+	{"replay", "FILE", "run the daemon's engine on a trace, in virtual time", cmd_replay, 0, 1,
+	 1,
+	 "Needs neither root nor a daemon. The digest is of all it decided: the same trace gives "
+	 "the\n"
+	 "same digest. FILE - is standard input.\n"},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
 	 0, 0,
 	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},
@@ -94,6 +106,32 @@ static const char *const exit_codes[HELP_EXIT_N] = {
 	"wrong usage",	 "no daemon answers",
 	"not permitted", "not found, or several of that name",
 };
+
+/* --- signals and clocks ---------------------------------------------------------------------- */
+
+volatile sig_atomic_t cli_stopped;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	cli_stopped = 1;
+}
+
+void cli_catch_signals(void)
+{
+	const struct sigaction sa = {.sa_handler = on_signal}; /* no SA_RESTART: a wait ends */
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+uint64_t cli_clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
 
 /* --- saying what is wrong -------------------------------------------------------------------- */
 

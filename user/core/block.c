@@ -273,3 +273,26 @@ size_t block_name(const struct obs *o, char name[BLOCK_NAME_MAX])
 	}
 	return prog_n;
 }
+
+size_t block_redact(const struct obs *o, char args[OBS_ARGS_MAX])
+{
+	char arg[OBS_ARGS_MAX + OBS_NAME_MAX];
+	const char *slash = strrchr(o->name, '/'), *base = slash ? slash + 1 : o->name;
+	size_t n = strnlen(base, 64); /* what is longer is not needed for the name */
+	char *blank;
+	size_t arg_n;
+
+	memcpy(args, base, n);
+	args[n++] = '\0';
+	if (o->script || !telling_arg(o, base, arg, sizeof(arg)))
+		return n;
+	arg_n = strlen(arg);
+	if (n + arg_n + 1 > OBS_ARGS_MAX)
+		return n;
+	/* "-m module" were two arguments; a path with a blank in it was one. */
+	blank = arg[0] == '-' ? strchr(arg, ' ') : NULL;
+	if (blank)
+		*blank = '\0';
+	memcpy(args + n, arg, arg_n + 1);
+	return n + arg_n + 1;
+}

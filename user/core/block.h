@@ -22,4 +22,9 @@
  * when no argument tells apart). o->kind is OBS_EXEC. */
 size_t block_name(const struct obs *o, char name[BLOCK_NAME_MAX]);
 
+/* Arguments that give the same name and say nothing else: the program, and what tells it apart; of
+ * inline code its hash, so that there the name differs, but is the same for the same code. Returns
+ * their length, each with its NUL. */
+size_t block_redact(const struct obs *o, char args[OBS_ARGS_MAX]);
+
 #endif

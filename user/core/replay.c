@@ -43,6 +43,31 @@ struct replay_host replay_host_default(void)
 				    .mem_total_bytes = 16ull << 30};
 }
 
+struct engine_limits replay_limits_default(void)
+{
+	return (struct engine_limits){
+		.graph = {.node_max = 16384,
+			  .edge_max = 32768,
+			  .use_max = 8192,
+			  .text_bytes_max = 2 << 20},
+		.model_bytes_max = 4 << 20,
+		.process_max = 4096,
+		.guess_max = 4096,
+	};
+}
+
+struct plan_policy replay_policy_default(void)
+{
+	return (struct plan_policy){.p_min = 0.25,
+				    .bytes_per_s_max = 256ull << 20,
+				    .bytes_inflight_max = 64ull << 20,
+				    .io_some_max = 30,
+				    .mem_some_max = 5,
+				    .mem_available_min = 0.1,
+				    .recheck_ns = 1000000000,
+				    .act = true};
+}
+
 int replay_new(const struct engine_limits *limits, const struct plan_policy *policy,
 	       const struct replay_host *host, struct replay **ret)
 {

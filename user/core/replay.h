@@ -39,6 +39,10 @@ struct replay;
 /* A disk of 2 GB/s with 100 us, and a host of 16 GiB, half of it free. */
 struct replay_host replay_host_default(void);
 
+/* What forewarm.conf has as defaults; a test compares. */
+struct engine_limits replay_limits_default(void);
+struct plan_policy replay_policy_default(void);
+
 int replay_new(const struct engine_limits *limits, const struct plan_policy *policy,
 	       const struct replay_host *host, struct replay **ret);
 struct replay *replay_free(struct replay *r);

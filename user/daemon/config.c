@@ -52,8 +52,6 @@ static const struct key keys[] = {
 	 "Buffer between kernel and daemon, a power of two. Full: events are counted, not kept."},
 	{"capture", "drain", TYPE_TIME, FIELD(drain_ns), "100ms", 1 * MS, 10 * S, false,
 	 "Longest wait between two drains of that buffer. Shorter: fresher, and more wakeups."},
-	{"capture", "hold", TYPE_TIME, FIELD(hold_ns), "5ms", 0, 1 * S, false,
-	 "Window in which events of several CPUs are put into the order of their time."},
 
 	{"graph", "nodes", TYPE_COUNT, FIELD(limits.graph.node_max), "16384", 64, 4194304, false,
 	 "Programs, files and services known at a time. The least useful goes first."},
@@ -105,9 +103,6 @@ static const struct key keys[] = {
 
 	{"api", "group", TYPE_NAME, FIELD(socket_group), "forewarm", 0, 0, false,
 	 "Members of this group may use `forewarm`, besides root. No such group: root only."},
-
-	{"privacy", "redact", TYPE_BOOL, FIELD(redact), "yes", 0, 1, false,
-	 "yes: arguments that may hold secrets are cut before anything is kept."},
 
 	{"pool", "parked", TYPE_COUNT, FIELD(pool_parked_n), "4", 0, 256, false,
 	 "Sandboxes kept ready. 0: none."},

@@ -37,7 +37,6 @@ struct config {
 	/* [capture] */
 	uint64_t ring_bytes; /* a power of two */
 	uint64_t drain_ns;   /* longest wait between two drains of the ring */
-	uint64_t hold_ns;    /* window in which records of several CPUs are put in order */
 
 	/* [store] */
 	uint64_t flush_ns; /* what is lost at most by kill -9 */
@@ -51,9 +50,6 @@ struct config {
 
 	/* [api] */
 	char socket_group[CONFIG_NAME_MAX]; /* may talk to the daemon, besides root */
-
-	/* [privacy] */
-	bool redact; /* arguments that may hold secrets are not kept */
 
 	/* [pool] */
 	uint64_t pool_parked_n;	  /* sandboxes kept ready */

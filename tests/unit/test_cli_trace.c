@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * forewarm replay and --trace on a trace made here: twice the same, what it teaches at 80 columns,
+ * and what a damaged one gets.
+ */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "store/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define S 1000000000ull
+
+struct fixture {
+	char dir[64], path[96];
+	struct trace_writer *w;
+	uint64_t now_ns;
+	uint32_t next_pid;
+};
+
+static void put(struct fixture *f, struct obs o)
+{
+	o.ts_ns = f->now_ns += 100000;
+	o.count = 1;
+	assert_int_equal(trace_write_put(f->w, &o), 0);
+}
+
+static uint32_t spawn(struct fixture *f, uint32_t ppid, const char *exe)
+{
+	uint32_t pid = f->next_pid++;
+
+	put(f, (struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
+	put(f, (struct obs){.kind = OBS_EXEC,
+			    .pid = pid,
+			    .ppid = ppid,
+			    .name = exe,
+			    .args = exe,
+			    .args_len = strlen(exe) + 1,
+			    .file = {.dev = 1, .ino = strlen(exe), .size = 1 << 20}});
+	return pid;
+}
+
+static void open_file(struct fixture *f, uint32_t pid, const char *path, int err)
+{
+	put(f,
+	    (struct obs){
+		    .kind = OBS_OPEN,
+		    .pid = pid,
+		    .name = path,
+		    .err = err,
+		    .latency_ns = 3000,
+		    .file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : 4 << 20}});
+}
+
+static void leave(struct fixture *f, uint32_t pid)
+{
+	put(f, (struct obs){.kind = OBS_EXIT,
+			    .pid = pid,
+			    .use = {.life_ns = 80000000,
+				    .cpu_ns = 20000000,
+				    .rss_peak_bytes = 30 << 20,
+				    .read_bytes = 5 << 20}});
+}
+
+static void build(struct fixture *f)
+{
+	uint32_t make = spawn(f, 1, "/usr/bin/make"), cc;
+
+	open_file(f, make, "/srv/Makefile", 0);
+	f->now_ns += 60000000;
+	cc = spawn(f, make, "/usr/libexec/cc1");
+	open_file(f, cc, "/usr/include/stdio.h", 0);
+	open_file(f, cc, "/srv/stdio.h", ENOENT);
+	leave(f, cc);
+	leave(f, make);
+	f->now_ns += 30 * S;
+}
+
+static int setup(void **state)
+{
+	struct trace_info info = {.wall_offset_ns = 1000000000000000000};
+	struct fixture *f = calloc(1, sizeof(*f));
+	int err = 0;
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/fwm-trace-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -1;
+	snprintf(f->path, sizeof(f->path), "%s/t", f->dir);
+	f->now_ns = 50 * S;
+	f->next_pid = 100;
+	if (trace_write_open(open(f->path, O_WRONLY | O_CREAT | O_TRUNC, 0600), &info, 0, &f->w) <
+	    0)
+		return -1;
+	put(f, (struct obs){.kind = OBS_FORK, .pid = 1});
+	put(f, (struct obs){.kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
+	for (int i = 0; i < 12; i++)
+		build(f);
+	f->w = trace_write_close(f->w, &err);
+	*state = f;
+	return err;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	unlink(f->path);
+	rmdir(f->dir);
+	free(f);
+	return 0;
+}
+
+static int run(const char *args, const char *path, char *ret, size_t max)
+{
+	const char *out = getenv("FWM_OUT");
+	char command[512];
+	FILE *p;
+	size_t n;
+	int status;
+
+	snprintf(command, sizeof(command), "COLUMNS= %s/forewarm %s %s 2>&1", out ? out : ".output",
+		 args, path);
+	p = popen(command, "r");
+	assert_non_null(p);
+	n = fread(ret, 1, max - 1, p);
+	ret[n] = '\0';
+	status = pclose(p);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_cli_replay_is_the_same_twice(void **state)
+{
+	struct fixture *f = *state;
+	char a[4096], b[4096];
+
+	assert_int_equal(run("replay", f->path, a, sizeof(a)), 0);
+	assert_int_equal(run("replay", f->path, b, sizeof(b)), 0);
+	assert_string_equal(a, b);
+	assert_non_null(strstr(a, ": 110 observations of 5."));
+	assert_non_null(strstr(a, "\n  digest      "));
+	assert_int_equal(run("replay --json", f->path, a, sizeof(a)), 0);
+	assert_non_null(strstr(a, "{\"type\":\"replay\",\"observations_n\":110,"));
+	assert_non_null(strstr(a, "\n{\"type\":\"end\",\"status\":0}\n"));
+}
+
+static void test_cli_a_trace_answers_questions(void **state)
+{
+	static const char want[] = "/usr/bin/make\n"
+				   "  program, run 12 times, last 61 ms ago; needs 3 things\n"
+				   "\n"
+				   "SHARE   LEAD   LIFE    CPU     RSS     READ  RUNS\n"
+				   "100 %  60 ms  80 ms  20 ms  30 MiB  5.0 MiB  /usr/libexec/cc1\n"
+				   "\n"
+				   "SHARE    LEAD     P50     P99  TIMES  OPENS\n"
+				   "100 %       0       -       -     12  /usr/bin/make\n"
+				   "100 %  100 us  2.5 us  2.5 us     12  /srv/Makefile\n";
+	struct fixture *f = *state;
+	char got[8192];
+
+	assert_int_equal(run("deps make --trace", f->path, got, sizeof(got)), 0);
+	assert_string_equal(got, want);
+	assert_int_equal(run("needs /srv/stdio.h --trace", f->path, got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "file that is not there"));
+	assert_int_equal(run("why stdio.h -n 3 --trace", f->path, got, sizeof(got)), 5);
+	assert_int_equal(run("why include/stdio.h -n 3 --trace", f->path, got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "Hit: it was needed"));
+	assert_int_equal(run("status --trace", f->path, got, sizeof(got)), 0);
+	assert_int_equal(strncmp(got, "a trace of ", 11), 0);
+}
+
+static void test_cli_a_damaged_trace_is_an_error_with_its_place(void **state)
+{
+	struct fixture *f = *state;
+	char got[4096], path[128];
+	unsigned char bytes[4096];
+	size_t n;
+	FILE *in = fopen(f->path, "rb");
+
+	n = fread(bytes, 1, sizeof(bytes), in);
+	fclose(in);
+	assert_true(n > 100 && n < sizeof(bytes));
+	snprintf(path, sizeof(path), "%s.bad", f->path);
+	for (size_t at = 0; at < n; at += 1 + n / 40) {
+		for (int cut = 0; cut < 2; cut++) {
+			FILE *o = fopen(path, "wb");
+			int r;
+
+			bytes[at] ^= 0x55;
+			fwrite(bytes, 1, cut ? at : n, o);
+			bytes[at] ^= 0x55;
+			fclose(o);
+			r = run("replay", path, got, sizeof(got));
+			if (r != 1 || !strstr(got, "byte ") ||
+			    strchr(got, '\n') != strrchr(got, '\n'))
+				if (!(cut && at == 48 && r == 0))
+					fail_msg("byte %zu of %zu, cut %d: exit %d: %s", at, n, cut,
+						 r, got);
+		}
+	}
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cli_replay_is_the_same_twice),
+		cmocka_unit_test(test_cli_a_trace_answers_questions),
+		cmocka_unit_test(test_cli_a_damaged_trace_is_an_error_with_its_place),
+	};
+
+	return cmocka_run_group_tests_name("cli_trace", tests, setup, teardown);
+}
