@@ -82,12 +82,13 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
 {
 	struct fwm_counts *c = count_seen(hook);
 	__u64 id = bpf_get_current_pid_tgid(), now;
-	struct fwm_sock e = {};
+	__u32 zero = 0;
+	struct fwm_sock *e = bpf_map_lookup_elem(&sock_scratch, &zero);
 	const struct pending *s;
 	const struct sock *sk;
 	__u16 family;
 
-	if (!c)
+	if (!c || !e)
 		return 0;
 	if (!wanted(id >> 32, proc_get(id >> 32)))
 		goto filtered;
@@ -97,7 +98,8 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
 	if ((s->state & PENDING_HANDSHAKE) || (kind == FWM_EVENT_LISTEN && ret))
 		goto filtered;
 	now = bpf_ktime_get_ns();
-	family = addr_fill(&e, s, ret);
+	__builtin_memset(e, 0, sizeof(*e));
+	family = addr_fill(e, s, ret);
 	sk = sock_of_fd(s->dfd);
 	if (!family) /* netlink, packet, vsock: not services; or AF_UNSPEC, which disconnects */
 		goto filtered;
@@ -105,27 +107,27 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
 		if (sk && !ret && kind == FWM_EVENT_CONNECT) {
 			unix_file((const struct unix_sock *)BPF_CORE_READ(
 					  (const struct unix_sock *)sk, peer),
-				  &e.file);
-			e.peer = BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr);
+				  &e->file);
+			e->peer = BPF_CORE_READ(sk, sk_peer_pid, numbers[0].nr);
 		} else if (sk && !ret) {
-			unix_file((const struct unix_sock *)sk, &e.file);
+			unix_file((const struct unix_sock *)sk, &e->file);
 		}
-		if (!e.file.ino && e.path_len && e.path[0] && e.path[0] != '/')
-			name_cwd(&e.base);
+		if (!e->file.ino && e->path_len && e->path[0] && e->path[0] != '/')
+			name_cwd(&e->base);
 	} else {
-		e.proto = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+		e->proto = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
 		/* A bound TCP socket listens only later, and EALREADY, EISCONN are no new attempt. */
-		if (kind == FWM_EVENT_LISTEN && (e.proto != IPPROTO_UDP || !e.port))
+		if (kind == FWM_EVENT_LISTEN && (e->proto != IPPROTO_UDP || !e->port))
 			goto filtered;
 		if (ret == -EALREADY || ret == -EISCONN || ret == -EINPROGRESS)
 			goto filtered;
 	}
 	if (sk)
-		e.netns = netns_of(sk);
-	e.err = -ret;
-	e.latency_ns = saturate32(now - s->ts_ns);
-	hdr_fill(&e.hdr, kind, sizeof(e), now, id);
-	return emit(c, &e, sizeof(e), false);
+		e->netns = netns_of(sk);
+	e->err = -ret;
+	e->latency_ns = saturate32(now - s->ts_ns);
+	hdr_fill(&e->hdr, kind, sizeof(*e), now, id);
+	return emit(c, e, sizeof(*e), false);
 filtered:
 	count_one(c, filtered);
 	return 0;

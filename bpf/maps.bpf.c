@@ -29,6 +29,8 @@ struct procs_map procs SEC(".maps");
 struct names_map names SEC(".maps");
 struct name_scratch_map name_scratch SEC(".maps");
 struct miss_scratch_map miss_scratch SEC(".maps");
+struct sock_scratch_map sock_scratch SEC(".maps");
+struct fold_scratch_map fold_scratch SEC(".maps");
 struct exec_scratch_map exec_scratch SEC(".maps");
 
 /* TCP handshakes under way. Full: the connection is reported at once, without latency. */

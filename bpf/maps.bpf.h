@@ -61,9 +61,31 @@ struct name_set {
 	struct name_slot way[NAME_WAYS];
 };
 
-/* A path being resolved; per CPU because it is far too big for the stack. */
+struct dentry_head {
+	__u64 pprev; /* 0: not hashed, so deleted, or never had a name */
+	__u64 parent;
+	__u64 hash_len;
+	__u64 name;
+};
+
+struct walk {
+	const struct dentry *dentry;
+	const struct dentry *mnt_root;
+	const struct dentry *leaf_root; /* of the file's own mount */
+	__u64 mnt;			/* struct vfsmount, inside a struct mount */
+	__u64 chain;
+	__u32 pos;
+	__u32 flags; /* FWM_F_* */
+	__u32 done;
+	__u32 mntns_found;
+};
+
+/* A path being resolved; per CPU because it is far too big for the stack, of which hook, name_send()
+ * and its step have 512 bytes together before kernel 6.13. */
 struct name_scratch {
 	struct fwm_name rec;
+	struct dentry_head leaf, step;
+	struct walk walk;
 	__u64 chain;
 	__u32 victim;
 	__u32 zero;
@@ -135,6 +157,26 @@ struct miss_scratch_map {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct fwm_miss);
+};
+
+struct sock_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fwm_sock);
+};
+
+/* Off the stack too; only under overload. */
+struct fold_scratch {
+	struct fwm_fold_key key;
+	struct fwm_fold_row fresh;
+};
+
+struct fold_scratch_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fold_scratch);
 };
 
 struct exec_scratch_map {
@@ -211,6 +253,8 @@ extern struct procs_map procs SEC(".maps");
 extern struct names_map names SEC(".maps");
 extern struct name_scratch_map name_scratch SEC(".maps");
 extern struct miss_scratch_map miss_scratch SEC(".maps");
+extern struct sock_scratch_map sock_scratch SEC(".maps");
+extern struct fold_scratch_map fold_scratch SEC(".maps");
 extern struct exec_scratch_map exec_scratch SEC(".maps");
 extern struct conns_map conns SEC(".maps");
 extern struct urings_map urings SEC(".maps");

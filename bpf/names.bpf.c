@@ -16,18 +16,6 @@
 /* Kernels before 5.17 have no bpf_loop(), and the verifier must unroll. */
 #define WALK_MAX_UNROLLED 160
 
-struct walk {
-	const struct dentry *dentry;
-	const struct dentry *mnt_root;
-	const struct dentry *leaf_root; /* of the file's own mount */
-	__u64 mnt;			/* struct vfsmount, inside a struct mount */
-	__u64 chain;
-	__u32 pos;
-	__u32 flags; /* FWM_F_* */
-	__u32 done;
-	__u32 mntns_found;
-};
-
 static __always_inline const struct mount *mount_of(__u64 mnt)
 {
 	return (const struct mount *)(mnt - bpf_core_field_offset(struct mount, mnt));
@@ -35,7 +23,7 @@ static __always_inline const struct mount *mount_of(__u64 mnt)
 
 static __always_inline long walk_step_do(struct walk *w, struct name_scratch *s)
 {
-	struct dentry_head d;
+	struct dentry_head *d = &s->step;
 	__u32 len, pos;
 
 	if (w->dentry == w->mnt_root) {
@@ -55,9 +43,9 @@ static __always_inline long walk_step_do(struct walk *w, struct name_scratch *s)
 		w->chain = (w->chain ^ w->mnt) * 0x9e3779b97f4a7c15ull;
 		return 0;
 	}
-	if (dentry_head_read(&d, w->dentry))
+	if (dentry_head_read(d, w->dentry))
 		goto lost;
-	len = d.hash_len >> 32;
+	len = d->hash_len >> 32;
 	pos = w->pos;
 	if (len > 255 || pos >= FWM_PATH_MAX) {
 		w->flags |= FWM_F_CUT;
@@ -65,15 +53,15 @@ static __always_inline long walk_step_do(struct walk *w, struct name_scratch *s)
 		return 1;
 	}
 	/* pos < 4096 and len <= 255 keep the copy and its NUL within FWM_COMPS_MAX = 4352. */
-	if (bpf_probe_read_kernel(&s->rec.comps[pos], len, (const void *)d.name))
+	if (bpf_probe_read_kernel(&s->rec.comps[pos], len, (const void *)d->name))
 		goto lost;
 	s->rec.comps[pos + len] = 0;
 	w->pos = pos + len + 1;
-	w->chain = (w->chain ^ (__u64)w->dentry ^ d.hash_len) * 0x9e3779b97f4a7c15ull;
-	if (d.parent ==
+	w->chain = (w->chain ^ (__u64)w->dentry ^ d->hash_len) * 0x9e3779b97f4a7c15ull;
+	if (d->parent ==
 	    (__u64)w->dentry) /* a root, but not of a mount: memfd, pipes, lazy umount */
 		goto lost;
-	w->dentry = (const struct dentry *)d.parent;
+	w->dentry = (const struct dentry *)d->parent;
 	return 0;
 lost:
 	w->flags |= FWM_F_LOST;
@@ -81,12 +69,12 @@ lost:
 	return 1;
 }
 
-static long walk_step(__u32 i, struct walk *w)
+static long walk_step(__u32 i, void *unused)
 {
 	__u32 zero = 0;
 	struct name_scratch *s = bpf_map_lookup_elem(&name_scratch, &zero);
 
-	return s ? walk_step_do(w, s) : 1;
+	return s ? walk_step_do(&s->walk, s) : 1;
 }
 
 static __always_inline bool is_pseudo(__u64 magic)
@@ -137,81 +125,93 @@ static __always_inline __u32 way_pick(const struct name_set *set, __u64 dentry, 
 	return s->victim++ & (NAME_WAYS - 1);
 }
 
-__attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode_)
+/* What is told of the file itself, and where the walk begins. In a frame of its own. */
+static __noinline int name_read(struct name_scratch *s, const struct dentry *leaf, __u64 mnt,
+				const struct inode *inode)
 {
-	const struct inode *inode = (const struct inode *)inode_;
-	const struct dentry *leaf = (const struct dentry *)dentry;
 	const struct super_block *sb;
-	struct name_scratch *s;
-	struct fwm_counts *c;
-	struct name_slot *slot;
-	struct name_set *set;
-	struct dentry_head d;
-	struct walk w = {.dentry = leaf, .mnt = mnt, .chain = mnt};
-	__u32 zero = 0, set_no = name_set_of(dentry), inval = name_inval, size, flags, deleted;
 	unsigned long magic, ino;
 	__u16 mode;
 
-	s = bpf_map_lookup_elem(&name_scratch, &zero);
-	set = bpf_map_lookup_elem(&names, &set_no);
-	c = count_seen(FWM_HOOK_NAME);
-	if (!s || !set || !c)
-		return NAME_UNREADABLE;
+	s->walk = (struct walk){.dentry = leaf, .mnt = mnt, .chain = mnt};
+	s->rec.mntns = 0;
 	if (bpf_core_read(&sb, sizeof(sb), &inode->i_sb) ||
 	    bpf_core_read(&magic, sizeof(magic), &sb->s_magic) ||
 	    bpf_core_read(&s->rec.file.dev, 4, &sb->s_dev) ||
 	    bpf_core_read(&s->rec.file.gen, 4, &inode->i_generation) ||
 	    bpf_core_read(&ino, sizeof(ino), &inode->i_ino) ||
 	    bpf_core_read(&s->rec.size, 8, &inode->i_size) ||
-	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) || dentry_head_read(&d, leaf) ||
-	    bpf_core_read(&w.mnt_root, 8, &((const struct vfsmount *)mnt)->mnt_root)) {
-		count_one(c, unreadable);
-		return NAME_UNREADABLE;
-	}
-	w.leaf_root = w.mnt_root;
-	slot = &set->way[way_pick(set, dentry, mnt, s) & (NAME_WAYS - 1)];
-	if (!keep_pseudo && is_pseudo(magic)) {
-		count_one(c, filtered);
-		flags = NAME_SLOT_PSEUDO | (d.pprev ? 0 : NAME_SLOT_DELETED);
-		goto keep;
-	}
+	    bpf_core_read(&mode, sizeof(mode), &inode->i_mode) ||
+	    dentry_head_read(&s->leaf, leaf) ||
+	    bpf_core_read(&s->walk.mnt_root, 8, &((const struct vfsmount *)mnt)->mnt_root))
+		return -1;
+	s->walk.leaf_root = s->walk.mnt_root;
 	s->rec.file.ino = ino;
 	s->rec.mode = mode;
 	s->rec.magic = magic;
-	s->rec.mntns = 0;
+	return 0;
+}
 
+__attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode)
+{
+	const struct dentry *leaf = (const struct dentry *)dentry;
+	struct name_scratch *s;
+	struct fwm_counts *c;
+	struct name_slot *slot;
+	struct name_set *set;
+	struct dentry_head *d;
+	struct walk *w;
+	__u32 zero = 0, set_no = name_set_of(dentry), inval = name_inval, size, flags, deleted;
+
+	s = bpf_map_lookup_elem(&name_scratch, &zero);
+	set = bpf_map_lookup_elem(&names, &set_no);
+	c = count_seen(FWM_HOOK_NAME);
+	if (!s || !set || !c)
+		return NAME_UNREADABLE;
+	d = &s->leaf;
+	w = &s->walk;
+	if (name_read(s, leaf, mnt, (const struct inode *)inode)) {
+		count_one(c, unreadable);
+		return NAME_UNREADABLE;
+	}
+	slot = &set->way[way_pick(set, dentry, mnt, s) & (NAME_WAYS - 1)];
+	if (!keep_pseudo && is_pseudo(s->rec.magic)) {
+		count_one(c, filtered);
+		flags = NAME_SLOT_PSEUDO | (d->pprev ? 0 : NAME_SLOT_DELETED);
+		goto keep;
+	}
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {
-		bpf_loop(WALK_MAX, walk_step, &w, 0);
+		bpf_loop(WALK_MAX, walk_step, NULL, 0);
 	} else {
 		__u32 i;
 
 		for (i = 0; i < WALK_MAX_UNROLLED; i++)
-			if (walk_step_do(&w, s))
+			if (walk_step_do(w, s))
 				break;
 	}
-	if (!w.done)
-		w.flags |= FWM_F_CUT;
+	if (!w->done)
+		w->flags |= FWM_F_CUT;
 	/* A root has no hash chain to be in either. */
-	if (!d.pprev && leaf != w.leaf_root) {
+	if (!d->pprev && leaf != w->leaf_root) {
 		deleted = NAME_SLOT_DELETED;
-		if (d.parent != dentry || (w.flags & FWM_F_LOST))
-			w.flags |= FWM_F_DELETED;
-		w.chain = (w.chain ^ deleted) * 0x9e3779b97f4a7c15ull;
+		if (d->parent != dentry || (w->flags & FWM_F_LOST))
+			w->flags |= FWM_F_DELETED;
+		w->chain = (w->chain ^ deleted) * 0x9e3779b97f4a7c15ull;
 	}
-	s->rec.file.name = chain_name(w.chain);
-	flags = NAME_SLOT_EPOCH(name_epoch) | (d.pprev ? 0 : NAME_SLOT_DELETED);
-	if (slot->dentry == dentry && slot->mnt == mnt && slot->parent == d.parent &&
-	    slot->hash_len == d.hash_len && slot->ino == ino && slot->gen == s->rec.file.gen &&
-	    slot->chain == w.chain && slot->flags == flags) {
+	s->rec.file.name = chain_name(w->chain);
+	flags = NAME_SLOT_EPOCH(name_epoch) | (d->pprev ? 0 : NAME_SLOT_DELETED);
+	if (slot->dentry == dentry && slot->mnt == mnt && slot->parent == d->parent &&
+	    slot->hash_len == d->hash_len && slot->ino == s->rec.file.ino &&
+	    slot->gen == s->rec.file.gen && slot->chain == w->chain && slot->flags == flags) {
 		slot->inval = inval; /* something was renamed, but nothing on our way */
 		count_one(c, filtered);
 		return NAME_KNOWN;
 	}
-	size = offsetof(struct fwm_name, comps) + (w.pos & 0x1fff);
+	size = offsetof(struct fwm_name, comps) + (w->pos & 0x1fff);
 	if (size > sizeof(struct fwm_name))
 		size = sizeof(struct fwm_name);
 	hdr_fill(&s->rec.hdr, FWM_EVENT_NAME, size, bpf_ktime_get_ns(), bpf_get_current_pid_tgid());
-	s->rec.hdr.flags = w.flags;
+	s->rec.hdr.flags = w->flags;
 	s->rec.comps_len = size - offsetof(struct fwm_name, comps);
 	if (bpf_ringbuf_output(&ring, &s->rec, size, wake_flags(false))) {
 		count_one(c, ring_full);
@@ -223,12 +223,12 @@ keep:
 	 * again, because dentry is invalid from first to last. */
 	*(volatile __u64 *)&slot->dentry = 1;
 	slot->mnt = mnt;
-	slot->parent = d.parent;
-	slot->hash_len = d.hash_len;
-	slot->ino = ino;
+	slot->parent = d->parent;
+	slot->hash_len = d->hash_len;
+	slot->ino = s->rec.file.ino;
 	slot->gen = s->rec.file.gen;
 	slot->dev = s->rec.file.dev;
-	slot->chain = w.chain;
+	slot->chain = w->chain;
 	slot->inval = inval;
 	slot->flags = flags;
 	*(volatile __u64 *)&slot->dentry = dentry;

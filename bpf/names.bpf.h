@@ -22,13 +22,6 @@ enum name_result {
  * Returns enum name_result. */
 int name_send(__u64 dentry, __u64 mnt, __u64 inode);
 
-struct dentry_head {
-	__u64 pprev; /* 0: not hashed, so deleted, or never had a name */
-	__u64 parent;
-	__u64 hash_len;
-	__u64 name;
-};
-
 static __always_inline int dentry_head_read(struct dentry_head *ret, const struct dentry *d)
 {
 	/* The three have been neighbours in every kernel so far: one read. */

@@ -51,34 +51,36 @@ static __always_inline struct fwm_fold_row *fold_row(const struct fwm_fold_key *
 
 /* Is the ring under pressure, and was there room to keep this as a count instead of a record? path is
  * of a lookup in vain, else NULL. */
-static __always_inline bool folded(const struct fwm_file *file, const char *path, __u32 err,
-				   __u64 latency_ns, __u64 now, __u32 tgid, const struct proc *p)
+static __noinline bool fold(const struct fwm_file *file, const char *path, __u32 err,
+			    __u64 latency_ns, __u64 now)
 {
-	struct fwm_fold_key key = {};
-	struct fwm_fold_row *row, fresh = {};
-	__u32 i;
+	__u32 zero = 0, tgid = bpf_get_current_pid_tgid() >> 32, i;
+	struct fold_scratch *f = bpf_map_lookup_elem(&fold_scratch, &zero);
+	const struct proc *p = proc_get(tgid);
+	struct fwm_fold_row *row;
 
-	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < fold_bytes)
+	if (!f)
 		return false;
 	wake_flags(false);
-	key.ino = file->ino;
-	key.dev = file->dev;
-	key.gen = file->gen;
-	key.name = file->name;
-	key.tgid = tgid;
-	key.err = err;
-	key.exec_ns = p ? p->exec_ns : 0;
-	fresh.first_ns = now;
+	__builtin_memset(f, 0, sizeof(*f));
+	f->key.ino = file->ino;
+	f->key.dev = file->dev;
+	f->key.gen = file->gen;
+	f->key.name = file->name;
+	f->key.tgid = tgid;
+	f->key.err = err;
+	f->key.exec_ns = p ? p->exec_ns : 0;
+	f->fresh.first_ns = now;
 	if (path) {
 		__u64 h = 1;
 
-		bpf_probe_read_kernel_str(fresh.path, sizeof(fresh.path), path);
+		bpf_probe_read_kernel_str(f->fresh.path, sizeof(f->fresh.path), path);
 #pragma unroll
 		for (i = 0; i < FWM_FOLD_PATH / 8; i++)
-			h = (h ^ ((__u64 *)fresh.path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
-		key.path = (__u32)h | 1;
+			h = (h ^ ((__u64 *)f->fresh.path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+		f->key.path = (__u32)h | 1;
 	}
-	row = fold_row(&key, &fresh);
+	row = fold_row(&f->key, &f->fresh);
 	if (!row)
 		return false;
 	__sync_fetch_and_add(&row->count, 1);
@@ -86,6 +88,13 @@ static __always_inline bool folded(const struct fwm_file *file, const char *path
 	row->last_ns = now;
 	folds_used = 1;
 	return true;
+}
+
+static __always_inline bool folded(const struct fwm_file *file, const char *path, __u32 err,
+				   __u64 latency_ns, __u64 now)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= fold_bytes &&
+	       fold(file, path, err, latency_ns, now);
 }
 
 /* A lookup in vain: the path as it was passed, and what it is relative to. */
@@ -126,7 +135,7 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	} else if (name_chroot(&m->base)) {
 		flags |= FWM_F_CHROOT;
 	}
-	if (folded(&m->base, m->path, -ret, latency_ns, now, id >> 32, proc_get(id >> 32))) {
+	if (folded(&m->base, m->path, -ret, latency_ns, now)) {
 		count_one(c, folded);
 		return 0;
 	}
@@ -185,7 +194,7 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 		count_one(c, unreadable);
 		return 0;
 	}
-	if (folded(&e.file, NULL, 0, latency_ns, now, id >> 32, p)) {
+	if (folded(&e.file, NULL, 0, latency_ns, now)) {
 		count_one(c, folded);
 		return 0;
 	}

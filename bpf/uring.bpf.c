@@ -78,8 +78,7 @@ int BPF_PROG(on_submit_sqe, struct io_kiocb *req)
 }
 
 /* By the name that was asked for: it failed, or has no descriptor. */
-static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *op, __u64 now,
-				   __u32 err)
+static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, __u64 now, __u32 err)
 {
 	__u32 zero = 0, n = op->text_len;
 	struct fwm_miss *m = bpf_map_lookup_elem(&miss_scratch, &zero);
@@ -114,8 +113,7 @@ static __always_inline int by_name(struct fwm_counts *c, const struct uring_op *
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
 }
 
-static __always_inline int opened(struct fwm_counts *c, const struct uring_op *op, __u64 now,
-				  __s32 res)
+static __noinline int opened(struct fwm_counts *c, const struct uring_op *op, __u64 now, __s32 res)
 {
 	const struct file *file;
 	struct fwm_open e = {};
@@ -142,12 +140,18 @@ static __always_inline int opened(struct fwm_counts *c, const struct uring_op *o
 	return emit(c, &e, sizeof(e), false);
 }
 
-static __always_inline int connected(struct fwm_counts *c, const struct uring_op *op, __u64 now,
-				     __s32 res)
+static __noinline int connected(struct fwm_counts *c, const struct uring_op *op, __u64 now,
+				__s32 res)
 {
 	const union sockaddr_any *a = (const union sockaddr_any *)op->text;
-	struct fwm_sock e = {};
-	__u32 rest;
+	__u32 zero = 0, rest;
+	struct fwm_sock *e = bpf_map_lookup_elem(&sock_scratch, &zero);
+
+	if (!e) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
 
 	/* TCP's own tracepoint has told it, unless it failed before the first packet. */
 	if (op->text_len < sizeof(a->family) ||
@@ -155,32 +159,32 @@ static __always_inline int connected(struct fwm_counts *c, const struct uring_op
 		count_one(c, filtered);
 		return 0;
 	}
-	e.family = a->family;
-	e.proto = op->proto;
-	if (e.family == AF_INET) {
-		e.port = __builtin_bswap16(a->in.port);
-		__builtin_memcpy(e.addr, &a->in.addr, 4);
-	} else if (e.family == AF_INET6) {
-		e.port = __builtin_bswap16(a->in6.port);
-		__builtin_memcpy(e.addr, a->in6.addr, 16);
-	} else if (e.family == AF_UNIX) {
+	e->family = a->family;
+	e->proto = op->proto;
+	if (e->family == AF_INET) {
+		e->port = __builtin_bswap16(a->in.port);
+		__builtin_memcpy(e->addr, &a->in.addr, 4);
+	} else if (e->family == AF_INET6) {
+		e->port = __builtin_bswap16(a->in6.port);
+		__builtin_memcpy(e->addr, a->in6.addr, 16);
+	} else if (e->family == AF_UNIX) {
 		rest = op->text_len - 2;
 		rest = masked(rest, 0x7f);
 		if (rest > FWM_SUN_MAX)
 			rest = FWM_SUN_MAX;
-		e.path_len = rest;
-		bpf_probe_read_kernel(e.path, rest, op->text + 2);
-		if (rest && e.path[0] && e.path[0] != '/')
-			name_cwd(&e.base);
+		e->path_len = rest;
+		bpf_probe_read_kernel(e->path, rest, op->text + 2);
+		if (rest && e->path[0] && e->path[0] != '/')
+			name_cwd(&e->base);
 	} else {
 		count_one(c, filtered);
 		return 0;
 	}
-	e.err = res < 0 ? -res : 0;
-	e.latency_ns = saturate32(now - op->ts_ns);
-	hdr_fill(&e.hdr, FWM_EVENT_CONNECT, sizeof(e), now, op->pid_tgid);
-	e.hdr.flags = FWM_F_URING;
-	return emit(c, &e, sizeof(e), false);
+	e->err = res < 0 ? -res : 0;
+	e->latency_ns = saturate32(now - op->ts_ns);
+	hdr_fill(&e->hdr, FWM_EVENT_CONNECT, sizeof(*e), now, op->pid_tgid);
+	e->hdr.flags = FWM_F_URING;
+	return emit(c, e, sizeof(*e), false);
 }
 
 SEC("tp_btf/io_uring_complete")
