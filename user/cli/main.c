@@ -94,6 +94,18 @@ static const struct command commands[] = {
 	 "Needs neither root nor a daemon. The digest is of all it decided: the same trace gives "
 	 "the\n"
 	 "same digest. FILE - is standard input.\n"},
+	{"eval", "TRACE [options]", "how well the model tells what comes next in a trace", cmd_eval,
+	 0, 1, -1,
+	 "TRACE: numbers, a sequence a line (SPMF, SPiCe); commands of a shell, one a line; or a\n"
+	 "host's t_ns kind pid session arg; plain or gzipped. After TRACE:\n"
+	 "  --alone          without the baselines of tools/baselines\n"
+	 "  --cap MIB        memory of the model (64)\n"
+	 "  --events N, --sequences N   only so many\n"
+	 "  --half           learn the first half, freeze, measure the second\n"
+	 "  --p P            host: probability at which a name is named ahead (0.5; 0: none)\n"
+	 "  --ahead K        also: is the symbol K steps ahead told exactly?\n"
+	 "  --raw            host: temporary names as they are\n"
+	 "  --every-touch    host: not only the first touch of a name in a session\n"},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
 	 0, 0,
 	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},

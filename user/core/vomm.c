@@ -88,8 +88,8 @@ static void begin(struct vomm *v)
 	for (uint32_t i = 0; i < 64; i++) {
 		v->map[MAP_MATCH + i] = mix_cell(i < 32 ? 0.7f : 0.1f);
 	}
-	for (uint32_t i = 0; i < 16; i++)
-		v->map[MAP_FEEDBACK + i] = mix_cell(((float)i + 0.5f) / 16);
+	for (uint32_t i = 0; i < FEEDBACK_STEPS; i++)
+		v->map[MAP_FEEDBACK + i] = mix_cell((float)i / (FEEDBACK_STEPS - 1)) | 8;
 	for (uint32_t i = 0; i < 4 << SYMBOL_MAP_BITS; i++)
 		v->map[MAP_SYMBOL + i] = mix_cell(0.3f);
 	for (uint32_t i = 0; i < SELECT * APM_STEPS; i++)
@@ -412,6 +412,11 @@ double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
 	return j < sc->decided_n ? sc->candidate[sc->order[j]].p : vomm_p_escape(v, number);
 }
 
+bool vomm_knows(const struct vomm *v, uint32_t symbol)
+{
+	return vomm_symbol_find(v, symbol) != 0;
+}
+
 double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
 {
 	vomm_situate(v, s);
@@ -429,7 +434,7 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 	struct lead lead = {0};
 	uint32_t tag;
 
-	*ret = (struct vomm_guess){.symbol = c->name, .depth = 1, .p = c->p};
+	*ret = (struct vomm_guess){.symbol = c->name, .depth = 1, .p = c->p, .p_path = c->p};
 	cell = vomm_lead_cell(v, newest(s), ret->symbol, &tag);
 	if (lead_get(cell, tag, &lead)) {
 		ret->lead_p10_ns = lead.p10_ns;
@@ -561,7 +566,18 @@ int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, s
 
 void vomm_feedback(struct vomm *v, const struct vomm_guess *guess, bool hit)
 {
-	uint32_t bin = (uint32_t)(guess->p * 15.999);
+	float at = (float)guess->p_path * (FEEDBACK_STEPS - 1);
+	uint32_t i = (uint32_t)(at + 0.5f);
 
-	mix_cell_learn(&v->map[MAP_FEEDBACK + (bin < 16 ? bin : 15)], hit, 255);
+	mix_cell_learn(&v->map[MAP_FEEDBACK + (i < FEEDBACK_STEPS ? i : FEEDBACK_STEPS - 1)], hit,
+		       FEEDBACK_WINDOW);
+}
+
+double vomm_corrected(const struct vomm *v, double p)
+{
+	float at = (float)p * (FEEDBACK_STEPS - 1);
+	uint32_t i = at < FEEDBACK_STEPS - 2 ? (uint32_t)at : FEEDBACK_STEPS - 2;
+	float w = at - (float)i;
+
+	return vomm_map_p(v, MAP_FEEDBACK + i) * (1 - w) + vomm_map_p(v, MAP_FEEDBACK + i + 1) * w;
 }

@@ -88,6 +88,7 @@ struct vomm_guess {
 	uint32_t order;	      /* length of that context */
 	uint32_t depth;	      /* 1: next; k: the k-th from now (chains) */
 	double p;	      /* calibrated */
+	double p_path;	      /* chains: before feedback corrected it; else p */
 	uint64_t lead_p10_ns; /* from the newest observation to the need; all 0: not known */
 	uint64_t lead_p50_ns;
 	uint64_t lead_p90_ns;
@@ -138,6 +139,8 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 		 struct vomm_guess *ret_guesses, size_t *ret_n);
 /* The probability that symbol is next; for an unknown symbol that of novelty as a whole. */
 double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol);
+/* Was it ever seen, and not forgotten since? */
+bool vomm_knows(const struct vomm *v, uint32_t symbol);
 /* The probability that the next symbol was never seen before. */
 double vomm_novelty(struct vomm *v, const struct vomm_stream *s);
 

@@ -13,9 +13,8 @@
 #include <string.h>
 
 enum { STEP_GUESSES = 8 };
-#ifndef FOLLOW
+
 #define FOLLOW 0.25 /* paths this much less likely than p_min still add up to a guess */
-#endif
 
 struct chain {
 	struct vomm *v;
@@ -110,13 +109,18 @@ static void expand(struct chain *ch, const struct path *from)
 	}
 }
 
-static size_t keep_likely(struct vomm_guess *guesses, size_t n, double p_min)
+static size_t keep_likely(const struct vomm *v, struct vomm_guess *guesses, size_t n, double p_min)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (guesses[i].p >= p_min)
-			guesses[kept++] = guesses[i];
+	for (size_t i = 0; i < n; i++) {
+		if (guesses[i].p >= p_min) {
+			guesses[kept] = guesses[i];
+			guesses[kept].p_path = guesses[i].p;
+			guesses[kept].p = vomm_corrected(v, guesses[i].p);
+			kept++;
+		}
+	}
 	return kept;
 }
 
@@ -132,7 +136,7 @@ int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32
 		if (!path_take(v, &from))
 			break;
 	}
-	ch.guess_n = keep_likely(ret_guesses, ch.guess_n, p_min);
+	ch.guess_n = keep_likely(v, ret_guesses, ch.guess_n, p_min);
 	if (!ch.guess_n)
 		return VOMM_COLD;
 	for (size_t i = 1; i < ch.guess_n; i++) { /* likeliest first */

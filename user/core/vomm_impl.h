@@ -25,6 +25,8 @@ enum {
 	SETS = 3,     /* weight sets that take part in a decision, see select_sets() */
 	SELECT = 512, /* weight sets of each sort */
 	FINALS = 8,
+	FEEDBACK_STEPS = 17, /* from 0 to 1 */
+	FEEDBACK_WINDOW = 1000,
 	APM_STEPS = 33, /* log-odds -8 .. 8 by halves */
 	SYMBOL_MAP_BITS = 14,
 	STATE_WINDOW = 400,   /* answers a map cell averages over */
@@ -61,7 +63,7 @@ enum map {
 	MAP_RECENT = MAP_MATCH + 64,
 	MAP_ESCAPE = MAP_RECENT + 8 * 16,
 	MAP_FEEDBACK = MAP_ESCAPE + 128,
-	MAP_SYMBOL = MAP_FEEDBACK + 16,
+	MAP_SYMBOL = MAP_FEEDBACK + FEEDBACK_STEPS,
 	MAP_APM = MAP_SYMBOL + (4 << SYMBOL_MAP_BITS),
 	MAP_N = MAP_APM + SELECT * APM_STEPS
 };
@@ -239,6 +241,9 @@ uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
 /* vomm.c: as vomm_predict(), but only guesses of p_min and more: much cheaper for the sure. */
 int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min, size_t guess_max,
 		       struct vomm_guess *ret_guesses, size_t *ret_n);
+
+/* What feedback made of such a probability of a chain. */
+double vomm_corrected(const struct vomm *v, double p);
 
 /* vomm_predict.c: looks the situation up, unless that was the last thing done. */
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);

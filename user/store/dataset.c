@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * eval_read.c - traces of every form, gzipped or not, read line by line.
+ * dataset.c - traces of every form, gzipped or not, read line by line.
  *
  * The form is told from the first two lines: a tab and a '#' or a number is a host, a first line of
  * two numbers whose second line begins with the number of its items is SPiCe, other numbers are
  * sequences, and all else is a shell. Names become numbers in the order they appear.
  */
-#include "cli/eval_read.h"
+#include "store/dataset.h"
 
 #include "base/err.h"
 #include "core/template.h"
@@ -33,8 +33,8 @@ struct proc {
 enum { PROCS = 1 << 17 };
 
 struct reader {
-	const struct eval_options *opt;
-	struct eval_trace *t;
+	const struct dataset_options *opt;
+	struct dataset *t;
 	struct names names, sessions, touches, raw;
 	size_t event_cap;
 	size_t *last_of; /* by stream: index + 1 of its newest event */
@@ -112,15 +112,15 @@ static void names_fini(struct names *ns)
 	free(ns->cell);
 }
 
-static int add(struct reader *rd, const struct eval_event *e)
+static int add(struct reader *rd, const struct dataset_event *e)
 {
-	struct eval_trace *t = rd->t;
+	struct dataset *t = rd->t;
 
-	if (t->event_n == EVAL_EVENT_MAX)
+	if (t->event_n == DATASET_EVENT_MAX)
 		return fault(-EFBIG);
 	if (t->event_n == rd->event_cap) {
 		size_t cap = rd->event_cap ? rd->event_cap * 2 : 4096;
-		struct eval_event *events = realloc(t->events, cap * sizeof(*events));
+		struct dataset_event *events = realloc(t->events, cap * sizeof(*events));
 
 		if (!events)
 			return fault(-ENOMEM);
@@ -149,7 +149,7 @@ static int add(struct reader *rd, const struct eval_event *e)
 
 static int number_line(struct reader *rd, char *line, bool skip_first)
 {
-	struct eval_event e = {.stream = (uint32_t)rd->t->stream_n};
+	struct dataset_event e = {.stream = (uint32_t)rd->t->stream_n};
 	bool any = false;
 	char *p = line;
 
@@ -181,7 +181,7 @@ static int number_line(struct reader *rd, char *line, bool skip_first)
 
 static int shell_line(struct reader *rd, const char *line)
 {
-	struct eval_event e = {0};
+	struct dataset_event e = {0};
 	int r;
 
 	if (!*line)
@@ -237,7 +237,7 @@ static int host_name(struct reader *rd, char kind, const char *arg, char *ret)
 static int host_line(struct reader *rd, char *line)
 {
 	char *field[5], *save = NULL, name[NAME_LEN], touch[NAME_LEN + 16];
-	struct eval_event e = {0};
+	struct dataset_event e = {0};
 	uint32_t session, pid;
 	bool first;
 	int r;
@@ -279,25 +279,25 @@ static bool all_numbers(const char *s)
 	return *s && strspn(s, "0123456789- \t") == strlen(s);
 }
 
-static enum eval_form form_of(const char *first, const char *second)
+static enum dataset_form form_of(const char *first, const char *second)
 {
 	char *end, *p = (char *)second;
 	long items, seen = 0;
 
 	if (strchr(first, '\t') && (first[0] == '#' || (first[0] >= '0' && first[0] <= '9')))
-		return EVAL_HOST;
+		return DATASET_HOST;
 	if (!all_numbers(first) || !all_numbers(second))
-		return EVAL_SHELL;
+		return DATASET_SHELL;
 	(void)strtol(first, &end, 10);
 	(void)strtol(end, &end, 10);
 	if (end[strspn(end, " \t")])
-		return EVAL_LINES;
+		return DATASET_LINES;
 	items = strtol(p, &p, 10);
 	while (strtol(p, &end, 10), end != p) {
 		p = end;
 		seen++;
 	}
-	return seen == items ? EVAL_SPICE : EVAL_LINES;
+	return seen == items ? DATASET_SPICE : DATASET_LINES;
 }
 
 static bool chomp(gzFile f, char *line)
@@ -311,11 +311,11 @@ static bool chomp(gzFile f, char *line)
 static int one_line(struct reader *rd, char *line, size_t number)
 {
 	switch (rd->t->form) {
-	case EVAL_SPICE:
+	case DATASET_SPICE:
 		return number == 1 ? 0 : number_line(rd, line, true);
-	case EVAL_LINES:
+	case DATASET_LINES:
 		return number_line(rd, line, false);
-	case EVAL_HOST:
+	case DATASET_HOST:
 		return host_line(rd, line);
 	default:
 		return shell_line(rd, line);
@@ -324,7 +324,7 @@ static int one_line(struct reader *rd, char *line, size_t number)
 
 static int read_lines(struct reader *rd, gzFile f, char *line, char *second, size_t *ret_line)
 {
-	const struct eval_options *opt = rd->opt;
+	const struct dataset_options *opt = rd->opt;
 	bool more = chomp(f, line), ahead;
 	int r = 0;
 
@@ -336,17 +336,17 @@ static int read_lines(struct reader *rd, gzFile f, char *line, char *second, siz
 		r = one_line(rd, line, *ret_line);
 		if ((opt->event_max && rd->t->event_n >= opt->event_max) ||
 		    (opt->sequence_max && rd->t->stream_n >= opt->sequence_max &&
-		     rd->t->form != EVAL_HOST))
+		     rd->t->form != DATASET_HOST))
 			break;
 		more = ahead ? (strcpy(line, second), ahead = false, true) : chomp(f, line);
 	}
 	return r;
 }
 
-int eval_read(const char *path, const struct eval_options *opt, struct eval_trace **ret,
-	      size_t *ret_line)
+int dataset_read(const char *path, const struct dataset_options *opt, struct dataset **ret,
+		 size_t *ret_line)
 {
-	_cleanup_(eval_trace_freep) struct eval_trace *t = calloc(1, sizeof(*t));
+	_cleanup_(dataset_freep) struct dataset *t = calloc(1, sizeof(*t));
 	_cleanup_(freep) char *line = malloc(LINE_LEN), *second = malloc(LINE_LEN);
 	_cleanup_(freep) struct proc *procs = calloc(PROCS, sizeof(*procs));
 	struct reader rd = {.opt = opt, .t = t, .procs = procs};
@@ -375,7 +375,7 @@ int eval_read(const char *path, const struct eval_options *opt, struct eval_trac
 	return 0;
 }
 
-struct eval_trace *eval_trace_free(struct eval_trace *t)
+struct dataset *dataset_free(struct dataset *t)
 {
 	if (t)
 		free(t->events);
