@@ -24,7 +24,7 @@ struct pending_map pending SEC(".maps");
 /* Processes, likewise. Two which share a slot take turns; what is lost is refilled from marks. */
 struct procs_map procs SEC(".maps");
 
-/* Files whose path user space has: 4-way associative over 32,768. Full: the path of a file that
+/* Files whose path user space has: 4-way associative, by default over 16,384 files in 1 MiB. Full: the path of a file that
  * was pushed out is resolved and sent again when it is next opened. */
 struct names_map names SEC(".maps");
 struct name_scratch_map name_scratch SEC(".maps");
@@ -60,6 +60,7 @@ const volatile __u32 own_children = 0;
 const volatile __u32 only_targets = 0;
 const volatile __u32 keep_pseudo = 0;
 const volatile __u32 uring_cqe = 0;
+const volatile __u32 name_sets_mask = NAME_SETS_MAX - 1;
 const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
 

@@ -267,13 +267,14 @@ extern struct folds_map folds0 SEC(".maps");
 extern struct folds_map folds1 SEC(".maps");
 
 /* Set before load. */
-extern const volatile __u32 own_tgid;	  /* the daemon: never traced */
-extern const volatile __u32 own_children; /* not 0: what own_tgid forks is traced all the same */
-extern const volatile __u32 only_targets; /* not 0: trace only FWM_MARK_TARGET */
-extern const volatile __u32 keep_pseudo;  /* not 0: report /proc, /sys and their like too */
-extern const volatile __u32 uring_cqe;	  /* io_uring_complete has a pointer to the completion */
-extern const volatile __u64 wake_bytes;	  /* this much unread data wakes the reader */
-extern const volatile __u64 fold_bytes;	  /* with this much unread data opens are folded */
+extern const volatile __u32 own_tgid;	    /* the daemon: never traced */
+extern const volatile __u32 own_children;   /* not 0: what own_tgid forks is traced all the same */
+extern const volatile __u32 only_targets;   /* not 0: trace only FWM_MARK_TARGET */
+extern const volatile __u32 keep_pseudo;    /* not 0: report /proc, /sys and their like too */
+extern const volatile __u32 uring_cqe;	    /* io_uring_complete has a pointer to the completion */
+extern const volatile __u32 name_sets_mask; /* sets in names - 1, a power of two - 1 */
+extern const volatile __u64 wake_bytes;	    /* this much unread data wakes the reader */
+extern const volatile __u64 fold_bytes;	    /* with this much unread data opens are folded */
 
 /* Changed while running, by both sides. */
 extern __u32 wake_sent;	   /* the reader was woken and has not drained since */

@@ -44,7 +44,7 @@ static __always_inline __u32 chain_name(__u64 chain)
 static __always_inline __u32 name_set_of(__u64 dentry)
 {
 	/* Fibonacci hashing; dentries are at least 64 bytes apart. */
-	return (__u32)(((dentry >> 6) * 0x9e3779b97f4a7c15ull) >> 40) & (NAME_SETS_MAX - 1);
+	return (__u32)(((dentry >> 6) * 0x9e3779b97f4a7c15ull) >> 40) & name_sets_mask;
 }
 
 static __always_inline int name_file(const struct dentry *dentry, __u64 mnt,

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -338,6 +339,39 @@ static void test_pins_come_and_go(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* Killed, not closed: hooks that nobody reads must not go on costing the host. */
+static void test_nothing_is_left_of_one_that_is_killed(void **state)
+{
+	char pin[128], path[192];
+	struct capture_opts o = {.pin_dir = pin};
+	struct capture *c = NULL;
+	int up[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs root");
+	(void)snprintf(pin, sizeof(pin), "/sys/fs/bpf/fwm-killed-%d", (int)getpid());
+	(void)snprintf(path, sizeof(path), "%s/link_on_exec", pin);
+	assert_int_equal(pipe2(up, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (capture_open(&o, &c) < 0 || write(up[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(up[1]);
+	assert_int_equal(read(up[0], &byte, 1), 1);
+	assert_int_equal(access(path, F_OK), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 1000 && access(pin, F_OK) == 0; i++)
+		usleep(10000);
+	assert_int_equal(access(pin, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_connects_are_counted),
 		cmocka_unit_test(test_every_hook_sees),
 		cmocka_unit_test(test_pins_come_and_go),
+		cmocka_unit_test(test_nothing_is_left_of_one_that_is_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,8 +150,10 @@ static void overload(bool pause, uint64_t slow_ns)
 	t.slow_ns = 0;
 	drain(c, &t);
 	assert_int_equal(capture_counters(c, &n), 0);
-	print_message("# %lu opens: %lu told, %lu folded\n", (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
-		      (unsigned long)n.hook[FWM_HOOK_OPENAT].sent, (unsigned long)n.hook[FWM_HOOK_OPENAT].folded);
+	print_message("# %lu opens: %lu told, %lu folded\n",
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].sent,
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].folded);
 	for (int k = 0; k < FILES; k++)
 		assert_int_equal(t.open[k], ROUNDS);
 	for (int k = 0; k < ABSENT; k++)
@@ -161,7 +163,8 @@ static void overload(bool pause, uint64_t slow_ns)
 	for (int h = 0; h < FWM_HOOK_MAX; h++) {
 		const struct fwm_counts *v = &n.hook[h];
 
-		assert_int_equal(v->seen, v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
+		assert_int_equal(v->seen,
+				 v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
 		lost += v->ring_full;
 	}
 	assert_int_equal(lost, 0);
@@ -201,7 +204,8 @@ static unsigned long scale(void)
 {
 	const char *s = getenv("SOAK");
 
-	return s ? strtoul(s, NULL, 10) : 1; /* SOAK=25: a million paths opened, a million more in vain, 100,000 processes */
+	return s ? strtoul(s, NULL, 10)
+		 : 1; /* SOAK=25: a million paths opened, a million more in vain, 100,000 processes */
 }
 
 static void many(const char *dir, unsigned long first, unsigned long paths, unsigned long pids)
@@ -272,7 +276,8 @@ static void test_memory_stays_flat(void **state)
 	after = rss_kib();
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# RSS %lu KiB, then %lu after %lu paths and %lu processes\n", before, after,
-		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen, (unsigned long)n.hook[FWM_HOOK_EXIT].seen);
+		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
+		      (unsigned long)n.hook[FWM_HOOK_EXIT].seen);
 	assert_true(after * 10 <= before * 11);
 	capture_close(c);
 	rmdir(t.dir);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -72,6 +73,7 @@ static void run_daemon(const struct forewarmd *f, const char *const *sets)
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	dup2(fd, 2);
 	dup2(fd, 1);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that dies leaves no daemon behind */
 	execv(exe, (char *const *)argv);
 	_exit(127);
 }

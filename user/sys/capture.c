@@ -25,16 +25,20 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define RING_BYTES_DEFAULT (2u << 20)
 #define NAME_MAX_DEFAULT 40960u
+#define NAME_SLOTS_PER_SET 4u /* NAME_WAYS in bpf/maps.bpf.h */
 #define PROG_MAX 64
 #define BPF_FS_MAGIC_ 0xcafe4a11u
 #define RESEND_NS 1000000000ull /* names are asked for again at most so often */
@@ -56,6 +60,8 @@ struct capture {
 	enum capture_mode mode;
 	char *pin_dir;
 	bool keep;
+	pid_t sweeper;	/* removes the pins when we are killed */
+	int sweeper_fd; /* its end is our end */
 	int cpu_n;
 	uint32_t netns;		   /* inode number of ours */
 	struct fwm_counts *percpu; /* cpu_n */
@@ -125,18 +131,34 @@ static int host_check(const struct capture_opts *o)
 	return 0;
 }
 
-static int pins_remove(const char *dir)
+/* Unpins all in the directory behind fd, which is closed, and removes dir when it is that one still: a
+ * daemon that was started since may have made its own in the same place. */
+static int pins_remove_at(int fd, const char *dir)
 {
-	DIR *d = opendir(dir);
+	DIR *d = fdopendir(fd);
+	struct stat held, named;
 	struct dirent *e;
+	bool same;
 
-	if (!d)
-		return errno == ENOENT ? 0 : fault_errno();
+	if (!d) {
+		closep(&fd);
+		return fault_errno();
+	}
 	while ((e = readdir(d)))
 		if (e->d_name[0] != '.')
-			(void)unlinkat(dirfd(d), e->d_name, 0); /* what stays makes rmdir fail */
+			(void)unlinkat(fd, e->d_name, 0); /* what stays makes rmdir fail */
+	same = fstat(fd, &held) == 0 && stat(dir, &named) == 0 && held.st_ino == named.st_ino;
 	(void)closedir(d);
-	return rmdir(dir) < 0 ? fault_errno() : 0;
+	return same && rmdir(dir) < 0 ? fault_errno() : 0;
+}
+
+static int pins_remove(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : fault_errno();
+	return pins_remove_at(fd, dir);
 }
 
 static int pin_dir_make(const struct capture_opts *o)
@@ -167,6 +189,60 @@ static int pin_dir_make(const struct capture_opts *o)
 	if (mkdir(o->pin_dir, 0700) < 0)
 		return why(o, -errno, "pin directory '%s': %s", o->pin_dir, strerror(errno));
 	return 0;
+}
+
+/* A daemon that is killed cannot unpin, and pinned hooks would go on costing the host. So a child waits
+ * for the end of the pipe from us, whatever ends us, and removes what is left. It is in a session of
+ * its own and deaf to what ends a group. */
+static int sweeper_start(struct capture *c)
+{
+	int fds[2], dir = open(c->pin_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char byte;
+
+	if (dir < 0)
+		return fault_errno();
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		closep(&dir);
+		return fault_errno();
+	}
+	c->sweeper = fork();
+	if (c->sweeper < 0) {
+		closep(&dir);
+		closep(&fds[0]);
+		closep(&fds[1]);
+		return fault_errno();
+	}
+	if (c->sweeper == 0) {
+		(void)setsid();
+		(void)signal(SIGINT, SIG_IGN);
+		(void)signal(SIGTERM, SIG_IGN);
+		(void)signal(SIGHUP, SIG_IGN);
+		(void)prctl(PR_SET_NAME, "forewarm-sweep");
+		/* Nothing of ours may stay open here: not the pipe's other end, nor a link. */
+		if (dup2(fds[0], 0) < 0 || dup2(dir, 1) < 0)
+			_exit(1);
+		if (syscall(SYS_close_range, 2u, ~0u, 0u) < 0)
+			for (int fd = 2; fd < 4096; fd++)
+				(void)close(fd);
+		while (read(0, &byte, 1) < 0 && errno == EINTR)
+			;
+		(void)pins_remove_at(1, c->pin_dir); /* gone already when we ended well */
+		_exit(0);
+	}
+	closep(&dir);
+	closep(&fds[0]);
+	c->sweeper_fd = fds[1];
+	return 0;
+}
+
+static void sweeper_end(struct capture *c)
+{
+	if (c->sweeper <= 0)
+		return;
+	closep(&c->sweeper_fd);
+	while (waitpid(c->sweeper, NULL, 0) < 0 && errno == EINTR)
+		;
+	c->sweeper = 0;
 }
 
 /* --- programs ------------------------------------------------------------------------------------ */
@@ -591,11 +667,11 @@ size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 
 /* --- open and close ------------------------------------------------------------------------------ */
 
-static int load(struct capture *c, const struct capture_opts *o)
+static int load(struct capture *c, const struct capture_opts *o, uint32_t name_max)
 {
 	const struct btf_type *proto;
 	struct btf *btf;
-	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT;
+	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT, sets = 1;
 	int r;
 
 	c->skel = forewarm_bpf__open();
@@ -607,6 +683,13 @@ static int load(struct capture *c, const struct capture_opts *o)
 	c->skel->rodata->keep_pseudo = o->keep_pseudo;
 	c->skel->rodata->wake_bytes = ring_bytes / 4;
 	c->skel->rodata->fold_bytes = ring_bytes / 4 * 3;
+	/* We must remember what the kernel takes us to know: half as many there as here. */
+	while (sets * 2 * NAME_SLOTS_PER_SET <= name_max / 2)
+		sets *= 2;
+	c->skel->rodata->name_sets_mask = sets - 1;
+	r = bpf_map__set_max_entries(c->skel->maps.names, sets);
+	if (r < 0)
+		return why(o, r, "paths remembered in the kernel: %s", strerror(-r));
 	r = bpf_map__set_max_entries(c->skel->maps.ring, ring_bytes);
 	if (r < 0)
 		return why(o, r, "ring of %u bytes: %s", ring_bytes, strerror(-r));
@@ -652,9 +735,11 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 	if (r >= 0 && o->pin_dir) {
 		c->pin_dir = strdup(o->pin_dir);
 		r = c->pin_dir ? pin_dir_make(o) : fault(-ENOMEM);
+		if (r >= 0 && !o->keep)
+			r = sweeper_start(c);
 	}
 	if (r >= 0)
-		r = load(c, o);
+		r = load(c, o, name_max);
 	if (r >= 0) {
 		c->ring = ring_buffer__new(bpf_map__fd(c->skel->maps.ring), record, c, NULL);
 		if (!c->ring)
@@ -691,6 +776,7 @@ struct capture *capture_close(struct capture *c)
 	if (c->pin_dir && !c->keep)
 		(void)pins_remove(
 			c->pin_dir); /* what cannot be removed now is, at the next start */
+	sweeper_end(c);
 	(void)decoder_free(c->decoder);
 	free(c->percpu);
 	free(c->pin_dir);

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bench_capture - what tools/bench-capture.sh measures with.
+ *
+ *   bench_capture load open|miss|life|getppid|connect    run it for half a second, print one number
+ *   bench_capture floor OBJECT                           empty programs on the hooks of OBJECT
+ *   bench_capture runs PINDIR                            ns per run of each pinned program, while open
+ *
+ * open, miss: ns per open+close, per failing open. life: us per posix_spawn and wait of true(1).
+ * getppid: ns. connect: TCP connections a second on loopback. floor and runs print "ready", and end
+ * when stdin does; runs then prints "NAME RUNS NS" a line.
+ */
+#include "base/cleanup.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define RUN_NS 500000000ull
+#define HOOKS_MAX 128
+
+extern char **environ;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* On the last CPU, so that the tracer's own process has the others. */
+static void pin(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)sysconf(_SC_NPROCESSORS_ONLN) - 1, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set); /* not pinned is only noisier */
+}
+
+/* --- loads ------------------------------------------------------------------------------------------ */
+
+static void do_open(void)
+{
+	int fd = open("/etc/hostname", O_RDONLY);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void do_miss(void)
+{
+	(void)!open("/etc/there-is-no-such-file", O_RDONLY);
+}
+
+static void do_getppid(void)
+{
+	(void)syscall(SYS_getppid);
+}
+
+static void do_life(void)
+{
+	char *argv[] = {(char *)"true", NULL};
+	pid_t pid;
+
+	if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ) == 0)
+		(void)waitpid(pid, NULL, 0);
+}
+
+static struct sockaddr_in server;
+static int listener = -1;
+
+static void do_connect(void)
+{
+	int k = socket(AF_INET, SOCK_STREAM, 0), a;
+	struct linger hard = {.l_onoff = 1}; /* no TIME_WAIT: ports would run out */
+
+	if (connect(k, (struct sockaddr *)&server, sizeof(server)) == 0) {
+		a = accept(listener, NULL, NULL);
+		(void)setsockopt(k, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		close(a);
+	}
+	close(k);
+}
+
+static void serve(void)
+{
+	socklen_t len = sizeof(server);
+
+	server = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&server, len) < 0 || listen(listener, 64) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&server, &len) < 0)
+		exit(1);
+}
+
+/* The median of short batches: what else runs on the host hits some of them, not most. */
+static int by_value(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static int load(const char *what)
+{
+	static const struct {
+		const char *name;
+		void (*fn)(void);
+		unsigned batch;
+	} loads[] = {{"open", do_open, 2000},
+		     {"miss", do_miss, 2000},
+		     {"life", do_life, 20},
+		     {"getppid", do_getppid, 20000},
+		     {"connect", do_connect, 100}};
+	static double each[4096];
+	size_t n = 0;
+
+	pin();
+	for (size_t i = 0; i < ARRAY_SIZE(loads); i++) {
+		uint64_t end;
+
+		if (strcmp(loads[i].name, what) != 0)
+			continue;
+		if (loads[i].fn == do_connect)
+			serve();
+		for (unsigned k = 0; k < loads[i].batch; k++)
+			loads[i].fn();
+		end = now_ns() + RUN_NS;
+		while (now_ns() < end && n < ARRAY_SIZE(each)) {
+			uint64_t t = now_ns();
+
+			for (unsigned k = 0; k < loads[i].batch; k++)
+				loads[i].fn();
+			each[n++] = (double)(now_ns() - t) / loads[i].batch;
+		}
+		qsort(each, n, sizeof(each[0]), by_value);
+		if (loads[i].fn == do_life)
+			printf("%.2f\n", each[n / 2] / 1000);
+		else if (loads[i].fn == do_connect)
+			printf("%.0f\n", 1e9 / each[n / 2]);
+		else
+			printf("%.1f\n", each[n / 2]);
+		return 0;
+	}
+	return 1;
+}
+
+/* --- the floor ---------------------------------------------------------------------------------------- */
+
+static void wait_for_end(void)
+{
+	char byte;
+
+	puts("ready");
+	(void)fflush(stdout);
+	while (read(0, &byte, 1) > 0)
+		;
+}
+
+static int empty(enum bpf_prog_type type, enum bpf_attach_type attach, uint32_t btf_id)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, o, .expected_attach_type = attach, .attach_btf_id = btf_id);
+
+	return bpf_prog_load(type, NULL, "GPL", insns, ARRAY_SIZE(insns), &o);
+}
+
+static int attach_empty(const char *section)
+{
+	struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT,
+				       .size = sizeof(attr),
+				       .sample_period = 1,
+				       .wakeup_events = 1};
+	char path[160], id[32] = "";
+	int prog, fd;
+	FILE *f;
+
+	if (strncmp(section, "tp_btf/", 7) == 0) {
+		int btf_id = libbpf_find_vmlinux_btf_id(section + 7, BPF_TRACE_RAW_TP);
+
+		if (btf_id < 0)
+			return -ENOENT;
+		prog = empty(BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, (uint32_t)btf_id);
+		return prog < 0 ? prog : bpf_raw_tracepoint_open(NULL, prog);
+	}
+	(void)snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", section + 3);
+	f = fopen(path, "re");
+	if (!f || !fgets(id, sizeof(id), f))
+		return -ENOENT;
+	(void)fclose(f);
+	attr.config = strtoull(id, NULL, 10);
+	prog = empty(BPF_PROG_TYPE_TRACEPOINT, 0, 0);
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (prog < 0 || fd < 0 || ioctl(fd, PERF_EVENT_IOC_SET_BPF, prog) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		return -1;
+	return fd;
+}
+
+/* Page tracepoints are off unless pages are being learnt: not part of the floor. */
+static int floor_(const char *object)
+{
+	struct bpf_object *obj = bpf_object__open(object);
+	struct bpf_program *p;
+	unsigned n = 0;
+
+	if (!obj)
+		return 1;
+	bpf_object__for_each_program(p, obj)
+	{
+		const char *section = bpf_program__section_name(p);
+
+		if (!strstr(section, "mm_filemap") && attach_empty(section) >= 0)
+			n++;
+	}
+	fprintf(stderr, "%u empty programs\n", n);
+	wait_for_end();
+	return 0;
+}
+
+/* --- the kernel's own statistics ------------------------------------------------------------------------ */
+
+static int runs(const char *dir)
+{
+	static struct {
+		int fd;
+		char name[64];
+		uint64_t n, ns;
+	} progs[HOOKS_MAX];
+	size_t prog_n = 0;
+	int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	struct dirent *e;
+	DIR *d = opendir(dir);
+
+	while (d && (e = readdir(d)) && prog_n < HOOKS_MAX) {
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+		char path[512];
+
+		if (strncmp(e->d_name, "prog_", 5) != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		progs[prog_n].fd = bpf_obj_get(path);
+		if (progs[prog_n].fd < 0 || bpf_obj_get_info_by_fd(progs[prog_n].fd, &info, &len) < 0)
+			continue;
+		(void)snprintf(progs[prog_n].name, sizeof(progs[prog_n].name), "%s", e->d_name + 5);
+		progs[prog_n].n = info.run_cnt;
+		progs[prog_n].ns = info.run_time_ns;
+		prog_n++;
+	}
+	if (!d || stats < 0)
+		return 1;
+	wait_for_end();
+	for (size_t i = 0; i < prog_n; i++) {
+		struct bpf_prog_info info = {0};
+		uint32_t len = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(progs[i].fd, &info, &len) == 0 && info.run_cnt > progs[i].n)
+			printf("%s %llu %.1f\n", progs[i].name, (unsigned long long)(info.run_cnt - progs[i].n),
+			       (double)(info.run_time_ns - progs[i].ns) / (double)(info.run_cnt - progs[i].n));
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "load"))
+		return load(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "floor"))
+		return floor_(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "runs"))
+		return runs(argv[2]);
+	fprintf(stderr, "usage: bench_capture load WHAT | floor OBJECT | runs PINDIR\n");
+	return 1;
+}
