@@ -315,7 +315,7 @@ static void do_watch(struct service *v, enum svc_watch watch)
 	bool frozen = v->box && (v->freezing || sandbox_state(v->box) == SANDBOX_FROZEN);
 	int r;
 
-	if (watch == SVC_WATCH_NONE) {
+	if (watch == SVC_WATCH_NONE || (watch == SVC_WATCH_ONCE && v->all->o.observed)) {
 		waker_disarm(v->all->waker, v->id);
 		return;
 	}
@@ -512,7 +512,9 @@ static void on_waker(struct services *s)
 
 		if (!v->used)
 			continue;
-		tell(v, (struct svc_event){.kind = SVC_EV_CONNECTION, .at_ns = note.seen_ns});
+		/* As of the moment it was thawed: what came after is not the client's delay. */
+		svc_event(s->svc, v->id, note.thawed_ns ? note.thawed_ns : now_ns(),
+			  &(struct svc_event){.kind = SVC_EV_CONNECTION, .at_ns = note.seen_ns});
 		act(s);
 	}
 }

@@ -34,6 +34,8 @@ struct services_options {
 	const char *run_dir;   /* exists; notify sockets are made below */
 	const char *state_dir; /* habits are kept below, over a reboot; NULL: not kept */
 	const char *proxy;     /* the proxy's program; NULL: X-Forewarm-Proxy= is refused */
+	bool observed;	       /* services_observe() will be told of connections: then no running
+				  service is polled, which would cost its client 60 us */
 	void (*say)(void *ctx, enum services_say level, const char *text);
 	void *ctx;
 };

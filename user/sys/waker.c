@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define SLOT_STOP UINT32_MAX
+enum { LATE_MS = 1 };
 
 struct slot {
 	bool armed, noted;
@@ -50,40 +51,56 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static void wake(struct waker *w, uint32_t id, uint64_t seen_ns)
+/* True when the loop must be told at once: something has to be started. */
+static bool wake(struct waker *w, uint32_t id, uint64_t seen_ns, bool *late)
 {
 	struct slot *s = &w->slots[id];
-	const uint64_t one = 1;
-	bool note = false;
+	bool note = false, thawed = false;
 
 	(void)pthread_mutex_lock(&w->lock);
 	if (s->armed) {
 		s->armed = false;
 		s->noted = note = true;
 		s->note = (struct waker_note){.slot = id, .seen_ns = seen_ns};
-		if (s->freeze_fd >= 0 && cgroup_freeze_write(w->cgroup, s->freeze_fd, false) == 0)
+		if (s->freeze_fd >= 0 && cgroup_freeze_write(w->cgroup, s->freeze_fd, false) == 0) {
 			s->note.thawed_ns = now_ns();
+			thawed = true;
+		}
 	}
 	(void)pthread_mutex_unlock(&w->lock);
-	if (note)
-		(void)write(w->event, &one, sizeof(one)); /* full: it is readable anyway */
+	*late |= note && thawed;
+	return note && !thawed;
 }
 
+static void tell_loop(const struct waker *w)
+{
+	const uint64_t one = 1;
+
+	(void)write(w->event, &one, sizeof(one)); /* full: it is readable anyway */
+}
+
+/* What was thawed is told of LATE_MS later: the loop's own work would compete with the service for
+ * a processor just while somebody waits for the answer. */
 static void *run(void *arg)
 {
 	struct waker *w = arg;
 	struct epoll_event events[16];
+	bool late = false;
 
 	(void)prctl(PR_SET_NAME, "forewarm-wake", 0, 0, 0);
 	for (;;) {
-		int n = epoll_wait(w->epoll, events, 16, -1);
+		int n = epoll_wait(w->epoll, events, 16, late ? LATE_MS : -1);
 		uint64_t seen = now_ns();
+		bool tell = n == 0;
 
+		late &= n != 0;
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u32 == SLOT_STOP)
 				return NULL;
-			wake(w, events[i].data.u32, seen);
+			tell |= wake(w, events[i].data.u32, seen, &late);
 		}
+		if (tell)
+			tell_loop(w);
 	}
 }
 

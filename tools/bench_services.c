@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bench_services - what a client of an on-demand service waits for its first byte.
+ *
+ *   bench_services [--rounds N] [--cold N] [--ndjson FILE] [--only SUBJECT] [--quiet MS[,MS...]]
+ *
+ * Subjects: a C echo server, Python's http.server and Node's http, each over TCP. Four ways, one
+ * after the other in every round, with the same time of quiet before each request:
+ *
+ *   always-on  a plain process, never frozen, started before the run (the baseline)
+ *   predicted  our service, frozen; told of the connection a little ahead (thawed by then)
+ *   frozen     our service, frozen; thawed by the connection itself
+ *   cold       our service, released; started by the connection itself
+ *
+ * The time is from before connect() to the first byte of the answer. "frozen" is what the service's
+ * own count of thawed connections confirms: requests that found it running are reported as such.
+ */
+#include "base/cleanup.h"
+#include "sys/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SUBJECT_N = 3, QUIET_MAX = 8, ROUND_MAX = 2000, PORT = 31300 };
+enum way { ALWAYS, PREDICTED, FROZEN, COLD, WAY_N };
+
+static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold"};
+
+struct subject {
+	const char *name, *request;
+	const char *argv[6];
+};
+
+enum what { ASK_PREDICT, ASK_RELEASE, ASK_OBSERVED };
+
+struct ask {
+	enum what what;
+	char name[32];
+	uint64_t at_ns;
+};
+
+struct run {
+	char dir[64], group[40], out[256];
+	int ctl;
+	pid_t host, plain[SUBJECT_N];
+	int rounds, cold_rounds;
+	FILE *ndjson;
+};
+
+static const char python[] = "import http.server,socket,sys\n"
+			     "class H(http.server.BaseHTTPRequestHandler):\n"
+			     " def do_GET(s):\n"
+			     "  "
+			     "s.send_response(200);s.send_header('Content-Length','3');s.end_"
+			     "headers();s.wfile.write(b'ok\\n')\n"
+			     " def log_message(s,*a): pass\n"
+			     "h=http.server.HTTPServer(('127.0.0.1',0),H,bind_and_activate=False)\n"
+			     "h.socket=socket.socket(fileno=3);h.serve_forever()\n";
+static const char node[] = "require('http').createServer((q,s)=>{s.end('ok\\n')}).listen({fd:3})\n";
+
+static char echo_path[320], python_path[128], node_path[128];
+
+static struct subject subjects[SUBJECT_N] = {
+	{"c-echo", "x\n", {echo_path}},
+	{"python-http", "GET / HTTP/1.0\r\n\r\n", {"/usr/bin/python3", python_path}},
+	{"node-http", "GET / HTTP/1.0\r\n\r\n", {"/usr/bin/node", node_path}},
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static void sleep_ns(uint64_t ns)
+{
+	struct timespec ts = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+
+	(void)nanosleep(&ts, NULL);
+}
+
+static _Noreturn void die(const char *what)
+{
+	(void)fprintf(stderr, "bench_services: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static struct sockaddr_in address(int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return a;
+}
+
+/* --- the daemon's side ------------------------------------------------------------------------------ */
+
+struct shared { /* what the host shows of its services, without being asked */
+	struct svc_view views[SUBJECT_N];
+};
+
+static struct shared *shared;
+
+static void on_say(void *ctx, enum services_say level, const char *text)
+{
+	(void)ctx;
+	if (level > SERVICES_SAY_INFO)
+		(void)fprintf(stderr, "%s\n", text);
+}
+
+static void show(struct services *s)
+{
+	struct service_view v;
+
+	for (uint32_t i = 0; i < services_n(s); i++) {
+		services_view(s, i, &v);
+		for (int k = 0; k < SUBJECT_N; k++)
+			if (strcmp(v.name, subjects[k].name) == 0)
+				shared->views[k] = v.svc;
+	}
+}
+
+static _Noreturn void host_main(const struct run *run, int ctl)
+{
+	struct cgroup_options c = {.name = run->group};
+	struct pool_options p = {.parked_target = {0, 2}};
+	struct services_options o = {.limits = {.service_max = 8,
+						.run_max = 8,
+						.start_max = 4,
+						.memory_max_bytes = 8ull << 30},
+				     .observed = true,
+				     .say = on_say};
+	struct services *s = NULL;
+	struct fdstore *f = NULL;
+	uint32_t refused = 0;
+	char run_dir[96];
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)snprintf(run_dir, sizeof(run_dir), "%s/run", run->dir);
+	(void)mkdir(run_dir, 0700);
+	if (fdstore_open(run_dir, &f) < 0 || cgroup_open(&c, &o.cgroup) < 0)
+		die("control groups");
+	p.cgroup = o.cgroup;
+	if (pool_new(&p, &o.pool) < 0)
+		die("pool");
+	o.fdstore = f;
+	o.run_dir = run_dir;
+	if (services_new(&o, &s) < 0 || services_load(s, run->dir, &refused) < 0 || refused)
+		die("services");
+	show(s);
+	if (send(ctl, "", 1, 0) < 0)
+		die("send");
+	for (;;) {
+		struct pollfd fds[] = {{.fd = pool_fd(o.pool), .events = POLLIN},
+				       {.fd = services_fd(s), .events = POLLIN},
+				       {.fd = ctl, .events = POLLIN}};
+		struct ask a;
+
+		(void)poll(fds, 3, -1);
+		if (fds[0].revents)
+			(void)pool_dispatch(o.pool);
+		if (fds[1].revents)
+			(void)services_dispatch(s);
+		if (fds[2].revents) {
+			if (recv(ctl, &a, sizeof(a), 0) != sizeof(a))
+				break;
+			if (a.what == ASK_RELEASE)
+				services_tick(s, 1); /* no memory left: what is idle goes */
+			else if (a.what == ASK_PREDICT)
+				(void)services_predict(s, a.name, 1, 1000000);
+			else
+				(void)services_observe(s, a.name, a.at_ns);
+			services_tick(s, 0);
+		}
+		show(s);
+	}
+	(void)services_free(s, false);
+	(void)pool_free(o.pool);
+	for (int i = 0; i < 100 && cgroup_remove_base(o.cgroup) > 0; i++)
+		sleep_ns(10000000);
+	(void)cgroup_close(o.cgroup);
+	(void)fdstore_close(f, true);
+	_exit(0);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f || fputs(text, f) < 0 || fclose(f))
+		die(path);
+}
+
+static void write_units(struct run *run)
+{
+	for (int k = 0; k < SUBJECT_N; k++) {
+		char path[160], text[1024];
+
+		(void)snprintf(path, sizeof(path), "%s/%s.socket", run->dir, subjects[k].name);
+		(void)snprintf(text, sizeof(text),
+			       "[Socket]\nListenStream=127.0.0.1:%d\nNoDelay=yes\n", PORT + k);
+		write_file(path, text);
+		(void)snprintf(path, sizeof(path), "%s/%s.service", run->dir, subjects[k].name);
+		(void)snprintf(
+			text, sizeof(text),
+			"[Service]\nUser=nobody\nExecStart=%s %s\nX-Forewarm-FreezeAfterSec=1ms\n"
+			"X-Forewarm-Prestart=no\n",
+			subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "");
+		write_file(path, text);
+	}
+}
+
+static void start_host(struct run *run)
+{
+	int sv[2];
+	char c;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		die("socketpair");
+	run->host = fork();
+	if (run->host == 0) {
+		(void)close(sv[0]);
+		host_main(run, sv[1]);
+	}
+	(void)close(sv[1]);
+	run->ctl = sv[0];
+	if (recv(run->ctl, &c, 1, 0) != 1)
+		die("host");
+}
+
+/* --- the baseline ------------------------------------------------------------------------------------- */
+
+static pid_t start_plain(const struct subject *s, int port)
+{
+	struct sockaddr_in a = address(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	pid_t pid;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4096) < 0)
+		die("listen");
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	pid = fork();
+	if (pid == 0) {
+		char text[16];
+
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)dup2(fd, 3); /* fd is 3 itself at times: then close-on-exec has to go */
+		(void)fcntl(3, F_SETFD, 0);
+		(void)close_range(4, ~0u, 0);
+		(void)snprintf(text, sizeof(text), "%d", (int)getpid());
+		(void)setenv("LISTEN_PID", text, 1);
+		(void)setenv("LISTEN_FDS", "1", 1);
+		(void)execv(s->argv[0], (char *const *)(uintptr_t)s->argv);
+		_exit(127);
+	}
+	(void)close(fd);
+	return pid;
+}
+
+/* --- the client's side ---------------------------------------------------------------------------------- */
+
+static double request_us(const struct subject *s, int port)
+{
+	struct sockaddr_in a = address(port);
+	const struct timeval limit = {.tv_sec = 20};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	uint64_t from, took;
+	char buf[512];
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	from = now_ns();
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    send(fd, s->request, strlen(s->request), MSG_NOSIGNAL) < 0 || recv(fd, buf, 1, 0) != 1)
+		die(s->name);
+	took = now_ns() - from;
+	while (s->request[0] == 'G' && recv(fd, buf, sizeof(buf), 0) > 0)
+		;
+	(void)close(fd);
+	return (double)took / 1e3;
+}
+
+static void await_state(int k, enum svc_state state)
+{
+	uint64_t until = now_ns() + 20000000000ull;
+
+	while (*(volatile enum svc_state *)&shared->views[k].state != state && now_ns() < until)
+		sleep_ns(500000);
+}
+
+static void tell(struct run *run, int k, enum what what, uint64_t at_ns)
+{
+	struct ask a = {.what = what, .at_ns = at_ns};
+
+	(void)snprintf(a.name, sizeof(a.name), "%s", subjects[k].name);
+	if (send(run->ctl, &a, sizeof(a), 0) != sizeof(a))
+		die("host");
+}
+
+static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
+{
+	uint64_t lead = quiet_ns / 2 < 5000000 ? quiet_ns / 2 : 5000000, at;
+	double us;
+
+	switch (way) {
+	case ALWAYS:
+		sleep_ns(quiet_ns);
+		return request_us(&subjects[k], PORT + 100 + k);
+	case PREDICTED:
+		await_state(k, SVC_FROZEN);
+		sleep_ns(quiet_ns - lead);
+		tell(run, k, ASK_PREDICT, 0);
+		sleep_ns(lead);
+		at = now_ns();
+		us = request_us(&subjects[k], PORT + k);
+		/* What the daemon's capture tells it of every connect(), a moment later. */
+		tell(run, k, ASK_OBSERVED, at);
+		return us;
+	case FROZEN:
+		await_state(k, SVC_FROZEN);
+		sleep_ns(quiet_ns);
+		return request_us(&subjects[k], PORT + k);
+	default:
+		await_state(k, SVC_FROZEN);
+		while (*(volatile enum svc_state *)&shared->views[k].state != SVC_COLD) {
+			tell(run, k, ASK_RELEASE, 0);
+			sleep_ns(5000000);
+		}
+		sleep_ns(quiet_ns);
+		return request_us(&subjects[k], PORT + k);
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quantile(double *v, int n, double share)
+{
+	qsort(v, (size_t)n, sizeof(*v), compare);
+	return v[(int)(share * (n - 1) + 0.5)];
+}
+
+static void report(struct run *run, const char *subject, const char *way, int quiet_ms, double *us,
+		   double base50, int n)
+{
+	const double p10 = quantile(us, n, 0.1), p50 = quantile(us, n, 0.5),
+		     p99 = quantile(us, n, 0.99), values[] = {p50, p99};
+
+	(void)printf("%-12s %5d  %-10s %9.1f %9.1f %9.1f %7.2fx %5d\n", subject, quiet_ms, way, p10,
+		     p50, p99, p50 / base50, n);
+	for (int i = 0; run->ndjson && i < 2; i++)
+		(void)fprintf(
+			run->ndjson,
+			"{\"bench\":\"sandbox\",\"metric\":\"service %s first byte %s, %d ms "
+			"quiet\",\"subject\":\"%s\",\"value\":%.1f,\"unit\":\"us\",\"baseline\":"
+			"\"always-on\",\"ratio\":%.3f,\"n\":%d}\n",
+			subject, i ? "p99" : "p50", quiet_ms, way, values[i],
+			i ? 0.0 : p50 / base50, n);
+}
+
+static void measure(struct run *run, int k, int quiet_ms)
+{
+	static double us[WAY_N][ROUND_MAX];
+	uint64_t quiet_ns = (uint64_t)quiet_ms * 1000000, thawed, predicted;
+	double base;
+	int n[WAY_N] = {0};
+
+	for (int i = 0; i < 3; i++) /* everything paged in, started, learnt */
+		for (int way = ALWAYS; way < COLD; way++)
+			(void)one(run, k, (enum way)way, 2000000);
+	thawed = shared->views[k].figures.class_n[SVC_CLASS_THAWED];
+	predicted = shared->views[k].figures.class_n[SVC_CLASS_PREDICTED];
+	for (int i = 0; i < run->rounds; i++)
+		for (int way = ALWAYS; way < COLD; way++)
+			us[way][n[way]++] = one(run, k, (enum way)way, quiet_ns);
+	await_state(k, SVC_FROZEN);
+	thawed = shared->views[k].figures.class_n[SVC_CLASS_THAWED] - thawed;
+	predicted = shared->views[k].figures.class_n[SVC_CLASS_PREDICTED] - predicted;
+	for (int i = 0; i < run->cold_rounds; i++)
+		us[COLD][n[COLD]++] = one(run, k, COLD, quiet_ns);
+	base = quantile(us[ALWAYS], n[ALWAYS], 0.5);
+	for (int way = 0; way < WAY_N; way++)
+		if (n[way])
+			report(run, subjects[k].name, way_names[way], quiet_ms, us[way], base,
+			       n[way]);
+	if (thawed < (uint64_t)run->rounds || predicted < (uint64_t)run->rounds * 9 / 10)
+		(void)printf(
+			"  (of %d each, %llu found it frozen, %llu were seen to be foretold)\n",
+			run->rounds, (unsigned long long)thawed, (unsigned long long)predicted);
+	(void)fflush(stdout);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st, (void)kind, (void)ftw;
+	return remove(path);
+}
+
+static void prepare(struct run *run, const char *self)
+{
+	char real[256] = "";
+	char *slash;
+
+	if (!realpath(self, real))
+		die(self);
+	for (int i = 0; i < 2 && (slash = strrchr(real, '/')); i++)
+		*slash = '\0';
+	(void)snprintf(echo_path, sizeof(echo_path), "%s/tests/helpers/svc_echo", real);
+	(void)snprintf(run->dir, sizeof(run->dir), "/tmp/fwm-bench-XXXXXX");
+	if (!mkdtemp(run->dir))
+		die("mkdtemp");
+	(void)chmod(run->dir, 0755);
+	(void)snprintf(run->group, sizeof(run->group), "fwm-bench-%d", (int)getpid());
+	(void)snprintf(python_path, sizeof(python_path), "%s/server.py", run->dir);
+	(void)snprintf(node_path, sizeof(node_path), "%s/server.js", run->dir);
+	write_file(python_path, python);
+	write_file(node_path, node);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		die("mmap");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"rounds", required_argument, NULL, 'r'}, {"cold", required_argument, NULL, 'c'},
+		{"ndjson", required_argument, NULL, 'n'}, {"only", required_argument, NULL, 'o'},
+		{"quiet", required_argument, NULL, 'q'},  {0}};
+	struct run run = {.rounds = 60, .cold_rounds = 12};
+	int quiets[QUIET_MAX] = {2, 20, 200}, quiet_n = 3, opt, status;
+	const char *only = NULL;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) > 0) {
+		if (opt == 'r')
+			run.rounds = atoi(optarg) < ROUND_MAX ? atoi(optarg) : ROUND_MAX;
+		else if (opt == 'c')
+			run.cold_rounds = atoi(optarg) < ROUND_MAX ? atoi(optarg) : ROUND_MAX;
+		else if (opt == 'n')
+			run.ndjson = fopen(optarg, "ae");
+		else if (opt == 'o')
+			only = optarg;
+		else if (opt == 'q') {
+			quiet_n = 0;
+			for (char *w = strtok(optarg, ","); w && quiet_n < QUIET_MAX;
+			     w = strtok(NULL, ","))
+				quiets[quiet_n++] = atoi(w);
+		} else
+			return 2;
+	}
+	prepare(&run, argv[0]);
+	write_units(&run);
+	start_host(&run);
+	(void)printf("%-12s %5s  %-10s %9s %9s %9s %8s %5s\n", "first byte", "quiet", "", "p10 us",
+		     "p50 us", "p99 us", "/always", "n");
+	for (int k = 0; k < SUBJECT_N; k++) {
+		if (only && strcmp(only, subjects[k].name) != 0)
+			continue;
+		if (access(subjects[k].argv[0], X_OK) < 0) {
+			(void)printf("%-12s skipped: %s is not installed\n", subjects[k].name,
+				     subjects[k].argv[0]);
+			continue;
+		}
+		run.plain[k] = start_plain(&subjects[k], PORT + 100 + k);
+		for (int q = 0; q < quiet_n; q++)
+			measure(&run, k, quiets[q]);
+		(void)kill(run.plain[k], SIGKILL);
+		(void)waitpid(run.plain[k], NULL, 0);
+	}
+	(void)close(run.ctl);
+	(void)waitpid(run.host, &status, 0);
+	(void)nftw(run.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	if (run.ndjson)
+		(void)fclose(run.ndjson);
+	return 0;
+}
