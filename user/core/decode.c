@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "core/redact.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -34,6 +35,7 @@ struct decoder {
 	char base[OBS_NAME_MAX];
 	char script[OBS_NAME_MAX];
 	char args[FWM_ARGS_MAX + 1];
+	char redacted[OBS_ARGS_MAX];
 };
 
 int decoder_new(uint32_t name_max, uint32_t chunk_max, uint32_t page_size, struct decoder **ret)
@@ -219,8 +221,10 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	/* A cut argument has lost its NUL, and a program can overwrite its own: give one back. */
 	memcpy(d->args, e->text, e->args_len);
 	d->args[e->args_len] = 0;
-	o.args = d->args;
 	o.args_len = (size_t)e->args_len + (e->args_len && e->text[e->args_len - 1] ? 1 : 0);
+	/* Here, so that no secret gets any further. */
+	o.args_len = redact_args(d->args, o.args_len, d->redacted, sizeof(d->redacted), NULL);
+	o.args = d->redacted;
 	if (e->script_len) {
 		const char *script = e->text + e->args_len;
 

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "core/redact.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -34,7 +35,7 @@ struct seed {
 	struct service *services;
 	size_t service_n;
 	char name[OBS_NAME_MAX];
-	char args[OBS_ARGS_MAX];
+	char raw_args[OBS_ARGS_MAX], args[OBS_ARGS_MAX];
 	char line[OBS_NAME_MAX + 256];
 };
 
@@ -248,9 +249,10 @@ static void process_seed(struct seed *s, uint32_t pid)
 	o.uid = st.st_uid;
 	o.cgroup = cgroup_id(s, pid);
 	(void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
-	len = read_small(path, s->args, sizeof(s->args));
+	len = read_small(path, s->raw_args, sizeof(s->raw_args));
 	o.args = s->args;
-	o.args_len = len > 0 ? (size_t)len : 0;
+	o.args_len =
+		redact_args(s->raw_args, len > 0 ? (size_t)len : 0, s->args, sizeof(s->args), NULL);
 	s->fn(s->ctx, &o);
 	o.args = NULL;
 	o.args_len = 0;
