@@ -162,6 +162,15 @@ static void draw_edges(const struct cli *cli, const struct picture *p, const str
 	table_print(t);
 }
 
+/* A guess that came true without anything having been done was right, and hit nothing. */
+static const char *outcome_of(const json_t *o)
+{
+	const char *outcome = get_text(o, "outcome");
+
+	return strcmp(outcome, "hit") == 0 && !json_is_true(json_object_get(o, "acted")) ? "right"
+											 : outcome;
+}
+
 static void draw_guesses(const struct cli *cli, const struct picture *p, size_t rows)
 {
 	static const struct table_column columns[] = {
@@ -177,7 +186,7 @@ static void draw_guesses(const struct cli *cli, const struct picture *p, size_t 
 		if (i >= rows)
 			break;
 		table_row(t, (const char *[]){cli_ns(get_n(o, "age_ns")),
-					      cli_percent(get_real(o, "p")), get_text(o, "outcome"),
+					      cli_percent(get_real(o, "p")), outcome_of(o),
 					      opt_ns(o, "saved_ns"),
 					      cli_fit(get_text(o, "block"), cli->columns / 4),
 					      get_text(o, "dep")});

@@ -91,6 +91,7 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 	} rows[] = {
 		{"open", "", "Not decided yet"},
 		{"hit", "\033[32m", "Hit: it was needed"},
+		{"right", "", "The guess was right: it was needed"},
 		{"late", "\033[33m", "Late: it was needed before it was ready"},
 		{"wasted", "\033[31m", "Wasted: it was not needed in time"},
 		{"missed", "\033[33m", "Missed: it was needed"},
@@ -99,6 +100,8 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 	};
 	const char *outcome = get_text(o, "outcome");
 
+	if (strcmp(outcome, "hit") == 0 && !json_is_true(json_object_get(o, "acted")))
+		outcome = "right";
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(outcome, rows[i].outcome) != 0)
 			continue;
@@ -107,7 +110,8 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 		break;
 	}
 	if (has(o, "ended_after_ns") &&
-	    (strcmp(outcome, "hit") == 0 || strcmp(outcome, "missed") == 0))
+	    (strcmp(outcome, "hit") == 0 || strcmp(outcome, "right") == 0 ||
+	     strcmp(outcome, "missed") == 0))
 		printf(" %s after the guess", cli_ns(get_n(o, "ended_after_ns")));
 	if (get_n(o, "saved_ns"))
 		printf("; about %s saved", cli_ns(get_n(o, "saved_ns")));
