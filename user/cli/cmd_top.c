@@ -119,12 +119,11 @@ static void draw_head(const struct cli *cli, const struct picture *p, const stru
 	       cli_count(get_n(cost, "lost_n")));
 	printf("knows     %s programs, files and services, %s%s edges%s\n",
 	       cli_count(get_n(graph, "nodes_n")), bold, cli_count(get_n(graph, "edges_n")), plain);
-	printf("guesses   %s%s%s made, %s acted on: %s%s hit%s, %s late, %s wasted, %s were "
-	       "there\n",
-	       bold, cli_count(get_n(score, "guesses_n")), plain,
-	       cli_count(get_n(score, "acted_n")), bold, cli_count(get_n(out, "hit")), plain,
-	       cli_count(get_n(out, "late")), cli_count(get_n(out, "wasted")),
-	       cli_count(get_n(out, "resident")));
+	printf("guesses   %s%s%s made, %s acted on\n", bold, cli_count(get_n(score, "guesses_n")),
+	       plain, cli_count(get_n(score, "acted_n")));
+	printf("outcomes  %s%s hit%s, %s late, %s wasted, %s were there already\n", bold,
+	       cli_count(get_n(out, "hit")), plain, cli_count(get_n(out, "late")),
+	       cli_count(get_n(out, "wasted")), cli_count(get_n(out, "resident")));
 	printf("benefit   %s%s saved%s; %s read ahead, %s of it in vain\n", bold,
 	       cli_ns(get_n(score, "saved_ns")), plain, cli_bytes(get_n(score, "bytes_read")),
 	       cli_bytes(get_n(score, "bytes_wasted")));
@@ -205,7 +204,7 @@ static size_t rows_that_fit(const struct cli *cli)
 		return cli->rows;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_row < 16)
 		return 8;
-	return (size_t)(w.ws_row - 10) / 2;
+	return (size_t)(w.ws_row - 11) / 2;
 }
 
 static void draw(const struct cli *cli, const struct picture *p, const struct picture *before)
