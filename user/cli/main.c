@@ -59,8 +59,6 @@ static const struct option_row options[] = {
 	 offsetof(struct cli, trace), TRACE},
 	{259, "whole-arguments", NULL, "keep all arguments but what looks like a secret",
 	 VALUE_FLAG, offsetof(struct cli, all), WHOLE},
-	{260, "anonymous", NULL, "other names for all that is not the distribution's", VALUE_FLAG,
-	 offsetof(struct cli, anonymous), WHOLE},
 	{'h', "help", NULL, "this text", VALUE_FLAG, 0, ALL},
 };
 

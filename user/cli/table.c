@@ -81,26 +81,24 @@ const char *opt_count(const json_t *o, const char *key)
 
 void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent)
 {
+	const char *word = cli_text(s);
 	bool first = true;
 
-	s += strspn(s, " ");
-	while (*s) {
-		size_t n = strcspn(s, " ");
-		char raw[BUFFER_BYTES];
-		const char *word;
+	while (*word) {
+		size_t n = strcspn(word, " ");
+		char one[BUFFER_BYTES];
 
-		snprintf(raw, sizeof(raw), "%.*s", (int)n, s);
-		word = cli_text(raw);
-		if (!first && at + 1 + text_columns(word) > cli->columns) {
+		snprintf(one, sizeof(one), "%.*s", (int)n, word);
+		if (!first && at + 1 + text_columns(one) > cli->columns) {
 			printf("\n%*s", (int)indent, "");
 			at = indent;
 			first = true;
 		}
-		printf("%s%s", first ? "" : " ", word);
-		at += text_columns(word) + !first;
+		printf("%s%s", first ? "" : " ", one);
+		at += text_columns(one) + !first;
 		first = false;
-		s += n;
-		s += strspn(s, " ");
+		word += n;
+		word += strspn(word, " ");
 	}
 	putchar('\n');
 }

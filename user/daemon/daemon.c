@@ -19,6 +19,7 @@
 #include "core/vomm.h"
 #include "daemon/keep.h"
 #include "daemon/table.h"
+#include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
@@ -62,6 +63,7 @@ struct daemon {
 	struct psi *psi;
 	struct keep *keep;
 	struct table *table;
+	struct watch *watch; /* NULL: everything is watched */
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -189,6 +191,8 @@ static void on_obs(void *ctx, const struct obs *o)
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
 			    (int)o->kind, strerror(-r));
+	if (d->watch)
+		watch_observe(d->watch, o);
 	if (o->kind == OBS_EXEC && !(o->flags & OBS_F_SEED))
 		table_note(d->table, d->engine, d->capture, o);
 }
@@ -211,6 +215,10 @@ static void drain(struct daemon *d)
 	} while (r == DRAIN_MAX);
 	if (r < 0)
 		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
+	r = d->watch ? watch_step(d->watch, now_ns(CLOCK_MONOTONIC), on_obs, d) : 0;
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "capture: open hooks cannot be attached again: %s",
+			    strerror(-r));
 }
 
 static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -530,6 +538,11 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = open_capture(d);
 	if (r != 0)
 		return r;
+	r = d->config.duty ? watch_new(d->capture, d->config.settle_ns, &d->watch) : 0;
+	if (r < 0) {
+		log_error("capture: cannot sample: %s", strerror(-r));
+		return r;
+	}
 	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
 			(uint32_t)getpid(), on_seed, d);
 	if (r < 0)
@@ -560,6 +573,7 @@ struct daemon *daemon_free(struct daemon *d)
 	if (!d)
 		return NULL;
 	d->api = api_close(d->api);
+	d->watch = watch_free(d->watch);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
 	d->psi = psi_free(d->psi);
