@@ -148,6 +148,8 @@ static _Noreturn void host_main(const struct run *run, int ctl)
 						.run_max = 8,
 						.start_max = 4,
 						.memory_max_bytes = 8ull << 30},
+				     .freeze_max_ns = 3600000000000,
+				     .release_max_ns = 3600000000000,
 				     .observed = true,
 				     .say = on_say};
 	struct services *s = NULL;

@@ -67,6 +67,14 @@ static void echo(const struct unit_addr *a)
 	assert_string_equal(got, "hello\n");
 }
 
+static void echo_until_frozen(const struct unit_addr *a, const char *name)
+{
+	uint64_t before = service_host_view(&host, name).figures.freeze_n;
+
+	echo(a);
+	service_host_await_freeze(&host, name, before, 4000);
+}
+
 static void test_service_cold_connection_starts_it_as_its_user(void **state)
 {
 	struct unit_addr a;
@@ -100,7 +108,8 @@ static void test_service_every_kind_of_socket(void **state)
 		       "ListenSequentialPacket=@%s\nListenDatagram=127.0.0.1:%d\n",
 		       path, 20000 + (int)getpid() % 20000, 20000 + (int)getpid() % 20000, path,
 		       20000 + (int)getpid() % 20000);
-	unit("many", socket, "", "X-Forewarm-FreezeAfterSec=20ms\n");
+	unit("many", socket, "",
+	     "X-Forewarm-FreezeAfterSec=20ms\nX-Forewarm-ReleaseAfterSec=60s\n");
 	assert_int_equal(service_host_start(&host), 0);
 	addrs[0] = service_addr(path);
 	(void)snprintf(socket, sizeof(socket), "127.0.0.1:%d", 20000 + (int)getpid() % 20000);
@@ -113,9 +122,10 @@ static void test_service_every_kind_of_socket(void **state)
 	addrs[3].type = UNIT_SEQPACKET;
 	for (int round = 0; round < 3; round++) {
 		for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
-			echo(&addrs[i]);
 			if (round)
-				service_host_await(&host, "many", SVC_FROZEN, 3000);
+				echo_until_frozen(&addrs[i], "many");
+			else
+				echo(&addrs[i]);
 		}
 	}
 	assert_true(service_host_view(&host, "many").figures.class_n[SVC_CLASS_THAWED] >= 8);
@@ -127,15 +137,14 @@ static void test_service_idle_is_frozen_and_thawed_by_a_connection(void **state)
 	struct svc_view v;
 
 	(void)state;
-	unix_unit("fr", "", "X-Forewarm-FreezeAfterSec=5ms\n");
+	unix_unit("fr", "", "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n");
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 20; i++) {
-		echo(&a);
-		service_host_await(&host, "fr", SVC_FROZEN, 3000);
+		echo_until_frozen(&a, "fr");
 	}
 	v = service_host_view(&host, "fr");
 	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 1);
-	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 19);
+	assert_true(v.figures.class_n[SVC_CLASS_THAWED] >= 19);
 	assert_int_equal(v.figures.start_n, 1);
 }
 
@@ -168,14 +177,12 @@ static void test_service_prediction_starts_and_thaws_ahead(void **state)
 	assert_false(service_host_predict(&host, "tcp:127.0.0.1:9", 0.9, 0));
 	assert_true(service_host_predict(&host, "pre", 0.9, 50000000));
 	service_host_await(&host, "pre", SVC_READY, 3000);
-	echo(&a);
-	service_host_await(&host, "pre", SVC_FROZEN, 3000);
+	echo_until_frozen(&a, "pre");
 	at(path, sizeof(path), "pre");
 	(void)snprintf(name, sizeof(name), "unix:%s", path);
 	assert_true(service_host_predict(&host, name, 0.9, 1000000));
 	service_host_await(&host, "pre", SVC_READY, 3000);
-	echo(&a);
-	service_host_await(&host, "pre", SVC_FROZEN, 3000);
+	echo_until_frozen(&a, "pre");
 	v = service_host_view(&host, "pre");
 	assert_int_equal(v.figures.guess_n, 2);
 	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 0);
@@ -299,7 +306,7 @@ static void test_service_survives_kill_9_of_the_daemon(void **state)
 
 	(void)state;
 	unix_unit("k1", "", "X-Forewarm-FreezeAfterSec=infinity\n");
-	unix_unit("k2", "", "X-Forewarm-FreezeAfterSec=10ms\n");
+	unix_unit("k2", "", "X-Forewarm-FreezeAfterSec=10ms\nX-Forewarm-ReleaseAfterSec=60s\n");
 	unix_unit("k3", "", "");
 	assert_int_equal(service_host_start(&host), 0);
 	assert_true(service_ask(&a, "who\n", before, sizeof(before), NULL));

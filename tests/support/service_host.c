@@ -83,6 +83,8 @@ static _Noreturn void host_main(const struct service_host *h, int ctl)
 						.run_max = h->run_max,
 						.start_max = 4,
 						.memory_max_bytes = 4ull << 30},
+				     .freeze_max_ns = 3600000000000,
+				     .release_max_ns = 3600000000000,
 				     .say = on_say};
 	char run[96], state[96], proxy[300];
 	struct services *s = NULL;
@@ -278,6 +280,20 @@ void service_host_await(struct service_host *h, const char *name, enum svc_state
 	} while (service_now_ns() < until);
 	fail_msg("%s is %s because of %s, not %s after %d ms", name, svc_state_name(v.state),
 		 svc_why_name(v.why), svc_state_name(state), ms);
+}
+
+void service_host_await_freeze(struct service_host *h, const char *name, uint64_t before_n, int ms)
+{
+	uint64_t until = service_now_ns() + (uint64_t)ms * 1000000;
+	struct svc_view v;
+
+	do {
+		v = service_host_view(h, name);
+		if (v.state == SVC_FROZEN && v.figures.freeze_n > before_n)
+			return;
+		(void)usleep(500);
+	} while (service_now_ns() < until);
+	fail_msg("%s is %s, not frozen anew after %d ms", name, svc_state_name(v.state), ms);
 }
 
 struct unit_addr service_addr(const char *text)

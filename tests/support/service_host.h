@@ -37,6 +37,9 @@ bool service_host_predict(struct service_host *h, const char *name, double p, ui
 struct svc_view service_host_view(struct service_host *h, const char *name);
 /* Waits until the service is in that state; fails the test after ms. */
 void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms);
+/* Waits until it is frozen once more than before_n times: the state alone may still be the one before
+ * a connection, of which the loop is told a millisecond late. */
+void service_host_await_freeze(struct service_host *h, const char *name, uint64_t before_n, int ms);
 /* Of the pool: how many sandboxes are in use. */
 uint32_t service_host_boxes(struct service_host *h);
 

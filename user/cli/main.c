@@ -57,7 +57,7 @@ static const struct option_row options[] = {
 	{'1', "once", NULL, "one picture, then stop", VALUE_FLAG, offsetof(struct cli, once), LIVE},
 	{'t', "trace", "FILE", "ask what this trace teaches instead of the daemon", VALUE_TEXT,
 	 offsetof(struct cli, trace), TRACE},
-	{259, "whole-arguments", NULL, "keep all arguments but what looks like a secret",
+	{259, "whole-arguments", NULL, "keep all arguments of programs; they may hold secrets",
 	 VALUE_FLAG, offsetof(struct cli, all), WHOLE},
 	{'h', "help", NULL, "this text", VALUE_FLAG, 0, ALL},
 };
@@ -106,6 +106,9 @@ static const struct command commands[] = {
 	 "  --ahead K        also: is the symbol K steps ahead told exactly?\n"
 	 "  --raw            host: temporary names as they are\n"
 	 "  --every-touch    host: not only the first touch of a name in a session\n"},
+	{"services", "", "the services it holds sockets for, and how connections found them",
+	 cmd_services, ASK, 0, 0, ""},
+	{"pool", "", "the sandboxes they run in", cmd_pool, ASK, 0, 0, ""},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
 	 0, 0,
 	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},

@@ -56,7 +56,7 @@ static const struct sm_state states[SVC_STATE_MAX] = {
 };
 
 struct one {
-	bool used, retired;
+	bool used, retired, cold_known;
 	struct svc_config c;
 	struct sm sm;
 	enum svc_why why;
@@ -215,6 +215,8 @@ static void learn_window(struct one *v)
 	v->window_ns = v->c.freeze_after_ns != SVC_NEVER
 			       ? v->c.freeze_after_ns
 			       : svc_freeze_window_ns(&v->habit.idle, v->idle_cpu);
+	if (v->c.freeze_after_ns == SVC_NEVER && v->c.freeze_max_ns)
+		v->window_ns = min_u64(v->window_ns, v->c.freeze_max_ns);
 }
 
 /* --- what is counted ----------------------------------------------------------------------------- */
@@ -454,7 +456,11 @@ static void guessed(struct svc *s, struct one *v, uint64_t now_ns, const struct 
 static void became_ready(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
 {
 	(void)s, (void)e;
-	blend(&v->habit.cold_ns, (double)since(now_ns, v->since_ns));
+	if (v->cold_known)
+		blend(&v->habit.cold_ns, (double)since(now_ns, v->since_ns));
+	else
+		v->habit.cold_ns = (double)since(now_ns, v->since_ns);
+	v->cold_known = true;
 	v->waited_ns = 0;
 	if (v->waiting_ns) {
 		served(v, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_COLD,
@@ -654,7 +660,7 @@ static uint64_t tick_running(struct one *v, uint64_t now_ns)
 
 static uint64_t tick_frozen(struct svc *s, struct one *v, uint64_t now_ns)
 {
-	uint64_t next = tick_guess(v, now_ns), edge = SVC_NEVER;
+	uint64_t next = tick_guess(v, now_ns), age = idle_age(v, now_ns), last;
 	bool fixed = v->c.release_after_ns != SVC_NEVER;
 
 	if (v->guess && now_ns >= v->guess_act_ns && v->guess_p >= s->limits.p_thaw_min) {
@@ -668,14 +674,14 @@ static uint64_t tick_frozen(struct svc *s, struct one *v, uint64_t now_ns)
 	}
 	if (!v->c.release || v->guess)
 		return next;
-	if (fixed ? idle_age(v, now_ns) >= v->c.release_after_ns
-		  : value_of(v, now_ns) < price_of(s)) {
+	last = fixed ? v->c.release_after_ns : v->c.release_max_ns;
+	if ((last && age >= last) || (!fixed && value_of(v, now_ns) < price_of(s))) {
 		release(v, now_ns, s->pressure > 0.5 ? SVC_WHY_PRESSURE : SVC_WHY_IDLE);
 		return later(now_ns, v->c.timeout_stop_ns);
 	}
-	edge = fixed ? later(now_ns, since(v->c.release_after_ns, idle_age(v, now_ns)))
-		     : next_edge(v, now_ns);
-	return min_u64(next, edge);
+	if (!fixed)
+		next = min_u64(next, next_edge(v, now_ns));
+	return last ? min_u64(next, later(now_ns, since(last, age))) : next;
 }
 
 /* Moves that time alone brings about; sets when to look again, and what to poll meanwhile. */
@@ -978,6 +984,7 @@ int svc_add(struct svc *s, uint64_t now_ns, const struct svc_config *c,
 		v->c.weight = 100;
 	if (habit_valid(habit)) {
 		v->habit = *habit;
+		v->cold_known = true;
 	} else {
 		v->habit.version = SVC_HABIT_VERSION;
 		gaps_init(&v->habit.idle);
@@ -1111,6 +1118,7 @@ void svc_view(const struct svc *s, uint32_t id, uint64_t now_ns, struct svc_view
 		.guessed = v->guess,
 		.guess_p = v->guess_p,
 		.guess_lead_ns = v->guess_lead_ns,
+		.lead_ns = gaps_quantile_ns(&v->habit.lead, 0.5),
 		.value = state_of(v) == SVC_COLD ? 0 : value_of(v, now_ns),
 		.freeze_after_ns = v->c.freeze ? v->window_ns : SVC_NEVER,
 		.memory_bytes = v->habit.memory_bytes,

@@ -139,6 +139,7 @@ struct svc_config {
 	uint32_t weight;
 	uint64_t timeout_start_ns, timeout_stop_ns;
 	uint64_t freeze_after_ns, release_after_ns; /* SVC_NEVER: learnt */
+	uint64_t freeze_max_ns, release_max_ns;	    /* learnt ones are no longer; 0: no matter */
 	uint64_t restart_ns;			    /* first hold after a failure */
 	uint64_t memory_bytes, cold_ns;		    /* first estimates; 0: 16 MiB, 50 ms */
 	bool freeze, release, prestart;
@@ -179,7 +180,8 @@ struct svc_view {
 	bool waiting, queued, guessed;
 	double guess_p;
 	uint64_t guess_lead_ns;
-	double value;		  /* of keeping it now; 0 when nothing runs */
+	uint64_t lead_ns; /* half of the guesses that came true were so far ahead; 0: none yet */
+	double value;	  /* of keeping it now; 0 when nothing runs */
 	uint64_t freeze_after_ns; /* as learnt, from now; SVC_NEVER: not foreseen */
 	double memory_bytes, cold_ns, thaw_ns;
 	struct svc_figures figures;

@@ -18,8 +18,8 @@
 #include "core/engine.h"
 #include "core/vomm.h"
 #include "daemon/keep.h"
+#include "daemon/serve.h"
 #include "daemon/table.h"
-#include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
@@ -63,7 +63,7 @@ struct daemon {
 	struct psi *psi;
 	struct keep *keep;
 	struct table *table;
-	struct watch *watch; /* NULL: everything is watched */
+	struct serve *serve;
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -123,8 +123,8 @@ static void act(struct daemon *d, const struct action *a)
 	case ACTION_CANCEL:
 		(void)warm_release(d->warm, a->guess_id);
 		return;
-	case ACTION_PRESTART: /* no service of ours answers there */
-		report(d, a, ENOENT);
+	case ACTION_PRESTART: /* or no service of ours answers there */
+		report(d, a, serve_prestart(d->serve, a) ? 0 : ENOENT);
 		return;
 	case ACTION_WARM:
 		job.kind = WARM_FILE;
@@ -188,11 +188,10 @@ static void on_obs(void *ctx, const struct obs *o)
 	int r = engine_observe(d->engine, o);
 
 	d->events_n += o->count;
+	serve_observe(d->serve, o);
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
 			    (int)o->kind, strerror(-r));
-	if (d->watch)
-		watch_observe(d->watch, o);
 	if (o->kind == OBS_EXEC && !(o->flags & OBS_F_SEED))
 		table_note(d->table, d->engine, d->capture, o);
 }
@@ -215,10 +214,6 @@ static void drain(struct daemon *d)
 	} while (r == DRAIN_MAX);
 	if (r < 0)
 		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
-	r = d->watch ? watch_step(d->watch, now_ns(CLOCK_MONOTONIC), on_obs, d) : 0;
-	if (r < 0)
-		log_limited(LOG_LEVEL_WARN, "capture: open hooks cannot be attached again: %s",
-			    strerror(-r));
 }
 
 static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -251,6 +246,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	(void)usec;
 	psi_read(d->psi, &d->pressure);
 	(void)engine_tick(d->engine, now_ns(CLOCK_MONOTONIC), &d->pressure);
+	serve_tick(d->serve, &d->pressure);
 	step(d);
 	if (d->api)
 		(void)api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
@@ -458,7 +454,8 @@ static int open_api(struct daemon *d)
 	int r;
 
 	snprintf(path, sizeof(path), "%s/control.sock", d->config.run_dir);
-	d->routes = (struct routes){.engine = d->engine, .host = host_view, .ctx = d};
+	d->routes = (struct routes){
+		.engine = d->engine, .host = host_view, .ctx = d, .hooks = serve_hooks(&d->serve)};
 	r = api_open(&(struct api_options){.path = path,
 					   .group = d->config.socket_group,
 					   .answer = routes_answer,
@@ -523,6 +520,9 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		r = take_lock(d);
 	if (r != 0)
 		return r;
+	r = serve_open(config, &d->serve); /* forks: before there are threads and much memory */
+	if (r < 0)
+		return r;
 	r = engine_new(&config->limits, &config->policy, &d->engine);
 	if (r < 0) {
 		log_error("engine: not enough memory for the limits in the config");
@@ -538,11 +538,6 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = open_capture(d);
 	if (r != 0)
 		return r;
-	r = d->config.duty ? watch_new(d->capture, d->config.settle_ns, &d->watch) : 0;
-	if (r < 0) {
-		log_error("capture: cannot sample: %s", strerror(-r));
-		return r;
-	}
 	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
 			(uint32_t)getpid(), on_seed, d);
 	if (r < 0)
@@ -565,7 +560,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_error("daemon: no event loop: %s", strerror(-r));
 		return fault(r);
 	}
-	return add_sources(d);
+	r = serve_start(d->serve, d->loop, true);
+	return r < 0 ? r : add_sources(d);
 }
 
 struct daemon *daemon_free(struct daemon *d)
@@ -573,7 +569,7 @@ struct daemon *daemon_free(struct daemon *d)
 	if (!d)
 		return NULL;
 	d->api = api_close(d->api);
-	d->watch = watch_free(d->watch);
+	d->serve = serve_close(d->serve, d->options.keep);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
 	d->psi = psi_free(d->psi);

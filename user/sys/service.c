@@ -739,6 +739,17 @@ static int open_notify(struct service *v)
 	return 0;
 }
 
+static void remove_notify(const struct service *v)
+{
+	char dir[256 + UNIT_NAME_MAX + 16];
+
+	(void)unlinkat(v->notify_dir, "notify", 0);
+	(void)snprintf(dir, sizeof(dir), "%s/notify/%s", v->all->run_dir, v->name);
+	(void)rmdir(dir);
+	(void)snprintf(dir, sizeof(dir), "%s/notify", v->all->run_dir);
+	(void)rmdir(dir); /* other services' are still in there, most times */
+}
+
 /* The page an earlier daemon left, or a fresh one. */
 static int open_page(struct service *v)
 {
@@ -855,7 +866,7 @@ static int adopt(struct service *v, enum svc_state *ret_state)
 	return 0;
 }
 
-static struct svc_config config_of(const struct unit_service *u)
+static struct svc_config config_of(const struct services *s, const struct unit_service *u)
 {
 	return (struct svc_config){
 		.weight = u->weight,
@@ -864,8 +875,10 @@ static struct svc_config config_of(const struct unit_service *u)
 		.freeze_after_ns = u->freeze_after_ns,
 		.release_after_ns = u->release_after_ns,
 		.restart_ns = u->restart_ns,
-		.freeze = u->freeze,
-		.release = u->release,
+		.freeze_max_ns = s->o.freeze_max_ns,
+		.release_max_ns = s->o.release_max_ns,
+		.freeze = u->freeze && (s->o.freeze_max_ns || u->freeze_after_ns != SVC_NEVER),
+		.release = u->release && (s->o.release_max_ns || u->release_after_ns != SVC_NEVER),
 		.prestart = u->prestart,
 		.restart_failed = u->restart == UNIT_RESTART_ON_FAILURE,
 		.restart_always = u->restart == UNIT_RESTART_ALWAYS,
@@ -882,6 +895,8 @@ static void service_clear(struct service *v)
 		closep(&v->listens[i]);
 	}
 	recipe_clear(&v->recipe);
+	if (v->notify_dir >= 0 && !v->used)
+		remove_notify(v);
 	closep(&v->notify);
 	closep(&v->notify_dir);
 	closep(&v->freeze_fd);
@@ -898,7 +913,7 @@ static void service_clear(struct service *v)
 static int enroll(struct service *v)
 {
 	struct services *s = v->all;
-	struct svc_config c = config_of(&v->unit->service);
+	struct svc_config c = config_of(s, &v->unit->service);
 	struct svc_habit habit;
 	enum svc_state state = SVC_COLD;
 	bool known = habit_load(v, &habit);
@@ -1082,7 +1097,8 @@ struct services *services_free(struct services *s, bool keep_running)
 			continue;
 		if (v->box)
 			pool_disown(s->o.pool, v->box); /* or the pool's end would be its end */
-		if (!keep_running)
+		/* A manager forgets by itself at a stop, and knows it from a restart. */
+		if (!keep_running && strcmp(fdstore_kind(s->o.fdstore), "holder") == 0)
 			unkeep_all(v);
 		v->used = keep_running;
 		service_clear(v);
@@ -1186,8 +1202,26 @@ uint32_t services_n(const struct services *s)
 	return s->n;
 }
 
+void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[SANDBOX_NET_MAX])
+{
+	for (int net = 0; net < SANDBOX_NET_MAX; net++)
+		ret[net] = 0;
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		const struct service *v = &s->all[i];
+		uint32_t *n;
+
+		if (!v->used)
+			continue;
+		n = &ret[v->unit->service.private_network ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST];
+		*n = *n < parked_n ? parked_n : *n;
+		if (v->unit->service.pool_n > *n)
+			*n = v->unit->service.pool_n;
+	}
+}
+
 void services_view(const struct services *s, uint32_t i, struct service_view *ret)
 {
+	uint64_t now = now_ns();
 	uint32_t id = 0;
 	const struct service *v;
 
@@ -1198,5 +1232,8 @@ void services_view(const struct services *s, uint32_t i, struct service_view *re
 	}
 	*ret = (struct service_view){.name = v->name, .description = v->unit->description};
 	unit_addr_format(&v->socket->socket.listens[0], ret->listens, sizeof(ret->listens));
-	svc_view(s->svc, id, now_ns(), &ret->svc);
+	svc_view(s->svc, id, now, &ret->svc);
+	ret->state_ns = now - ret->svc.since_ns;
+	ret->idle_ns = ret->svc.idle_since_ns ? now - ret->svc.idle_since_ns : SVC_NEVER;
+	ret->hold_ns = ret->svc.hold_until_ns ? ret->svc.hold_until_ns - now : 0;
 }

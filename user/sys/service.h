@@ -31,7 +31,8 @@ struct services_options {
 	struct cgroup_host *cgroup;
 	struct fdstore *fdstore;
 	struct svc_limits limits;
-	const char *run_dir;   /* exists; notify sockets are made below */
+	uint64_t freeze_max_ns, release_max_ns; /* of learnt windows; 0: that is not done at all */
+	const char *run_dir;			/* exists; notify sockets are made below */
 	const char *state_dir; /* habits are kept below, over a reboot; NULL: not kept */
 	const char *proxy;     /* the proxy's program; NULL: X-Forewarm-Proxy= is refused */
 	bool observed;	       /* services_observe() will be told of connections: then no running
@@ -43,7 +44,8 @@ struct services_options {
 struct service_view {
 	const char *name, *description;
 	char listens[160]; /* the first address, and how many more */
-	uint32_t pid;	   /* of the command, on the host; 0: none */
+	uint64_t state_ns, idle_ns,
+		hold_ns; /* in its state, without connection, until it is tried */
 	struct svc_view svc;
 };
 
@@ -70,6 +72,9 @@ bool services_predict(struct services *s, const char *name, double p, uint64_t l
 bool services_observe(struct services *s, const char *name, uint64_t ts_ns);
 
 uint32_t services_n(const struct services *s);
+/* How many sandboxes of each kind should be kept parked: as the units say, and parked_n of each kind
+ * that any service uses. */
+void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[SANDBOX_NET_MAX]);
 /* The i-th of services_n(). */
 void services_view(const struct services *s, uint32_t i, struct service_view *ret);
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* cmd_services.c - services and pool: what waits to be asked, how it was found, and what it cost. */
+#include "cli/cli.h"
+
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct listing {
+	struct table *states, *found;
+	uint64_t n;
+};
+
+/* "cold", or with what is going on beside it */
+static const char *state_text(const json_t *o)
+{
+	static char text[64];
+	const char *more = json_is_true(json_object_get(o, "queued"))	 ? " queued"
+			   : json_is_true(json_object_get(o, "waiting")) ? " waited for"
+			   : has(o, "guess_p")				 ? " foretold"
+			   : get_n(o, "hold_ns")			 ? " backing off"
+									 : "";
+
+	snprintf(text, sizeof(text), "%s%s", get_text(o, "state"), more);
+	return text;
+}
+
+static void row_found(struct table *t, const json_t *o, const char *class)
+{
+	const json_t *c = json_object_get(json_object_get(o, "found"), class);
+	char n[32], p50[32], p99[32];
+
+	if (!get_n(c, "n"))
+		return;
+	snprintf(n, sizeof(n), "%s", cli_count(get_n(c, "n")));
+	snprintf(p50, sizeof(p50), "%s", opt_ns(c, "p50_ns"));
+	snprintf(p99, sizeof(p99), "%s", opt_ns(c, "p99_ns"));
+	table_row(t, (const char *[]){get_text(o, "name"), class, n, p50, p99});
+}
+
+static void each_service(void *ctx, json_t *o)
+{
+	static const char *const classes[] = {"cold", "thawed", "predicted", "warm"};
+	struct listing *l = ctx;
+	const json_t *guesses = json_object_get(o, "guesses");
+	char hits[48], state[64], since[32], memory[32], waste[32], lead[32];
+
+	if (!is_type(o, "service"))
+		return;
+	l->n++;
+	snprintf(state, sizeof(state), "%s", state_text(o));
+	snprintf(since, sizeof(since), "%s", opt_ns(o, "state_ns"));
+	snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
+	snprintf(lead, sizeof(lead), "%s", opt_ns(o, "lead_ns"));
+	snprintf(waste, sizeof(waste), "%.0f", get_real(o, "wasted_mbs"));
+	snprintf(hits, sizeof(hits), "%" PRIu64 "/%" PRIu64, get_n(guesses, "hit"),
+		 get_n(guesses, "hit") + get_n(guesses, "late") + get_n(guesses, "wasted"));
+	table_row(l->states, (const char *[]){get_text(o, "name"), state, get_text(o, "why"), since,
+					      hits, lead, memory, waste});
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		row_found(l->found, o, classes[i]);
+}
+
+int cmd_services(struct cli *cli)
+{
+	static const struct table_column states[] = {
+		{"SERVICE", 'f'}, {"STATE", 'l'}, {"WHY", 'l'},	   {"FOR", 'r'},
+		{"HITS", 'r'},	  {"LEAD", 'r'},  {"MEMORY", 'r'}, {"WASTE MB*s", 'r'}};
+	static const struct table_column found[] = {{"SERVICE", 'f'},
+						    {"CONNECTION FOUND IT", 'l'},
+						    {"TIMES", 'r'},
+						    {"DELAY p50", 'r'},
+						    {"p99", 'r'}};
+	struct listing l = {.states = table_new(cli, states, ARRAY_SIZE(states)),
+			    .found = table_new(cli, found, ARRAY_SIZE(found))};
+	int r = cli_ask(cli, "services", NULL, each_service, &l);
+
+	table_print(l.states);
+	if (table_rows(l.found))
+		printf("\n");
+	table_print(l.found);
+	if (r == FWM_STATUS_OK && !cli->json && !l.n)
+		printf("no services: see forewarm.service(5)\n");
+	return r;
+}
+
+static void each_pool(void *ctx, json_t *o)
+{
+	const json_t *states = json_object_get(o, "states");
+	const char *key;
+	json_t *value;
+
+	(void)ctx;
+	if (!is_type(o, "pool"))
+		return;
+	if (!has(o, "max_n")) {
+		printf("no sandboxes: there are no services to run in them; see "
+		       "forewarm.service(5)\n");
+		return;
+	}
+	printf("sandboxes    at most %s", cli_count(get_n(o, "max_n")));
+	json_object_foreach((json_t *)(uintptr_t)states, key, value) if (json_integer_value(value))
+		printf(", %s %s", cli_count((uint64_t)json_integer_value(value)), key);
+	printf("%s\n",
+	       json_is_true(json_object_get(o, "paused")) ? "; no refill: the host is busy" : "");
+	printf("  parked     %s with a network of their own, %s with the host's\n",
+	       cli_count(get_n(o, "parked_private_n")), cli_count(get_n(o, "parked_host_n")));
+	printf("  handed out %s: %s parked before", cli_count(get_n(o, "handed_out_n")),
+	       cli_count(get_n(o, "from_parked_n")));
+	printf(", %s made when asked for\n", cli_count(get_n(o, "fresh_n")));
+	printf("  filled     %s", cli_count(get_n(o, "filled_n")));
+	printf(", in %s each; %s failed\n", cli_ns(get_n(o, "fill_ns")),
+	       cli_count(get_n(o, "failed_n")));
+	printf("  limits     %s\n", cli_text(get_text(o, "limits")));
+	printf("  restart    sockets and sandboxes are kept by the %s\n",
+	       cli_text(get_text(o, "kept_by")));
+}
+
+int cmd_pool(struct cli *cli)
+{
+	return cli_ask(cli, "pool", NULL, each_pool, NULL);
+}

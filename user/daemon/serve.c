@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * serve.c - wiring of the pool and the services, and their views.
+ *
+ * Memory pressure is one number for the services: from the share of memory that is available, and
+ * from how long tasks waited for memory lately, whichever is worse.
+ */
+#include "daemon/serve.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "sys/service.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+enum { SERVICE_MAX = 256, START_MAX = 4, REFILL_PERMILLE = 50 };
+
+struct serve {
+	struct config config;
+	struct fdstore *store;
+	struct cgroup_host *cgroup;
+	struct pool *pool;
+	struct services *services;
+	char proxy[CONFIG_PATH_MAX + 96];
+};
+
+static void on_say(void *ctx, enum services_say level, const char *text)
+{
+	static const enum log_level levels[] = {
+		[SERVICES_SAY_DEBUG] = LOG_LEVEL_DEBUG,
+		[SERVICES_SAY_INFO] = LOG_LEVEL_INFO,
+		[SERVICES_SAY_WARN] = LOG_LEVEL_WARN,
+		[SERVICES_SAY_ERROR] = LOG_LEVEL_ERROR,
+	};
+
+	(void)ctx;
+	log_limited(levels[level], "%s", text);
+}
+
+static bool has_units(const char *dir)
+{
+	DIR *d = opendir(dir);
+	bool any = false;
+
+	for (struct dirent *e; d && !any && (e = readdir(d));) {
+		const char *dot = strrchr(e->d_name, '.');
+
+		any = dot && strcmp(dot, ".socket") == 0;
+	}
+	if (d)
+		(void)closedir(d);
+	return any;
+}
+
+int serve_open(const struct config *config, struct serve **ret)
+{
+	char left[CONFIG_PATH_MAX + 16];
+	struct serve *s;
+	int r;
+
+	(void)snprintf(left, sizeof(left), "%s/fdstore", config->run_dir);
+	if (!has_units(config->services_dir) && access(left, F_OK) < 0)
+		return 0;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return fault(-ENOMEM);
+	s->config = *config;
+	r = fdstore_open(config->run_dir, &s->store);
+	if (r < 0) {
+		log_error("services: no place to keep sockets over a restart: %s", strerror(-r));
+		(void)serve_close(s, false);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* Beside the daemon's own program, or where `make install` puts it. */
+static const char *find_proxy(struct serve *s)
+{
+	char self[CONFIG_PATH_MAX + 32];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n > 0 ? n : 0] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	(void)snprintf(s->proxy, sizeof(s->proxy), "%s/tools/forewarm-proxy", self);
+	if (access(s->proxy, X_OK) < 0)
+		(void)snprintf(s->proxy, sizeof(s->proxy), "%s/../libexec/forewarm/forewarm-proxy",
+			       self);
+	return access(s->proxy, X_OK) < 0 ? NULL : s->proxy;
+}
+
+static int open_pool(struct serve *s)
+{
+	struct cgroup_options c = {.name = s->config.cgroup, .enable_controllers = true};
+	struct pool_options p = {.sandbox_max = (uint32_t)s->config.pool_max_n,
+				 .refill_permille = REFILL_PERMILLE};
+	char report[256];
+	int r = cgroup_open(&c, &s->cgroup);
+
+	if (r < 0) {
+		log_warn("services: no control groups: %s; nothing is limited or frozen",
+			 strerror(-r));
+	} else {
+		cgroup_report(s->cgroup, report, sizeof(report));
+		log_info("services: limits by %s", report);
+	}
+	p.cgroup = s->cgroup;
+	r = pool_new(&p, &s->pool);
+	if (r < 0)
+		log_error("services: cannot make sandboxes: %s", strerror(-r));
+	return r;
+}
+
+static int on_pool(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	const struct serve *s = userdata;
+	int r = pool_dispatch(s->pool);
+
+	(void)source, (void)fd, (void)revents;
+	if (r < 0)
+		log_limited(LOG_LEVEL_ERROR, "pool: %s", strerror(-r));
+	return 0;
+}
+
+static int on_services(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	const struct serve *s = userdata;
+	int r = services_dispatch(s->services);
+
+	(void)source, (void)fd, (void)revents;
+	if (r < 0)
+		log_limited(LOG_LEVEL_ERROR, "services: %s", strerror(-r));
+	return 0;
+}
+
+static int load(struct serve *s, bool observed)
+{
+	char state[CONFIG_PATH_MAX + 16];
+	struct sysinfo si;
+	struct services_options o = {
+		.pool = s->pool,
+		.cgroup = s->cgroup,
+		.fdstore = s->store,
+		.limits = {.service_max = SERVICE_MAX,
+			   .run_max = (uint32_t)s->config.pool_max_n,
+			   .start_max = START_MAX,
+			   .memory_max_bytes = UINT64_MAX},
+		.freeze_max_ns = s->config.idle_freeze_ns,
+		.release_max_ns = s->config.idle_release_ns,
+		.run_dir = s->config.run_dir,
+		.state_dir = state,
+		.proxy = find_proxy(s),
+		.observed = observed,
+		.say = on_say,
+	};
+	uint32_t refused_n = 0, parked[SANDBOX_NET_MAX];
+	int r;
+
+	if (sysinfo(&si) == 0) /* half of the host: the rest is others' */
+		o.limits.memory_max_bytes = (uint64_t)si.totalram * si.mem_unit / 2;
+	(void)snprintf(state, sizeof(state), "%s", s->config.state_dir);
+	r = services_new(&o, &s->services);
+	if (r >= 0)
+		r = services_load(s->services, s->config.services_dir, &refused_n);
+	if (r < 0) {
+		log_error("services: cannot load '%s': %s", s->config.services_dir, strerror(-r));
+		return r;
+	}
+	r = pool_sweep(s->pool);
+	if (r > 0)
+		log_info("pool: removed %d sandboxes nobody needs any more", r);
+	services_parked(s->services, (uint32_t)s->config.pool_parked_n, parked);
+	for (int net = 0; net < SANDBOX_NET_MAX; net++)
+		pool_target(s->pool, (enum sandbox_net)net, parked[net]);
+	log_info("services: %u ready to be asked, %u refused; sockets are kept by the %s",
+		 services_n(s->services), refused_n, fdstore_kind(s->store));
+	return 0;
+}
+
+int serve_start(struct serve *s, sd_event *loop, bool observed)
+{
+	int r;
+
+	if (!s)
+		return 0;
+	r = open_pool(s);
+	if (r >= 0)
+		r = load(s, observed);
+	if (r < 0)
+		return r;
+	r = sd_event_add_io(loop, NULL, pool_fd(s->pool), EPOLLIN, on_pool, s);
+	if (r >= 0)
+		r = sd_event_add_io(loop, NULL, services_fd(s->services), EPOLLIN, on_services, s);
+	if (r < 0)
+		log_error("services: cannot join the event loop: %s", strerror(-r));
+	return r < 0 ? fault(r) : 0;
+}
+
+struct serve *serve_close(struct serve *s, bool keep)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+
+	if (!s)
+		return NULL;
+	s->services = services_free(s->services, keep);
+	s->pool = pool_free(s->pool);
+	for (int i = 0; s->cgroup && !keep && i < 100; i++) {
+		if (cgroup_remove_base(s->cgroup) <= 0)
+			break;
+		(void)nanosleep(&pause, NULL); /* the last members still exit */
+	}
+	s->cgroup = cgroup_close(s->cgroup);
+	s->store = fdstore_close(s->store, !keep);
+	free(s);
+	return NULL;
+}
+
+/* --- what comes from the rest of the daemon --------------------------------------------------------- */
+
+bool serve_prestart(struct serve *s, const struct action *a)
+{
+	return s && services_predict(s->services, a->name, a->p, a->lead_ns);
+}
+
+void serve_observe(struct serve *s, const struct obs *o)
+{
+	/* A connection that is queued is EINPROGRESS to a client that does not wait. */
+	if (s && o->kind == OBS_CONNECT && !(o->flags & OBS_F_SEED) &&
+	    (o->err == 0 || o->err == EINPROGRESS))
+		(void)services_observe(s->services, o->name, o->ts_ns);
+}
+
+void serve_tick(struct serve *s, const struct pressure *p)
+{
+	double level = 0, free_share;
+
+	if (!s)
+		return;
+	if (p->mem_total_bytes) {
+		free_share = (double)p->mem_available_bytes / (double)p->mem_total_bytes;
+		level = free_share < 0.2 ? (0.2 - free_share) / 0.15
+					 : 0; /* 5 % left: all idle goes */
+	}
+	if (p->mem_some_avg10 / 20 > level) /* tasks wait a fifth of the time */
+		level = p->mem_some_avg10 / 20;
+	level = level > 1 ? 1 : level;
+	pool_pause(s->pool, level > 0.3 || p->cpu_some_avg10 > 60);
+	services_tick(s->services, level);
+}
+
+/* --- views ----------------------------------------------------------------------------------------------- */
+
+static void put_n(json_t *o, const char *key, uint64_t n)
+{
+	if (n != UINT64_MAX) /* unknown, or never */
+		(void)json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+static json_t *view_class(const struct svc_figures *f, enum svc_class class)
+{
+	json_t *o = json_object();
+
+	put_n(o, "n", f->class_n[class]);
+	if (f->class_n[class]) {
+		put_n(o, "p50_ns", sketch_quantile(&f->class_delay[class], 0.5));
+		put_n(o, "p99_ns", sketch_quantile(&f->class_delay[class], 0.99));
+	}
+	return o;
+}
+
+static json_t *view_guesses(const struct svc_figures *f)
+{
+	json_t *o = json_object();
+
+	put_n(o, "n", f->guess_n);
+	put_n(o, "hit", f->guess_outcome_n[SVC_GUESS_HIT]);
+	put_n(o, "late", f->guess_outcome_n[SVC_GUESS_LATE]);
+	put_n(o, "wasted", f->guess_outcome_n[SVC_GUESS_WASTED]);
+	put_n(o, "dropped", f->guess_outcome_n[SVC_GUESS_DROPPED]);
+	return o;
+}
+
+static json_t *view_service(const struct service_view *v)
+{
+	const struct svc_view *s = &v->svc;
+	const struct svc_figures *f = &s->figures;
+	json_t *o = json_object(), *found = json_object();
+
+	(void)json_object_set_new(o, "type", json_string("service"));
+	(void)json_object_set_new(o, "name", api_string(v->name));
+	if (v->description)
+		(void)json_object_set_new(o, "description", api_string(v->description));
+	(void)json_object_set_new(o, "listens", api_string(v->listens));
+	(void)json_object_set_new(o, "state", json_string(svc_state_name(s->state)));
+	(void)json_object_set_new(o, "why", json_string(svc_why_name(s->why)));
+	put_n(o, "state_ns", v->state_ns);
+	put_n(o, "idle_ns", v->idle_ns);
+	put_n(o, "connections_n", s->connection_n);
+	(void)json_object_set_new(o, "waiting", json_boolean(s->waiting));
+	(void)json_object_set_new(o, "queued", json_boolean(s->queued));
+	if (s->guessed) {
+		(void)json_object_set_new(o, "guess_p", json_real(s->guess_p));
+		put_n(o, "guess_lead_ns", s->guess_lead_ns);
+	}
+	put_n(o, "lead_ns", s->lead_ns);
+	put_n(o, "hold_ns", v->hold_ns);
+	put_n(o, "fail_row_n", s->fail_row_n);
+	(void)json_object_set_new(o, "value", json_real(s->value));
+	put_n(o, "freeze_after_ns", s->freeze_after_ns);
+	put_n(o, "memory_bytes", (uint64_t)s->memory_bytes);
+	put_n(o, "cold_ns", (uint64_t)s->cold_ns);
+	put_n(o, "thaw_ns", (uint64_t)s->thaw_ns);
+	for (int c = 0; c < SVC_CLASS_MAX; c++)
+		(void)json_object_set_new(found, svc_class_name((enum svc_class)c),
+					  view_class(f, (enum svc_class)c));
+	(void)json_object_set_new(o, "found", found);
+	(void)json_object_set_new(o, "guesses", view_guesses(f));
+	put_n(o, "start_n", f->start_n);
+	put_n(o, "fail_n", f->fail_n);
+	put_n(o, "freeze_n", f->freeze_n);
+	put_n(o, "thaw_n", f->thaw_n);
+	put_n(o, "release_n", f->release_n);
+	put_n(o, "evict_n", f->evict_n);
+	(void)json_object_set_new(o, "held_mbs", json_real(f->held_mbs));
+	(void)json_object_set_new(o, "wasted_mbs", json_real(f->wasted_mbs));
+	return o;
+}
+
+static int answer_services(void *ctx, struct api_call *call)
+{
+	struct serve *s = *(struct serve **)ctx;
+	struct service_view v;
+	int r = 0;
+
+	for (uint32_t i = 0; s && i < services_n(s->services) && r == 0; i++) {
+		services_view(s->services, i, &v);
+		r = api_put(call, view_service(&v));
+	}
+	return r;
+}
+
+static int answer_pool(void *ctx, struct api_call *call)
+{
+	struct serve *s = *(struct serve **)ctx;
+	json_t *o = json_object(), *states = json_object();
+	struct pool_figures f = {0};
+	char limits[256] = "none";
+
+	(void)json_object_set_new(o, "type", json_string("pool"));
+	if (s) {
+		pool_figures(s->pool, &f);
+		if (s->cgroup)
+			cgroup_report(s->cgroup, limits, sizeof(limits));
+		(void)json_object_set_new(o, "limits", api_string(limits));
+		(void)json_object_set_new(o, "kept_by", json_string(fdstore_kind(s->store)));
+		put_n(o, "max_n", s->config.pool_max_n);
+		for (int i = SANDBOX_FILLING; i < SANDBOX_STATE_MAX; i++)
+			put_n(states, sandbox_state_name((enum sandbox_state)i), f.state_n[i]);
+		put_n(o, "parked_private_n", f.parked_n[SANDBOX_NET_PRIVATE]);
+		put_n(o, "parked_host_n", f.parked_n[SANDBOX_NET_HOST]);
+		put_n(o, "filled_n", f.filled_n);
+		put_n(o, "handed_out_n", f.handed_out_n);
+		put_n(o, "from_parked_n", f.from_parked_n);
+		put_n(o, "fresh_n", f.fresh_n);
+		put_n(o, "released_n", f.released_n);
+		put_n(o, "failed_n", f.failed_n);
+		put_n(o, "fill_ns", f.fill_ns_mean);
+		(void)json_object_set_new(o, "paused", json_boolean(f.paused));
+	}
+	(void)json_object_set_new(o, "states", states);
+	return api_put(call, o);
+}
+
+const struct routes_hook *serve_hooks(struct serve **s)
+{
+	static struct routes_hook hooks[3];
+
+	hooks[0] = (struct routes_hook){"services", answer_services, s};
+	hooks[1] = (struct routes_hook){"pool", answer_pool, s};
+	hooks[2] = (struct routes_hook){0};
+	return hooks;
+}
