@@ -314,8 +314,11 @@ static void test_cli_why_tells_the_story(void **state)
 	assert_int_equal(run(*state, "why stdio.h", got, sizeof(got)), 0);
 	assert_non_null(
 		strstr(got, "/usr/include/stdio.h: a file of 1.0 MiB, needed by 1 program.\n"));
-	assert_non_null(strstr(got, "would open /usr/include/stdio.h"));
-	assert_non_null(strstr(got, "with probability "));
+	for (char *p = got; (p = strstr(p, "\n  ")); p++) /* unwrapped */
+		memmove(p, p + 2, strlen(p + 2) + 1), *p = ' ';
+	assert_non_null(
+		strstr(got, " guessed that /usr/libexec/cc1 would open /usr/include/stdio.h "));
+	assert_non_null(strstr(got, " later, with probability "));
 	assert_non_null(strstr(got, "Made ready"));
 	assert_non_null(strstr(got, "Hit: it was needed"));
 }

@@ -29,7 +29,7 @@ struct cli {
 	const char *command;
 	/* options */
 	const char *socket, *trace, *format;
-	bool json, no_color, all, once;
+	bool json, no_color, all, once, anonymous;
 	uint64_t rows;	 /* 0: the command's default */
 	uint64_t for_ns; /* 0: until interrupted */
 	uint64_t every_ns;

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "core/anon.h"
 #include "core/block.h"
 #include "store/trace.h"
 #include "sys/capture.h"
@@ -17,7 +18,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum { DRAIN_MAX = 8192, POLL_MS = 50 };
@@ -25,7 +28,8 @@ enum { DRAIN_MAX = 8192, POLL_MS = 50 };
 struct recording {
 	struct capture *capture;
 	struct trace_writer *trace;
-	bool whole; /* keep all arguments */
+	bool whole;	   /* keep all arguments */
+	struct anon *anon; /* other names for all; NULL: as they are */
 	uint64_t obs_n;
 	int err;
 };
@@ -34,12 +38,13 @@ static void recording_fini(struct recording *r)
 {
 	r->trace = trace_write_close(r->trace, NULL);
 	r->capture = capture_close(r->capture);
+	free(r->anon); /* and its secret: nobody can undo the names */
 }
 
 static void on_obs(void *ctx, const struct obs *seen)
 {
 	struct recording *r = ctx;
-	struct obs o = *seen;
+	struct obs o = *seen, other;
 	char args[OBS_ARGS_MAX];
 	int err;
 
@@ -47,7 +52,9 @@ static void on_obs(void *ctx, const struct obs *seen)
 		o.args_len = block_redact(&o, args);
 		o.args = args;
 	}
-	err = trace_write_put(r->trace, &o);
+	if (r->anon)
+		anon_obs(r->anon, &o, &other);
+	err = trace_write_put(r->trace, r->anon ? &other : &o);
 	if (err < 0 && !r->err)
 		r->err = err;
 	r->obs_n++;
@@ -61,9 +68,19 @@ static void on_seed(void *ctx, const struct obs *o)
 	on_obs(ctx, o);
 }
 
+static int open_anon(struct recording *r)
+{
+	r->anon = calloc(1, sizeof(*r->anon));
+	if (!r->anon || getrandom(r->anon->secret, sizeof(r->anon->secret), 0) !=
+				(ssize_t)sizeof(r->anon->secret))
+		return cli_fail(FWM_STATUS_FAILED, "no random bytes to be had: %m");
+	return FWM_STATUS_OK;
+}
+
 static int open_file(const struct cli *cli, struct recording *r)
 {
-	struct trace_info info = {.wall_offset_ns = (int64_t)(cli_clock_ns(CLOCK_REALTIME) -
+	struct trace_info info = {.flags = cli->anonymous ? TRACE_F_ANONYMOUS : 0,
+				  .wall_offset_ns = (int64_t)(cli_clock_ns(CLOCK_REALTIME) -
 							      cli_clock_ns(CLOCK_MONOTONIC))};
 	const char *path = cli->argv[0];
 	bool out = strcmp(path, "-") == 0;
@@ -150,6 +167,8 @@ int cmd_record(struct cli *cli)
 		return cli_fail(FWM_STATUS_FORBIDDEN,
 				"recording takes root: sudo forewarm record %s", cli->argv[0]);
 	status = open_file(cli, &r);
+	if (status == FWM_STATUS_OK && cli->anonymous)
+		status = open_anon(&r);
 	if (status == FWM_STATUS_OK)
 		status = open_hooks(&r);
 	if (status != FWM_STATUS_OK)

@@ -28,9 +28,9 @@ void cli_print_score(const json_t *s)
 {
 	const json_t *o = json_object_get(s, "outcomes");
 
-	printf("  guesses     %s made, %s acted on: %s hit, %s late, %s wasted, %s were there "
-	       "already\n",
-	       cli_count(get_n(s, "guesses_n")), cli_count(get_n(s, "acted_n")),
+	printf("  guesses     %s made, %s acted on\n", cli_count(get_n(s, "guesses_n")),
+	       cli_count(get_n(s, "acted_n")));
+	printf("  outcomes    %s hit, %s late, %s wasted, %s were there already\n",
 	       cli_count(get_n(o, "hit")), cli_count(get_n(o, "late")),
 	       cli_count(get_n(o, "wasted")), cli_count(get_n(o, "resident")));
 	printf("  lately      precision %s, recall %s; asks %.2g of value per price\n",

@@ -119,12 +119,11 @@ static void draw_head(const struct cli *cli, const struct picture *p, const stru
 	       cli_count(get_n(cost, "lost_n")));
 	printf("knows     %s programs, files and services, %s%s edges%s\n",
 	       cli_count(get_n(graph, "nodes_n")), bold, cli_count(get_n(graph, "edges_n")), plain);
-	printf("guesses   %s%s%s made, %s acted on: %s%s hit%s, %s late, %s wasted, %s were "
-	       "there\n",
-	       bold, cli_count(get_n(score, "guesses_n")), plain,
-	       cli_count(get_n(score, "acted_n")), bold, cli_count(get_n(out, "hit")), plain,
-	       cli_count(get_n(out, "late")), cli_count(get_n(out, "wasted")),
-	       cli_count(get_n(out, "resident")));
+	printf("guesses   %s%s%s made, %s acted on\n", bold, cli_count(get_n(score, "guesses_n")),
+	       plain, cli_count(get_n(score, "acted_n")));
+	printf("outcomes  %s%s hit%s, %s late, %s wasted, %s were there already\n", bold,
+	       cli_count(get_n(out, "hit")), plain, cli_count(get_n(out, "late")),
+	       cli_count(get_n(out, "wasted")), cli_count(get_n(out, "resident")));
 	printf("benefit   %s%s saved%s; %s read ahead, %s of it in vain\n", bold,
 	       cli_ns(get_n(score, "saved_ns")), plain, cli_bytes(get_n(score, "bytes_read")),
 	       cli_bytes(get_n(score, "bytes_wasted")));
@@ -162,6 +161,15 @@ static void draw_edges(const struct cli *cli, const struct picture *p, const str
 	table_print(t);
 }
 
+/* A guess that came true without anything having been done was right, and hit nothing. */
+static const char *outcome_of(const json_t *o)
+{
+	const char *outcome = get_text(o, "outcome");
+
+	return strcmp(outcome, "hit") == 0 && !json_is_true(json_object_get(o, "acted")) ? "right"
+											 : outcome;
+}
+
 static void draw_guesses(const struct cli *cli, const struct picture *p, size_t rows)
 {
 	static const struct table_column columns[] = {
@@ -177,7 +185,7 @@ static void draw_guesses(const struct cli *cli, const struct picture *p, size_t 
 		if (i >= rows)
 			break;
 		table_row(t, (const char *[]){cli_ns(get_n(o, "age_ns")),
-					      cli_percent(get_real(o, "p")), get_text(o, "outcome"),
+					      cli_percent(get_real(o, "p")), outcome_of(o),
 					      opt_ns(o, "saved_ns"),
 					      cli_fit(get_text(o, "block"), cli->columns / 4),
 					      get_text(o, "dep")});
@@ -196,7 +204,7 @@ static size_t rows_that_fit(const struct cli *cli)
 		return cli->rows;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_row < 16)
 		return 8;
-	return (size_t)(w.ws_row - 10) / 2;
+	return (size_t)(w.ws_row - 11) / 2;
 }
 
 static void draw(const struct cli *cli, const struct picture *p, const struct picture *before)

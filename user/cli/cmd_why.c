@@ -32,7 +32,7 @@ static void print_thing(const json_t *o)
 }
 
 /* "after B after A": the lineage, latest first, without the block itself. */
-static void print_context(const json_t *o)
+static void tell_context(FILE *f, const json_t *o)
 {
 	json_t *context = json_object_get(o, "context"), *name;
 	size_t i;
@@ -43,29 +43,59 @@ static void print_context(const json_t *o)
 
 		if (!s || (i == 0 && strcmp(s, get_text(o, "block")) == 0))
 			continue;
-		printf(", after %s", cli_text(s));
+		fprintf(f, ", after %s", cli_text(s));
 	}
 }
 
-static void print_guess_made(const json_t *o)
+static void tell_guess(FILE *f, const json_t *o)
 {
-	printf("\n%s ago, when %s ran", cli_ns(get_n(o, "age_ns")), cli_text(get_text(o, "block")));
-	print_context(o);
-	printf(":\n  guessed that %s", has(o, "via") ? cli_text(get_text(o, "via")) : "it");
-	if (strcmp(get_text(o, "kind"), "exec") == 0)
-		printf(" would run ");
-	else if (strcmp(get_text(o, "kind"), "connect") == 0)
-		printf(" would connect to ");
+	const char *kind = get_text(o, "kind");
+
+	fprintf(f, "guessed that %s", has(o, "via") ? cli_text(get_text(o, "via")) : "it");
+	if (strcmp(kind, "exec") == 0)
+		fprintf(f, " would run ");
+	else if (strcmp(kind, "connect") == 0)
+		fprintf(f, " would connect to ");
 	else
-		printf(has(o, "absent") ? " would look in vain for " : " would open ");
-	printf("%s", cli_text(get_text(o, "dep")));
-	printf(",\n ");
+		fprintf(f, has(o, "absent") ? " would look in vain for " : " would open ");
+	fprintf(f, "%s", cli_text(get_text(o, "dep")));
 	if (get_n(o, "lead_ns"))
-		printf(" %s later,", cli_ns(get_n(o, "lead_ns")));
-	printf(" with probability %.2f", get_real(o, "p"));
+		fprintf(f, " %s later", cli_ns(get_n(o, "lead_ns")));
+	fprintf(f, ", with probability %.2f", get_real(o, "p"));
 	if (get_n(o, "support"))
-		printf("; that context was seen %s", cli_things(get_n(o, "support"), "time"));
-	printf(".\n");
+		fprintf(f, "; that context was seen %s", cli_things(get_n(o, "support"), "time"));
+	fprintf(f, ".");
+}
+
+/* Prints what is told, wrapped: names in it may be of any length. */
+static void print_told(const struct cli *cli, void (*tell)(FILE *f, const json_t *o),
+		       const json_t *o, size_t at, size_t indent)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		return;
+	tell(f, o);
+	if (fclose(f) == 0)
+		cli_wrap(cli, text, at, indent);
+}
+
+static void tell_when(FILE *f, const json_t *o)
+{
+	fprintf(f, "%s ago, when %s ran", cli_ns(get_n(o, "age_ns")),
+		cli_text(get_text(o, "block")));
+	tell_context(f, o);
+	fprintf(f, ":");
+}
+
+static void print_guess_made(const struct cli *cli, const json_t *o)
+{
+	printf("\n");
+	print_told(cli, tell_when, o, 0, 0);
+	printf("  ");
+	print_told(cli, tell_guess, o, 2, 2);
 }
 
 static void print_guess_act(const json_t *o)
@@ -91,6 +121,7 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 	} rows[] = {
 		{"open", "", "Not decided yet"},
 		{"hit", "\033[32m", "Hit: it was needed"},
+		{"right", "", "The guess was right: it was needed"},
 		{"late", "\033[33m", "Late: it was needed before it was ready"},
 		{"wasted", "\033[31m", "Wasted: it was not needed in time"},
 		{"missed", "\033[33m", "Missed: it was needed"},
@@ -99,6 +130,8 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 	};
 	const char *outcome = get_text(o, "outcome");
 
+	if (strcmp(outcome, "hit") == 0 && !json_is_true(json_object_get(o, "acted")))
+		outcome = "right";
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(outcome, rows[i].outcome) != 0)
 			continue;
@@ -107,7 +140,8 @@ static void print_guess_outcome(const struct cli *cli, const json_t *o)
 		break;
 	}
 	if (has(o, "ended_after_ns") &&
-	    (strcmp(outcome, "hit") == 0 || strcmp(outcome, "missed") == 0))
+	    (strcmp(outcome, "hit") == 0 || strcmp(outcome, "right") == 0 ||
+	     strcmp(outcome, "missed") == 0))
 		printf(" %s after the guess", cli_ns(get_n(o, "ended_after_ns")));
 	if (get_n(o, "saved_ns"))
 		printf("; about %s saved", cli_ns(get_n(o, "saved_ns")));
@@ -129,7 +163,7 @@ static void each_object(void *ctx, json_t *o)
 		t->more = get_n(o, "rows_n");
 	} else if (is_type(o, "guess")) {
 		t->guesses_n++;
-		print_guess_made(o);
+		print_guess_made(t->cli, o);
 		print_guess_act(o);
 		print_guess_outcome(t->cli, o);
 	} else {

@@ -59,6 +59,8 @@ static const struct option_row options[] = {
 	 offsetof(struct cli, trace), TRACE},
 	{259, "whole-arguments", NULL, "keep all arguments of programs; they may hold secrets",
 	 VALUE_FLAG, offsetof(struct cli, all), WHOLE},
+	{260, "anonymous", NULL, "other names for all that is not the distribution's", VALUE_FLAG,
+	 offsetof(struct cli, anonymous), WHOLE},
 	{'h', "help", NULL, "this text", VALUE_FLAG, 0, ALL},
 };
 

@@ -81,24 +81,26 @@ const char *opt_count(const json_t *o, const char *key)
 
 void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent)
 {
-	const char *word = cli_text(s);
 	bool first = true;
 
-	while (*word) {
-		size_t n = strcspn(word, " ");
-		char one[BUFFER_BYTES];
+	s += strspn(s, " ");
+	while (*s) {
+		size_t n = strcspn(s, " ");
+		char raw[BUFFER_BYTES];
+		const char *word;
 
-		snprintf(one, sizeof(one), "%.*s", (int)n, word);
-		if (!first && at + 1 + text_columns(one) > cli->columns) {
+		snprintf(raw, sizeof(raw), "%.*s", (int)n, s);
+		word = cli_text(raw);
+		if (!first && at + 1 + text_columns(word) > cli->columns) {
 			printf("\n%*s", (int)indent, "");
 			at = indent;
 			first = true;
 		}
-		printf("%s%s", first ? "" : " ", one);
-		at += text_columns(one) + !first;
+		printf("%s%s", first ? "" : " ", word);
+		at += text_columns(word) + !first;
 		first = false;
-		word += n;
-		word += strspn(word, " ");
+		s += n;
+		s += strspn(s, " ");
 	}
 	putchar('\n');
 }

@@ -185,6 +185,11 @@ void vomm_stream_init(struct vomm_stream *s, const uint32_t *features)
 		memcpy(s->feature, features, sizeof(s->feature));
 }
 
+void vomm_stream_headless(struct vomm_stream *s)
+{
+	s->headless = 1;
+}
+
 void vomm_stream_feature(struct vomm_stream *s, enum vomm_feature which, uint32_t value)
 {
 	s->feature[which] = value;

@@ -78,7 +78,7 @@ struct vomm_stream {
 	uint32_t trail;			/* where the newest symbol is in the model's long memory */
 	uint32_t match; /* what followed the last time the same came before; 0: none */
 	uint32_t match_len;
-	uint32_t misses; /* low bits: was the likeliest guess right lately? */
+	uint32_t headless; /* 1: it began before we looked, so its start is no context */
 	struct vomm_recent recent[VOMM_RECENT];
 };
 
@@ -122,6 +122,8 @@ void vomm_stats(const struct vomm *v, struct vomm_stats *ret);
 
 /* Starts a lineage; features may be NULL (all unknown), else VOMM_FEATURE_MAX values. */
 void vomm_stream_init(struct vomm_stream *s, const uint32_t *features);
+/* The lineage was there before: what is known of it is not its beginning. */
+void vomm_stream_headless(struct vomm_stream *s);
 /* The features may change along the way (a lineage execs another program). */
 void vomm_stream_feature(struct vomm_stream *s, enum vomm_feature which, uint32_t value);
 

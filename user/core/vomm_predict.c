@@ -75,7 +75,7 @@ static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64
 		uint64_t hi = 0;
 
 		ret[i] = 0;
-		if (sp->order > s->length + 1 || sp->order > v->limits.order_max)
+		if (sp->order > s->length + 1 - s->headless || sp->order > v->limits.order_max)
 			continue;
 		if (sp->suffix) {
 			while (done < sp->order)
