@@ -29,6 +29,7 @@ enum {
 	LIVE = 1 << 5,
 	TRACE = 1 << 6,
 	WHOLE = 1 << 7,
+	RAW = 1 << 8 /* parses its own command line */
 };
 
 struct option_row {
@@ -111,6 +112,8 @@ static const struct command commands[] = {
 	{"services", "", "the services it holds sockets for, and how connections found them",
 	 cmd_services, ASK, 0, 0, ""},
 	{"pool", "", "the sandboxes they run in", cmd_pool, ASK, 0, 0, ""},
+	{"run", "[--net] [--rw PATH] [--diff|--commit] COMMAND", "a command in a sandbox", cmd_run,
+	 RAW, 1, -1, ""},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
 	 0, 0,
 	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},
@@ -382,6 +385,12 @@ static int run_command(struct cli *cli, const struct command *c, int argc, char 
 	int r;
 
 	cli->command = c->name;
+	if (c->takes & RAW) {
+		cli->argc = argc;
+		cli->argv = argv;
+		look_at_terminal(cli);
+		return c->run(cli);
+	}
 	r = parse_options(cli, c->takes | ALL, c->args_max < 0, argc, argv);
 	if (r == PARSE_HELP) {
 		help_command(c);

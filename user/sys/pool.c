@@ -157,8 +157,9 @@ static int filler_setup(struct pool *p, int sock)
 {
 	_cleanup_(closep) int first = -1;
 	_cleanup_(closep) int second = -1;
-	struct box_setup s = {
-		.kind = BOX_SETUP, .layer_bytes = p->o.layer_bytes_max, .stub_n = STUBS};
+	struct box_setup s = {.kind = BOX_SETUP,
+			      .layer_bytes = p->o.layer_bytes_max,
+			      .stub_n = p->o.stub_n ? p->o.stub_n : STUBS};
 	struct cgroup_knob knobs[CGROUP_KNOB_MAX];
 	int fds[CGROUP_HIER_MAX + 2], err;
 	uint32_t unlimited;

@@ -29,6 +29,7 @@ struct pool_options {
 	uint32_t sandbox_max;	    /* default 64 */
 	uint32_t parked_target[SANDBOX_NET_MAX];
 	uint32_t refill_permille; /* of one core for background refill; 0: no limit */
+	uint32_t stub_n;	  /* half-made for when nothing is parked; default 2 */
 	uint64_t layer_bytes_max; /* of the layer of changes, /dev/shm and /run; default 256 MiB */
 	struct cgroup_limits limits; /* of a sandbox whose command names none */
 };
