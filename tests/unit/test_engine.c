@@ -240,6 +240,46 @@ static void test_engine_keeps_users_apart(void **state)
 	host_fini(&h);
 }
 
+static void run_sum(struct host *h, uint32_t ppid, const char *path)
+{
+	uint32_t pid = host_spawn(h, ppid, "/bin/sum", NULL);
+
+	host_open(h, pid, path, 0);
+	host_exit(h, pid);
+}
+
+/* sum needs another file each time; which one, only the script above it knows. */
+static void test_engine_tells_needs_to_the_script_above(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	char path[64];
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 12; i++) {
+		pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+		host_pass(&h, 30000000);
+		run_sum(&h, pid, "/data/of-the-job");
+		host_exit(&h, pid);
+		for (int j = 0; j < 6; j++) {
+			snprintf(path, sizeof(path), "/data/other-%d-%d", i, j);
+			run_sum(&h, 1, path);
+		}
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+	}
+	take_actions(&h, &l);
+	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/of-the-job"));
+	for (size_t i = 0; i < l.n; i++)
+		assert_null(strstr(l.names[i], "other"));
+	host_fini(&h);
+}
+
 static void test_engine_guesses_services(void **state)
 {
 	struct engine_limits limits = host_limits();
@@ -331,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_engine_keeps_score),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
 		cmocka_unit_test(test_engine_keeps_users_apart),
+		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),
 		cmocka_unit_test(test_engine_guesses_services),
 		cmocka_unit_test(test_engine_is_deterministic),
 		cmocka_unit_test(test_engine_is_bounded),

@@ -16,7 +16,8 @@ const char *view_node_kind(enum node_kind k)
 
 const char *view_edge_kind(enum edge_kind k)
 {
-	static const char *const names[EDGE_KIND_MAX] = {"none", "exec", "open", "connect"};
+	static const char *const names[EDGE_KIND_MAX] = {"none",    "exec",   "open",
+							 "connect", "listen", "below"};
 
 	return k < EDGE_KIND_MAX ? names[k] : "none";
 }

@@ -31,11 +31,16 @@ struct eval_args {
 enum { CAP_MIB = 64 };
 
 static const struct option longs[] = {
-	{"raw", no_argument, NULL, 'r'},	{"every-touch", no_argument, NULL, 't'},
-	{"half", no_argument, NULL, 'H'},	{"alone", no_argument, NULL, 'a'},
-	{"cap", required_argument, NULL, 'c'},	{"events", required_argument, NULL, 'e'},
-	{"sequences", required_argument, NULL, 's'}, {"p", required_argument, NULL, 'p'},
-	{"ahead", required_argument, NULL, 'k'}, {"json", no_argument, NULL, 'j'},
+	{"raw", no_argument, NULL, 'r'},
+	{"every-touch", no_argument, NULL, 't'},
+	{"half", no_argument, NULL, 'H'},
+	{"alone", no_argument, NULL, 'a'},
+	{"cap", required_argument, NULL, 'c'},
+	{"events", required_argument, NULL, 'e'},
+	{"sequences", required_argument, NULL, 's'},
+	{"p", required_argument, NULL, 'p'},
+	{"ahead", required_argument, NULL, 'k'},
+	{"json", no_argument, NULL, 'j'},
 	{0},
 };
 
@@ -59,17 +64,38 @@ static int parse(struct cli *cli, struct eval_args *a)
 		if (strchr("cesk", key))
 			r = number(cli, optarg, &n);
 		switch (key) {
-		case 'r': a->data.raw_names = true; break;
-		case 't': a->data.every_touch = true; break;
-		case 'H': a->run.half_split = true; break;
-		case 'a': a->alone = true; break;
-		case 'j': cli->json = true; break;
-		case 'c': a->run.bytes_max = (size_t)n << 20; break;
-		case 'e': a->data.event_max = n; break;
-		case 's': a->data.sequence_max = n; break;
-		case 'k': a->run.ahead = (uint32_t)n; break;
-		case 'p': a->run.chain_p = strtod(optarg, NULL); break;
-		default: return cli_usage(cli, "eval: see the options in forewarm(8)");
+		case 'r':
+			a->data.raw_names = true;
+			break;
+		case 't':
+			a->data.every_touch = true;
+			break;
+		case 'H':
+			a->run.half_split = true;
+			break;
+		case 'a':
+			a->alone = true;
+			break;
+		case 'j':
+			cli->json = true;
+			break;
+		case 'c':
+			a->run.bytes_max = (size_t)n << 20;
+			break;
+		case 'e':
+			a->data.event_max = n;
+			break;
+		case 's':
+			a->data.sequence_max = n;
+			break;
+		case 'k':
+			a->run.ahead = (uint32_t)n;
+			break;
+		case 'p':
+			a->run.chain_p = strtod(optarg, NULL);
+			break;
+		default:
+			return cli_usage(cli, "eval: see the options in forewarm(8)");
 		}
 	}
 	if (!r && optind < cli->argc)
@@ -90,45 +116,41 @@ static json_t *object_of(const struct dataset *d, const struct eval_args *a,
 		(json_int_t)d->stream_n, "symbols", (json_int_t)d->symbol_n, "hit1",
 		tally_hit_percent(t, 0), "hit3", tally_hit_percent(t, 1), "hit5",
 		tally_hit_percent(t, 2), "hit10", tally_hit_percent(t, 3), "bits", t->bits / n,
-		"novel", 100 * (double)t->novel_n / n, "coverage",
-		100 * (double)t->covered_n / n, "ece", tally_ece(&t->all), "ece_first",
-		tally_ece(&t->first));
+		"novel", 100 * (double)t->novel_n / n, "coverage", 100 * (double)t->covered_n / n,
+		"ece", tally_ece(&t->all), "ece_first", tally_ece(&t->first));
 
 	if (!o)
 		return NULL;
-	json_object_update_new(
-		o, json_pack("{s:I s:I s:I s:I s:f s:I}", "update_ns_p50",
-			     (json_int_t)res->update_ns_p50, "update_ns_p99",
-			     (json_int_t)res->update_ns_p99, "predict_ns_p50",
-			     (json_int_t)res->predict_ns_p50, "predict_ns_p99",
-			     (json_int_t)res->predict_ns_p99, "predict_ns_mean",
-			     res->predict_ns_mean, "bytes", (json_int_t)res->bytes));
+	json_object_update_new(o, json_pack("{s:I s:I s:I s:I s:f s:I}", "update_ns_p50",
+					    (json_int_t)res->update_ns_p50, "update_ns_p99",
+					    (json_int_t)res->update_ns_p99, "predict_ns_p50",
+					    (json_int_t)res->predict_ns_p50, "predict_ns_p99",
+					    (json_int_t)res->predict_ns_p99, "predict_ns_mean",
+					    res->predict_ns_mean, "bytes", (json_int_t)res->bytes));
 	if (res->ahead_n)
-		json_object_update_new(o, json_pack("{s:i s:f}", "ahead", (int)a->run.ahead,
-						    "ahead_hit",
-						    100 * (double)res->ahead_hit_n /
-							    (double)res->ahead_n));
-	if (res->exec.n)
 		json_object_update_new(
-			o, json_pack("{s:I s:f s:f}", "exec_n", (json_int_t)res->exec.n,
-				     "exec_hit1", tally_hit_percent(&res->exec, 0), "exec_hit5",
-				     tally_hit_percent(&res->exec, 2)));
+			o, json_pack("{s:i s:f}", "ahead", (int)a->run.ahead, "ahead_hit",
+				     100 * (double)res->ahead_hit_n / (double)res->ahead_n));
+	if (res->exec.n)
+		json_object_update_new(o,
+				       json_pack("{s:I s:f s:f}", "exec_n", (json_int_t)res->exec.n,
+						 "exec_hit1", tally_hit_percent(&res->exec, 0),
+						 "exec_hit5", tally_hit_percent(&res->exec, 2)));
 	return o;
 }
 
 static json_t *chain_object(const struct eval_args *a, const struct eval_chain *c)
 {
-	return json_pack(
-		"{s:i s:s s:s s:f s:f s:f s:I s:I s:I s:I s:f s:f s:f s:f s:I}", "v", 1, "type",
-		"chain", "predictor", "forewarm", "p", a->run.chain_p, "recall",
-		100 * (double)c->came_n / (double)c->touched_n, "precision",
-		c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0, "wasted",
-		(json_int_t)(c->named_n - c->came_n), "lead_ns_p10", (json_int_t)c->lead_p10_ns,
-		"lead_ns_p50", (json_int_t)c->lead_p50_ns, "lead_ns_p90",
-		(json_int_t)c->lead_p90_ns, "ahead_1ms",
-		100 * (double)c->lead_ms_n / (double)c->touched_n, "lead_covered",
-		100 * c->lead_covered, "lead_log2_error", c->lead_log2_error, "ece", c->ece,
-		"chain_ns_p50", (json_int_t)c->chain_ns_p50);
+	return json_pack("{s:i s:s s:s s:f s:f s:f s:I s:I s:I s:I s:f s:f s:f s:f s:I}", "v", 1,
+			 "type", "chain", "predictor", "forewarm", "p", a->run.chain_p, "recall",
+			 100 * (double)c->came_n / (double)c->touched_n, "precision",
+			 c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0, "wasted",
+			 (json_int_t)(c->named_n - c->came_n), "lead_ns_p10",
+			 (json_int_t)c->lead_p10_ns, "lead_ns_p50", (json_int_t)c->lead_p50_ns,
+			 "lead_ns_p90", (json_int_t)c->lead_p90_ns, "ahead_1ms",
+			 100 * (double)c->lead_ms_n / (double)c->touched_n, "lead_covered",
+			 100 * c->lead_covered, "lead_log2_error", c->lead_log2_error, "ece",
+			 c->ece, "chain_ns_p50", (json_int_t)c->chain_ns_p50);
 }
 
 /* --- the table ---------------------------------------------------------------------------------*/
@@ -228,7 +250,8 @@ static int baselines(struct cli *cli, const struct eval_args *a, struct table *t
 	pid_t pid = 0;
 
 	if (!find_baselines(path, sizeof(path))) {
-		fprintf(stderr, "forewarm: no baselines beside this: tools/baselines is not here\n");
+		fprintf(stderr,
+			"forewarm: no baselines beside this: tools/baselines is not here\n");
 		return 0;
 	}
 	f = start_baselines(path, a, &pid);
@@ -266,8 +289,9 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 		const struct eval_result *res)
 {
 	static const struct table_column columns[] = {
-		{"PREDICTOR", 'f'}, {"HIT@1", 'r'}, {"@3", 'r'},     {"@10", 'r'},     {"BITS", 'r'},
-		{"COVER", 'r'},	    {"ECE", 'r'},   {"UPDATE", 'r'}, {"PREDICT", 'r'}, {"BYTES", 'r'},
+		{"PREDICTOR", 'f'}, {"HIT@1", 'r'}, {"@3", 'r'},  {"@10", 'r'},
+		{"BITS", 'r'},	    {"COVER", 'r'}, {"ECE", 'r'}, {"UPDATE", 'r'},
+		{"PREDICT", 'r'},   {"BYTES", 'r'},
 	};
 	json_t *o = object_of(d, a, res);
 	struct table *t = table_new(cli, columns, ARRAY_SIZE(columns));
@@ -316,8 +340,7 @@ int cmd_eval(struct cli *cli)
 		return r;
 	r = dataset_read(a.trace, &a.data, &d, &line);
 	if (r < 0)
-		return cli_fail(FWM_STATUS_FAILED, "%s: line %zu: %s", a.trace, line,
-				strerror(-r));
+		return cli_fail(FWM_STATUS_FAILED, "%s: line %zu: %s", a.trace, line, strerror(-r));
 	if (d->form != DATASET_HOST)
 		a.run.chain_p = 0;
 	r = eval_run(d, &a.run, &res);

@@ -82,8 +82,8 @@ static void chain_touch(struct run *r, const struct dataset_event *e)
 	lead = (double)(e->t_ns - n->t_ns);
 	p50 = (double)n->guess.lead_p50_ns;
 	r->res.chain.lead_ms_n += lead >= 1e6;
-	r->lead_within += lead >= (double)n->guess.lead_p10_ns &&
-			  lead <= (double)n->guess.lead_p90_ns;
+	r->lead_within +=
+		lead >= (double)n->guess.lead_p10_ns && lead <= (double)n->guess.lead_p90_ns;
 	r->lead_error += fabs(log2((lead + 1) / (p50 + 1)));
 	r->lead_ns[r->lead_n++] = (float)lead;
 	tally_bin(&r->chain_bins, n->guess.p, 1);

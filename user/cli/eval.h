@@ -16,7 +16,7 @@
 struct eval_chain {
 	uint64_t named_n, came_n, touched_n;
 	uint64_t lead_p10_ns, lead_p50_ns, lead_p90_ns;
-	uint64_t lead_ms_n; /* came >= 1 ms after it was named */
+	uint64_t lead_ms_n;  /* came >= 1 ms after it was named */
 	double lead_covered; /* share of leads within their p10..p90 */
 	double lead_log2_error;
 	double ece; /* of the corrected probabilities, at the moment a name was first named */

@@ -235,6 +235,46 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	return 0;
 }
 
+/* Marks a touch by a descendant in the lineage's table: a graph id never has this bit. */
+#define BELOW_BIT (1u << 31)
+/* How far up a need is told, and by how old runs: a script wants to know, a login shell does not. */
+#define BELOW_DEPTH 3
+#define BELOW_AGE_NS (600ull * 1000 * 1000 * 1000)
+#define BELOW_MAX 1024
+#define BELOW_KNOWN 0.7
+#define BELOW_RUNS 8
+/* What so many blocks need (libc) is known without its ancestors, and mostly in memory. */
+#define BELOW_IN_MAX 64
+
+/* A program like sha256sum needs another file each time; which one, the script above it knows. */
+static int take_below(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o)
+{
+	const struct node *n = graph_node_const(e->graph, dep);
+	int r = 0;
+
+	if (n->in_n > BELOW_IN_MAX || (n->flags & NODE_F_TEMP) || o->kind == OBS_LISTEN)
+		return 0;
+	for (int i = 0; i < BELOW_DEPTH && r >= 0; i++) {
+		struct taken t = {.kind = EDGE_BELOW, .dep = dep, .o = o};
+		struct run *up;
+		double p = 0;
+
+		run = lineage_parent(e->lineage, run);
+		if (run == RUN_NONE)
+			break;
+		up = lineage_run(e->lineage, run);
+		if (o->ts_ns - up->start_ns > BELOW_AGE_NS || up->below_n >= BELOW_MAX)
+			continue;
+		t.first = lineage_touch(e->lineage, run, dep | BELOW_BIT);
+		t.lead_ns = o->ts_ns - up->start_ns;
+		up->below_n += t.first;
+		r = take_edge(e, up->block, up->block_run, &t, &p);
+		if (!graph_node_const(e->graph, dep)) /* a full graph let go of it */
+			break;
+	}
+	return r;
+}
+
 /* The run needed dep: its block's edge, and its program's when that is another. */
 static int take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep,
 		const struct obs *o)
@@ -253,9 +293,16 @@ static int take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t de
 		r = take_edge(e, rn->program, rn->program_run, &t, &program_p);
 	if (r < 0)
 		return r;
-	if (t.first && !(o->flags & OBS_F_SEED))
-		predict_resolve(e, run, dep, p);
-	return 0;
+	if (!t.first || (o->flags & OBS_F_SEED) || !graph_node_const(e->graph, dep))
+		return 0;
+	predict_resolve(e, run, dep, p);
+	if (kind == EDGE_EXEC)
+		return 0;
+	e->aux[dep].user = rn->block;
+	/* What the block needs each time is known from itself, whoever starts it. */
+	if (rn->block_run >= BELOW_RUNS && p >= BELOW_KNOWN)
+		return 0;
+	return take_below(e, run, dep, o);
 }
 
 /* --- observations --------------------------------------------------------------------------- */

@@ -110,6 +110,7 @@ struct guess {
 	double p;
 	uint64_t support; /* times that context was seen */
 	uint64_t made_ns, lead_ns, deadline_ns;
+	uint64_t queued_ns;		      /* when it was last handed to the plan */
 	uint64_t acted_ns, done_ns, ended_ns; /* 0: not yet */
 	uint64_t bytes_read, saved_ns;
 	double value_us, price_us;

@@ -27,6 +27,7 @@ struct node_aux {
 	uint64_t planned_ns;  /* BLOCK: its working set was planned until then */
 	uint32_t symbol;      /* BLOCK: its name in the model; 0: not yet */
 	uint32_t program;     /* BLOCK: the block of its program alone */
+	uint32_t user;	      /* FILE: the block that needed it last */
 	bool parent;	      /* BLOCK: it was seen to start others */
 };
 

@@ -35,6 +35,7 @@ enum edge_kind {
 	EDGE_OPEN,    /* block opened file, or looked for it in vain */
 	EDGE_CONNECT, /* block connected to service */
 	EDGE_LISTEN,  /* block answers at service */
+	EDGE_BELOW,   /* a program that block started, at any depth, needed file or service */
 	EDGE_KIND_MAX
 };
 

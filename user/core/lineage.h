@@ -35,6 +35,7 @@ struct run {
 	uint64_t block_run, program_run; /* which run of the block, of the program, this is */
 	uint32_t touch_head;
 	uint32_t touched_n;
+	uint32_t below_n;  /* of those, by descendants */
 	uint32_t missed_n; /* needs that could have been seen to and were not */
 	struct vomm_stream stream;
 };

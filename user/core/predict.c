@@ -116,6 +116,20 @@ static uint64_t expiry(uint64_t now_ns, uint64_t lead_ns)
 	return now_ns + window;
 }
 
+static bool is_need(const struct edge *edge)
+{
+	return edge->kind == EDGE_OPEN || edge->kind == EDGE_CONNECT || edge->kind == EDGE_BELOW;
+}
+
+/* The block that will need it: for what is needed below c, the one that did last time. */
+static uint32_t via_of(const struct engine *e, const struct candidate *c, const struct edge *edge)
+{
+	uint32_t user = e->aux[edge->to].user;
+	const struct node *n = graph_node_const(e->graph, user);
+
+	return edge->kind == EDGE_BELOW && n && n->kind == NODE_BLOCK ? user : c->block;
+}
+
 /* One user's habits never make another user's files be read. */
 static bool allowed(const struct node *dep, uint32_t uid)
 {
@@ -148,7 +162,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	const struct run *rn = lineage_run(e->lineage, run);
 	uint64_t lead_ns = c->lead_ns + edge_lead(edge), bytes;
 	struct guess g = {.block = rn->block,
-			  .via = c->block,
+			  .via = via_of(e, c, edge),
 			  .dep = edge->to,
 			  .kind = edge->kind,
 			  .order = c->order,
@@ -157,6 +171,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			  .p = p,
 			  .support = edge->runs_n,
 			  .made_ns = e->now_ns,
+			  .queued_ns = e->now_ns,
 			  .lead_ns = lead_ns,
 			  .deadline_ns = expiry(e->now_ns, lead_ns)};
 	struct guess *open;
@@ -166,7 +181,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		return;
 	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
 		return;
-	bytes = needed_bytes(e, c->block, dep);
+	bytes = needed_bytes(e, g.via, dep);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		if (p > open->p) {
@@ -174,10 +189,14 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 		}
 		book_extend(e->book, open, g.deadline_ns);
-		/* Seen to by an earlier guess, but too long ago to be sure: look again. */
-		if (open->acted && open->done_ns) {
+		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. */
+		if ((open->acted && open->done_ns) ||
+		    (!open->acted && open->queued_ns + e->policy.recheck_ns < e->now_ns)) {
 			open->acted = 0;
 			open->done_ns = 0;
+			open->p = p;
+			open->value_us = p * plan_cold_us(e->plan, bytes);
+			open->queued_ns = e->now_ns;
 			(void)plan_push(e->plan, e->now_ns + lead_ns, open->id);
 		}
 		return;
@@ -225,7 +244,7 @@ static void guess_set(struct engine *e, uint32_t run, const struct candidate *c,
 	while (graph_next_out(e->graph, block, &it, &edge)) {
 		double p;
 
-		if (edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT)
+		if (!is_need(edge))
 			continue;
 		p = c->p * edge_chance(edge, run_no);
 		if (p >= e->policy.p_min)
@@ -455,8 +474,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			const struct node *dep = graph_node_const(e->graph, edge->to);
 
 			g.p = c->p * edge_chance(edge, n->runs_n + 1);
-			if ((edge->kind != EDGE_OPEN && edge->kind != EDGE_CONNECT) || !dep ||
-			    g.p < e->policy.p_min)
+			if (!is_need(edge) || !dep || g.p < e->policy.p_min)
 				continue;
 			g.dep = edge->to;
 			g.kind = edge->kind;

@@ -67,7 +67,7 @@ static const struct key keys[] = {
 
 	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "4096", 64, 4194304, false,
 	 "Living processes known at a time."},
-	{"engine", "guesses", TYPE_COUNT, FIELD(limits.guess_max), "4096", 64, 1048576, false,
+	{"engine", "guesses", TYPE_COUNT, FIELD(limits.guess_max), "8192", 64, 1048576, false,
 	 "Guesses remembered: the open ones, and the newest ended ones for `forewarm why`."},
 
 	{"plan", "act", TYPE_BOOL, FIELD(policy.act), "yes", 0, 1, false,

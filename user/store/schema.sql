@@ -33,7 +33,7 @@ CREATE TABLE nodes(
 CREATE TABLE edges(
 	from_id INTEGER NOT NULL,
 	to_id INTEGER NOT NULL,
-	kind INTEGER NOT NULL, -- 1 exec, 2 open, 3 connect
+	kind INTEGER NOT NULL, -- 1 exec, 2 open, 3 connect, 4 listen, 5 below
 	count INTEGER NOT NULL,
 	runs_n INTEGER NOT NULL,
 	fail_n INTEGER NOT NULL,
@@ -135,7 +135,8 @@ FROM nodes;
 
 CREATE VIEW edges_v AS SELECT
 	f.name AS block,
-	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect' END AS needs,
+	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
+		WHEN 4 THEN 'listen' WHEN 5 THEN 'below' END AS needs,
 	t.name AS dependency,
 	e.count,
 	CASE WHEN f.runs_n > 0 THEN round(min(1.0, 1.0 * e.runs_n / f.runs_n), 3) END AS share_of_runs,
@@ -161,7 +162,8 @@ CREATE VIEW guesses_v AS SELECT
 	datetime(g.made_ns / 1000000000, 'unixepoch') AS made_utc,
 	b.word AS block,
 	v.word AS via,
-	CASE g.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect' END AS needs,
+	CASE g.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
+		WHEN 4 THEN 'listen' WHEN 5 THEN 'below' END AS needs,
 	d.word AS dependency,
 	round(g.p, 3) AS p,
 	g.support,
