@@ -63,6 +63,7 @@ static const struct option_row options[] = {
 	{260, "anonymous", NULL, "other names for all that is not the distribution's", VALUE_FLAG,
 	 offsetof(struct cli, anonymous), WHOLE},
 	{'h', "help", NULL, "this text", VALUE_FLAG, 0, ALL},
+	{'V', "version", NULL, "the version", VALUE_FLAG, 0, ALL},
 };
 
 struct command {
@@ -283,7 +284,7 @@ static void getopt_tables(unsigned takes, bool stop_early, char *ret_short, stru
 	*ret_short = '\0';
 }
 
-enum { PARSE_HELP = -1 };
+enum { PARSE_HELP = -1, PARSE_VERSION = -2 };
 
 static const char *nearest_option(unsigned takes, const char *given)
 {
@@ -305,7 +306,7 @@ static int unknown_option(struct cli *cli, unsigned takes, const char *arg)
 	return cli_usage(cli, "unknown option '%s'", arg);
 }
 
-/* Returns 0, PARSE_HELP, or an exit code after saying what was wrong. */
+/* Returns 0, PARSE_HELP, PARSE_VERSION, or an exit code after saying what was wrong. */
 static int parse_options(struct cli *cli, unsigned takes, bool stop_early, int argc, char **argv)
 {
 	struct option longs[ARRAY_SIZE(options) + 1];
@@ -323,6 +324,8 @@ static int parse_options(struct cli *cli, unsigned takes, bool stop_early, int a
 			break;
 		if (key == 'h')
 			return PARSE_HELP;
+		if (key == 'V')
+			return PARSE_VERSION;
 		if (key == ':')
 			return cli_usage(cli, "'%s' needs a value", argv[optind - 1]);
 		if (key == '?' && optopt && optopt < 128) {
@@ -380,6 +383,12 @@ static void look_at_terminal(struct cli *cli)
 		cli->columns = (unsigned)n;
 }
 
+static int version(void)
+{
+	puts("forewarm " FWM_VERSION);
+	return FWM_STATUS_OK;
+}
+
 static int run_command(struct cli *cli, const struct command *c, int argc, char **argv)
 {
 	int r;
@@ -392,6 +401,8 @@ static int run_command(struct cli *cli, const struct command *c, int argc, char 
 		return c->run(cli);
 	}
 	r = parse_options(cli, c->takes | ALL, c->args_max < 0, argc, argv);
+	if (r == PARSE_VERSION)
+		return version();
 	if (r == PARSE_HELP) {
 		help_command(c);
 		return FWM_STATUS_OK;
@@ -416,6 +427,8 @@ static int run(int argc, char **argv)
 	int r;
 
 	r = parse_options(&cli, ALL | ASK, true, argc, argv);
+	if (r == PARSE_VERSION)
+		return version();
 	if (r == PARSE_HELP) {
 		help();
 		return FWM_STATUS_OK;
@@ -437,7 +450,7 @@ static int run(int argc, char **argv)
 		if (argv[optind][0] == 'h')
 			help();
 		else
-			puts("forewarm " FWM_VERSION);
+			(void)version();
 		return FWM_STATUS_OK;
 	}
 	c = command_named(argv[optind]);
