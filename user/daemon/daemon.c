@@ -18,6 +18,7 @@
 #include "core/engine.h"
 #include "core/vomm.h"
 #include "daemon/keep.h"
+#include "daemon/runs.h"
 #include "daemon/serve.h"
 #include "daemon/table.h"
 #include "sys/capture.h"
@@ -64,6 +65,8 @@ struct daemon {
 	struct keep *keep;
 	struct table *table;
 	struct serve *serve;
+	struct runs *runs;
+	struct routes_hook hooks[4];
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -247,6 +250,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	psi_read(d->psi, &d->pressure);
 	(void)engine_tick(d->engine, now_ns(CLOCK_MONOTONIC), &d->pressure);
 	serve_tick(d->serve, &d->pressure);
+	runs_tick(d->runs, now_ns(CLOCK_MONOTONIC), &d->pressure);
 	step(d);
 	if (d->api)
 		(void)api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
@@ -451,11 +455,15 @@ static void host_view(void *ctx, struct view_host *ret)
 static int open_api(struct daemon *d)
 {
 	char path[CONFIG_PATH_MAX + 16];
+	size_t n = 0;
 	int r;
 
 	snprintf(path, sizeof(path), "%s/control.sock", d->config.run_dir);
+	for (const struct routes_hook *h = serve_hooks(&d->serve); h->cmd; h++)
+		d->hooks[n++] = *h;
+	d->hooks[n] = runs_hook(d->runs); /* and the last one stays empty */
 	d->routes = (struct routes){
-		.engine = d->engine, .host = host_view, .ctx = d, .hooks = serve_hooks(&d->serve)};
+		.engine = d->engine, .host = host_view, .ctx = d, .hooks = d->hooks};
 	r = api_open(&(struct api_options){.path = path,
 					   .group = d->config.socket_group,
 					   .answer = routes_answer,
@@ -552,7 +560,9 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_error("daemon: cannot start: %s", strerror(-r));
 		return r;
 	}
-	r = open_api(d);
+	r = runs_new(config, &d->runs);
+	if (r >= 0)
+		r = open_api(d);
 	if (r < 0)
 		return r;
 	r = sd_event_default(&d->loop);
@@ -560,6 +570,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_error("daemon: no event loop: %s", strerror(-r));
 		return fault(r);
 	}
+	runs_start(d->runs, d->loop);
 	r = serve_start(d->serve, d->loop, true);
 	return r < 0 ? r : add_sources(d);
 }
@@ -569,6 +580,7 @@ struct daemon *daemon_free(struct daemon *d)
 	if (!d)
 		return NULL;
 	d->api = api_close(d->api);
+	d->runs = runs_free(d->runs);
 	d->serve = serve_close(d->serve, d->options.keep);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
