@@ -78,13 +78,14 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 	}
 	if (g && g->wake)
 		wake = true;
-	if (!k)
-		return wake || wake_unknown;
-	if (k->every && sampling) {
-		__u32 n = k->starts_n++; /* a lost update moves the sample by one start: harmless */
-
-		*ret_quiet = n % k->every != 0;
-	}
+	if (!k || !k->every || !sampling)
+		return wake || (wake_unknown && (!k || !k->every));
+	/* With the open hooks off nothing known is reported; else one start out of so many, and each that
+	 * is acted upon, for its outcome must be seen. */
+	if (wake_unknown)
+		*ret_quiet = 1;
+	else
+		*ret_quiet = !wake && k->starts_n++ % k->every != 0; /* a lost update is harmless */
 	return wake;
 }
 
@@ -209,6 +210,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	}
 	urgent = block_wakes(e, arg, &quiet);
 	proc_exec(tgid, now, quiet);
+	if (quiet)
+		e->hdr.flags |= FWM_F_QUIET;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);
 	len = masked(offsetof(struct fwm_exec, text) + len, 0x1fff);
 	if (len > sizeof(*e))

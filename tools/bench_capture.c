@@ -102,14 +102,16 @@ static void serve(void)
 {
 	socklen_t len = sizeof(server);
 
-	server = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	server = (struct sockaddr_in){.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	listener = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(listener, (struct sockaddr *)&server, len) < 0 || listen(listener, 64) < 0 ||
 	    getsockname(listener, (struct sockaddr *)&server, &len) < 0)
 		exit(1);
 }
 
-/* The median of short batches: what else runs on the host hits some of them, not most. */
+/* The fastest tenth of short batches: what else runs on the host, which may be more than half of the
+ * time, hits the others. */
 static int by_value(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -123,12 +125,12 @@ static int load(const char *what)
 		const char *name;
 		void (*fn)(void);
 		unsigned batch;
-	} loads[] = {{"open", do_open, 2000},
-		     {"miss", do_miss, 2000},
-		     {"life", do_life, 20},
-		     {"getppid", do_getppid, 20000},
-		     {"connect", do_connect, 100}};
-	static double each[4096];
+	} loads[] = {{"open", do_open, 200},
+		     {"miss", do_miss, 200},
+		     {"life", do_life, 4},
+		     {"getppid", do_getppid, 2000},
+		     {"connect", do_connect, 10}};
+	static double each[16384];
 	size_t n = 0;
 
 	pin();
@@ -151,11 +153,11 @@ static int load(const char *what)
 		}
 		qsort(each, n, sizeof(each[0]), by_value);
 		if (loads[i].fn == do_life)
-			printf("%.2f\n", each[n / 2] / 1000);
+			printf("%.2f\n", each[n / 10] / 1000);
 		else if (loads[i].fn == do_connect)
-			printf("%.0f\n", 1e9 / each[n / 2]);
+			printf("%.0f\n", 1e9 / each[n / 10]);
 		else
-			printf("%.1f\n", each[n / 2]);
+			printf("%.1f\n", each[n / 10]);
 		return 0;
 	}
 	return 1;
@@ -260,7 +262,8 @@ static int runs(const char *dir)
 			continue;
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
 		progs[prog_n].fd = bpf_obj_get(path);
-		if (progs[prog_n].fd < 0 || bpf_obj_get_info_by_fd(progs[prog_n].fd, &info, &len) < 0)
+		if (progs[prog_n].fd < 0 ||
+		    bpf_obj_get_info_by_fd(progs[prog_n].fd, &info, &len) < 0)
 			continue;
 		(void)snprintf(progs[prog_n].name, sizeof(progs[prog_n].name), "%s", e->d_name + 5);
 		progs[prog_n].n = info.run_cnt;
@@ -274,9 +277,12 @@ static int runs(const char *dir)
 		struct bpf_prog_info info = {0};
 		uint32_t len = sizeof(info);
 
-		if (bpf_obj_get_info_by_fd(progs[i].fd, &info, &len) == 0 && info.run_cnt > progs[i].n)
-			printf("%s %llu %.1f\n", progs[i].name, (unsigned long long)(info.run_cnt - progs[i].n),
-			       (double)(info.run_time_ns - progs[i].ns) / (double)(info.run_cnt - progs[i].n));
+		if (bpf_obj_get_info_by_fd(progs[i].fd, &info, &len) == 0 &&
+		    info.run_cnt > progs[i].n)
+			printf("%s %llu %.1f\n", progs[i].name,
+			       (unsigned long long)(info.run_cnt - progs[i].n),
+			       (double)(info.run_time_ns - progs[i].ns) /
+				       (double)(info.run_cnt - progs[i].n));
 	}
 	return 0;
 }

@@ -50,7 +50,8 @@ enum fwm_event_kind {
 #define FWM_F_EXEC (1u << 4)  /* MISS: of execve, not of open */
 #define FWM_F_URING (1u << 5) /* came through io_uring */
 #define FWM_F_NO_LATENCY (1u << 6)
-#define FWM_F_GONE (1u << 7) /* LISTEN: nobody listens there any more */
+#define FWM_F_QUIET (1u << 8) /* EXEC: well known, so the opens of this start are not reported */
+#define FWM_F_GONE (1u << 7)  /* LISTEN: nobody listens there any more */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */

@@ -201,6 +201,8 @@ static void hdr_decode(const struct fwm_hdr *h, enum obs_kind kind, struct obs *
 	*o = (struct obs){.kind = kind, .ts_ns = h->ts_ns, .pid = h->tgid, .count = 1};
 	if (h->flags & FWM_F_CUT)
 		o->flags |= OBS_F_CUT;
+	if (h->flags & FWM_F_QUIET)
+		o->flags |= OBS_F_QUIET;
 }
 
 static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, obs_fn fn, void *ctx)

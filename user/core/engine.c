@@ -356,6 +356,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	char name[BLOCK_NAME_MAX];
 	uint32_t from = lineage_run_of(e->lineage, o->pid), block, program, run, ended;
 	size_t program_n = block_name(o, name);
+	bool quiet = o->flags & OBS_F_QUIET;
 	uint32_t features[VOMM_FEATURE_MAX] = {0};
 	struct node *n;
 	struct run *rn;
@@ -396,9 +397,11 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	rn->program = program;
 	rn->uid = o->uid;
 	n = graph_node(e->graph, program);
-	rn->program_run = ++n->runs_n;
+	/* A start whose opens are not reported says nothing about how likely they are. */
+	n->runs_n += quiet ? 0 : 1;
+	rn->program_run = n->runs_n;
 	if (program != block)
-		rn->block_run = ++graph_node(e->graph, block)->runs_n;
+		rn->block_run = graph_node(e->graph, block)->runs_n += quiet ? 0 : 1;
 	else
 		rn->block_run = rn->program_run;
 	use_exec(e->use, o->pid, o->ts_ns, block, program);

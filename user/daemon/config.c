@@ -52,6 +52,12 @@ static const struct key keys[] = {
 	 "Buffer between kernel and daemon, a power of two. Full: events are counted, not kept."},
 	{"capture", "drain", TYPE_TIME, FIELD(drain_ns), "100ms", 1 * MS, 10 * S, false,
 	 "Longest wait between two drains of that buffer. Shorter: fresher, and more wakeups."},
+	{"capture", "duty", TYPE_BOOL, FIELD(duty), "yes", 0, 1, false,
+	 "yes: of programs that are well known only a sample of the starts has its opens "
+	 "reported."},
+	{"capture", "settle", TYPE_TIME, FIELD(settle_ns), "60s", 0, 86400 * S, false,
+	 "Nothing new for this long: opens are not watched until an unknown program starts. 0: "
+	 "never."},
 
 	{"graph", "nodes", TYPE_COUNT, FIELD(limits.graph.node_max), "16384", 64, 4194304, false,
 	 "Programs, files and services known at a time. The least useful goes first."},

@@ -36,7 +36,9 @@ struct config {
 
 	/* [capture] */
 	uint64_t ring_bytes; /* a power of two */
-	uint64_t drain_ns;   /* longest wait between two drains of the ring */
+	bool duty;	     /* sample what is well known */
+	uint64_t settle_ns; /* detach the open hooks after so long without anything new; 0: never */
+	uint64_t drain_ns;  /* longest wait between two drains of the ring */
 
 	/* [store] */
 	uint64_t flush_ns; /* what is lost at most by kill -9 */

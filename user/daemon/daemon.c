@@ -21,6 +21,7 @@
 #include "daemon/runs.h"
 #include "daemon/serve.h"
 #include "daemon/table.h"
+#include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
@@ -67,6 +68,7 @@ struct daemon {
 	struct serve *serve;
 	struct runs *runs;
 	struct routes_hook hooks[4];
+	struct watch *watch; /* NULL: everything is watched */
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -195,6 +197,8 @@ static void on_obs(void *ctx, const struct obs *o)
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
 			    (int)o->kind, strerror(-r));
+	if (d->watch)
+		watch_observe(d->watch, o);
 	if (o->kind == OBS_EXEC && !(o->flags & OBS_F_SEED))
 		table_note(d->table, d->engine, d->capture, o);
 }
@@ -217,6 +221,10 @@ static void drain(struct daemon *d)
 	} while (r == DRAIN_MAX);
 	if (r < 0)
 		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
+	r = d->watch ? watch_step(d->watch, now_ns(CLOCK_MONOTONIC), on_obs, d) : 0;
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "capture: open hooks cannot be attached again: %s",
+			    strerror(-r));
 }
 
 static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -546,6 +554,11 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = open_capture(d);
 	if (r != 0)
 		return r;
+	r = d->config.duty ? watch_new(d->capture, d->config.settle_ns, &d->watch) : 0;
+	if (r < 0) {
+		log_error("capture: cannot sample: %s", strerror(-r));
+		return r;
+	}
 	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
 			(uint32_t)getpid(), on_seed, d);
 	if (r < 0)
@@ -582,6 +595,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->api = api_close(d->api);
 	d->runs = runs_free(d->runs);
 	d->serve = serve_close(d->serve, d->options.keep);
+	d->watch = watch_free(d->watch);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
 	d->psi = psi_free(d->psi);

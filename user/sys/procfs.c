@@ -188,7 +188,7 @@ static uint64_t cgroup_id(const struct seed *s, uint32_t pid)
 }
 
 /* Every file mapped, once: lines of one file stand together. */
-static void process_maps(struct seed *s, struct obs *o)
+static void process_maps(struct seed *s, struct obs *o, uint32_t flags)
 {
 	char path[64];
 	uint64_t last_ino = o->file.ino, last_dev = o->file.dev;
@@ -211,7 +211,7 @@ static void process_maps(struct seed *s, struct obs *o)
 		last_ino = ino;
 		last_dev = makedev(major_, minor_);
 		o->kind = OBS_OPEN;
-		o->flags = OBS_F_SEED | OBS_F_MAPPED;
+		o->flags = flags;
 		o->file = (struct obs_file){.dev = last_dev, .ino = ino, .mode = S_IFREG};
 		o->name = s->line + at;
 		s->fn(s->ctx, o);
@@ -256,10 +256,22 @@ static void process_seed(struct seed *s, uint32_t pid)
 	s->fn(s->ctx, &o);
 	o.args = NULL;
 	o.args_len = 0;
-	process_maps(s, &o);
+	process_maps(s, &o, OBS_F_SEED | OBS_F_MAPPED);
 	o.flags = OBS_F_SEED;
 	o.file = (struct obs_file){0};
 	process_services(s, &o);
+}
+
+int procfs_maps(uint32_t pid, uint64_t ts_ns, procfs_fn fn, void *ctx)
+{
+	_cleanup_(freep) struct seed *s = calloc(1, sizeof(*s));
+	struct obs o = {.pid = pid, .ts_ns = ts_ns, .count = 1};
+
+	if (!s)
+		return fault(-ENOMEM);
+	*s = (struct seed){.fn = fn, .ctx = ctx};
+	process_maps(s, &o, OBS_F_MAPPED);
+	return 0;
 }
 
 int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)

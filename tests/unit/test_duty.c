@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Calm blocks are watched ever more seldom, and anything new ends that at once. */
+#include "support/support.h"
+
+#include "core/duty.h"
+
+#include <string.h>
+
+static const struct duty_limits limits = {.block_max = 64,
+					  .need_max = 4096,
+					  .process_max = 64,
+					  .calm_n = 8,
+					  .every_max = 8,
+					  .settle_ns = 1000};
+static uint64_t clock_ns;
+static struct fwm_block_key key;
+static struct fwm_known_row row;
+
+static int tell(struct duty *d, enum obs_kind kind, uint32_t pid, const char *name, uint32_t flags)
+{
+	struct obs o = {.kind = kind,
+			.ts_ns = ++clock_ns,
+			.pid = pid,
+			.ppid = 1,
+			.flags = flags,
+			.count = 1,
+			.name = name,
+			.args = "x",
+			.args_len = 2,
+			.file = {.ino = 7, .dev = 1}};
+
+	return duty_observe(d, &o, &key, &row);
+}
+
+/* One start that needs those files; returns how often a row was to be written. */
+static int start(struct duty *d, const char *const *needs, uint32_t flags)
+{
+	int changed = 0;
+
+	changed += tell(d, OBS_EXEC, 5, "/bin/x", flags) == DUTY_CHANGED;
+	for (; *needs && !(flags & OBS_F_QUIET); needs++)
+		changed += tell(d, OBS_OPEN, 5, *needs, 0) == DUTY_CHANGED;
+	changed += tell(d, OBS_EXIT, 5, NULL, 0) == DUTY_CHANGED;
+	return changed;
+}
+
+static struct duty *fresh(void)
+{
+	struct duty *d = NULL;
+
+	clock_ns = 0;
+	assert_int_equal(duty_new(&limits, &d), 0);
+	return d;
+}
+
+static void test_calm_starts_make_a_block_known(void **state)
+{
+	static const char *const needs[] = {"/a", "/b", NULL};
+	struct duty *d = fresh();
+
+	(void)state;
+	for (uint32_t i = 0; i < 1 + limits.calm_n - 1; i++)
+		assert_int_equal(start(d, needs, 0), 0);
+	assert_int_equal(start(d, needs, 0), 1);
+	assert_int_equal(row.every, 2);
+	assert_int_equal(key.ino, 7);
+	for (uint32_t want = 4; want <= limits.every_max; want *= 2) {
+		int changed = 0;
+
+		for (uint32_t i = 0; i < limits.calm_n / 2; i++)
+			changed += start(d, needs, 0);
+		assert_int_equal(changed, 1);
+		assert_int_equal(row.every, want);
+	}
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(start(d, needs, 0), 0); /* no further */
+	assert_int_equal(duty_stats(d)->known_n, 1);
+	duty_free(d);
+}
+
+static void test_a_new_need_ends_it(void **state)
+{
+	static const char *const needs[] = {"/a", NULL}, *const more[] = {"/a", "/new", NULL};
+	struct duty *d = fresh();
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		start(d, needs, 0);
+	assert_int_equal(duty_stats(d)->known_n, 1);
+	assert_int_equal(start(d, more, 0), 1);
+	assert_int_equal(row.every, 0);
+	assert_int_equal(duty_stats(d)->known_n, 0);
+	assert_int_equal(start(d, more, 0), 0);
+	duty_free(d);
+}
+
+static void test_quiet_starts_prove_nothing(void **state)
+{
+	static const char *const needs[] = {"/a", NULL};
+	struct duty *d = fresh();
+
+	(void)state;
+	start(d, needs, 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(start(d, needs, OBS_F_QUIET), 0);
+	assert_int_equal(duty_stats(d)->known_n, 0);
+	assert_int_equal(duty_stats(d)->quiet_n, 100);
+	duty_free(d);
+}
+
+static void test_temporary_files_are_no_news(void **state)
+{
+	struct duty *d = fresh();
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		char tmp[32];
+
+		(void)snprintf(tmp, sizeof(tmp), "/tmp/cc%d.s", i);
+		tell(d, OBS_EXEC, 5, "/bin/x", 0);
+		tell(d, OBS_OPEN, 5, tmp, OBS_F_WRITE);
+		tell(d, OBS_OPEN, 5, tmp, 0);
+		tell(d, OBS_EXIT, 5, NULL, 0);
+	}
+	assert_int_equal(duty_stats(d)->known_n, 1);
+	duty_free(d);
+}
+
+static void test_it_settles_when_nothing_is_new(void **state)
+{
+	static const char *const needs[] = {"/a", NULL};
+	struct duty *d = fresh();
+
+	(void)state;
+	assert_false(duty_settled(d, 5000)); /* nothing was seen at all */
+	start(d, needs, 0);
+	assert_false(duty_settled(d, clock_ns + 10));
+	assert_true(duty_settled(d, clock_ns + 2000));
+	clock_ns += 2000;
+	tell(d, OBS_EXEC, 6, "/bin/x", 0);
+	tell(d, OBS_OPEN, 6, "/other", 0);
+	assert_false(duty_settled(d, clock_ns + 10));
+	duty_free(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calm_starts_make_a_block_known),
+		cmocka_unit_test(test_a_new_need_ends_it),
+		cmocka_unit_test(test_quiet_starts_prove_nothing),
+		cmocka_unit_test(test_temporary_files_are_no_news),
+		cmocka_unit_test(test_it_settles_when_nothing_is_new),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
