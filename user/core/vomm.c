@@ -70,12 +70,20 @@ static int share_out(const struct vomm_limits *l, struct shares *ret)
 	return 0;
 }
 
+/* Before anything was learnt a state says what its counts say. */
 static float state_begin(uint32_t state)
 {
-	static const uint16_t typical[11] = {0, 1, 2, 3, 4, 5, 8, 12, 22, 60, 200};
-	float n = typical[state / 55], m = typical[state / 5 % 11];
+	static const uint8_t typical[8] = {0, 1, 2, 3, 4, 5, 8, 14};
+	uint32_t grid = state / 5;
+	float n, m;
 
-	return (n + 0.1f + (state % 5 ? 0.2f : 0)) / (n + m + 0.8f);
+	if (grid < 64) {
+		n = typical[grid / 8];
+		m = typical[grid % 8];
+		return (n + 0.1f + (state % 5 ? 0.2f : 0)) / (n + m + 0.8f);
+	}
+	n = mix_exp2((float)((grid - 64) % ODDS_STEPS) * 0.5f - (float)ODDS_STEPS / 4 + 0.125f);
+	return n / (n + 1);
 }
 
 static void begin(struct vomm *v)
@@ -455,76 +463,89 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 	}
 }
 
-/* The guess_max likeliest of the decided candidates, in order; how many. */
-static size_t best_decided(struct vomm *v, const struct vomm_stream *s, float p_min,
-			   size_t guess_max, uint16_t *ret)
+/* The likeliest candidates so far, in order. */
+struct best {
+	uint16_t at[VOMM_CANDIDATE_MAX];
+	size_t n, max;
+};
+
+/* False: it is not among them. */
+static bool best_add(struct best *b, const struct scratch *sc, uint32_t k)
+{
+	float p = sc->candidate[k].p;
+	size_t at;
+
+	if (b->n == b->max && p <= sc->candidate[b->at[b->n - 1]].p)
+		return false;
+	at = b->n < b->max ? b->n++ : b->n - 1;
+	for (; at > 0 && sc->candidate[b->at[at - 1]].p < p; at--)
+		b->at[at] = b->at[at - 1];
+	b->at[at] = (uint16_t)k;
+	return true;
+}
+
+/* Decides until what is left cannot matter; true: all is decided, and the tail is next. */
+static bool best_decided(struct vomm *v, const struct vomm_stream *s, float p_min, struct best *b)
 {
 	struct scratch *sc = &v->scratch;
-	size_t n = 0;
 
 	for (uint32_t j = 0;; j++) {
-		float p;
-		size_t at;
-
-		if (j == sc->decided_n &&
-		    (sc->rest < p_min ||
-		     (n == guess_max && sc->rest <= sc->candidate[ret[n - 1]].p) ||
-		     !vomm_decide(v, s)))
-			return n;
-		p = sc->candidate[sc->order[j]].p;
-		if (p < p_min || (n == guess_max && p <= sc->candidate[ret[n - 1]].p))
-			continue;
-		at = n < guess_max ? n++ : n - 1;
-		for (; at > 0 && sc->candidate[ret[at - 1]].p < p; at--)
-			ret[at] = ret[at - 1];
-		ret[at] = sc->order[j];
+		if (j == sc->decided_n) {
+			if (sc->rest < p_min)
+				return false;
+			if (b->n == b->max && sc->rest <= sc->candidate[b->at[b->n - 1]].p)
+				return false;
+			if (!vomm_decide(v, s))
+				return true;
+		}
+		if (sc->candidate[sc->order[j]].p >= p_min)
+			(void)best_add(b, sc, sc->order[j]); /* false: others are likelier */
 	}
 }
 
-/* Adds the heaviest of the tail while there is room. Taking one hides its weight for a while. */
-static size_t best_tail(struct vomm *v, size_t n, size_t guess_max, uint16_t *ret)
+/* The heaviest of the tail take part. Taking one hides its weight for a while. */
+static void best_tail(struct vomm *v, struct best *b)
 {
 	struct scratch *sc = &v->scratch;
+	struct candidate *c = sc->candidate;
 	float weight[VOMM_CANDIDATE_MAX];
-	size_t from = n, all = n + sc->candidate_n - sc->decided_n;
+	uint16_t taken[VOMM_CANDIDATE_MAX];
+	uint32_t n = 0, tail_n = sc->candidate_n - sc->decided_n;
 
 	vomm_escape(v);
-	for (; n < guess_max && n < all; n++) {
+	while (n < tail_n && n < b->max) {
 		uint32_t k = vomm_next_candidate(sc);
 
-		sc->candidate[k].p = vomm_p_tail(v, k);
-		ret[n] = (uint16_t)k;
-		weight[n] = sc->weight[k];
+		c[k].p = vomm_p_tail(v, k);
+		taken[n] = (uint16_t)k;
+		weight[n++] = sc->weight[k];
 		sc->weight[k] = -1;
+		if (!best_add(b, sc, k))
+			break;
 	}
-	for (size_t i = from; i < n; i++)
-		sc->weight[ret[i]] = weight[i];
-	return n;
+	for (uint32_t i = 0; i < n; i++)
+		sc->weight[taken[i]] = weight[i];
 }
 
 int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min, size_t guess_max,
 		       struct vomm_guess *ret_guesses, size_t *ret_n)
 {
 	struct scratch *sc = &v->scratch;
-	uint16_t best[VOMM_CANDIDATE_MAX];
+	struct best b = {.max = guess_max < VOMM_CANDIDATE_MAX ? guess_max : VOMM_CANDIDATE_MAX};
 	uint32_t tag;
-	size_t n;
 
 	vomm_situate(v, s);
 	if (!sc->candidate_n || !guess_max)
 		return VOMM_COLD;
-	if (guess_max > VOMM_CANDIDATE_MAX)
-		guess_max = VOMM_CANDIDATE_MAX;
-	n = best_decided(v, s, (float)p_min, guess_max, best);
-	if (n < guess_max && p_min <= 0)
-		n = best_tail(v, n, guess_max, best);
-	if (!n)
+	if (best_decided(v, s, (float)p_min, &b) && p_min <= 0)
+		best_tail(v, &b);
+	if (!b.n)
 		return VOMM_COLD;
-	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(vomm_lead_cell(v, newest(s), sc->candidate[best[i]].name, &tag));
-	for (size_t i = 0; i < n; i++)
-		guess_fill(v, s, best[i], &ret_guesses[i]);
-	*ret_n = n;
+	for (size_t i = 0; i < b.n; i++)
+		__builtin_prefetch(vomm_lead_cell(v, newest(s), sc->candidate[b.at[i]].name, &tag));
+	for (size_t i = 0; i < b.n; i++)
+		guess_fill(v, s, b.at[i], &ret_guesses[i]);
+	*ret_n = b.n;
 	return 0;
 }
 

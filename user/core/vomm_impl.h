@@ -29,15 +29,17 @@ enum {
 	FEEDBACK_WINDOW = 1000,
 	APM_STEPS = 33, /* log-odds -8 .. 8 by halves */
 	SYMBOL_MAP_BITS = 14,
-	STATE_WINDOW = 400,   /* answers a map cell averages over */
-	DECIDE_MAX = 32,      /* decisions made for one prediction; the others share the rest */
-	DECIDE_SURE = 3,      /* so many are made at least, */
-	STATES = 11 * 11 * 5, /* states of a symbol in a context, see state_of() */
-	PATH_MAX_N = 32,      /* open paths of a chain */
-	EXPANSION_MAX = 256,  /* predictions made for one chain */
-	HOT = 24,	      /* most frequent symbols kept in order */
-	FALLBACK_MAX = 32,    /* fewer candidates than this: the hot and the recent ones join */
-	MARKS = 256,	      /* places of the candidates' hash, 2 x VOMM_CANDIDATE_MAX and more */
+	STATE_WINDOW = 400, /* answers a map cell averages over */
+	DECIDE_MAX = 32,    /* decisions made for one prediction; the others share the rest */
+	DECIDE_SURE = 3,    /* so many are made at least, */
+	STATE_EXACT = 20,   /* counts below are states as they are, see state_of() */
+	ODDS_STEPS = 32,
+	STATES = (8 * 8 + 3 * ODDS_STEPS) * 5, /* of a symbol in a context */
+	PATH_MAX_N = 32,		       /* open paths of a chain */
+	EXPANSION_MAX = 256,		       /* predictions made for one chain */
+	HOT = 24,			       /* most frequent symbols kept in order */
+	FALLBACK_MAX = 32, /* fewer candidates than this: the hot and the recent ones join */
+	MARKS = 256,	   /* places of the candidates' hash, 2 x VOMM_CANDIDATE_MAX and more */
 };
 
 /* Inputs of a decision. */

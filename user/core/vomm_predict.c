@@ -286,23 +286,51 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 	sc->escape.ready = false;
 }
 
-/* Exact to 4, then wider and wider; from 128 on it is 10. */
-static const uint8_t count_bins[129] = {
-	0,	    1, 2, 3, 4, 5, 5, 6, 6, 6, [10 ... 15] = 7, [16 ... 31] = 8, [32 ... 127] = 9,
-	[128] = 10,
+/* Exact to 4, then wider and wider. */
+static const uint8_t count_bins[STATE_EXACT] = {
+	0, 1, 2, 3, 4, 5, 5, [7 ... 10] = 6, [11 ... STATE_EXACT - 1] = 7,
 };
 
 static uint32_t count_bin(uint32_t n)
 {
-	return count_bins[n < 128 ? n : 128];
+	return count_bins[n];
 }
 
+/* Four times the binary logarithm of x + 1/2, rounded. */
+static const int8_t quarter_log2[256] = {
+	-4, 2,	5,  7,	9,  10, 11, 12, 12, 13, 14, 14, 15, 15, 15, 16, 16, 17, 17, 17, 17, 18,
+	18, 18, 18, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 21, 21, 21, 21, 21, 21, 22, 22, 22,
+	22, 22, 22, 22, 22, 23, 23, 23, 23, 23, 23, 23, 23, 23, 23, 24, 24, 24, 24, 24, 24, 24,
+	24, 24, 24, 24, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 25, 26, 26, 26, 26, 26,
+	26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 26, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
+	27, 27, 27, 27, 27, 27, 27, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28, 28,
+	28, 28, 28, 28, 28, 28, 28, 28, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29,
+	29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 29, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30,
+	30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 30, 31,
+	31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+	31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 32, 32, 32, 32, 32, 32, 32,
+	32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32, 32,
+};
+
+static int32_t quarters(uint32_t n)
+{
+	return n < 256 ? quarter_log2[n] : quarter_log2[n >> 4] + 16;
+}
+
+/* What context and symbol are to each other. Small counts are states as they are; of large ones
+ * the odds count, in half octaves. */
 static uint32_t state_of(uint32_t n, uint32_t rest, uint32_t newest, uint32_t run)
 {
 	static const uint8_t runs[5] = {1, 2, 3, 3, 4};
-	uint32_t recency = newest ? runs[run < 4 ? run : 4] : 0;
+	uint32_t recency = newest ? runs[run < 4 ? run : 4] : 0, band;
+	int32_t odds;
 
-	return (count_bin(n) * 11 + count_bin(rest - n)) * 5 + recency;
+	if (rest < STATE_EXACT)
+		return (count_bin(n) * 8 + count_bin(rest - n)) * 5 + recency;
+	odds = quarters(n) - quarters(rest - n) + ODDS_STEPS;
+	odds = odds < 0 ? 0 : odds / 2 < ODDS_STEPS ? odds / 2 : ODDS_STEPS - 1;
+	band = rest >= 512 ? 2 : rest >= 64;
+	return (8 * 8 + band * ODDS_STEPS + (uint32_t)odds) * 5 + recency;
 }
 
 uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name)
