@@ -26,7 +26,7 @@ trap finish EXIT
 ask() { "$out/forewarm" --socket "/run/$name/control.sock" "$@"; }
 
 set -m # a process group of its own, and SIGINT not ignored: as when typed at a terminal
-FWM_OUT=$out tools/run.sh --name "$name" --for 20 >"$dir/view" 2>"$dir/err" &
+FWM_OUT=$out tools/run.sh --name "$name" --for 60 >"$dir/view" 2>"$dir/err" &
 pid=$!
 for ((i = 0; i < 200; i++)); do
 	[[ -s $dir/view ]] && break
@@ -61,6 +61,14 @@ s = rows[0]
 assert s["type"] == "status" and rows[-1] == {"type": "end", "status": 0}
 assert s["cost"]["lost_n"] == 0 and s["cost"]["bpf_ns"] > 0 and s["observed"]["exec"] > 0' "$dir/out"
 ok "status: events, no loss, and the cost of an event in the kernel" $?
+"$out/forewarm" record "$dir/trace" --for 1 --json >"$dir/out" 2>&1 &&
+	grep -q '"type":"recorded",.*"lost_n":0,' "$dir/out"
+ok "record: beside the daemon, and nothing lost" $?
+"$out/forewarm" replay "$dir/trace" >"$dir/out" && "$out/forewarm" replay "$dir/trace" >"$dir/again" &&
+	cmp -s "$dir/out" "$dir/again" && grep -q '^  digest ' "$dir/out"
+ok "replay: twice the same" $?
+[[ $(stat -c %a "$dir/trace") == 600 ]]
+ok "record: the trace is its owner's only" $?
 [[ -e /sys/fs/bpf/$name ]]
 ok "its maps are pinned while it runs" $?
 

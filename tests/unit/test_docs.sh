@@ -27,9 +27,10 @@ section() { awk -v want="$2" '/^\.Sh /{on = (substr($0, 5) == want)} on' "$1"; }
 section "$man8" COMMANDS | sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' | sort >"$dir/said"
 same "forewarm(8) has each command" "$dir/commands" "$dir/said"
 
-for c in $(<"$dir/commands"); do "$fw" "$c" --help; done | sed -n 's/^  .*--\([a-z-]*\).*/\1/p' |
-	sort -u >"$dir/have"
-section "$man8" OPTIONS | sed -n 's/^\.It .*\\-\([a-z-]*\).*/\1/p' | sort -u >"$dir/said"
+# shellcheck disable=SC2013 # words
+for c in $(<"$dir/commands"); do "$fw" "$c" --help | grep '^  '; done | grep -oE -- '--[a-z-]+' |
+	cut -c3- | sort -u >"$dir/have"
+grep -oE '^\.It (Fl . , |Fl )\\-[a-z-]+' "$man8" | sed 's/.*\\-//' | sort -u >"$dir/said"
 same "forewarm(8) has each option" "$dir/have" "$dir/said"
 
 "$fw" --help | sed -n '/^Exit codes:/,/^$/s/^  \([0-9]\)  .*/\1/p' | sort >"$dir/have"

@@ -133,9 +133,10 @@ static int parse(struct run *r)
 		case 'h':
 			fputs(usage, stdout);
 			return -1;
+		case ':':
+			return cli_usage(r->cli, "'%s' needs a value", r->cli->argv[optind - 1]);
 		default:
-			return cli_usage(r->cli, "run: unknown or incomplete option '%s'",
-					 r->cli->argv[optind - 1]);
+			return cli_usage(r->cli, "unknown option '%s'", r->cli->argv[optind - 1]);
 		}
 	r->argv = r->cli->argv + optind;
 	if (!*r->argv)

@@ -58,7 +58,7 @@ static const struct option_row options[] = {
 	{'1', "once", NULL, "one picture, then stop", VALUE_FLAG, offsetof(struct cli, once), LIVE},
 	{'t', "trace", "FILE", "ask what this trace teaches instead of the daemon", VALUE_TEXT,
 	 offsetof(struct cli, trace), TRACE},
-	{259, "whole-arguments", NULL, "keep all arguments of programs; they may hold secrets",
+	{259, "whole-arguments", NULL, "keep all arguments but what looks like a secret",
 	 VALUE_FLAG, offsetof(struct cli, all), WHOLE},
 	{260, "anonymous", NULL, "other names for all that is not the distribution's", VALUE_FLAG,
 	 offsetof(struct cli, anonymous), WHOLE},

@@ -52,7 +52,7 @@ struct engine_limits replay_limits_default(void)
 			  .text_bytes_max = 2 << 20},
 		.model_bytes_max = 4 << 20,
 		.process_max = 4096,
-		.guess_max = 4096,
+		.guess_max = 8192,
 	};
 }
 
