@@ -27,7 +27,7 @@ for page in user/daemon/*.[58] user/cli/*.8; do
 done
 tap_check "programs can be run by all, the configuration read" \
 	[ "$(mode usr/sbin/forewarmd) $(mode usr/bin/forewarm) $(mode etc/forewarm/forewarm.conf)" = "755 755 644" ]
-tap_check "the installed command line runs" "$dir/usr/bin/forewarm" --version
+tap_check "the installed command line runs" "$dir/usr/bin/forewarm" --help
 
 starts_installed() { grep -qx "ExecStart=$1" "$dir$2"; }
 tap_check "the unit starts what was installed" starts_installed /usr/sbin/forewarmd \

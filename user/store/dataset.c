@@ -338,7 +338,11 @@ static int read_lines(struct reader *rd, gzFile f, char *line, char *second, siz
 		    (opt->sequence_max && rd->t->stream_n >= opt->sequence_max &&
 		     rd->t->form != DATASET_HOST))
 			break;
-		more = ahead ? (strcpy(line, second), ahead = false, true) : chomp(f, line);
+		if (ahead) /* both hold LINE_LEN bytes */
+			memcpy(line, second, strlen(second) + 1);
+		else
+			more = chomp(f, line);
+		ahead = false;
 	}
 	return r;
 }

@@ -75,6 +75,8 @@ struct capture {
 static void (*libbpf_log)(const char *line);
 
 static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	char line[1024];
 

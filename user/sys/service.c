@@ -694,10 +694,10 @@ static int take_listens(struct service *v, struct unit_why *why)
 	size_t n = 0;
 	int r = 0;
 
-	(void)snprintf(v->fd_name, sizeof(v->fd_name), "%s",
-		       v->socket->socket.fd_name ? v->socket->socket.fd_name : v->name);
-	if (!v->socket->socket.fd_name && strlen(v->name) < 240)
-		(void)strcat(v->fd_name, ".socket");
+	if (v->socket->socket.fd_name)
+		(void)snprintf(v->fd_name, sizeof(v->fd_name), "%s", v->socket->socket.fd_name);
+	else
+		(void)snprintf(v->fd_name, sizeof(v->fd_name), "%s.socket", v->name);
 	for (size_t i = 0; i < v->socket->socket.listen_n && !r; i++) {
 		r = take_listen(v, i, why);
 		n += (size_t)snprintf(v->fd_names + n, sizeof(v->fd_names) - n, "%s%s",
