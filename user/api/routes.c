@@ -58,10 +58,11 @@ static int candidates(const struct graph *g, struct api_call *call, const uint32
 
 static json_t *thing(const struct routes *r, uint32_t id)
 {
+	const struct graph *g = engine_graph_const(r->engine);
 	struct view_host host = {0};
 
 	r->host(r->ctx, &host);
-	return view_node(graph_node_const(engine_graph_const(r->engine), id), host.wall_ns);
+	return view_node(g, graph_node_const(g, id), host.wall_ns);
 }
 
 enum { NOT_ONE = 1 /* the call is answered: no such name, or several */ };

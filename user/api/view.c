@@ -68,7 +68,21 @@ static const char *name_of(const struct graph *g, uint32_t id)
 
 /* --- nodes and edges ------------------------------------------------------------------------- */
 
-json_t *view_node(const struct node *n, uint64_t wall_ns)
+typedef bool (*walk_fn)(const struct graph *g, uint32_t id, uint32_t *it, const struct edge **ret);
+
+/* Edges of node id in one direction that are its own. */
+static uint64_t own_edges(const struct graph *g, uint32_t id, walk_fn walk)
+{
+	const struct edge *e;
+	uint32_t it = 0;
+	uint64_t n = 0;
+
+	while (walk(g, id, &it, &e))
+		n += e->kind != EDGE_BELOW;
+	return n;
+}
+
+json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns)
 {
 	json_t *o = typed(view_node_kind(n->kind));
 
@@ -76,8 +90,8 @@ json_t *view_node(const struct node *n, uint64_t wall_ns)
 	put(o, "first_wall_ns", n->first_ns);
 	put(o, "last_wall_ns", n->last_ns);
 	put(o, "idle_ns", wall_ns > n->last_ns ? wall_ns - n->last_ns : 0);
-	put(o, "needs_n", n->out_n);
-	put(o, "needed_by_n", n->in_n);
+	put(o, "needs_n", own_edges(g, n->id, graph_next_out));
+	put(o, "needed_by_n", own_edges(g, n->id, graph_next_in));
 	if (n->kind == NODE_BLOCK) {
 		put(o, "runs_n", n->runs_n);
 		put(o, "uid", n->uid);

@@ -37,8 +37,9 @@ struct view_host {
 };
 
 json_t *view_status(const struct engine_stats *s, const struct view_host *h);
-/* idle_ns in it is the time from its last use to wall_ns. */
-json_t *view_node(const struct node *n, uint64_t wall_ns);
+/* idle_ns in it is the time from its last use to wall_ns; needs_n and needed_by_n do not count what
+ * only programs below need. */
+json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns);
 json_t *view_edge(const struct graph *g, const struct edge *e);
 /* wall - mono: see struct view_host. */
 json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h);

@@ -8,9 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The kinds of edges that are shown alike, in the order of their tables. */
+enum { TOUCH_MAX = 4 };
+static const struct {
+	const char *kind, *out, *in;
+} touches[TOUCH_MAX] = {
+	{"connect", "CONNECTS TO", "IS CONNECTED TO BY"},
+	{"listen", "ANSWERS AT", "IS ANSWERED BY"},
+	{"open", "OPENS", "IS OPENED BY"},
+	{"below", "PROGRAMS BELOW IT NEED", "IS NEEDED BELOW"},
+};
+
 struct listing {
 	struct cli *cli;
-	struct table *runs, *files, *services, *candidates, *rows;
+	struct table *runs, *candidates, *rows, *touches[TOUCH_MAX];
 	bool incoming;
 	uint64_t more;
 };
@@ -85,18 +96,25 @@ static void row_run(struct listing *l, const json_t *o)
 				   edge_name(l, o)});
 }
 
-static void row_touch(struct listing *l, struct table **t, const char *title, const json_t *o)
+static void row_touch(struct listing *l, const char *kind, const json_t *o)
 {
-	const struct table_column columns[] = {
-		{"SHARE", 'r'}, {"LEAD", 'r'},	{"P50", 'r'},
-		{"P99", 'r'},	{"TIMES", 'r'}, {title, 'f'},
-	};
+	size_t i = 0;
 
-	if (!*t)
-		*t = table_new(l->cli, columns, ARRAY_SIZE(columns));
-	table_row(*t, (const char *[]){cli_percent(get_real(o, "share")), opt_ns(o, "lead_mean_ns"),
-				       opt_ns(o, "latency_p50_ns"), opt_ns(o, "latency_p99_ns"),
-				       cli_count(get_n(o, "count")), edge_name(l, o)});
+	while (i + 1 < TOUCH_MAX && strcmp(kind, touches[i].kind) != 0)
+		i++;
+	if (!l->touches[i]) {
+		const struct table_column columns[] = {
+			{"SHARE", 'r'}, {"LEAD", 'r'},
+			{"P50", 'r'},	{"P99", 'r'},
+			{"TIMES", 'r'}, {l->incoming ? touches[i].in : touches[i].out, 'f'},
+		};
+
+		l->touches[i] = table_new(l->cli, columns, ARRAY_SIZE(columns));
+	}
+	table_row(l->touches[i],
+		  (const char *[]){cli_percent(get_real(o, "share")), opt_ns(o, "lead_mean_ns"),
+				   opt_ns(o, "latency_p50_ns"), opt_ns(o, "latency_p99_ns"),
+				   cli_count(get_n(o, "count")), edge_name(l, o)});
 }
 
 static void row_prediction(struct listing *l, const json_t *o)
@@ -136,16 +154,14 @@ static void each_object(void *ctx, json_t *o)
 		print_thing(l, o);
 	else if (strcmp(kind, "exec") == 0)
 		row_run(l, o);
-	else if (strcmp(kind, "connect") == 0)
-		row_touch(l, &l->services, l->incoming ? "IS CONNECTED TO BY" : "CONNECTS TO", o);
 	else
-		row_touch(l, &l->files, l->incoming ? "IS OPENED BY" : "OPENS", o);
+		row_touch(l, kind, o);
 }
 
 static int list(struct cli *cli, const char *cmd, bool incoming)
 {
 	struct listing l = {.cli = cli, .incoming = incoming};
-	struct table *tables[5];
+	struct table *tables[3 + TOUCH_MAX];
 	json_t *args = json_pack("{s:s}", "name", cli->argv[0]);
 	bool first = true;
 	int r;
@@ -155,8 +171,10 @@ static int list(struct cli *cli, const char *cmd, bool incoming)
 	if (cli->rows)
 		json_object_set_new(args, "rows", json_integer((json_int_t)cli->rows));
 	r = cli_ask(cli, cmd, args, each_object, &l);
-	memcpy(tables, (struct table *[]){l.candidates, l.runs, l.services, l.files, l.rows},
-	       sizeof(tables));
+	tables[0] = l.candidates;
+	tables[1] = l.runs;
+	memcpy(tables + 2, l.touches, sizeof(l.touches));
+	tables[2 + TOUCH_MAX] = l.rows;
 	for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
 		if (table_rows(tables[i]) && !first)
 			putchar('\n');
