@@ -54,6 +54,11 @@ static void test_block_names_what_tells_apart(void **state)
 		{"/bin/busybox", NULL, "busybox ls", "/bin/busybox ls"},
 		{"/usr/bin/apt-get", NULL, "apt-get -o a=b install gcc",
 		 "/usr/bin/apt-get install"},
+		{"/usr/bin/timeout", NULL, "timeout -k 5 60 make check", "/usr/bin/timeout make"},
+		{"/usr/bin/env", NULL, "env A=b /usr/bin/python3 x", "/usr/bin/env python3"},
+		{"/usr/bin/sudo", NULL, "sudo -u me ls", "/usr/bin/sudo ls"},
+		{"/usr/bin/nice", NULL, "nice -n 5 gcc", "/usr/bin/nice gcc"},
+		{"/usr/bin/env", NULL, "env", "/usr/bin/env"},
 		{"/opt/own", "/srv/own.script", "own x", "/opt/own /srv/own.script"},
 	};
 	char name[BLOCK_NAME_MAX], args[256], short_args[OBS_ARGS_MAX];

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * block.c - three families of programs take an argument that decides what they will need:
+ * block.c - four families of programs take an argument that decides what they will need:
  *
  *   interpreters   the first argument that is not an option is the program; -c/-e code is inline,
  *                  -m a module, java's -jar an archive.
  *   multi-commands the first word that is not an option is the command; some options before it
  *                  take a value (git -C DIR).
+ *   wrappers       start another program (timeout, sudo, env): what that is.
  *   modal tools    an option decides (gcc -c compiles, without it links).
  *
  * Everything else is one block however it is called: `grep foo` and `grep bar` need the same.
@@ -76,6 +77,31 @@ static const struct family commands[] = {
 	{"loginctl", NULL, NULL, NULL},
 	{"terraform", NULL, NULL, NULL},
 	{"forewarm", NULL, NULL, " --socket "},
+};
+
+static const struct {
+	const char *stem, *with_value;
+	int positional_n; /* of its own, before the command */
+} wrappers[] = {
+	{"timeout", " -k --kill-after -s --signal ", 1},
+	{"env", " -u --unset -C --chdir ", 0}, /* NAME=VALUE is passed over everywhere */
+	{"sudo", " -u -g -h -p -U -C -D -R -T ", 0},
+	{"doas", " -u -C ", 0},
+	{"nice", " -n ", 0},
+	{"ionice", " -c -n -P -p -u ", 0},
+	{"nohup", NULL, 0},
+	{"setsid", NULL, 0},
+	{"stdbuf", " -i -o -e ", 0},
+	{"time", " -f -o ", 0},
+	{"xargs", " -I -L -n -P -s -a -d -E ", 0},
+	{"flock", " -w --wait --timeout -E ", 1},
+	{"taskset", " -p ", 1},
+	{"chrt", " -T -P -D ", 1},
+	{"strace", " -e -o -p -s -a -b -E -O -S -u -P ", 0},
+	{"chroot", NULL, 1},
+	{"setpriv", NULL, 0},
+	{"runuser", " -u -g -G ", 0},
+	{"unshare", NULL, 0},
 };
 
 /* Modes which the option itself names. */
@@ -211,6 +237,26 @@ static bool command_arg(const struct obs *o, const struct family *f, char *ret, 
 	return false;
 }
 
+/* Base name of the command a wrapper starts. */
+static bool wrapper_arg(const struct obs *o, const char *with_value, int positional_n, char *ret,
+			size_t max)
+{
+	const char *a = next_arg(o, NULL), *slash;
+
+	while (a && (a = next_arg(o, a)) != NULL) {
+		if (in_list(with_value, a)) {
+			a = next_arg(o, a);
+			continue;
+		}
+		if (a[0] == '-' || !a[0] || strchr(a, '=') || positional_n-- > 0)
+			continue;
+		slash = strrchr(a, '/');
+		snprintf(ret, max, "%s", slash && slash[1] ? slash + 1 : a);
+		return true;
+	}
+	return false;
+}
+
 static bool modal_arg(const struct obs *o, const char *modes, char *ret, size_t max)
 {
 	const char *a = next_arg(o, NULL);
@@ -236,6 +282,10 @@ static bool telling_arg(const struct obs *o, const char *base, char *ret, size_t
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (stem_is(base, commands[i].stem))
 			return command_arg(o, &commands[i], ret, max);
+	for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++)
+		if (stem_is(base, wrappers[i].stem))
+			return wrapper_arg(o, wrappers[i].with_value, wrappers[i].positional_n, ret,
+					   max);
 	for (size_t i = 0; i < ARRAY_SIZE(modal); i++)
 		if (stem_is(base, modal[i].stem))
 			return modal_arg(o, modal[i].modes, ret, max);

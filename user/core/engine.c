@@ -23,7 +23,7 @@
 
 /* One run weighs at least this much against all before: 20 runs without leave 8 %. */
 #define FORGET_MIN 0.12
-#define CHANCE_PRIOR 0.5
+#define CHANCE_NEW 0.75 /* of a need seen once, by a block of which no more is known */
 #define TOUCHES_PER_PROCESS 12
 
 static bool symbol_eq(const void *ctx, uint32_t slot, const void *key)
@@ -181,19 +181,45 @@ static double forget(const struct edge *edge)
 	return fmax(FORGET_MIN, 1.0 / ((double)edge->runs_n + 1.5));
 }
 
-double edge_chance(const struct edge *edge, uint64_t run)
+/*
+ * How likely a need that was seen in one run only comes again, as it went with this block so far: a
+ * compiler's header comes again, what a checksum program reads does not. Edges made in the present
+ * run and the one before have not had their chance yet and do not count.
+ */
+static double newcomer(const struct engine *e, uint32_t block)
 {
-	uint64_t idle_n = run > edge->run_last + 1 ? run - edge->run_last - 1 : 0;
+	const struct node_aux *a = &e->aux[block];
 
-	return edge->p_last * pow(1 - forget(edge), (double)idle_n);
+	return fmin(1, (a->again_n + 2 * CHANCE_NEW) / (a->made_n + 2.0));
 }
 
-double edge_chance_taken(const struct edge *edge, uint64_t run)
+static void count_run(struct engine *e, uint32_t block)
 {
-	double p = edge->runs_n ? edge_chance(edge, run) : CHANCE_PRIOR;
-	double a = edge->runs_n ? forget(edge) : 0.5;
+	struct node_aux *a = &e->aux[block];
 
-	return p + a * (1 - p);
+	a->made_n += a->made_last_n;
+	a->made_last_n = a->made_now_n;
+	a->made_now_n = 0;
+	if (a->made_n > 256) { /* forget by halves */
+		a->made_n /= 2;
+		a->again_n /= 2;
+	}
+}
+
+double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run)
+{
+	uint64_t idle_n = run > edge->run_last + 1 ? run - edge->run_last - 1 : 0;
+	double p = edge->runs_n == 1 ? newcomer(e, edge->from) : edge->p_last;
+
+	return p * pow(1 - forget(edge), (double)idle_n);
+}
+
+/* What p_last becomes when run number `run` takes the edge. */
+static double edge_chance_taken(const struct engine *e, const struct edge *edge, uint64_t run)
+{
+	double p = edge->runs_n ? edge_chance(e, edge, run) : CHANCE_NEW;
+
+	return edge->runs_n ? p + forget(edge) * (1 - p) : p;
 }
 
 struct taken {
@@ -225,8 +251,10 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 		sketch_add(&edge->latency, o->latency_ns);
 	}
 	if (t->first) {
-		*ret_p = edge->runs_n ? edge_chance(edge, run_no) : 0;
-		edge->p_last = edge_chance_taken(edge, run_no);
+		e->aux[block].made_now_n += edge->runs_n == 0;
+		e->aux[block].again_n += edge->runs_n == 1;
+		*ret_p = edge->runs_n ? edge_chance(e, edge, run_no) : 0;
+		edge->p_last = edge_chance_taken(e, edge, run_no);
 		edge->run_last = run_no;
 		edge->runs_n++;
 		edge->lead_sum_ns += t->lead_ns;
@@ -404,6 +432,9 @@ static int observe_exec(struct engine *e, const struct obs *o)
 		rn->block_run = graph_node(e->graph, block)->runs_n += quiet ? 0 : 1;
 	else
 		rn->block_run = rn->program_run;
+	count_run(e, block);
+	if (program != block)
+		count_run(e, program);
 	use_exec(e->use, o->pid, o->ts_ns, block, program);
 	features[VOMM_PROGRAM] = engine_symbol(e, block);
 	features[VOMM_USER] = o->uid + 1;

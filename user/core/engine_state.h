@@ -29,6 +29,8 @@ struct node_aux {
 	uint32_t program;     /* BLOCK: the block of its program alone */
 	uint32_t user;	      /* FILE: the block that needed it last */
 	bool parent;	      /* BLOCK: it was seen to start others */
+	/* BLOCK: of its edges made in a run, how many were taken again in a later one: see newcomer(). */
+	uint32_t made_now_n, made_last_n, made_n, again_n;
 };
 
 /* A block that may run, and when. */
@@ -67,9 +69,7 @@ uint32_t engine_symbol(struct engine *e, uint32_t block);
 uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol);
 
 /* The chance that run number `run` of the edge's block takes it, given all runs before. */
-double edge_chance(const struct edge *edge, uint64_t run);
-/* What p_last becomes when run number `run` takes the edge. */
-double edge_chance_taken(const struct edge *edge, uint64_t run);
+double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run);
 
 /* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
  * next, and their needs. */

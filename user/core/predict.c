@@ -64,7 +64,7 @@ static void descend(struct engine *e, size_t first)
 
 			if (edge->kind != EDGE_EXEC || edge->to == c.block)
 				continue;
-			p = c.p * edge_chance(edge, n->runs_n + 1);
+			p = c.p * edge_chance(e, edge, n->runs_n + 1);
 			if (p < e->policy.p_min)
 				continue;
 			candidate_add(e, &(struct candidate){
@@ -246,7 +246,7 @@ static void guess_set(struct engine *e, uint32_t run, const struct candidate *c,
 
 		if (!is_need(edge))
 			continue;
-		p = c->p * edge_chance(edge, run_no);
+		p = c->p * edge_chance(e, edge, run_no);
 		if (p >= e->policy.p_min)
 			guess_dep(e, run, c, edge, p);
 	}
@@ -312,11 +312,10 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 {
 	struct guess *g = book_open_by_dep(e->book, dep);
 	struct run *rn = lineage_run(e->lineage, run);
-	uint64_t seen_ns = e->aux[dep].resident_ns;
 
-	e->aux[dep].resident_ns = e->now_ns + e->policy.recheck_ns;
 	if (!g) {
-		rn->missed_n += known_p >= e->policy.p_min && seen_ns <= e->now_ns &&
+		rn->missed_n += known_p >= e->policy.p_min &&
+				e->aux[dep].resident_ns <= e->now_ns &&
 				graph_node_const(e->graph, dep)->kind == NODE_FILE;
 		return;
 	}
@@ -473,7 +472,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 		while (graph_next_out(e->graph, c->block, &it, &edge)) {
 			const struct node *dep = graph_node_const(e->graph, edge->to);
 
-			g.p = c->p * edge_chance(edge, n->runs_n + 1);
+			g.p = c->p * edge_chance(e, edge, n->runs_n + 1);
 			if (!is_need(edge) || !dep || g.p < e->policy.p_min)
 				continue;
 			g.dep = edge->to;
