@@ -10,13 +10,13 @@
 #
 #   KERNEL   a package of the distribution that brings a kernel; the default is the oldest and the
 #            newest that Debian 12 ships. Downloaded and unpacked under .output/vm, never installed.
-#   --quick  tests/bpf only: what make check has time for
+#   --quick  a few tests of tests/bpf only: what make check has time for
 #   --only   tests whose path matches, as ONLY does for run-tests.sh
 #   --tap    one TAP line a result, for run-tests.sh
 #   --out    the build to test (default .output)
 #
 # The root file system is made of this host's own packages (BASE below), so what was built here
-# runs there. VM_LIMIT bounds the seconds one kernel may take.
+# runs there. All kernels run at once; VM_LIMIT bounds the seconds they may take.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -40,7 +40,8 @@ while (($#)); do
 	shift
 done
 vm=.output/vm
-limit=${VM_LIMIT:-$([[ $quick ]] && echo 170 || echo 1500)}
+[[ $quick ]] && only=${only:-bpf/test_(verifier|capture)}
+limit=${VM_LIMIT:-$([[ $quick ]] && echo 280 || echo 1800)}
 passed=0 failed=0 skipped=0
 
 say() { if [[ $tap ]]; then sed 's/^/# /'; else cat; fi; }
@@ -134,6 +135,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/pts /dev/shm
+ln -s /proc/self/fd /dev/fd && ln -s fd/0 /dev/stdin && ln -s fd/1 /dev/stdout && ln -s fd/2 /dev/stderr
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
@@ -160,10 +162,10 @@ INIT
 	chmod +x "$root/init"
 }
 
-image_make() { # version: the initramfs that finds the root, and the root
-	local version=$1 root=$vm/root boot=$vm/boot m
-	rm -rf "$boot" "$root/usr/lib/modules"
-	mkdir -p "$boot"/{bin,proc,sys,dev,new,mod}
+image_make() { # version, folder: the initramfs that finds the root, and the root
+	local version=$1 dir=$2 root=$vm/root boot=$vm/boot m
+	rm -rf "$boot" "$root/usr/lib/modules" "$dir"
+	mkdir -p "$boot"/{bin,proc,sys,dev,new,mod} "$dir"
 	cp /usr/bin/busybox "$boot/bin/"
 	# In order: what a module depends on comes before it.
 	# shellcheck disable=SC2086
@@ -183,7 +185,7 @@ while [ ! -b /dev/vda ] && [ $i -lt 200 ]; do /bin/busybox usleep 50000; i=$((i 
 exec /bin/busybox switch_root /new /init
 INIT
 	chmod +x "$boot/init" && ln -s busybox "$boot/bin/sh"
-	(cd "$boot" && find . | cpio -o -H newc --quiet) >"$vm/initramfs"
+	(cd "$boot" && find . | cpio -o -H newc --quiet) >"$dir/initramfs"
 	# shellcheck disable=SC2086
 	for m in $MODULES_ROOT; do
 		modprobe -d "$vm/kernels/$version" -S "$version" --show-depends "$m" 2>/dev/null
@@ -191,77 +193,81 @@ INIT
 		install -D -m 644 "$ko" "$root/usr/lib/modules/$version/${ko##*/}"
 	done
 	depmod -b "$root/usr" "$version" 2>/dev/null || depmod -b "$root" "$version"
-	rm -f "$vm/root.img"
-	mke2fs -qF -t ext4 -d "$root" -L forewarm -E lazy_itable_init=1 "$vm/root.img" 2G >/dev/null
+	mke2fs -qF -t ext4 -d "$root" -L forewarm -E lazy_itable_init=1 "$dir/root.img" 2G >/dev/null
 }
 
-kernel_run() { # package
-	local version t0 t1 accel=tcg,thread=multi log=$vm/log rc=0 p f s line
-	version=$(kernel_get "$1") || {
-		if [[ $quick ]]; then
-			((++skipped))
-			echo "ok - $1 # SKIP the package could not be downloaded"
-		else
-			((++failed))
-			echo "not ok - $1: the package could not be downloaded"
-		fi
-		return
-	}
-	image_make "$version"
-	mkdir -p "$log"
-	rm -f "$log"/*
+kernel_boot() { # version, folder: returns when the machine is off
+	local version=$1 dir=$2 rc=0 t0
 	t0=$(date +%s)
-	timeout -k 5 "$limit" qemu-system-x86_64 -accel $accel -cpu max,la57=off -smp 2 -m 3072 \
-		-kernel "$vm/kernels/$version/boot/vmlinuz-$version" -initrd "$vm/initramfs" \
+	timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -smp 2 \
+		-m 3072 -kernel "$vm/kernels/$version/boot/vmlinuz-$version" -initrd "$dir/initramfs" \
 		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off rdinit=/init" \
-		-drive "file=$vm/root.img,if=virtio,format=raw,cache=unsafe" -nic none -display none \
-		-monitor none -no-reboot -serial "file:$log/kernel" -serial "file:$log/tests" \
-		-serial "file:$log/results" </dev/null >"$log/qemu" 2>&1 || rc=$?
-	t1=$(date +%s)
-	sed -i 's/\r$//' "$log"/{kernel,tests,results} 2>/dev/null || :
+		-drive "file=$dir/root.img,if=virtio,format=raw,cache=unsafe" -nic none -display none \
+		-monitor none -no-reboot -serial "file:$dir/kernel" -serial "file:$dir/tests" \
+		-serial "file:$dir/results" </dev/null >"$dir/qemu" 2>&1 || rc=$?
+	sed -i 's/\r$//' "$dir"/{kernel,tests,results}
+	echo "$rc $(($(date +%s) - t0))" >"$dir/ended"
+	rm -f "$dir/root.img" "$dir/initramfs"
+}
+
+kernel_tell() { # version, folder
+	local version=$1 dir=$2 rc seconds line p=0 f=1 s=0
+	read -r rc seconds <"$dir/ended"
 	{
-		echo "  $version, $((t1 - t0)) s:"
-		sed -e 's/^/  /' "$log/tests"
+		echo "  $version, $seconds s:"
+		sed -e 's/^/  /' "$dir/tests"
 	} | say
-	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log/tests" | tail -n 1)
+	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$dir/tests" | tail -n 1)
 	if [[ ! $line || $line == "0 passed, 0 failed, 0 skipped" ]]; then
-		((++failed))
 		echo "not ok - $version: no tests ran to their end (status $rc, limit $limit s)"
-		tail -n 30 "$log/kernel" "$log/qemu" | sed 's/^/# /'
-		line="0 passed, 1 failed, 0 skipped"
-		f=1 p=0 s=0
+		tail -n 30 "$dir/kernel" "$dir/qemu" | sed 's/^/# /'
 	else
 		read -r p f s <<<"$(tr -dc '0-9 ' <<<"$line")"
-		((passed += p, failed += f, skipped += s)) || :
-		[[ $tap ]] && sed -nE "s/^(not ok|ok) - /\1 - $version: /p" "$log/results"
+		[[ $tap ]] && sed -nE "s/^(not ok|ok) - /\1 - $version: /p" "$dir/results"
 	fi
+	((passed += p, failed += f, skipped += s)) || :
 	rows+=("$(printf '  %-30s %6d %6d %7d %6s %9d %7d' "$version" "$p" "$f" "$s" \
-		"$(grep -ac 'insns verified' "$log/results")" \
-		"$(sed -nE 's/.* ([0-9]+) insns verified.*/\1/p' "$log/results" | awk '{ n += $1 } END { print n + 0 }')" \
-		$((t1 - t0)))")
-	cp "$log/results" "$vm/results-$version"
-	cp "$log/kernel" "$vm/kernel-$version.log"
+		"$(grep -ac 'insns verified' "$dir/results")" "$(insns '[^ ]+' "$dir" |
+			awk '{ n += $1 } END { print n + 0 }')" "$seconds")")
 }
 
-rows=()
-rm -f $vm/results-*
+insns() { # program (a pattern), folder: what it cost the verifier there
+	sed -nE "s/.*test_verifier: $1: ([0-9]+) insns verified.*/\\1/p" "$2/results"
+}
+
+rows=() versions=()
 base_make
 tree_make
-for k in ${kernels:-$KERNELS}; do kernel_run "$k"; done
+for k in ${kernels:-$KERNELS}; do
+	if v=$(kernel_get "$k"); then
+		versions+=("$v")
+		image_make "$v" "$vm/run-$v"
+		kernel_boot "$v" "$vm/run-$v" &
+	elif [[ $quick ]]; then
+		((++skipped))
+		echo "ok - $k # SKIP the package could not be downloaded"
+	else
+		((++failed))
+		echo "not ok - $k: the package could not be downloaded"
+	fi
+done
+wait
+for v in "${versions[@]}"; do kernel_tell "$v" "$vm/run-$v"; done
 {
 	echo
 	echo "  kernel                         passed failed skipped  progs     insns seconds"
 	printf '%s\n' "${rows[@]}"
 	# What each program cost the verifier: instructions it walked, a column a kernel.
-	sed -nE 's/.*test_verifier: ([^ ]+): ([0-9]+) insns verified.*/\1/p' $vm/results-* | sort -u |
-		while read -r program; do
-			printf '    %-36s' "$program"
-			for r in $vm/results-*; do
-				n=$(sed -nE "s/.*test_verifier: $program: ([0-9]+) insns verified.*/\\1/p" "$r")
-				printf ' %10s' "${n:--}"
-			done
-			echo
+	for v in "${versions[@]}"; do
+		sed -nE 's/.*test_verifier: ([^ ]+): [0-9]+ insns verified.*/\1/p' "$vm/run-$v/results"
+	done | sort -u | while read -r program; do
+		printf '    %-36s' "$program"
+		for v in "${versions[@]}"; do
+			n=$(insns "$program" "$vm/run-$v")
+			printf ' %10s' "${n:--}"
 		done
+		echo
+	done
 } | say
 [[ $tap ]] || echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))
