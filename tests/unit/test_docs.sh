@@ -6,6 +6,7 @@ set -u
 out=${FWM_OUT:-.output}
 fw=$out/forewarm fwd=$out/forewarmd
 man8=user/cli/forewarm.8 man8d=user/daemon/forewarmd.8 man5=user/daemon/forewarm.conf.5
+manu=user/daemon/forewarm.service.5
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 n=0 bad=0
@@ -43,6 +44,11 @@ awk '/^\.Ss \[/{s = $2; gsub(/[][]/, "", s)} /^\.It Cm .* No = Ar /{
 	key = $3; sub(/^\.It Cm [^ ]* No = Ar /, ""); print s "." key " = " $0}' "$man5" | sort >"$dir/said"
 same "forewarm.conf(5) has each key and its default" "$dir/have" "$dir/said"
 
+sed -n 's/^\t{"\(Unit\|Install\|Socket\|Service\)", "\([A-Za-z-]*\)".*/\2/p' user/core/unitfile.c |
+	sort -u >"$dir/have"
+tr -s ' ' '\n' <"$manu" | grep -xFf "$dir/have" | sort -u >"$dir/said"
+same "forewarm.service(5) has each directive" "$dir/have" "$dir/said"
+
 if [[ -x $fwd ]]; then
 	"$fwd" --help | sed -n 's/^  .*--\([a-z-]*\).*/\1/p' | sort >"$dir/have"
 	sed -n 's/^\.It Fl . , \\-\([a-z-]*\).*/\1/p' "$man8d" | sort >"$dir/said"
@@ -52,7 +58,7 @@ else
 fi
 
 if command -v mandoc >/dev/null; then
-	for page in "$man8" "$man8d" "$man5"; do
+	for page in "$man8" "$man8d" "$man5" "$manu"; do
 		: >"$dir/have"
 		mandoc -T lint -W warning "$page" >"$dir/said" 2>&1
 		same "mandoc finds nothing wrong in ${page##*/}" "$dir/have" "$dir/said"
