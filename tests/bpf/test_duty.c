@@ -94,12 +94,14 @@ static void test_known_blocks_are_sampled(void **state)
 	assert_int_equal(t.libc_n, STARTS);
 	assert_int_equal(t.quiet_n, 0);
 
-	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}), 0);
+	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}),
+			 0);
 	run_true(c, STARTS, "known");
 	assert_int_equal(drain(c).quiet_n, 0); /* the mode is still to learn all */
 
 	assert_int_equal(capture_set_mode(c, CAPTURE_SAMPLE), 0);
-	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}), 0);
+	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}),
+			 0);
 	run_true(c, STARTS, "known");
 	t = drain(c);
 	assert_int_equal(t.starts_n, STARTS); /* starts are told always */
@@ -119,7 +121,8 @@ static void test_unknown_programs_wake_a_detached_daemon(void **state)
 	(void)state;
 	run_true(c, 1, "known");
 	t = drain(c);
-	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}), 0);
+	assert_int_equal(capture_known_update(c, &t.key, &(struct fwm_known_row){.every = EVERY}),
+			 0);
 	assert_int_equal(capture_set_mode(c, CAPTURE_DETACHED), 0);
 	run_true(c, STARTS, "known");
 	assert_int_equal(poll(&p, 1, 200), 0); /* known starts wake nobody */

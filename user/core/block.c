@@ -79,7 +79,9 @@ static const struct family commands[] = {
 	{"forewarm", NULL, NULL, " --socket "},
 };
 
-static const struct {
+#define WRAPPER_POSITIONAL_MAX 1
+
+static const struct wrapper {
 	const char *stem, *with_value;
 	int positional_n; /* of its own, before the command */
 } wrappers[] = {
@@ -237,14 +239,22 @@ static bool command_arg(const struct obs *o, const struct family *f, char *ret, 
 	return false;
 }
 
+static const struct wrapper *wrapper_of(const char *base)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++)
+		if (stem_is(base, wrappers[i].stem))
+			return &wrappers[i];
+	return NULL;
+}
+
 /* Base name of the command a wrapper starts. */
-static bool wrapper_arg(const struct obs *o, const char *with_value, int positional_n, char *ret,
-			size_t max)
+static bool wrapper_arg(const struct obs *o, const struct wrapper *w, char *ret, size_t max)
 {
 	const char *a = next_arg(o, NULL), *slash;
+	int positional_n = w->positional_n;
 
 	while (a && (a = next_arg(o, a)) != NULL) {
-		if (in_list(with_value, a)) {
+		if (in_list(w->with_value, a)) {
 			a = next_arg(o, a);
 			continue;
 		}
@@ -282,10 +292,8 @@ static bool telling_arg(const struct obs *o, const char *base, char *ret, size_t
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (stem_is(base, commands[i].stem))
 			return command_arg(o, &commands[i], ret, max);
-	for (size_t i = 0; i < ARRAY_SIZE(wrappers); i++)
-		if (stem_is(base, wrappers[i].stem))
-			return wrapper_arg(o, wrappers[i].with_value, wrappers[i].positional_n, ret,
-					   max);
+	if (wrapper_of(base))
+		return wrapper_arg(o, wrapper_of(base), ret, max);
 	for (size_t i = 0; i < ARRAY_SIZE(modal); i++)
 		if (stem_is(base, modal[i].stem))
 			return modal_arg(o, modal[i].modes, ret, max);
@@ -337,8 +345,13 @@ size_t block_redact(const struct obs *o, char args[OBS_ARGS_MAX])
 	if (o->script || !telling_arg(o, base, arg, sizeof(arg)))
 		return n;
 	arg_n = strlen(arg);
-	if (n + arg_n + 1 > OBS_ARGS_MAX)
+	if (n + arg_n + 1 + 2 * WRAPPER_POSITIONAL_MAX > OBS_ARGS_MAX)
 		return n;
+	/* timeout's seconds are gone, but the command is still its second argument. */
+	for (int i = 0; wrapper_of(base) && i < wrapper_of(base)->positional_n; i++) {
+		args[n++] = '.';
+		args[n++] = '\0';
+	}
 	/* "-m module" were two arguments; a path with a blank in it was one. */
 	blank = arg[0] == '-' ? strchr(arg, ' ') : NULL;
 	if (blank)

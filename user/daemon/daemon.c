@@ -374,17 +374,22 @@ static int add_time(struct daemon *d, uint64_t in_ns, sd_event_time_handler_t ha
 					  handler, d);
 }
 
-static int add_sources(struct daemon *d)
+/* Before any thread is made: each inherits this, and a signal that one of them took would end us. */
+static void block_signals(void)
 {
 	sigset_t set;
-	int r;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return fault_errno();
+	(void)sigprocmask(SIG_BLOCK, &set, NULL); /* fails for bad arguments only */
 	signal(SIGPIPE, SIG_IGN);
+}
+
+static int add_sources(struct daemon *d)
+{
+	int r;
+
 	r = sd_event_add_signal(d->loop, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(d->loop, NULL, SIGTERM, NULL, NULL);
@@ -525,6 +530,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	if (!d)
 		return fault(-ENOMEM);
 	*ret = d; /* half-built is fine for daemon_free() */
+	block_signals();
 	d->config = *config;
 	d->options = *options;
 	d->lock_fd = d->stats_fd = -1;

@@ -16,10 +16,10 @@
 #define STARTED_MAX 64
 
 static const struct duty_limits duty_limits = {
-	.block_max = 4096,	/* 112 KiB */
-	.need_max = 65536,	/* 256 KiB */
-	.process_max = 4096,	/* 64 KiB */
-	.calm_n = 16,		/* a habit counts as one after that many repetitions, and a few for doubt */
+	.block_max = 4096,   /* 112 KiB */
+	.need_max = 65536,   /* 256 KiB */
+	.process_max = 4096, /* 64 KiB */
+	.calm_n = 16, /* a habit counts as one after that many repetitions, and a few for doubt */
 	.every_max = 16,
 };
 
@@ -69,8 +69,8 @@ void watch_observe(struct watch *w, const struct obs *o)
 	struct fwm_block_key key;
 	struct fwm_known_row row;
 
-	if (w->mode == CAPTURE_DETACHED && o->kind == OBS_EXEC && !(o->flags & (OBS_F_QUIET | OBS_F_SEED)) &&
-	    w->started_n < STARTED_MAX)
+	if (w->mode == CAPTURE_DETACHED && o->kind == OBS_EXEC &&
+	    !(o->flags & (OBS_F_QUIET | OBS_F_SEED)) && w->started_n < STARTED_MAX)
 		w->started[w->started_n++] = o->pid;
 	if (duty_observe(w->duty, o, &key, &row) != DUTY_CHANGED)
 		return;
@@ -97,7 +97,8 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 	w->mode = mode;
 	w->since_ns = now_ns;
 	for (size_t i = 0; i < w->started_n; i++)
-		(void)procfs_maps(w->started[i], now_ns, fn, ctx); /* gone already: nothing to tell */
+		(void)procfs_maps(w->started[i], now_ns, fn,
+				  ctx); /* gone already: nothing to tell */
 	w->started_n = 0;
 	return r;
 }
