@@ -341,7 +341,7 @@ int cmd_eval(struct cli *cli)
 	r = dataset_read(a.trace, &a.data, &d, &line);
 	if (r < 0)
 		return cli_fail(FWM_STATUS_FAILED, "%s: line %zu: %s", a.trace, line, strerror(-r));
-	if (d->form != DATASET_HOST)
+	if (d->form != DATASET_HOST && d->form != DATASET_TRACE)
 		a.run.chain_p = 0;
 	r = eval_run(d, &a.run, &res);
 	if (r < 0)

@@ -9,11 +9,16 @@
 #include "store/dataset.h"
 
 #include "base/err.h"
+#include "core/obs.h"
 #include "core/template.h"
+#include "store/trace.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum { LINE_LEN = 1 << 22, NAME_LEN = 4096 };
@@ -25,9 +30,9 @@ struct names {
 	size_t n, cap;
 };
 
-/* A process of a host trace: what it runs. */
+/* A process of a host trace: what it runs, and (recordings) whose session it is in. */
 struct proc {
-	uint32_t pid, program, parent;
+	uint32_t pid, program, parent, session;
 };
 
 enum { PROCS = 1 << 17 };
@@ -40,6 +45,7 @@ struct reader {
 	size_t *last_of; /* by stream: index + 1 of its newest event */
 	size_t last_cap;
 	struct proc *procs;
+	uint32_t session_n;
 };
 
 static uint64_t hash_text(const char *s)
@@ -234,12 +240,29 @@ static int host_name(struct reader *rd, char kind, const char *arg, char *ret)
 	return r;
 }
 
+/* One touch of a name, once the process is known. */
+static int touch_add(struct reader *rd, struct dataset_event *e, uint32_t session, const char *arg)
+{
+	char name[NAME_LEN], touch[NAME_LEN + 16];
+	bool first;
+	int r = host_name(rd, e->kind, arg, name);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(touch, sizeof(touch), "%u %s", session, name);
+	r = names_number(&rd->touches, touch, &e->symbol, &first);
+	if (r < 0 || (!first && !rd->opt->every_touch))
+		return r;
+	r = names_number(&rd->names, name, &e->symbol, NULL);
+	e->stream = session - 1;
+	return r < 0 ? r : add(rd, e);
+}
+
 static int host_line(struct reader *rd, char *line)
 {
-	char *field[5], *save = NULL, name[NAME_LEN], touch[NAME_LEN + 16];
+	char *field[5], *save = NULL;
 	struct dataset_event e = {0};
 	uint32_t session, pid;
-	bool first;
 	int r;
 
 	if (line[0] == '#' || !line[0])
@@ -252,26 +275,84 @@ static int host_line(struct reader *rd, char *line)
 		field[4] = (char[]){""};
 	pid = (uint32_t)strtoul(field[2], NULL, 10);
 	r = host_process(rd, *field[1], pid, field[4]);
-	if (r < 0 || !strchr("EOC", *field[1]) || !strcmp(field[3], "-1"))
+	if (r < 0 || !*field[1] || !strchr("EOC", *field[1]) || !strcmp(field[3], "-1"))
 		return r;
-	r = host_name(rd, *field[1], field[4], name);
-	if (r >= 0)
-		r = names_number(&rd->sessions, field[3], &session, NULL);
+	r = names_number(&rd->sessions, field[3], &session, NULL);
 	if (r < 0)
 		return r;
-	(void)snprintf(touch, sizeof(touch), "%u %s", session, name);
-	r = names_number(&rd->touches, touch, &e.symbol, &first);
-	if (r < 0 || (!first && !rd->opt->every_touch))
-		return r;
-	r = names_number(&rd->names, name, &e.symbol, NULL);
-	if (r < 0)
-		return r;
-	e.t_ns = strtoull(field[0], NULL, 10) + 1;
-	e.stream = session - 1;
 	e.kind = *field[1];
+	e.t_ns = strtoull(field[0], NULL, 10) + 1;
 	e.program = proc_of(rd, pid)->program;
 	e.parent = proc_of(rd, pid)->parent;
-	return add(rd, &e);
+	return touch_add(rd, &e, session, field[4]);
+}
+
+static int obs_fork(struct reader *rd, const struct obs *o)
+{
+	struct proc *parent = proc_of(rd, o->ppid), *child;
+	uint32_t program = parent->program, above = parent->parent, session = parent->session;
+
+	child = proc_of(rd, o->pid);
+	*child = (struct proc){.pid = o->pid, .program = program, .parent = above};
+	child->session = session ? session : ++rd->session_n;
+	return 0;
+}
+
+static int obs_one(struct reader *rd, const struct obs *o)
+{
+	static const char kinds[OBS_KIND_MAX] = {
+		[OBS_EXEC] = 'E', [OBS_OPEN] = 'O', [OBS_CONNECT] = 'C'};
+	struct dataset_event e = {.t_ns = o->ts_ns, .kind = kinds[o->kind]};
+	struct proc *p;
+	int r;
+
+	if (o->kind == OBS_FORK)
+		return obs_fork(rd, o);
+	if (!e.kind || o->flags & OBS_F_SEED)
+		return 0;
+	p = proc_of(rd, o->pid);
+	if (o->kind == OBS_EXEC && !o->err) {
+		p->parent = p->program;
+		r = names_number(&rd->names, o->name, &p->program, NULL);
+		if (r < 0)
+			return r;
+	}
+	e.program = p->program;
+	e.parent = p->parent;
+	if (!p->session || (o->err && !(o->kind == OBS_CONNECT && o->err == EINPROGRESS)))
+		return 0;
+	return touch_add(rd, &e, p->session, o->name);
+}
+
+static int read_trace(struct reader *rd, const char *path, size_t *ret_line)
+{
+	struct trace_reader *tr = NULL;
+	struct obs o;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return fault_errno();
+	rd->t->form = DATASET_TRACE;
+	r = trace_read_open(fd, NULL, NULL, &tr);
+	for (*ret_line = 0; r == 0; ++*ret_line) {
+		r = trace_read_next(tr, &o);
+		if (r == 0)
+			r = obs_one(rd, &o);
+	}
+	(void)trace_read_close(tr);
+	return r == TRACE_END ? 0 : r;
+}
+
+static bool is_trace(const char *path)
+{
+	char magic[8] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is = fd >= 0 && read(fd, magic, sizeof(magic)) == sizeof(magic) &&
+		  !memcmp(magic, "FWMTRACE", sizeof(magic));
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is;
 }
 
 static bool all_numbers(const char *s)
@@ -359,11 +440,15 @@ int dataset_read(const char *path, const struct dataset_options *opt, struct dat
 
 	if (!t || !line || !second || !procs)
 		return fault(-ENOMEM);
-	f = gzopen(path, "rb");
-	if (!f)
-		return fault_errno();
-	r = read_lines(&rd, f, line, second, ret_line);
-	gzclose_r(f);
+	if (is_trace(path)) {
+		r = read_trace(&rd, path, ret_line);
+	} else {
+		f = gzopen(path, "rb");
+		if (!f)
+			return fault_errno();
+		r = read_lines(&rd, f, line, second, ret_line);
+		gzclose_r(f);
+	}
 	t->symbol_n = rd.names.n;
 	t->name_n = rd.raw.n;
 	names_fini(&rd.names);

@@ -27,6 +27,8 @@ enum dataset_form {
 	DATASET_SPICE, /* first line "sequences alphabet", then "length item..." */
 	DATASET_SHELL, /* a command a line */
 	DATASET_HOST,  /* t_ns kind pid session arg */
+	DATASET_TRACE, /* a recording (store/trace.h); each process whose parent is older than it
+			* begins a session, and all below it belong there */
 };
 
 struct dataset_options {
