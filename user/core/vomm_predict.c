@@ -132,6 +132,8 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 	struct scratch *sc = &v->scratch;
 	const struct cell *c = o->cell;
 
+	for (uint32_t e = 1; e <= c->ext_n; e++)
+		__builtin_prefetch(vomm_bucket(v, vomm_ext_hash(o->hash, e)));
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
 		for (int i = 0; c && i < CELL_EDGES; i++) {
 			uint32_t n = c->edge[i] & COUNT_MAX, k;
@@ -141,6 +143,7 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 			o->total += n;
 			o->distinct++;
 			k = candidate_at(sc, c->edge[i] >> COUNT_BITS, true);
+			__builtin_prefetch(&v->symbols[c->edge[i] >> COUNT_BITS]);
 			if (k == UINT32_MAX)
 				continue;
 			sc->count[at][k] = (uint16_t)n;
