@@ -55,7 +55,7 @@ enum {
 	IN_SPEC
 };
 
-#define DECIDE_REST 0.001f /* and more only while so much is left */
+#define DECIDE_REST 0.003f /* and more only while so much is left */
 #define P_MIN 1e-5f	   /* no decision is surer than this */
 
 /* Where the state maps begin. */
