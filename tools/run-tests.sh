@@ -14,15 +14,15 @@
 # A test is an executable that prints TAP (cmocka does, see below): "ok", "not ok", "# SKIP reason".
 # A program that prints no result, or fewer than its plan "1..N" says, or dies, or outlives
 # TEST_TIMEOUT seconds counts as one failure. cmocka 1.1.5 prints "not ok 3 # SKIP name" for a skip.
-# ONLY=pattern runs the tests whose path matches; RESULTS=FILE gets a line for every result. The last
-# line is the sum over all suites.
+# ONLY=pattern runs the tests whose path matches, LEAVE=pattern all but those; RESULTS=FILE gets a
+# line for every result. The last line is the sum over all suites.
 set -u
 cd "$(dirname "$0")/.."
 export CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 limit=${TEST_TIMEOUT:-240}
-only=${ONLY:-}
+only=${ONLY:-} leave=${LEAVE:-}
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -31,6 +31,7 @@ run_one() { # suite, what is shown, command...
 	local suite=$1 name=$2 rc t0 t1 p f s plan
 	shift 2
 	[[ -n $only && ! $name =~ $only ]] && return
+	[[ -n $leave && $name =~ $leave ]] && return
 	t0=$(date +%s%N)
 	# The build folder is what a test starts our programs from.
 	FWM_OUT=$PWD/$out timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
