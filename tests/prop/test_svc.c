@@ -119,6 +119,13 @@ static void act(struct world *w, const struct svc_action *a)
 	case SVC_DO_RELEASE:
 		if (p->runs && a->arg)
 			assert_int_equal(p->open, 0); /* nobody is cut off */
+		if (p->runs && a->arg && p->pending && draw(w, 2)) {
+			/* The connection was quicker: thawed, and goes on. */
+			p->frozen = false;
+			p->watch = SVC_WATCH_NONE;
+			svc_event(w->s, a->id, w->now, &(struct svc_event){.kind = SVC_EV_KEPT});
+			break;
+		}
 		p->runs = p->ready = p->frozen = false;
 		p->open = 0;
 		p->round++;

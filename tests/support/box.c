@@ -67,6 +67,8 @@ void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
 	struct box_result *r = ctx;
 
 	switch (ev) {
+	case SANDBOX_EV_HANDED:
+		break;
 	case SANDBOX_EV_STARTED:
 		r->started = true;
 		break;

@@ -52,7 +52,7 @@ static const struct sm_state states[SVC_STATE_MAX] = {
 	[SVC_FREEZING] = {"freezing", SM_TO(SVC_FROZEN) | SM_TO(SVC_ACTIVE) | SM_TO(SVC_READY) |
 					      SM_TO(SVC_RELEASING)},
 	[SVC_FROZEN] = {"frozen", SM_TO(SVC_ACTIVE) | SM_TO(SVC_READY) | SM_TO(SVC_RELEASING)},
-	[SVC_RELEASING] = {"releasing", SM_TO(SVC_COLD)},
+	[SVC_RELEASING] = {"releasing", SM_TO(SVC_COLD) | SM_TO(SVC_ACTIVE)},
 };
 
 struct one {
@@ -64,8 +64,9 @@ struct one {
 	struct svc_habit habit;
 
 	uint64_t waiting_ns; /* a connection waits since then; 0: none */
-	uint64_t waited_ns;  /* one waited since then when the last start failed */
-	bool want;	     /* to be started though nobody waits */
+	uint64_t adopted_until_ns;
+	uint64_t waited_ns; /* one waited since then when the last start failed */
+	bool want;	    /* to be started though nobody waits */
 	enum svc_why want_why;
 
 	bool guess, guess_did; /* one is open; it made us start or thaw */
@@ -274,6 +275,7 @@ static void enter(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_wh
 	sm_move(&v->sm, v, to);
 	v->since_ns = now_ns;
 	v->why = why;
+	v->adopted_until_ns = 0;
 	if (to == SVC_READY || to == SVC_ACTIVE) {
 		v->quiet_since_ns = v->checked_ns = now_ns;
 		v->busy_wait_ns = 0;
@@ -596,16 +598,31 @@ static void gone(struct svc *s, struct one *v, uint64_t now_ns, const struct svc
 	enter(v, now_ns, SVC_COLD, v->why);
 }
 
-/* An instance that was left frozen died or was killed: nothing to stop, only to clear away. */
+/* A connection was quicker than the release. */
+static void kept(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s, (void)e;
+	v->f.release_n--;
+	served(v, SVC_CLASS_THAWED, 0);
+	learn_gap(v, now_ns);
+	v->waiting_ns = 0;
+	v->kill_said = v->for_room = false;
+	enter(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
+}
+
 static const event_fn moves[SVC_STATE_MAX][SVC_EV_MAX] = {
-	[SVC_COLD] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, ignore},
+	/*             CONNECTION, OBSERVED, GUESS, READY, EXITED, CHECKED, FROZEN, GONE, KEPT */
+	[SVC_COLD] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, ignore, ignore},
 	[SVC_STARTING] = {waits, ignore, guessed, became_ready, exited_starting, ignore, ignore,
+			  ignore, ignore},
+	[SVC_READY] = {came, seen_ready, guessed, ignore, exited, checked, ignore, ignore, ignore},
+	[SVC_ACTIVE] = {ignore, seen_active, guessed, ignore, exited, checked, ignore, ignore,
+			ignore},
+	[SVC_FREEZING] = {came_frozen, ignore, guessed, ignore, exited, ignore, froze, ignore,
 			  ignore},
-	[SVC_READY] = {came, seen_ready, guessed, ignore, exited, checked, ignore, ignore},
-	[SVC_ACTIVE] = {ignore, seen_active, guessed, ignore, exited, checked, ignore, ignore},
-	[SVC_FREEZING] = {came_frozen, ignore, guessed, ignore, exited, ignore, froze, ignore},
-	[SVC_FROZEN] = {came_frozen, ignore, guessed, ignore, exited, ignore, ignore, ignore},
-	[SVC_RELEASING] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, gone},
+	[SVC_FROZEN] = {came_frozen, ignore, guessed, ignore, exited, ignore, ignore, ignore,
+			ignore},
+	[SVC_RELEASING] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, gone, kept},
 };
 
 /* --- time ---------------------------------------------------------------------------------------- */
@@ -695,6 +712,8 @@ static void tick(struct svc *s, struct one *v, uint64_t now_ns)
 		break;
 	case SVC_STARTING:
 		next = later(v->since_ns, v->c.timeout_start_ns);
+		if (v->adopted_until_ns)
+			next = min_u64(next, v->adopted_until_ns);
 		if (now_ns >= next) {
 			failed(v, now_ns);
 			release(v, now_ns, SVC_WHY_TIMEOUT);
@@ -1005,11 +1024,15 @@ void svc_adopt(struct svc *s, uint32_t id, uint64_t now_ns, enum svc_state state
 	struct one *v = &s->ones[id];
 
 	assert(v->used && state_of(v) == SVC_COLD);
-	assert(state == SVC_READY || state == SVC_ACTIVE || state == SVC_FROZEN);
+	assert(state == SVC_STARTING || state == SVC_READY || state == SVC_ACTIVE ||
+	       state == SVC_FROZEN);
 	sm_init(&v->sm, &def, state);
 	v->since_ns = v->quiet_since_ns = v->checked_ns = now_ns;
 	v->next_check_ns = later(now_ns, check_min_ns);
-	hold_begin(v, now_ns);
+	if (state == SVC_STARTING)
+		v->adopted_until_ns = later(now_ns, SVC_ADOPT_NS);
+	else
+		hold_begin(v, now_ns);
 	tick(s, v, now_ns);
 }
 

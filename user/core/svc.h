@@ -41,6 +41,7 @@ enum { SVC_FULL = 1 /* service_max are there already */ };
 
 #define SVC_HOLD_MAX_NS 30000000000ull
 #define SVC_HEAL_NS 60000000000ull
+#define SVC_ADOPT_NS 1000000000ull
 #define SVC_NEVER UINT64_MAX
 
 enum svc_state {
@@ -60,7 +61,8 @@ enum svc_action_kind {
 	SVC_DO_THAW,  /* done at once; no answer */
 	SVC_DO_FREEZE, /* answer with FROZEN once the kernel says so, connections counted after that */
 	SVC_DO_CHECK,	/* answer with CHECKED */
-	SVC_DO_RELEASE, /* end it; answer with GONE. arg 1: it was frozen and idle */
+	SVC_DO_RELEASE, /* end it; answer with GONE. arg 1: it was frozen and idle; answer with KEPT
+			   when a connection has thawed it in the meantime, and it goes on */
 	SVC_DO_KILL,	/* it did not end in time */
 	SVC_DO_MAX
 };
@@ -77,6 +79,7 @@ enum svc_event_kind {
 	SVC_EV_CHECKED, /* connection_n, cpu_ns, memory_bytes */
 	SVC_EV_FROZEN,	/* connection_n counted after it froze, memory_bytes */
 	SVC_EV_GONE,
+	SVC_EV_KEPT,
 	SVC_EV_MAX
 };
 
@@ -195,7 +198,8 @@ struct svc *svc_free(struct svc *s);
 /* A service that is COLD; habit may be NULL. SVC_FULL when there is no place. */
 int svc_add(struct svc *s, uint64_t now_ns, const struct svc_config *c,
 	    const struct svc_habit *habit, uint32_t *ret_id);
-/* After a restart of the daemon: an instance was found in state READY, ACTIVE or FROZEN. */
+/* After a restart of the daemon: an instance was found in state READY, ACTIVE or FROZEN, or
+ * STARTING: then it may have been told to start or not, and has SVC_ADOPT_NS to show it. */
 void svc_adopt(struct svc *s, uint32_t id, uint64_t now_ns, enum svc_state state);
 /* Only when COLD; svc_retire() gets it there and keeps it there. */
 void svc_drop(struct svc *s, uint32_t id);

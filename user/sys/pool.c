@@ -462,9 +462,11 @@ static void on_parked(struct pool *p, struct sandbox *sb)
 		sb->background = false;
 	}
 	sm_move(&sb->sm, sb, SANDBOX_PARKED);
-	if (sb->pending)
+	if (sb->pending) {
+		emit(sb, SANDBOX_EV_HANDED, 0);
 		start_pending(p, sb);
-	else
+	} else
+
 		p->parked[sb->net][p->parked_n[sb->net]++] = sb->slot;
 }
 
@@ -843,6 +845,7 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 	p->figures.handed_out_n++;
 	*ret = sb;
 	if (sb->sm.state == SANDBOX_PARKED) {
+		emit(sb, SANDBOX_EV_HANDED, 0);
 		sb->fn = NULL; /* a failure to send is ours to return, not an event */
 		start_pending(p, sb);
 		sb->fn = fn;
@@ -925,7 +928,10 @@ int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, 
 	sb->ctl = a->ctl_fd;
 	sb->init_pidfd = a->init_pidfd;
 	sb->command_pidfd = a->command_pidfd;
-	sm_move(&sb->sm, sb, a->frozen ? SANDBOX_FROZEN : SANDBOX_READY);
+	sm_move(&sb->sm, sb,
+		a->frozen     ? SANDBOX_FROZEN
+		: a->starting ? SANDBOX_STARTING
+			      : SANDBOX_READY);
 	*ret = sb;
 	return 0;
 }

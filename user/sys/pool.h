@@ -58,7 +58,7 @@ int pool_wait(struct pool *p, int timeout_ms);
 
 /* Hands a sandbox to cmd: a parked one if there is one, else one is made fresh, ahead of the
  * refill. Nothing is written to a cgroup.procs and no namespace is made when it was parked. Events
- * come from pool_dispatch() only. POOL_FULL: none to be had. */
+ * come from pool_dispatch() only, but for HANDED, which may come before this returns. POOL_FULL: none to be had. */
 int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command *cmd,
 	      sandbox_event_fn fn, void *ctx, struct sandbox **ret);
 
@@ -79,7 +79,7 @@ struct pool_adopt {
 	uint32_t id;
 	enum sandbox_net net;
 	int ctl_fd, init_pidfd, command_pidfd; /* command_pidfd may be -1 */
-	bool frozen;
+	bool frozen, starting;		       /* starting: STARTED or FAILED is still to come */
 };
 int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, void *ctx,
 	       struct sandbox **ret);

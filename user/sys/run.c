@@ -162,6 +162,8 @@ static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int a
 	int pidfd = sandbox_pidfd(sb);
 
 	switch (ev) {
+	case SANDBOX_EV_HANDED:
+		break;
 	case SANDBOX_EV_STARTED:
 		tell(s, RUN_STARTED, arg, &pidfd, 1);
 		break;

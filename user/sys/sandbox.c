@@ -35,8 +35,8 @@ static bool sandbox_holds(const void *owner, uint32_t state)
 }
 
 static const struct sm_state sandbox_states[] = {
-	[SANDBOX_EMPTY] = {"empty",
-			   SM_TO(SANDBOX_FILLING) | SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_FROZEN)},
+	[SANDBOX_EMPTY] = {"empty", SM_TO(SANDBOX_FILLING) | SM_TO(SANDBOX_STARTING) |
+					    SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_FROZEN)},
 	[SANDBOX_FILLING] = {"filling", SM_TO(SANDBOX_PARKED) | SM_TO(SANDBOX_RELEASING)},
 	[SANDBOX_PARKED] = {"parked", SM_TO(SANDBOX_STARTING) | SM_TO(SANDBOX_RELEASING)},
 	[SANDBOX_STARTING] = {"starting", SM_TO(SANDBOX_READY) | SM_TO(SANDBOX_RELEASING)},

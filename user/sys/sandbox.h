@@ -109,6 +109,7 @@ struct sandbox_command {
 };
 
 enum sandbox_event {
+	SANDBOX_EV_HANDED,  /* about to be sent its command: its descriptors are there to be kept */
 	SANDBOX_EV_STARTED, /* the command's execve succeeded; arg: its pid inside */
 	SANDBOX_EV_FAILED,  /* it was never executed; arg: -errno. A GONE follows */
 	SANDBOX_EV_EXITED,  /* arg: wait status of the command; others may still run in there */

@@ -241,7 +241,6 @@ static void box_started(struct service *v)
 	if (r)
 		say(v->all, SERVICES_SAY_WARN, "%s: cannot be frozen: %s", v->name,
 		    r < 0 ? strerror(-r) : "its control group is gone");
-	keep_box(v);
 	if (sandbox_pidfd(v->box) >= 0)
 		keep(v, "command", sandbox_pidfd(v->box));
 	if (v->unit->service.type != UNIT_TYPE_NOTIFY && !v->unit->service.proxy_set)
@@ -250,7 +249,7 @@ static void box_started(struct service *v)
 
 static void box_gone(struct service *v)
 {
-	waker_disarm(v->all->waker, v->id);
+	(void)waker_disarm(v->all->waker, v->id);
 	closep(&v->freeze_fd);
 	v->freeze_fd = -1;
 	v->box = NULL;
@@ -272,9 +271,16 @@ static void on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int ar
 {
 	struct service *v = ctx;
 
+	if (ev == SANDBOX_EV_HANDED) { /* from here on it may accept: it must outlive us */
+		v->box = box;
+		keep_box(v);
+		return;
+	}
 	if (box != v->box)
 		return;
 	switch (ev) {
+	case SANDBOX_EV_HANDED:
+		return;
 	case SANDBOX_EV_STARTED:
 		box_started(v);
 		break;
@@ -316,7 +322,7 @@ static void do_watch(struct service *v, enum svc_watch watch)
 	int r;
 
 	if (watch == SVC_WATCH_NONE || (watch == SVC_WATCH_ONCE && v->all->o.observed)) {
-		waker_disarm(v->all->waker, v->id);
+		(void)waker_disarm(v->all->waker, v->id);
 		return;
 	}
 	r = waker_arm(v->all->waker, v->id, v->listens, v->listen_n, frozen ? v->freeze_fd : -1);
@@ -332,11 +338,10 @@ static void do_start(struct service *v)
 
 	v->memory_ns = 0;
 	v->stopping = v->freezing = false;
-	if (r == 0) {
-		keep_box(v); /* a parked one can be adopted from the first moment */
-		v->page->starting = 1;
+	if (r == 0)
 		return;
-	}
+	if (v->box)
+		unkeep_box(v);
 	v->box = NULL;
 	say(v->all, SERVICES_SAY_WARN, "%s: cannot start: %s", v->name,
 	    r == POOL_FULL ? "no sandbox is free"
@@ -398,6 +403,12 @@ static void do_release(struct service *v, bool frozen)
 		return;
 	}
 	v->freezing = false;
+	if (frozen && waker_disarm(v->all->waker, v->id)) {
+		/* Thawed by a connection while the decision was made: it may be serving already. */
+		(void)sandbox_thaw(v->box); /* it is thawed: this is for the books */
+		tell(v, (struct svc_event){.kind = SVC_EV_KEPT});
+		return;
+	}
 	if (sandbox_pidfd(v->box) < 0 || sig == SIGKILL || !wants_signal(v, sig) ||
 	    sandbox_signal(v->box, sig)) {
 		sandbox_release(v->box);
@@ -825,8 +836,45 @@ static bool habit_load(struct service *v, struct svc_habit *ret)
 	return f && fread(ret, sizeof(*ret), 1, f) == 1;
 }
 
-/* What an earlier daemon left running. 0 or a fault; *ret_state is SVC_COLD when nothing did. */
-static int adopt(struct service *v, enum svc_state *ret_state)
+/* Whether the init has a child: the command was executed, though nobody has been told yet. */
+static bool has_command(int init_pidfd)
+{
+	char path[64], line[256] = "";
+	int pid = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", init_pidfd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			break;
+	fclosep(&f);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	pid = 0;
+	if (f && fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	fclosep(&f);
+	return pid > 0;
+}
+
+/* Frozen with nobody half served, or running: a freeze that was ordered and not seen through, or with
+ * a connection accepted in the moment before, is undone. */
+static bool stays_frozen(struct service *v, const char *group)
+{
+	bool frozen = false;
+
+	if (!v->all->o.cgroup)
+		return false;
+	if (cgroup_group_frozen(v->all->o.cgroup, group, &frozen) == 0 && frozen &&
+	    connections(v) == 0)
+		return true;
+	(void)cgroup_group_freeze(v->all->o.cgroup, group, false); /* gone: its pidfd tells */
+	return false;
+}
+
+/* What an earlier daemon left running; SVC_COLD when nothing did. */
+static enum svc_state adopt(struct service *v)
 {
 	struct pool_adopt a = {.id = v->page->box_id,
 			       .net = (enum sandbox_net)v->page->box_net,
@@ -834,36 +882,34 @@ static int adopt(struct service *v, enum svc_state *ret_state)
 			       .init_pidfd = -1,
 			       .command_pidfd = -1};
 	char group[CGROUP_NAME_LEN];
-	int r;
 
-	*ret_state = SVC_COLD;
 	if (!v->page->used)
-		return 0;
-	if (left(v, "ctl", &a.ctl_fd) || left(v, "init", &a.init_pidfd)) {
-		closep(&a.ctl_fd);
-		v->page->used = 0;
-		return 0;
-	}
-	(void)left(v, "command", &a.command_pidfd); /* it was about to start */
+		return SVC_COLD;
+	(void)left(v, "ctl", &a.ctl_fd);
+	(void)left(v, "init", &a.init_pidfd);
+	(void)left(v, "command", &a.command_pidfd); /* not there: it was about to start */
 	(void)snprintf(group, sizeof(group), "sb-%u", a.id);
-	if (v->all->o.cgroup)
-		(void)cgroup_group_frozen(v->all->o.cgroup, group, &a.frozen);
-	r = pool_adopt(v->all->o.pool, &a, on_box, v, &v->box);
-	if (r) {
+	if (a.ctl_fd >= 0 && a.init_pidfd >= 0) {
+		a.starting = a.command_pidfd < 0 && !has_command(a.init_pidfd);
+		a.frozen = !a.starting && stays_frozen(v, group);
+		if (pool_adopt(v->all->o.pool, &a, on_box, v, &v->box))
+			v->box = NULL;
+	}
+	if (!v->box) {
 		closep(&a.ctl_fd);
 		closep(&a.init_pidfd);
 		closep(&a.command_pidfd);
-		v->box = NULL;
 		unkeep_box(v);
-		return 0;
+		return SVC_COLD;
 	}
+	if (a.starting)
+		return SVC_STARTING;
 	if (v->all->o.cgroup)
 		(void)cgroup_group_freeze_fd(v->all->o.cgroup, group, &v->freeze_fd);
-	/* One that had not said it was ready may have said it to nobody: its socket tells, and whoever
-	 * connects waits in the queue until then. */
+	/* One that had not said it was ready may have said it to nobody: whoever connects waits in the
+	 * queue until it is. */
 	v->page->starting = 0;
-	*ret_state = a.frozen ? SVC_FROZEN : SVC_ACTIVE;
-	return 0;
+	return a.frozen ? SVC_FROZEN : SVC_ACTIVE;
 }
 
 static struct svc_config config_of(const struct services *s, const struct unit_service *u)
@@ -915,7 +961,7 @@ static int enroll(struct service *v)
 	struct services *s = v->all;
 	struct svc_config c = config_of(s, &v->unit->service);
 	struct svc_habit habit;
-	enum svc_state state = SVC_COLD;
+	enum svc_state state;
 	bool known = habit_load(v, &habit);
 	uint32_t id;
 	int r;
@@ -936,9 +982,7 @@ static int enroll(struct service *v)
 	r = watch(s, v->notify, id);
 	if (r < 0)
 		return r;
-	r = adopt(v, &state);
-	if (r < 0)
-		return r;
+	state = adopt(v);
 	if (state != SVC_COLD) {
 		svc_adopt(s->svc, id, now_ns(), state);
 		say(s, SERVICES_SAY_INFO, "%s: found %s", v->name, svc_state_name(state));

@@ -219,9 +219,10 @@ int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int f
 	return r;
 }
 
-void waker_disarm(struct waker *w, uint32_t slot)
+bool waker_disarm(struct waker *w, uint32_t slot)
 {
 	struct slot *s = &w->slots[slot];
+	bool noted;
 	struct epoll_event none = {.events = EPOLLONESHOT, /* an error is told once */
 				   .data.u32 = slot};
 
@@ -230,7 +231,9 @@ void waker_disarm(struct waker *w, uint32_t slot)
 		for (size_t i = 0; i < s->fd_n; i++)
 			(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, s->fds[i],
 					&none); /* closed: out already */
+	noted = s->noted;
 	s->armed = s->noted = false;
 	s->freeze_fd = -1;
 	(void)pthread_mutex_unlock(&w->lock);
+	return noted;
 }

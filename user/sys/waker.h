@@ -42,7 +42,8 @@ bool waker_take(struct waker *w, struct waker_note *ret);
 
 /* Tell of the next thing that waits at any of fds; freeze_fd: thaw through it first, or -1. */
 int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd);
-/* After this the thread touches none of the slot's descriptors; a note not yet taken is dropped. */
-void waker_disarm(struct waker *w, uint32_t slot);
+/* After this the thread touches none of the slot's descriptors; a note not yet taken is dropped.
+ * True: there was one, and if a freeze_fd was given the service has been thawed. */
+bool waker_disarm(struct waker *w, uint32_t slot);
 
 #endif
