@@ -89,6 +89,17 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 	return wake;
 }
 
+/* Whose root has to be looked at before it is gone. */
+static __always_inline bool namespace_is_new(__u32 mntns)
+{
+	__u32 one = 1;
+
+	if (!host_mntns || mntns == host_mntns || bpf_map_lookup_elem(&namespaces, &mntns))
+		return false;
+	bpf_map_update_elem(&namespaces, &mntns, &one, BPF_ANY);
+	return true;
+}
+
 /* Puts the program into the slot of the process, and QUIET as this start wants it. */
 static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
 {
@@ -208,7 +219,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 			len += masked(n, 0x1fff);
 		}
 	}
-	urgent = block_wakes(e, arg, &quiet);
+	urgent = block_wakes(e, arg, &quiet) || namespace_is_new(e->mntns);
 	proc_exec(tgid, now, quiet);
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;

@@ -41,6 +41,9 @@ struct conns_map conns SEC(".maps");
 struct urings_map urings SEC(".maps");
 struct uring_scratch_map uring_scratch SEC(".maps");
 
+/* Mount namespaces of which a start was told. Full: the one heard of longest ago is told as new. */
+struct namespaces_map namespaces SEC(".maps");
+
 /* Processes with FWM_MARK_*; those with none are not in it. Full: a child is treated as unmarked. */
 struct marks_map marks SEC(".maps");
 
@@ -61,6 +64,7 @@ const volatile __u32 only_targets = 0;
 const volatile __u32 keep_pseudo = 0;
 const volatile __u32 uring_cqe = 0;
 const volatile __u32 name_sets_mask = NAME_SETS_MAX - 1;
+const volatile __u32 host_mntns = 0;
 const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
 

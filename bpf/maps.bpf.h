@@ -207,6 +207,13 @@ struct uring_scratch_map {
 	__type(value, struct uring_op);
 };
 
+struct namespaces_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
 struct marks_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FWM_MARKS_MAX);
@@ -259,6 +266,7 @@ extern struct exec_scratch_map exec_scratch SEC(".maps");
 extern struct conns_map conns SEC(".maps");
 extern struct urings_map urings SEC(".maps");
 extern struct uring_scratch_map uring_scratch SEC(".maps");
+extern struct namespaces_map namespaces SEC(".maps");
 extern struct marks_map marks SEC(".maps");
 extern struct guesses_map guesses SEC(".maps");
 extern struct known_map known SEC(".maps");
@@ -273,8 +281,9 @@ extern const volatile __u32 only_targets;   /* not 0: trace only FWM_MARK_TARGET
 extern const volatile __u32 keep_pseudo;    /* not 0: report /proc, /sys and their like too */
 extern const volatile __u32 uring_cqe;	    /* io_uring_complete has a pointer to the completion */
 extern const volatile __u32 name_sets_mask; /* sets in names - 1, a power of two - 1 */
-extern const volatile __u64 wake_bytes;	    /* this much unread data wakes the reader */
-extern const volatile __u64 fold_bytes;	    /* with this much unread data opens are folded */
+extern const volatile __u32 host_mntns; /* not 0: the first start in any other wakes the reader */
+extern const volatile __u64 wake_bytes; /* this much unread data wakes the reader */
+extern const volatile __u64 fold_bytes; /* with this much unread data opens are folded */
 
 /* Changed while running, by both sides. */
 extern __u32 wake_sent;	   /* the reader was woken and has not drained since */

@@ -32,6 +32,10 @@ static __always_inline long walk_step_do(struct walk *w, struct name_scratch *s)
 		if (bpf_core_read(&up, sizeof(up), &m->mnt_parent))
 			goto lost;
 		if (up == m) {
+			const struct mnt_namespace *ns;
+
+			if (!bpf_core_read(&ns, sizeof(ns), &m->mnt_ns) && ns)
+				bpf_core_read(&s->rec.mntns, sizeof(s->rec.mntns), &ns->ns.inum);
 			w->done = 1;
 			return 1;
 		}

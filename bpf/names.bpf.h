@@ -148,6 +148,15 @@ static __always_inline const struct file *file_of_fd(__s64 fd)
 	return file;
 }
 
+/* The mount namespace of the current process. */
+static __always_inline __u32 mntns_current(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return ((struct task_struct *)bpf_get_current_task_btf())->nsproxy->mnt_ns->ns.inum;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nsproxy, mnt_ns,
+			     ns.inum);
+}
+
 /* The socket behind a descriptor of the current process, or NULL. */
 static __always_inline const struct sock *sock_of_fd(__s32 fd)
 {

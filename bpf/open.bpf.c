@@ -143,6 +143,7 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	m->oflags = s->oflags;
 	m->err = -ret;
 	m->path_len = n;
+	m->mntns = mntns_current();
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, id);
 	m->hdr.flags = flags;
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);

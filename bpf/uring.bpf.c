@@ -108,6 +108,7 @@ static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, _
 	m->oflags = op->oflags;
 	m->err = err;
 	m->path_len = n;
+	m->mntns = mntns_current();
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, op->pid_tgid);
 	m->hdr.flags = FWM_F_URING | (n == URING_TEXT_MAX ? FWM_F_CUT : 0);
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);

@@ -134,6 +134,8 @@ struct fwm_miss {
 	__u32 oflags;
 	__u32 err;
 	__u32 path_len; /* NUL included */
+	__u32 mntns;	/* inode number of the mount namespace it was looked for in */
+	__u32 zero;
 	char path[FWM_PATH_MAX];
 };
 
@@ -194,7 +196,7 @@ _Static_assert(sizeof(struct fwm_fork) == 40, "fwm_fork is ABI");
 _Static_assert(sizeof(struct fwm_exec) == 144 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
 _Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");
 _Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
-_Static_assert(sizeof(struct fwm_miss) == 64 + FWM_PATH_MAX, "fwm_miss is ABI");
+_Static_assert(sizeof(struct fwm_miss) == 72 + FWM_PATH_MAX, "fwm_miss is ABI");
 _Static_assert(sizeof(struct fwm_sock) == 224, "fwm_sock is ABI");
 
 #pragma GCC diagnostic pop

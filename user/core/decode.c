@@ -27,7 +27,19 @@ struct listener {
 	uint32_t pid;
 };
 
+#define NAMESPACES_MAX 256
+#define IMAGE_MAX 32
+
+struct namespace
+{
+	uint32_t mntns; /* 0 free */
+	char image[IMAGE_MAX];
+};
+
 struct decoder {
+	struct namespace namespaces[NAMESPACES_MAX];
+	uint32_t host_mntns; /* 0: namespaces are not told apart */
+	decoder_image_fn image_of;
 	struct listener listeners[LISTENERS_MAX];
 	struct names *names;
 	uint32_t page_size;
@@ -144,8 +156,48 @@ static struct names_key key_of(const struct fwm_file *f)
 	return (struct names_key){.ino = f->ino, .dev = f->dev, .gen = f->gen, .name = f->name};
 }
 
-/* The path of a file, and what else is known of it. */
-static int file_decode(struct decoder *d, const struct fwm_file *f, char *buf, struct obs_file *ret)
+void decoder_images(struct decoder *d, uint32_t host_mntns, decoder_image_fn fn)
+{
+	d->host_mntns = host_mntns;
+	d->image_of = fn;
+}
+
+/* At each program start, for the root may have been changed since the namespace was made. */
+static void image_look(struct decoder *d, uint32_t mntns, uint32_t pid)
+{
+	struct namespace *ns = &d->namespaces[mntns & (NAMESPACES_MAX - 1)];
+	char image[IMAGE_MAX];
+
+	if (!d->host_mntns || !mntns || mntns == d->host_mntns)
+		return;
+	if (d->image_of(pid, image, sizeof(image)) >= 0)
+		memcpy(ns->image, image, sizeof(image));
+	else if (ns->mntns != mntns) /* gone before we looked: at least not the host's */
+		(void)snprintf(ns->image, sizeof(ns->image), "mntns:%u", mntns);
+	ns->mntns = mntns;
+}
+
+/* Puts the image before the path in buf. */
+static void image_put(struct decoder *d, uint32_t mntns, char *buf, size_t len)
+{
+	const struct namespace *ns = &d->namespaces[mntns & (NAMESPACES_MAX - 1)];
+	size_t n;
+
+	if (!d->host_mntns || !mntns || mntns == d->host_mntns || ns->mntns != mntns ||
+	    !ns->image[0])
+		return;
+	n = strlen(ns->image);
+	if (len + n + 2 > OBS_NAME_MAX)
+		len = OBS_NAME_MAX - n - 2;
+	memmove(buf + n + 1, buf, len);
+	memcpy(buf, ns->image, n);
+	buf[n] = ':';
+	buf[n + 1 + len] = 0;
+}
+
+/* The path of a file, and what else is known of it; whole: with its image. */
+static int path_decode(struct decoder *d, const struct fwm_file *f, bool whole, char *buf,
+		       struct obs_file *ret)
 {
 	struct names_key key = key_of(f);
 	struct names_info info;
@@ -153,6 +205,8 @@ static int file_decode(struct decoder *d, const struct fwm_file *f, char *buf, s
 
 	if (names_get(d->names, &key, buf, &len, &info))
 		return DECODE_UNNAMED;
+	if (whole)
+		image_put(d, info.mntns, buf, len);
 	if (ret)
 		*ret = (struct obs_file){.dev = dev_of(f->dev),
 					 .ino = f->ino,
@@ -160,6 +214,11 @@ static int file_decode(struct decoder *d, const struct fwm_file *f, char *buf, s
 					 .mode = info.mode,
 					 .size = info.size};
 	return 0;
+}
+
+static int file_decode(struct decoder *d, const struct fwm_file *f, char *buf, struct obs_file *ret)
+{
+	return path_decode(d, f, true, buf, ret);
 }
 
 static int name_decode(struct decoder *d, const struct fwm_name *e, size_t n)
@@ -220,6 +279,7 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	o.uid = e->uid;
 	o.cgroup = e->cgroup;
 	o.latency_ns = e->latency_ns;
+	image_look(d, e->mntns, e->hdr.tgid);
 	/* A cut argument has lost its NUL, and a program can overwrite its own: give one back. */
 	memcpy(d->args, e->text, e->args_len);
 	d->args[e->args_len] = 0;
@@ -231,8 +291,9 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 		const char *script = e->text + e->args_len;
 
 		d->base[0] = 0;
-		if (script[0] == '/' || file_decode(d, &e->cwd, d->base, NULL) == 0) {
+		if (script[0] == '/' || path_decode(d, &e->cwd, false, d->base, NULL) == 0) {
 			(void)path_join(d->base, script, d->script);
+			image_put(d, e->mntns, d->script, strlen(d->script));
 			o.script = d->script;
 		}
 	}
@@ -279,12 +340,13 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 		return fault(-EBADMSG);
 	hdr_decode(&e->hdr, OBS_OPEN, &o);
 	d->base[0] = 0;
-	if (e->base.ino && file_decode(d, &e->base, d->base, NULL))
+	if (e->base.ino && path_decode(d, &e->base, false, d->base, NULL))
 		return DECODE_UNNAMED;
 	if (!e->base.ino && e->path[0] != '/') /* its directory could not be read */
 		return DECODE_UNNAMED;
 	if (!path_join(d->base, e->path, d->name))
 		o.flags |= OBS_F_CUT;
+	image_put(d, e->mntns, d->name, strlen(d->name));
 	o.name = d->name;
 	o.err = (int32_t)(e->err & 0xfff);
 	o.latency_ns = e->latency_ns;
@@ -357,7 +419,7 @@ static int unix_decode(struct decoder *d, const struct fwm_sock *e)
 		memcpy(path, e->path, FWM_SUN_MAX);
 		path[len < FWM_SUN_MAX ? len : FWM_SUN_MAX] = 0;
 		d->base[0] = 0;
-		if (path[0] != '/' && file_decode(d, &e->base, d->base, NULL))
+		if (path[0] != '/' && path_decode(d, &e->base, false, d->base, NULL))
 			return DECODE_UNNAMED;
 		(void)path_join(d->base, path, d->script);
 		(void)snprintf(d->name + at, OBS_NAME_MAX - at, "%.*s", OBS_NAME_MAX - 6,
@@ -534,7 +596,7 @@ int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct 
 
 		memcpy(path, row->path, sizeof(path));
 		path[sizeof(path) - 1] = 0;
-		if (f.ino ? file_decode(d, &f, d->base, NULL) != 0 : path[0] != '/')
+		if (f.ino ? path_decode(d, &f, false, d->base, NULL) != 0 : path[0] != '/')
 			return DECODE_UNNAMED;
 		if (!path_join(d->base, path, d->name) || strlen(path) == sizeof(path) - 1)
 			o.flags |= OBS_F_CUT;

@@ -499,6 +499,7 @@ static int open_capture(struct daemon *d)
 				    .ring_bytes = (uint32_t)d->config.ring_bytes,
 				    .name_max = NAME_MAX_N,
 				    .keep = d->options.keep,
+				    .image_of = procfs_image,
 				    .why = why,
 				    .log = libbpf_says};
 	int r;

@@ -674,6 +674,7 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	const struct btf_type *proto;
 	struct btf *btf;
 	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT, sets = 1;
+	struct stat st;
 	int r;
 
 	c->skel = forewarm_bpf__open();
@@ -682,6 +683,8 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	c->skel->rodata->own_tgid = o->own_tgid ? o->own_tgid : (uint32_t)getpid();
 	c->skel->rodata->own_children = o->trace_children;
 	c->skel->rodata->only_targets = o->only_targets;
+	if (o->image_of && stat("/proc/self/ns/mnt", &st) == 0)
+		c->skel->rodata->host_mntns = (uint32_t)st.st_ino;
 	c->skel->rodata->keep_pseudo = o->keep_pseudo;
 	c->skel->rodata->wake_bytes = ring_bytes / 4;
 	c->skel->rodata->fold_bytes = ring_bytes / 4 * 3;
@@ -756,6 +759,8 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 		return r;
 	}
 	c->keep = o->keep;
+	if (c->skel->rodata->host_mntns)
+		decoder_images(c->decoder, c->skel->rodata->host_mntns, o->image_of);
 	c->netns = stat("/proc/self/ns/net", &st) == 0 ? (uint32_t)st.st_ino : 0;
 	*ret = TAKE_PTR(c);
 	return 0;

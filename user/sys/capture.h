@@ -32,9 +32,11 @@ struct capture_opts {
 	uint32_t own_tgid;   /* never traced, nor its children; 0: this process */
 	bool trace_children; /* only own_tgid itself is not traced */
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
-	bool keep_pseudo;	       /* report /proc, /sys and their like too */
-	bool keep;		       /* leave programs attached and pinned at close */
-	char *why;		       /* at least CAPTURE_WHY_MAX bytes, or NULL */
+	bool keep_pseudo; /* report /proc, /sys and their like too */
+	bool keep;	  /* leave programs attached and pinned at close */
+	decoder_image_fn
+		image_of; /* names containers' files by their image; NULL: not told apart */
+	char *why;	  /* at least CAPTURE_WHY_MAX bytes, or NULL */
 	void (*log)(const char *line); /* what libbpf says; NULL: nowhere */
 };
 #define CAPTURE_WHY_MAX 256
