@@ -23,7 +23,8 @@
 #define FWM_EDGES_MAX 2048
 #define FWM_MARKS_MAX 16384 /* processes */
 #define FWM_FOLDS_MAX 16384
-#define FWM_TEXT_MAX 64 /* of a name in a table; the end of a longer one, after "..." */
+#define FWM_RESIDENT_MAX 16384 /* files */
+#define FWM_TEXT_MAX 64	       /* of a name in a table; the end of a longer one, after "..." */
 
 /* How the exec hook finds a block: the file that runs and a hash of argv[1] (0: whatever it is). */
 struct fwm_block_key {
@@ -92,6 +93,13 @@ struct fwm_fold_row {
 	char path[FWM_FOLD_PATH]; /* as asked for; longer ones with the same start count as one */
 };
 
+/* A file of which all that was asked for is in memory; the value says what was asked for. */
+struct fwm_resident_key {
+	__u64 ino;
+	__u32 dev;
+	__u32 zero_;
+};
+
 /* The start of an argument, zero-padded, its last byte 0: what distinguishes invocations. */
 union fwm_arg_head {
 	char text[48];
@@ -115,6 +123,7 @@ _Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
 _Static_assert(sizeof(struct fwm_guess_row) == 72 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
 _Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");
 _Static_assert(sizeof(struct fwm_fold_row) == 144, "fwm_fold_row is ABI");
+_Static_assert(sizeof(struct fwm_resident_key) == 16, "fwm_resident_key is ABI");
 _Static_assert(sizeof(struct fwm_fold_key) == 40, "fwm_fold_key is ABI");
 
 #pragma GCC diagnostic pop

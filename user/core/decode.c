@@ -96,6 +96,11 @@ static uint32_t kdev_of(uint64_t dev)
 	return (uint32_t)(major << 20 | (minor & 0xfffff));
 }
 
+struct fwm_resident_key resident_key_of(uint64_t dev, uint64_t ino)
+{
+	return (struct fwm_resident_key){.ino = ino, .dev = kdev_of(dev)};
+}
+
 struct fwm_block_key block_key_of(const struct obs_file *exe, const char *args, size_t args_len)
 {
 	struct fwm_block_key key = {.ino = exe->ino, .dev = kdev_of(exe->dev)};

@@ -56,6 +56,9 @@ const struct names_stats *decoder_names(const struct decoder *d);
  * Returns false when it was cut. */
 bool path_join(const char *base, const char *path, char *buf);
 
+/* dev as in struct obs_file. */
+struct fwm_resident_key resident_key_of(uint64_t dev, uint64_t ino);
+
 /* The key the exec hook looks a block up by. dev as in struct obs_file. */
 struct fwm_block_key block_key_of(const struct obs_file *exe, const char *args, size_t args_len);
 

@@ -21,6 +21,7 @@
 #include "daemon/runs.h"
 #include "daemon/serve.h"
 #include "daemon/table.h"
+#include "daemon/trust.h"
 #include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/pageuse.h"
@@ -65,6 +66,7 @@ struct daemon {
 	struct psi *psi;
 	struct keep *keep;
 	struct table *table;
+	struct trust *trust;
 	struct serve *serve;
 	struct runs *runs;
 	struct routes_hook hooks[4];
@@ -114,6 +116,14 @@ static void report(struct daemon *d, const struct action *a, int err)
 							       .done_ns = now_ns(CLOCK_MONOTONIC)});
 }
 
+static void report_resident(struct daemon *d, const struct action *a)
+{
+	(void)engine_result(d->engine, &(struct action_result){.guess_id = a->guess_id,
+							       .resident = true,
+							       .bytes_planned = a->bytes,
+							       .done_ns = now_ns(CLOCK_MONOTONIC)});
+}
+
 static void act(struct daemon *d, const struct action *a)
 {
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
@@ -132,6 +142,12 @@ static void act(struct daemon *d, const struct action *a)
 		report(d, a, serve_prestart(d->serve, a) ? 0 : ENOENT);
 		return;
 	case ACTION_WARM:
+		if (dep && trust_ask(d->trust, a, dep)) {
+			report_resident(d, a);
+			return;
+		}
+		if (dep)
+			trust_begin(d->trust, a, dep);
 		job.kind = WARM_FILE;
 		if (a->range_n) {
 			job.ranges = a->ranges;
@@ -176,6 +192,9 @@ static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 		if (w.outcome == WARM_RELEASED)
 			continue;
+		trust_end(d->trust, w.id,
+			  (w.outcome == WARM_DONE || w.outcome == WARM_RESIDENT) &&
+				  !w.bytes_missing);
 		if (w.outcome == WARM_REFUSED || w.outcome == WARM_CANCELLED ||
 		    w.outcome == WARM_GONE || w.outcome == WARM_LATE)
 			r.err = w.err ? w.err : ECANCELED;
@@ -561,6 +580,9 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = open_capture(d);
 	if (r != 0)
 		return r;
+	r = trust_new(d->capture, &d->trust);
+	if (r < 0)
+		return r;
 	r = d->config.duty ? watch_new(d->capture, d->config.settle_ns, &d->watch) : 0;
 	if (r < 0) {
 		log_error("capture: cannot sample: %s", strerror(-r));
@@ -608,6 +630,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->psi = psi_free(d->psi);
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);
+	d->trust = trust_free(d->trust);
 	d->engine = engine_free(d->engine);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);

@@ -60,6 +60,7 @@ struct capture {
 	enum capture_mode mode;
 	char *pin_dir;
 	bool keep;
+	bool resident;	/* the kernel tells what leaves the page cache */
 	pid_t sweeper;	/* removes the pins when we are killed */
 	int sweeper_fd; /* its end is our end */
 	int cpu_n;
@@ -251,7 +252,8 @@ static void sweeper_end(struct capture *c)
 
 static bool pages_family(const char *section)
 {
-	return strncmp(section, "tp_btf/mm_filemap_", strlen("tp_btf/mm_filemap_")) == 0;
+	return strncmp(section, "tp_btf/mm_filemap_", strlen("tp_btf/mm_filemap_")) == 0 &&
+	       strcmp(section, "tp_btf/mm_filemap_delete_from_page_cache") != 0;
 }
 
 /* Which pages are used: exactly, where the kernel has all three tracepoints (since 6.10 or so); else
@@ -400,6 +402,8 @@ static int progs_attach(struct capture *c, const struct capture_opts *o)
 			attached_n++;
 		else
 			last = p->err;
+		if (p->bpf == c->skel->progs.on_evict)
+			c->resident = p->link != NULL;
 	}
 	if (!attached_n)
 		return why(o, last, "no hook could be attached: %s", strerror(-last));
@@ -618,6 +622,43 @@ int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
 			   const struct fwm_guess_row *row)
 {
 	return table_update(c->skel->maps.guesses, key, row);
+}
+
+int capture_resident_update(struct capture *c, uint64_t dev, uint64_t ino, uint64_t what,
+			    bool known)
+{
+	struct fwm_resident_key key = resident_key_of(dev, ino);
+	int r;
+
+	if (!c->resident)
+		return CAPTURE_NO_PAGES;
+	r = bpf_map__update_elem(c->skel->maps.resident, &key, sizeof(key), &what, sizeof(what),
+				 known ? BPF_EXIST : BPF_ANY);
+	return r == -ENOENT ? CAPTURE_NO_PAGES : r < 0 ? fault(r) : 0;
+}
+
+int capture_resident_get(struct capture *c, uint64_t dev, uint64_t ino, uint64_t *ret_what)
+{
+	struct fwm_resident_key key = resident_key_of(dev, ino);
+
+	if (!c->resident || bpf_map__lookup_elem(c->skel->maps.resident, &key, sizeof(key),
+						 ret_what, sizeof(*ret_what), 0) < 0)
+		return CAPTURE_NO_PAGES;
+	return 0;
+}
+
+void capture_resident_clear(struct capture *c)
+{
+	struct fwm_resident_key key, next;
+	bool more = c->resident &&
+		    bpf_map__get_next_key(c->skel->maps.resident, NULL, &next, sizeof(next)) == 0;
+
+	while (more) {
+		key = next;
+		more = bpf_map__get_next_key(c->skel->maps.resident, &key, &next, sizeof(next)) ==
+		       0;
+		(void)bpf_map__delete_elem(c->skel->maps.resident, &key, sizeof(key), 0);
+	}
 }
 
 int capture_known_update(struct capture *c, const struct fwm_block_key *key,

@@ -68,7 +68,7 @@ struct capture_prog {
 	uint64_t run_n, run_ns; /* while kernel.bpf_stats_enabled is 1 */
 };
 
-enum { CAPTURE_NO_PAGES = 1 /* this kernel does not tell which pages are used */ };
+enum { CAPTURE_NO_PAGES = 1 /* this kernel does not tell, or nothing is known */ };
 
 struct capture;
 
@@ -88,6 +88,14 @@ int capture_set_mode(struct capture *c, enum capture_mode mode);
  * the map that capture_used_pages() returns the descriptor of; borrowed. */
 int capture_learn_pages(struct capture *c, uint64_t for_ns);
 int capture_used_pages(const struct capture *c, uint64_t *ret_full_n);
+
+/* Files whose pages were seen in memory, until the kernel says that one left: what names the pages
+ * meant, in the caller's way. known: only if it is still there. -E2BIG: full; clear and go on.
+ * CAPTURE_NO_PAGES: not there, or this kernel does not tell. */
+int capture_resident_update(struct capture *c, uint64_t dev, uint64_t ino, uint64_t what,
+			    bool known);
+int capture_resident_get(struct capture *c, uint64_t dev, uint64_t ino, uint64_t *ret_what);
+void capture_resident_clear(struct capture *c);
 
 /* The tables the hooks look up. row NULL removes. -E2BIG: full. */
 int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
