@@ -95,7 +95,8 @@ static uint32_t next_name(struct lineage *l, uint32_t i)
 	if (l->step >= l->length) {
 		uint32_t u = dice(KINDS);
 
-		l->kind = (uint32_t)((uint64_t)u * u / KINDS * u / KINDS); /* some are run far more often */
+		l->kind = (uint32_t)((uint64_t)u * u / KINDS * u /
+				     KINDS); /* some are run far more often */
 		l->step = 0;
 		l->length = 20 + hash(l->kind) % (STEPS - 20);
 		vomm_stream_init(&l->stream, NULL);

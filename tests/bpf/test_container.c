@@ -60,7 +60,8 @@ static void container(const char *dir, int no)
 	mkdir(upper, 0755);
 	mkdir(work, 0755);
 	mkdir(merged, 0755);
-	(void)snprintf(opts, sizeof(opts), "lowerdir=%s/image,upperdir=%s,workdir=%s", dir, upper, work);
+	(void)snprintf(opts, sizeof(opts), "lowerdir=%s/image,upperdir=%s,workdir=%s", dir, upper,
+		       work);
 	if (mount("overlay", merged, "overlay", 0, opts) < 0 || chdir(merged) < 0 ||
 	    syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		_exit(3);
@@ -124,7 +125,8 @@ static void test_an_image_is_one_node(void **state)
 	if (geteuid() != 0)
 		skip_because("needs root");
 	assert_non_null(mkdtemp(dir));
-	shell("mkdir -p $d/image $d/t && cp --parents -L /bin/sleep $(ldd /bin/sleep | grep -o '/[^ ]*') $d/image && "
+	shell("mkdir -p $d/image $d/t && cp --parents -L /bin/sleep $(ldd /bin/sleep | grep -o "
+	      "'/[^ ]*') $d/image && "
 	      "mkdir -p $d/image/etc && mount -t tmpfs t $d/t",
 	      dir);
 	t = run(container, dir, 2);

@@ -238,6 +238,8 @@ json_t *view_cost(const struct view_host *h)
 	put_known(o, "bpf_runs_n", h->bpf_runs_n);
 	put_known(o, "bpf_ns", h->bpf_ns);
 	put_known(o, "store_bytes", h->store_bytes);
+	if (h->degraded)
+		json_object_set_new(o, "degraded", json_string(h->degraded));
 	return o;
 }
 

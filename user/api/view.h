@@ -32,7 +32,9 @@ struct view_host {
 	uint64_t cpu_ns, rss_bytes;  /* of the daemon */
 	uint64_t bpf_runs_n, bpf_ns; /* of its BPF programs; the kernel may keep no figures */
 	uint64_t store_bytes;	     /* VIEW_UNKNOWN: no store */
-	bool acting;		     /* false: guesses are only scored */
+	const char *
+		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
+	bool acting;	  /* false: guesses are only scored */
 	struct pressure pressure;
 };
 

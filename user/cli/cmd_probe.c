@@ -5,6 +5,7 @@
 #include "api/socket.h"
 #include "base/cleanup.h"
 #include "sys/probe.h"
+#include "sys/selftest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,39 @@ static void print_json(const struct probe_item *item)
 	json_decref(o);
 }
 
+static void ignore(void *ctx, const struct obs *o)
+{
+	(void)ctx;
+	(void)o;
+}
+
+/* Loads the hooks and makes each see something, beside a daemon that may be running. */
+static size_t probe_hooks(struct probe_item *items, size_t max)
+{
+	char why[CAPTURE_WHY_MAX] = "";
+	struct capture_opts opts = {.only_targets = true, .ring_bytes = 256 << 10, .why = why};
+	struct capture *c = NULL;
+	struct selftest t = {0};
+	size_t n = 0;
+	int r = capture_open(&opts, &c);
+
+	if (r >= 0)
+		r = capture_selftest(c, ignore, NULL, &t);
+	for (int h = 0; h < FWM_HOOK_MAX && n < max; h++, n++) {
+		struct probe_item *i = &items[n];
+
+		*i = (struct probe_item){.group = "self-test",
+					 .state = r >= 0 && t.ok[h] ? PROBE_OK : PROBE_DEGRADED};
+		snprintf(i->name, sizeof(i->name), "%s", hook_name((enum fwm_hook)h));
+		snprintf(i->detail, sizeof(i->detail), "%s",
+			 i->state == PROBE_OK ? "sees"
+			 : r < 0 && why[0]    ? why
+					      : "sees nothing");
+	}
+	(void)capture_close(c);
+	return n;
+}
+
 int cmd_probe(struct cli *cli)
 {
 	_cleanup_(freep) struct probe_item *items = calloc(PROBE_MAX, sizeof(*items));
@@ -50,6 +84,7 @@ int cmd_probe(struct cli *cli)
 		return cli_fail(FWM_STATUS_FORBIDDEN,
 				"probing the kernel takes root: sudo forewarm probe");
 	n = probe_run(items, PROBE_MAX);
+	n += probe_hooks(items + n, PROBE_MAX - n);
 	for (size_t i = 0; i < n && i < PROBE_MAX; i++) {
 		counts[items[i].state]++;
 		if (cli->json) {

@@ -75,6 +75,9 @@ static void each_status(void *ctx, json_t *o)
 	if (has(cost, "lost_n"))
 		printf("; %s lost", cli_count(get_n(cost, "lost_n")));
 	printf("\n");
+	if (has(cost, "degraded"))
+		printf("  degraded    these hooks see nothing: %s (sudo forewarm probe)\n",
+		       cli_text(get_text(cost, "degraded")));
 	printf("  known       %s programs, files and services; %s dependencies; %s processes\n",
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));

@@ -27,6 +27,7 @@
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
 #include "sys/psi.h"
+#include "sys/selftest.h"
 #include "sys/warm.h"
 
 #include <fcntl.h>
@@ -79,6 +80,7 @@ struct daemon {
 	uint64_t start_ns, events_n;
 	struct pressure pressure;
 	bool learns_pages;
+	char degraded[256]; /* hooks the self-test found blind, "" for none */
 };
 
 static uint64_t now_ns(clockid_t clock)
@@ -474,6 +476,7 @@ static void host_view(void *ctx, struct view_host *ret)
 		.cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID),
 		.rss_bytes = own_rss(),
 		.store_bytes = keep_bytes(d->keep),
+		.degraded = d->degraded[0] ? d->degraded : NULL,
 		.acting = d->config.policy.act,
 		.pressure = d->pressure,
 	};
@@ -539,6 +542,27 @@ static int open_capture(struct daemon *d)
 	return 0;
 }
 
+/* A tracer that loaded and is blind looks healthy: make each hook see something now. */
+static void self_test(struct daemon *d)
+{
+	struct selftest t;
+	size_t n = 0;
+	int r = capture_selftest(d->capture, on_obs, d, &t);
+
+	if (r < 0) {
+		log_warn("capture: no self-test: %s, ignoring", strerror(-r));
+		return;
+	}
+	for (int h = 0; h < FWM_HOOK_MAX; h++)
+		if (!t.ok[h] && n < sizeof(d->degraded))
+			n += (size_t)snprintf(d->degraded + n, sizeof(d->degraded) - n, "%s%s",
+					      n ? ", " : "", hook_name((enum fwm_hook)h));
+	if (n)
+		log_warn("capture: degraded, these hooks see nothing: %s; 'forewarm probe' shows "
+			 "more",
+			 d->degraded);
+}
+
 int daemon_new(const struct config *config, const struct daemon_options *options,
 	       struct daemon **ret)
 {
@@ -592,6 +616,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 			(uint32_t)getpid(), on_seed, d);
 	if (r < 0)
 		log_warn("procfs: cannot list what already runs: %s, ignoring", strerror(-r));
+	self_test(d);
 	warm_limits_default(&warm);
 	warm.bytes_per_s = config->policy.bytes_per_s_max;
 	warm.inflight_bytes_max = config->policy.bytes_inflight_max;
