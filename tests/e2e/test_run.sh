@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # What `make run` runs, on this host: the view, the questions, and that nothing is left behind.
 set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
 out=${FWM_OUT:-$PWD/.output}
-n=0 bad=0
-ok() { # name, condition's status
-	((n++))
-	if (($2 == 0)); then echo "ok $n - $1"; else echo "not ok $n - $1" && bad=1; fi
-}
+ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
 if (($(id -u) != 0)); then
-	echo "ok 1 - make run # SKIP it takes root"
-	echo "1..1"
-	exit 0
+	tap_skip "make run" "it takes root"
+	tap_end
 fi
 
 name=forewarm-test-run-$$
@@ -86,6 +83,5 @@ ok "nothing is left: socket, lock, pins, database" $?
 left=$(find /sys/fs/cgroup -maxdepth 3 -name "$name*" 2>/dev/null)
 [[ -z $left ]]
 ok "no control group is left" $?
-echo "1..$n"
-((bad)) && sed 's/^/# /' "$dir/err" "$dir/out"
-exit $bad
+((tap_bad)) && sed 's/^/# /' "$dir/err" "$dir/out"
+tap_end

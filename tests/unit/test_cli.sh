@@ -2,16 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # forewarm without a daemon: help, mistakes, exit codes, and that each failure is one clear sentence.
 set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
 fw=${FWM_OUT:-.output}/forewarm
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-n=0 bad=0
 commands=$("$fw" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 
-ok() { # name, condition's status
-	((n++))
-	if (($2 == 0)); then echo "ok $n - $1"; else echo "not ok $n - $1" && bad=1; fi
-}
+ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
 
 # Runs forewarm with the arguments after the first three; checks exit code and both outputs.
 check() { # name, exit code, pattern of the output, args...
@@ -76,7 +74,6 @@ if [[ -x ${FWM_OUT:-.output}/forewarmd ]]; then
 	"$fwd" -n -c user/daemon/forewarm.conf >"$dir/out" 2>&1
 	ok "forewarmd -n takes the shipped file" $?
 else
-	((n++)) && echo "ok $n - forewarmd -n # SKIP forewarmd is not built"
+	tap_skip "forewarmd -n" "forewarmd is not built"
 fi
-echo "1..$n"
-exit $bad
+tap_end

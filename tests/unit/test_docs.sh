@@ -3,23 +3,16 @@
 # Man pages and README against the programs: each command, option, key, default, exit code and make
 # target that is written about exists, and each that exists is written about.
 set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
 out=${FWM_OUT:-.output}
 fw=$out/forewarm fwd=$out/forewarmd
 man8=user/cli/forewarm.8 man8d=user/daemon/forewarmd.8 man5=user/daemon/forewarm.conf.5
 manu=user/daemon/forewarm.service.5
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-n=0 bad=0
 
-same() { # name, two files of sorted lines
-	((n++))
-	if diff "$2" "$3" >"$dir/diff"; then
-		echo "ok $n - $1"
-	else
-		sed 's/^/# /' "$dir/diff"
-		echo "not ok $n - $1" && bad=1
-	fi
-}
+same() { tap_check "$1" diff "$2" "$3"; } # name, two files of sorted lines
 
 # Inside .Sh $2 of page $1.
 section() { awk -v want="$2" '/^\.Sh /{on = (substr($0, 5) == want)} on' "$1"; }
@@ -54,7 +47,7 @@ if [[ -x $fwd ]]; then
 	sed -n 's/^\.It Fl . , \\-\([a-z-]*\).*/\1/p' "$man8d" | sort >"$dir/said"
 	same "forewarmd(8) has each option" "$dir/have" "$dir/said"
 else
-	((n++)) && echo "ok $n - forewarmd(8) has each option # SKIP forewarmd is not built"
+	tap_skip "forewarmd(8) has each option" "forewarmd is not built"
 fi
 
 if command -v mandoc >/dev/null; then
@@ -64,7 +57,7 @@ if command -v mandoc >/dev/null; then
 		same "mandoc finds nothing wrong in ${page##*/}" "$dir/have" "$dir/said"
 	done
 else
-	((n++)) && echo "ok $n - mandoc finds nothing wrong # SKIP mandoc is not installed"
+	tap_skip "mandoc finds nothing wrong" "mandoc is not installed"
 fi
 
 # What README tells a person to type: `make TARGET`, `forewarm COMMAND`, and files it points at.
@@ -78,5 +71,4 @@ same "README's commands exist" "$dir/have" "$dir/said"
 grep -oE '\]\([^)#:]+\)' README.md | tr -d '])(' | sort -u >"$dir/said"
 while read -r f; do [[ -e $f ]] && echo "$f"; done <"$dir/said" >"$dir/have"
 same "README's links lead somewhere" "$dir/have" "$dir/said"
-echo "1..$n"
-exit $bad
+tap_end

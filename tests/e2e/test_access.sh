@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Who may ask a living daemon, and what a second one, a killed one and a refused one leave behind.
+set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
+out=${FWM_OUT:-$PWD/.output}
+ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
+if (($(id -u) != 0)); then
+	tap_skip "a living daemon" "it takes root"
+	tap_end
+fi
+
+name=forewarm-test-access-$$
+dir=$(mktemp -d)
+chmod 755 "$dir"
+pid=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[[ $pid ]] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	rm -rf "$dir" "/run/$name"
+}
+trap finish EXIT
+
+start() { # more options
+	"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
+		--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no "$@" \
+		>>"$dir/log" 2>&1 </dev/null &
+	pid=$!
+	for ((i = 0; i < 200; i++)); do
+		"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1 && return 0
+		kill -0 "$pid" 2>/dev/null || return 1
+		sleep 0.1
+	done
+	return 1
+}
+# A copy others may execute, wherever the build is.
+cp "$out/forewarm" "$dir/forewarm"
+as() { # uid, groups, what to ask
+	local uid=$1 groups=$2
+	shift 2
+	# shellcheck disable=SC2086 # no group is no option
+	setpriv --reuid "$uid" --regid 65534 ${groups:---clear-groups} \
+		"$dir/forewarm" --socket "/run/$name/control.sock" "$@" >"$dir/out" 2>"$dir/err" </dev/null
+}
+
+group=$(getent group games | cut -d: -f1)
+[[ $group ]] || group=root
+gid=$(getent group "$group" | cut -d: -f3)
+start --set "api.group=$group"
+ok "it starts" $?
+[[ $(stat -c '%a %G' "/run/$name/control.sock") == "660 $group" ]]
+ok "the socket is of the group's" $?
+[[ $(stat -c %a "$dir/state") == 700 && $(stat -c %a "/run/$name") == 755 ]]
+ok "its database is root's only, its folder can be passed" $?
+if command -v setpriv >/dev/null; then
+	as 65534 "--groups $gid" status
+	ok "a member of the group may ask" $?
+	as 65534 "" status
+	(($? == 4)) && grep -q '^forewarm: .*only root and members of the group' "$dir/err" &&
+		[[ ! -s $dir/out ]]
+	ok "anybody else may not, and is told so (exit status 4)" $?
+else
+	tap_skip "members of the group, and others" "setpriv is not installed"
+fi
+
+"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
+	--set "paths.state=$dir/state" >"$dir/out" 2>&1
+rc=$?
+((rc == 4)) && grep -q "another forewarmd runs with '/run/$name'" "$dir/out" && (($(wc -l <"$dir/out") == 1))
+ok "a second one with the same folders: one sentence, exit status 4 (was $rc)" $?
+"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1
+ok "the first one is not disturbed" $?
+
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+"$out/forewarm" --socket "/run/$name/control.sock" status >"$dir/out" 2>"$dir/err"
+(($? == 3)) && grep -q "^forewarm: no daemon answers" "$dir/err"
+ok "killed: no daemon answers (exit status 3)" $?
+start
+ok "the next one takes over what the killed one left" $?
+kill -TERM "$pid"
+wait "$pid"
+ok "told to stop, it ends well" $?
+pid=
+[[ ! -e /run/$name && ! -e /sys/fs/bpf/$name ]]
+ok "and leaves nothing but its database" $?
+((tap_bad)) && sed 's/^/# /' "$dir/log" "$dir/out" "$dir/err"
+tap_end
