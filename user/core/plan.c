@@ -3,10 +3,12 @@
  * plan.c - one number, lambda, says how choosy the planner is.
  *
  * With lambda 1 and an idle host a guess is acted on when p > PRICE_IDLE, whatever its size: value
- * and price both grow with the bytes. A wasted guess raises lambda by a twentieth, a hit lowers it
- * by a thirtieth, so that it stands still at 3 wasted for 5 hits, a precision of 62 %; above
- * 1 / PRICE_IDLE even a certain guess is refused. It drifts back to 1 by half in DRIFT_NS, which is
- * how a planner that stopped comes to try again, a little.
+ * and price both grow with the bytes. lambda is the ratio of what was wasted to what came true
+ * lately, in bytes, over the ratio we are content with: 1 at 3 wasted for 5 true, a precision of
+ * 62 %; above 1 / PRICE_IDLE even a certain guess is refused. Lately is the last WINDOW_BYTES, for a
+ * block guessed wrong wastes hundreds of files at once, and must weigh what it read and not how many
+ * files that was. What was wasted is forgotten by half in DRIFT_NS, which is how a planner that
+ * stopped comes to try again, a little.
  */
 #include "core/plan.h"
 
@@ -24,6 +26,11 @@
 #define LAMBDA_MIN 0.5
 #define LAMBDA_MAX 16.0
 #define DRIFT_NS (300ull * 1000 * 1000 * 1000)
+/* Lambda is 1 at so much wasted per byte that came true. */
+#define CONTENT 0.6
+#define WINDOW_BYTES (64.0 * (1 << 20))
+/* A guess of no or few bytes is a lookup or two: as dear as so many bytes (COLD_BASE_US). */
+#define GUESS_BYTES (48.0 * 1024)
 /* A cold access costs at least a lookup: what an ext4 directory block from a virtio disk took here. */
 #define COLD_BASE_US 120.0
 #define US_PER_MIB_START 2500.0 /* 400 MiB/s until learnt */
@@ -32,8 +39,9 @@ struct plan {
 	struct plan_policy policy;
 	struct heap queue;
 	struct plan_stats stats;
-	double lambda, us_per_mib;
-	double tokens; /* bytes that may be started now */
+	double us_per_mib;
+	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
+	double tokens;			/* bytes that may be started now */
 	uint64_t inflight_bytes, tick_ns;
 	bool roomy;
 	double crowd; /* 0: idle device .. 1: at the limit of the policy */
@@ -50,7 +58,8 @@ int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan *
 	if (r < 0)
 		return r;
 	p->policy = *policy;
-	p->lambda = 1;
+	p->hit_bytes = WINDOW_BYTES / 4;
+	p->wasted_bytes = CONTENT * p->hit_bytes;
 	p->us_per_mib = US_PER_MIB_START;
 	p->roomy = true;
 	p->tokens = (double)policy->bytes_per_s_max;
@@ -77,11 +86,16 @@ void plan_policy(struct plan *p, const struct plan_policy *policy)
 	p->policy = *policy;
 }
 
+static double lambda(const struct plan *p)
+{
+	return fmin(fmax(p->wasted_bytes / p->hit_bytes / CONTENT, LAMBDA_MIN), LAMBDA_MAX);
+}
+
 void plan_stats(const struct plan *p, struct plan_stats *ret)
 {
 	*ret = p->stats;
 	ret->queued_n = p->queue.used_n;
-	ret->lambda = p->lambda;
+	ret->lambda = lambda(p);
 	ret->us_per_mib = p->us_per_mib;
 }
 
@@ -103,7 +117,7 @@ double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns)
 
 bool plan_worth(const struct plan *p, double value_us, double price_us)
 {
-	return value_us > p->lambda * price_us;
+	return value_us > lambda(p) * price_us;
 }
 
 int plan_push(struct plan *p, uint64_t need_ns, uint64_t id)
@@ -161,7 +175,9 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr)
 
 	p->tick_ns = now_ns;
 	p->tokens = fmin(p->tokens + rate * (double)step_ns / 1e9, rate);
-	p->lambda = 1 + (p->lambda - 1) * exp2(-(double)step_ns / (double)DRIFT_NS);
+	if (lambda(p) > 1)
+		p->wasted_bytes = fmax(p->wasted_bytes * exp2(-(double)step_ns / (double)DRIFT_NS),
+				       CONTENT * p->hit_bytes);
 	if (!pr)
 		return;
 	p->crowd = fmax(over(pr->io_some_avg10, p->policy.io_some_max),
@@ -184,9 +200,18 @@ void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uin
 
 void plan_feedback(struct plan *p, enum outcome outcome, uint64_t bytes)
 {
-	if (outcome == OUTCOME_WASTED && bytes)
-		p->lambda *= 1.05;
-	else if (outcome == OUTCOME_HIT && bytes)
-		p->lambda *= 0.97;
-	p->lambda = fmin(fmax(p->lambda, LAMBDA_MIN), LAMBDA_MAX);
+	double sum;
+
+	if (!bytes)
+		return;
+	if (outcome == OUTCOME_WASTED)
+		p->wasted_bytes += (double)bytes + GUESS_BYTES;
+	else if (outcome == OUTCOME_HIT)
+		p->hit_bytes += (double)bytes + GUESS_BYTES;
+	sum = p->hit_bytes + p->wasted_bytes;
+	if (sum <= WINDOW_BYTES)
+		return;
+	p->wasted_bytes *= WINDOW_BYTES / sum;
+	/* So much is left however much was wasted, or no hit could ever outweigh it again. */
+	p->hit_bytes = fmax(p->hit_bytes * WINDOW_BYTES / sum, WINDOW_BYTES / 12);
 }

@@ -522,6 +522,7 @@ static int open_capture(struct daemon *d)
 				    .name_max = NAME_MAX_N,
 				    .keep = d->options.keep,
 				    .image_of = procfs_image,
+				    .only_targets = d->options.only_pid != 0,
 				    .why = why,
 				    .log = libbpf_says};
 	int r;
@@ -532,12 +533,19 @@ static int open_capture(struct daemon *d)
 			  why[0] ? why : strerror(-r));
 		return DAEMON_REFUSED;
 	}
+	if (d->options.only_pid) {
+		r = capture_mark(d->capture, d->options.only_pid, FWM_MARK_TARGET);
+		if (r < 0) {
+			log_error("capture: cannot watch process %u: %s", d->options.only_pid,
+				  strerror(-r));
+			return r;
+		}
+	}
 	r = capture_learn_pages(d->capture, LEARN_NS);
 	d->learns_pages = r == 0;
 	if (r != 0)
 		log_warn("capture: this kernel does not tell which pages are used%s%s; large files "
-			 "are "
-			 "warmed from their start",
+			 "are warmed from their start",
 			 r < 0 ? ": " : "", r < 0 ? strerror(-r) : "");
 	return 0;
 }

@@ -22,8 +22,9 @@ enum { DAEMON_REFUSED = 1 };
 
 struct daemon_options {
 	const char *config_path;
-	uint64_t for_ns; /* stop by itself after so long; 0: run on */
-	bool keep;	 /* leave the pinned maps behind */
+	uint64_t for_ns;   /* stop by itself after so long; 0: run on */
+	uint32_t only_pid; /* watch only this process and what it starts; 0: all */
+	bool keep;	   /* leave the pinned maps behind */
 };
 
 struct daemon;

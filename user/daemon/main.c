@@ -23,6 +23,7 @@ static const char usage_text[] =
 	"  -n, --check         check the config and exit\n"
 	"  -s, --set=KEY=VALUE set section.key, over the config (plan.act=no)\n"
 	"  -f, --for=SECONDS   stop after so long\n"
+	"  -o, --only=PID      watch only this process and what it starts\n"
 	"  -k, --keep          leave the pinned BPF maps behind at the end\n"
 	"  -d, --debug         say more\n"
 	"  -h, --help          this text\n"
@@ -33,11 +34,17 @@ static const char usage_text[] =
 	"See forewarmd(8).\n";
 
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'n'},
-	{"set", required_argument, NULL, 's'},	  {"for", required_argument, NULL, 'f'},
-	{"keep", no_argument, NULL, 'k'},	  {"debug", no_argument, NULL, 'd'},
-	{"help", no_argument, NULL, 'h'},	  {"print-config", no_argument, NULL, 'p'},
-	{"version", no_argument, NULL, 'V'},	  {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"check", no_argument, NULL, 'n'},
+	{"set", required_argument, NULL, 's'},
+	{"for", required_argument, NULL, 'f'},
+	{"only", required_argument, NULL, 'o'},
+	{"keep", no_argument, NULL, 'k'},
+	{"debug", no_argument, NULL, 'd'},
+	{"help", no_argument, NULL, 'h'},
+	{"print-config", no_argument, NULL, 'p'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static void say(void *ctx, const char *line)
@@ -83,6 +90,17 @@ static int parse_for(const char *arg, uint64_t *ret_ns)
 	return 0;
 }
 
+static int parse_only(const char *arg, uint32_t *ret_pid)
+{
+	char *end;
+	unsigned long pid = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || !pid || pid > INT32_MAX)
+		return usage("--only takes the id of a process", arg);
+	*ret_pid = (uint32_t)pid;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon_options options = {.config_path = CONFIG_PATH_DEFAULT};
@@ -98,7 +116,7 @@ int main(int argc, char **argv)
 	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)mallopt(M_ARENA_MAX, 2);
 	log_setup(LOG_LEVEL_INFO, getenv("JOURNAL_STREAM") != NULL);
-	while ((c = getopt_long(argc, argv, ":c:ns:f:kdhpV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":c:ns:f:o:kdhpV", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			options.config_path = optarg;
@@ -114,6 +132,11 @@ int main(int argc, char **argv)
 			break;
 		case 'f':
 			r = parse_for(optarg, &options.for_ns);
+			if (r)
+				return r;
+			break;
+		case 'o':
+			r = parse_only(optarg, &options.only_pid);
 			if (r)
 				return r;
 			break;
