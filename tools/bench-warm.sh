@@ -1,0 +1,314 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# bench-warm.sh [ROUNDS [WORKLOAD ...]] - what warming gives, and what it costs others (root).
+#
+# Each workload of tools/warm-workloads is a script of several steps. Interleaved, round by round:
+#   cold     nothing of its file system in memory: no page, inode, directory entry or absence
+#   ahead    forewarmd guesses the steps from the first one, half a second before they are wanted
+#   at exec  the script wants everything at once: forewarmd learns of it when it starts
+#   warm     run a moment ago
+#   preload  preload 0.6.4, a cycle of 2 s, no smallest size, all paths, two cycles of time
+#   vmtouch  the oracle: every file it will open, wholly read before, whatever that costs
+# Gap closed is (cold - x) / (cold - warm) of the medians; at exec has a cold of its own.
+# Then the harm: an unrelated random reader and an unrelated computation beside cold workloads, with
+# forewarmd warming them and without; and a habit that is wrong every time.
+# Writes .output/bench/warm.ndjson. LEAD=seconds: time between the first step and the others.
+set -eu
+cd "$(dirname "$0")/.."
+[[ $(id -u) == 0 ]] || { echo "bench-warm: needs root" >&2 && exit 1; }
+# shellcheck source=tools/warm-bed.sh
+. tools/warm-bed.sh
+bed_private "$@"
+rounds=${1:-10}
+[[ $# -gt 0 ]] && shift
+all=(c-compile cxx-compile python node git perl pipeline database java gdb)
+workloads=("${@:-${all[@]}}")
+lead=${LEAD:-0.5}
+out=$PWD/.output/bench/warm
+ndjson=$PWD/.output/bench/warm.ndjson
+packages="bash coreutils gcc g++ python3 python3-yaml python3-cryptography nodejs git perl sqlite3
+	postgresql-client-15 openjdk-17-jre-headless gdb grep sed mawk gzip findutils"
+
+# Ahead of whatever else the host does, every subject alike.
+renice -n -10 $$ >/dev/null 2>&1 || true
+mkdir -p "$out"
+
+# --- subjects -------------------------------------------------------------------------------------
+want=()
+for p in $packages strace; do
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) == installed ]] || want+=("$p")
+done
+if ((${#want[@]})); then
+	echo "  installing ${want[*]}"
+	for p in "${want[@]}"; do
+		DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$p" >/dev/null 2>&1 ||
+			echo "  $p cannot be installed"
+	done
+fi
+# Unpacked, not installed: preload would start to run on the host.
+baseline() { # package, program in it
+	[[ -x $out/$1/$2 ]] && return
+	rm -rf "$out/$1"
+	(cd "$out" && apt-get download -q "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb "$1" && rm -f "$1"_*.deb) ||
+		{ echo "  $1 cannot be had from the distribution: skipped" && return 1; }
+}
+baseline preload usr/sbin/preload && has_preload=1 || has_preload=
+baseline vmtouch usr/bin/vmtouch && has_vmtouch=1 || has_vmtouch=
+
+stamp=$( (echo $packages && cat tools/warm-image.sh tools/warm-workloads/*) | sha256sum)
+if [[ ! -f $out/image.ext4 || $(cat "$out/stamp" 2>/dev/null) != "$stamp" ]]; then
+	echo "  building the file system ($(echo $packages | wc -w) packages and what they depend on)"
+	rm -f "$out/stamp"
+	tools/warm-image.sh "$out/image.ext4" $packages
+	echo "$stamp" >"$out/stamp"
+fi
+
+bed_new "$out/image.ext4"
+preload_pid=
+bench_end() {
+	[[ -n $preload_pid ]] && kill -CONT "$preload_pid" && kill "$preload_pid"
+	bed_end
+}
+trap bench_end EXIT
+
+preload_start() {
+	[[ -n $has_preload ]] || return 0
+	cat >"$bed/preload.conf" <<-C
+		[model]
+		cycle = 2
+		usecorrelation = true
+		minsize = 0
+		memtotal = 50
+		memfree = 50
+		memcached = 50
+		[system]
+		doscan = true
+		dopredict = true
+		autosave = 3600
+		mapprefix = /
+		exeprefix = /
+		maxprocs = 30
+		sortstrategy = 0
+	C
+	"$out/preload/usr/sbin/preload" -f -c "$bed/preload.conf" -s "$bed/preload.state" \
+		-l "$bed/preload.log" >/dev/null 2>&1 &
+	preload_pid=$!
+	sleep 0.3
+	kill -0 "$preload_pid" 2>/dev/null || { echo "  preload does not run here: skipped" && preload_pid=; }
+}
+shuffled() { printf '%s\n' "${workloads[@]}" | shuf; }
+files_of() { # workload: the files it opens, for vmtouch
+	strace -f -qq -e trace=open,openat,execve -o "$bed/strace" chroot "$root" /usr/bin/env -i \
+		PATH=/usr/bin:/bin HOME=/root LEAD=0 /bin/bash "/w/$1.sh" 3>/dev/null >/dev/null 2>&1 || true
+	grep -v ENOENT "$bed/strace" | grep -oE '"[^"]+"' | tr -d '"' | sort -u | while read -r f; do
+		[[ $f == /* ]] || f=/w/$f
+		[[ ! -f $root$f ]] || echo "$root$f"
+	done >"$bed/files.$1"
+}
+
+declare -A sample
+note() { sample[$1]="${sample[$1]-} $2"; } # key, value
+quantile() { # q, values...
+	local q=$1
+	shift
+	printf '%s\n' "$@" | sort -n | awk -v q="$q" '{ v[NR] = $1 } END { i = int(q * (NR - 1) + 1.5); if (i > NR) i = NR; print v[i] + 0 }'
+}
+median() { quantile 0.5 ${sample[$1]-}; }
+record() { # metric subject value unit baseline ratio n
+	printf '{"bench":"warm","metric":"%s","subject":"%s","value":%s,"unit":"%s","baseline":"%s","ratio":%s,"n":%s}\n' \
+		"$@" >>"$ndjson"
+}
+: >"$ndjson"
+
+# --- training -------------------------------------------------------------------------------------
+bed_cold
+daemon_start -s plan.recheck=100ms -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% \
+	${FORCE_SETS-}
+preload_start
+train=5
+echo "  training: each workload $train times"
+for ((i = 0; i < train; i++)); do
+	for w in $(shuffled) $(shuffled); do
+		bed_run watched "$w" "$lead"
+	done
+	sleep 1.2 # the used pages are taken each second
+done
+seen=0
+if [[ -n $preload_pid ]]; then
+	kill -USR1 "$preload_pid" 2>/dev/null || true # dumps its state into the log
+	sleep 0.5
+	seen=$(grep -cE "EXE.*$root" "$bed/preload.state" "$bed/preload.log" 2>/dev/null | awk -F: '{ n += $2 } END { print n + 0 }')
+	kill -STOP "$preload_pid"
+fi
+for w in "${workloads[@]}"; do
+	[[ -n $has_vmtouch ]] && command -v strace >/dev/null && files_of "$w"
+	note "used.$w" "$(.output/tools/pageuse "$root" chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin \
+		HOME=/root LEAD="$lead" /bin/bash "/w/$w.sh" 3>/dev/null 2>/dev/null | tail -n 1)"
+done
+
+# --- rounds ---------------------------------------------------------------------------------------
+keep() { # mode workload
+	note "us.$1.$2" "$us"
+	note "faults.$1.$2" "$faults"
+	note "kib.$1.$2" "$(bed_read_kib)"
+}
+# In no order that could be learnt: which workload comes next is not what is measured.
+for ((i = 1; i <= rounds; i++)); do
+	printf '  round %d of %d\r' "$i" "$rounds" >&2
+	for w in $(shuffled); do
+		bed_cold
+		bed_run plain "$w" "$lead"
+		keep cold "$w"
+		bed_run plain "$w" "$lead"
+		keep warm "$w"
+		bed_cold
+		bed_run watched "$w" "$lead"
+		keep ahead "$w"
+		bed_cold
+		bed_run plain "$w" 0
+		keep cold0 "$w"
+		if [[ -s $bed/files.$w ]]; then
+			bed_cold
+			xargs -d '\n' "$out/vmtouch/usr/bin/vmtouch" -q -t <"$bed/files.$w" >/dev/null 2>&1
+			bed_run plain "$w" "$lead"
+			keep vmtouch "$w"
+		fi
+		if [[ -n $preload_pid ]] && ((i <= 3)); then
+			kill -CONT "$preload_pid"
+			bed_cold
+			sleep 4.2
+			bed_run plain "$w" "$lead"
+			keep preload "$w"
+			kill -STOP "$preload_pid"
+		fi
+	done
+	for w in $(shuffled); do
+		bed_cold
+		bed_run watched "$w" 0
+		keep exec "$w"
+	done
+done
+printf '%30s\r' '' >&2
+
+# --- the tables -----------------------------------------------------------------------------------
+gap() { # cold x warm: percent of the gap closed
+	awk -v c="$1" -v x="$2" -v w="$3" 'BEGIN { if (c - w < 0.1 * w) print "-"; else printf "%.0f\n", (c - x) * 100 / (c - w) }'
+}
+closed() { # mode, cold, warm: sets closed, and takes note of it
+	closed=-
+	[[ -n ${sample[us.$1.$w]-} ]] || return 0
+	closed=$(gap "$2" "$(median "us.$1.$w")" "$3")
+	[[ $closed != - ]] || return 0
+	note "gap.$1" "$closed"
+	record "gap_closed_$1" "$w" "$closed" % cold "$(ratio "$(median "us.$1.$w")" "$2")" \
+		"$(wc -w <<<"${sample[us.$1.$w]}")"
+}
+ratio() { awk -v x="$1" -v of="$2" 'BEGIN { printf "%.3f", of ? x / of : 0 }'; }
+ms() { awk -v us="$1" 'BEGIN { if (us == "" || us == 0) print "-"; else printf "%.0f\n", us / 1000 }'; }
+
+echo
+echo "time of the later steps, median of $rounds [ms]"
+printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' workload cold ahead warm preload "cold'" "at exec" vmtouch
+for w in "${workloads[@]}"; do
+	printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' "$w" "$(ms "$(median "us.cold.$w")")" \
+		"$(ms "$(median "us.ahead.$w")")" "$(ms "$(median "us.warm.$w")")" "$(ms "$(median "us.preload.$w")")" \
+		"$(ms "$(median "us.cold0.$w")")" "$(ms "$(median "us.exec.$w")")" "$(ms "$(median "us.vmtouch.$w")")"
+done
+echo
+echo "gap closed [%], major faults of the later steps, MiB from the device in all"
+printf '%-12s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
+for w in "${workloads[@]}"; do
+	c=$(median "us.cold.$w") c0=$(median "us.cold0.$w") m=$(median "us.warm.$w")
+	closed ahead "$c" "$m"
+	ga=$closed
+	closed exec "$c0" "$m"
+	ge=$closed
+	closed preload "$c" "$m"
+	gp=$closed
+	closed vmtouch "$c" "$m"
+	gv=$closed
+	used=$(median "used.$w") kc=$(median "kib.cold.$w") ka=$(median "kib.ahead.$w")
+	printf '%-12s %6s %8s %8s %8s | %4s>%4s | %6s %6s %6s\n' "$w" "$ga" "$ge" "$gp" "$gv" \
+		"$(median "faults.cold.$w")" "$(median "faults.ahead.$w")" $((kc / 1024)) $((ka / 1024)) $((used / 1024))
+	for k in cold warm ahead cold0 exec preload vmtouch; do
+		[[ -n ${sample[us.$k.$w]-} ]] || continue
+		record "time_$k" "$w" "$(median "us.$k.$w")" us cold "$(ratio "$(median "us.$k.$w")" "$c")" \
+			"$(wc -w <<<"${sample[us.$k.$w]}")"
+	done
+	record major_faults "$w" "$(median "faults.ahead.$w")" faults cold 0 "$rounds"
+	if ((used > 0)); then
+		r=$(ratio "$ka" "$used")
+		note readused "$r"
+		record bytes_read_per_used "$w" "$r" ratio used "$r" "$rounds"
+	fi
+done
+echo
+for k in ahead exec preload vmtouch; do
+	[[ -n ${sample[gap.$k]-} ]] && printf 'gap closed %-8s median %4s %%, worst %4s %%\n' "$k" \
+		"$(median "gap.$k")" "$(quantile 0 ${sample[gap.$k]})"
+done
+[[ -n ${sample[readused]-} ]] && printf 'bytes from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
+echo "time between the first step and the others: $lead s; preload knew $seen programs after $((train * ${#workloads[@]} * 2)) runs"
+
+# --- harm -----------------------------------------------------------------------------------------
+dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
+seconds=8
+for ((i = 1; i <= ${HARM_ROUNDS:-4}; i++)); do
+	for what in read cpu; do
+		for who in plain watched; do
+			.output/tools/bystander $what "$bed/random" $seconds >"$bed/bystander" &
+			bystander=$!
+			for w in $(shuffled) $(shuffled) $(shuffled); do
+				kill -0 $bystander 2>/dev/null || break
+				bed_cold
+				bed_run $who "$w" "$lead"
+			done
+			wait $bystander
+			read -r p50 p99 n <"$bed/bystander"
+			note "harm.$what.$who.p50" "$p50"
+			note "harm.$what.$who.p99" "$p99"
+		done
+	done
+done
+echo
+echo "a bystander beside cold workloads, median of ${HARM_ROUNDS:-4} x $seconds s [us]"
+printf '%-10s %12s %12s %8s | %12s %12s %8s\n' bystander "p50 without" "p50 with" change "p99 without" "p99 with" change
+for what in read cpu; do
+	row=$what
+	for q in p50 p99; do
+		a=$(median "harm.$what.plain.$q") b=$(median "harm.$what.watched.$q")
+		d=$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%+.1f%%", (b - a) * 100 / a }')
+		row+=" $a $b $d"
+		record "harm_${q}" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "${HARM_ROUNDS:-4}"
+	done
+	printf '%-10s %12s %12s %8s | %12s %12s %8s\n' $row
+done
+
+# --- wrong every time -----------------------------------------------------------------------------
+# The first step of each workload, and then none of the others.
+for ((i = 1; i <= rounds; i++)); do
+	for who in plain watched; do
+		bed_cold
+		t0=${EPOCHREALTIME/[.,]/}
+		for w in $(shuffled) $(shuffled); do
+			bed_run_first $who "$w"
+		done
+		note "wrong.$who" $((${EPOCHREALTIME/[.,]/} - t0))
+		[[ $who == plain ]] || sleep 0.5 # what was begun is read by then
+		note "wrongkib.$who.$i" "$(bed_read_kib)"
+	done
+done
+echo
+a=$(median wrong.plain) b=$(median wrong.watched)
+awk -v a="$a" -v b="$b" 'BEGIN { printf "wrong guesses only: %.1f ms without, %.1f ms with: %+.1f %% wall time\n", a / 1000, b / 1000, (b - a) * 100 / a }'
+printf 'read meanwhile, MiB: %d without; with, round by round:' $((${sample[wrongkib.plain.1]} / 1024))
+for ((i = 1; i <= rounds; i++)); do printf ' %d' $((${sample[wrongkib.watched.$i]} / 1024)); done
+echo
+record wrong_wall_time all "$b" us "$a" "$(ratio "$b" "$a")" "$rounds"
+for ((i = 1; i <= rounds; i++)); do
+	record wrong_kib "round $i" $((${sample[wrongkib.watched.$i]})) KiB plain \
+		"$(ratio "${sample[wrongkib.watched.$i]}" "${sample[wrongkib.plain.$i]}")" 1
+done
+echo
+ask status

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bystander - a program that has nothing to do with what is warmed, and how it fares.
+ *
+ *   bystander read FILE SECONDS   random 4 KiB reads past the page cache
+ *   bystander cpu - SECONDS       a fixed piece of work, about 1 ms of CPU
+ *
+ * Prints "p50 p99 count" of one operation's time in us.
+ */
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { OP_MAX = 1 << 20, BLOCK = 4096 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static volatile uint64_t sink;
+
+static void work(void)
+{
+	uint64_t x = sink | 1;
+
+	for (int i = 0; i < 700000; i++)
+		x = x * 6364136223846793005ull + 1;
+	sink = x;
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t *us = calloc(OP_MAX, sizeof(*us)), n = 0;
+	_cleanup_(closep) int fd = -1;
+	uint64_t end, state = 88172645463325252ull;
+	void *buf = NULL;
+	struct stat st = {0};
+	bool reads = argc == 4 && !strcmp(argv[1], "read");
+
+	if (argc != 4 || !us || posix_memalign(&buf, BLOCK, BLOCK)) {
+		fprintf(stderr, "usage: bystander read|cpu FILE SECONDS\n");
+		return 2;
+	}
+	if (reads) {
+		fd = open(argv[2], O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < BLOCK) {
+			perror(argv[2]);
+			return 1;
+		}
+	}
+	end = now_ns() + strtoull(argv[3], NULL, 10) * 1000000000ull;
+	while (n < OP_MAX && now_ns() < end) {
+		uint64_t began = now_ns();
+
+		if (reads) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			if (pread(fd, buf, BLOCK,
+				  (off_t)(state % ((uint64_t)st.st_size / BLOCK)) * BLOCK) != BLOCK)
+				return 1;
+		} else {
+			work();
+		}
+		us[n++] = (uint32_t)((now_ns() - began) / 1000);
+	}
+	qsort(us, n, sizeof(*us), by_value);
+	printf("%u %u %u\n", us[n / 2], us[(uint64_t)n * 99 / 100], n);
+	free(us);
+	free(buf);
+	return 0;
+}
