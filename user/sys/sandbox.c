@@ -308,7 +308,12 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 		return err;
 	if (blob_len > SANDBOX_COMMAND_MAX)
 		return fault(-E2BIG);
-	w->bytes = calloc(1, BOX_INLINE_MAX + BOX_MSG_MAX);
+	/* No more than is sent: above 128 KiB malloc maps pages anew each time. */
+	w->bytes = calloc(1, sizeof(*st) + c->rlimit_n * sizeof(struct box_rlimit) +
+				     (c->mount_n + ARRAY_SIZE(protected_paths)) *
+					     sizeof(struct box_mount) +
+				     c->group_n * sizeof(uint32_t) +
+				     (blob_len > BOX_INLINE_MAX ? 0 : blob_len));
 	if (!w->bytes)
 		return fault(-ENOMEM);
 	st = (struct box_start *)w->bytes;
