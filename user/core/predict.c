@@ -414,6 +414,10 @@ int engine_result(struct engine *e, const struct action_result *r)
 	g->bytes_read += r->bytes_read;
 	g->resident = r->resident && !g->bytes_read;
 	g->saved_ns += r->resident ? 0 : r->took_ns;
+	/* A service is not there for some time because it once was: it may be released at any moment, and
+	 * whoever holds it knows best whether a guess needs anything done. */
+	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+		return 0;
 	if (r->done_ns + e->policy.recheck_ns > e->aux[g->dep].resident_ns)
 		e->aux[g->dep].resident_ns = r->done_ns + e->policy.recheck_ns;
 	return 0;

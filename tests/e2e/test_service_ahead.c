@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The whole of it: a job that in the end asks a service which takes 150 ms to start and is released
+ * after each run. The daemon sees the job's programs start, foretells the connection, and the service
+ * is up when the client connects. Nothing tells the daemon but the kernel.
+ */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/forewarmd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LEARN_N = 8, RUN_N = 20, START_MS = 150, READY_US = 50000 };
+
+static void write_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+	char path[200];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fchmod(fileno(f), mode), 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void write_all(const struct forewarmd *f, int port)
+{
+	const char *out = getenv("FWM_OUT");
+	char text[1024], dir[160];
+
+	(void)snprintf(dir, sizeof(dir), "%s/services", f->dir);
+	(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=127.0.0.1:%d\n", port);
+	write_file(dir, "slow.socket", text, 0644);
+	(void)snprintf(text, sizeof(text),
+		       "[Service]\nType=notify\nUser=nobody\n"
+		       "ExecStart=%s/tests/helpers/svc_echo --notify --delay-ms %d\n"
+		       "X-Forewarm-FreezeAfterSec=20ms\nX-Forewarm-ReleaseAfterSec=200ms\n",
+		       out, START_MS);
+	write_file(dir, "slow.service", text, 0644);
+	(void)snprintf(text, sizeof(text),
+		       "#!/bin/sh\n/bin/sleep 0.4\n%s/tests/helpers/svc_client %d\n", out, port);
+	write_file(f->dir, "job.sh", text, 0755);
+}
+
+/* Runs the job; what its client waited, in us. */
+static long job(const struct forewarmd *f)
+{
+	char path[160], line[64] = "";
+	FILE *p;
+
+	(void)snprintf(path, sizeof(path), "%s/job.sh", f->dir);
+	p = popen(path, "re");
+	assert_non_null(p);
+	(void)fgets(line, sizeof(line), p);
+	assert_int_equal(pclose(p), 0);
+	return atol(line);
+}
+
+static void show(const struct forewarmd *f)
+{
+	char command[400];
+
+	(void)snprintf(command, sizeof(command),
+		       "%s/forewarm --socket %s/run/control.sock services | sed 's/^/# /'",
+		       getenv("FWM_OUT"), f->dir);
+	(void)fflush(stdout);
+	(void)system(command);
+}
+
+static void test_service_recurring_job_finds_it_ready(void **state)
+{
+	/* Whatever else this host does at the moment is not what is tested. */
+	static const char *const sets[] = {"plan.io-pressure-max=100%",
+					   "plan.memory-pressure-max=100%", NULL};
+	struct forewarmd f;
+	long us, cold_us = 0, sum_us = 0;
+	int ready_n = 0;
+
+	(void)state;
+	forewarmd_need();
+	forewarmd_init(&f);
+	write_all(&f, 18000 + (int)getpid() % 8000);
+	forewarmd_start(&f, sets);
+	cold_us = job(&f);
+	assert_true(cold_us > START_MS * 1000);
+	for (int i = 1; i < LEARN_N; i++) {
+		(void)usleep(500000);
+		(void)job(&f);
+	}
+	for (int i = 0; i < RUN_N; i++) {
+		(void)usleep(500000); /* frozen, then released: every run begins cold */
+		us = job(&f);
+		sum_us += us;
+		ready_n += us < READY_US;
+	}
+	show(&f);
+	printf("# cold %ld us; of %d recurring runs %d found it ready, mean %ld us\n", cold_us,
+	       RUN_N, ready_n, sum_us / RUN_N);
+	if (ready_n < RUN_N * 9 / 10)
+		forewarmd_show_log(&f);
+	assert_true(ready_n >= RUN_N * 9 / 10);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_service_recurring_job_finds_it_ready),
+	};
+
+	return cmocka_run_group_tests_name("service-ahead", tests, NULL, NULL);
+}
