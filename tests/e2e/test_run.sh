@@ -51,6 +51,10 @@ for c in status "predict $dir/job.sh" "why $dir/data" "top --once" "export --for
 	ask $c >"$dir/out" 2>&1
 	ok "${c%% *} answers" $?
 done
+ask export --format=graphml >"$dir/out" &&
+	python3 -c 'import sys, xml.etree.ElementTree as e; sys.exit(len(e.parse(sys.argv[1]).findall(".//{*}edge")) < 5)' \
+		"$dir/out"
+ok "export: GraphML is XML with edges" $?
 ask status --json >"$dir/out"
 python3 -c 'import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]

@@ -333,6 +333,27 @@ static void test_api_long_answer_reaches_a_reader_whole(void **state)
 	close(fd);
 }
 
+/* Whoever turns the event loop is held up by four steps of a client's answer, not by all of it. */
+static void test_api_a_dispatch_is_short(void **state)
+{
+	static const char ask[] = "{\"v\":1,\"cmd\":\"many\",\"args\":{\"n\":60000}}\n";
+	struct fixture *f = *state;
+	int fd = raw(f), size = 1 << 20;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)), 0);
+	for (int i = 0; i < 50; i++) /* and as many questions at once */
+		assert_true(send(fd, ask, strlen(ask), 0) > 0);
+	for (int i = 0; i < 100; i++) {
+		unsigned before = f->calls_n;
+		char buf[65536];
+
+		assert_int_equal(api_dispatch(f->api, f->now_ns), 0);
+		assert_true(f->calls_n - before <= 4);
+		(void)!recv(fd, buf, sizeof(buf), 0);
+	}
+	close(fd);
+}
+
 static void test_api_drops_a_client_that_does_not_read(void **state)
 {
 	struct fixture *f = *state;
@@ -519,6 +540,7 @@ int main(void)
 		with_server(test_api_reads_a_request_byte_by_byte),
 		with_server(test_api_answers_pipelined_requests_in_order),
 		with_server(test_api_long_answer_reaches_a_reader_whole),
+		with_server(test_api_a_dispatch_is_short),
 		with_server(test_api_drops_a_client_that_does_not_read),
 		with_server(test_api_drops_half_a_request),
 		with_server(test_api_says_when_an_answer_is_too_long),

@@ -28,7 +28,7 @@ enum {
 	OUT_LAST = 4096, /* of it, kept for the line that closes an answer */
 	OUT_HIGH = 256 << 10,
 	IN_STEP = 4096,
-	STEPS_MAX = 8,	  /* calls of answer() for one client in one dispatch */
+	TURNS_MAX = 2,	  /* for one client in one dispatch; each calls answer() twice at most */
 	PEER_GROUPS = 64, /* supplementary groups looked at */
 	BACKLOG = 64,
 };
@@ -288,30 +288,27 @@ static const char *request_mistake(struct api_client *c, const char *line, size_
 	return NULL;
 }
 
-/* Calls answer() as long as it has more and the client keeps up. */
+/* Calls answer() once, unless the client has enough to read. */
 static void answer(struct api_client *c)
 {
 	struct api *a = c->api;
+	int r;
 
-	for (int i = 0; i < STEPS_MAX && c->state == CLIENT_ANSWERING; i++) {
-		int r;
-
-		if (c->out_n - c->out_done > OUT_HIGH)
-			return;
-		r = a->options.answer(a->options.ctx, &c->call);
-		if (c->state != CLIENT_ANSWERING)
-			return; /* it failed, or ended, by itself */
-		if (c->broken || r == -ENOBUFS) {
-			c->broken = false;
-			api_fail(&c->call, FWM_STATUS_FAILED,
-				 "the answer is longer than %d MiB; ask for less", OUT_MAX >> 20);
-		} else if (r == API_LATER) {
-			c->state = CLIENT_LATER;
-		} else if (r < 0) {
-			api_fail(&c->call, FWM_STATUS_FAILED, "%s", strerror(-r));
-		} else if (r == 0) {
-			api_end(&c->call, FWM_STATUS_OK);
-		}
+	if (c->out_n - c->out_done > OUT_HIGH)
+		return;
+	r = a->options.answer(a->options.ctx, &c->call);
+	if (c->state != CLIENT_ANSWERING)
+		return; /* it failed, or ended, by itself */
+	if (c->broken || r == -ENOBUFS) {
+		c->broken = false;
+		api_fail(&c->call, FWM_STATUS_FAILED,
+			 "the answer is longer than %d MiB; ask for less", OUT_MAX >> 20);
+	} else if (r == API_LATER) {
+		c->state = CLIENT_LATER;
+	} else if (r < 0) {
+		api_fail(&c->call, FWM_STATUS_FAILED, "%s", strerror(-r));
+	} else if (r == 0) {
+		api_end(&c->call, FWM_STATUS_OK);
 	}
 }
 
@@ -386,27 +383,25 @@ static ssize_t receive(struct api_client *c)
 	return n;
 }
 
-/* Answers the requests that are whole. */
-static void requests(struct api_client *c)
+/* Begins to answer the next request, when it is whole. */
+static void next_request(struct api_client *c)
 {
-	while (c->state == CLIENT_READING && c->in_n) {
-		char *end = memchr(c->in, '\n', c->in_n);
-		size_t n;
+	char *end = c->in_n ? memchr(c->in, '\n', c->in_n) : NULL;
+	size_t n;
 
-		if (!end && c->in_n < FWM_CTL_REQUEST_MAX)
-			return;
-		if (!end) {
-			c->call.client = c;
-			c->state = CLIENT_CLOSING;
-			api_fail(&c->call, FWM_STATUS_USAGE, "a request is at most %d bytes long",
-				 FWM_CTL_REQUEST_MAX);
-			return;
-		}
-		n = (size_t)(end - c->in);
-		request(c, c->in, n);
-		c->in_n -= n + 1;
-		memmove(c->in, end + 1, c->in_n);
+	if (!end && c->in_n < FWM_CTL_REQUEST_MAX)
+		return;
+	if (!end) {
+		c->call.client = c;
+		c->state = CLIENT_CLOSING;
+		api_fail(&c->call, FWM_STATUS_USAGE, "a request is at most %d bytes long",
+			 FWM_CTL_REQUEST_MAX);
+		return;
 	}
+	n = (size_t)(end - c->in);
+	request(c, c->in, n);
+	c->in_n -= n + 1;
+	memmove(c->in, end + 1, c->in_n);
 }
 
 /* --- clients --- */
@@ -515,7 +510,7 @@ static void client_run(struct api_client *c, uint32_t events)
 		return;
 	}
 	/* Each turn either answers a bit or finds the socket full or nothing to do. */
-	for (int i = 0; i < STEPS_MAX; i++) {
+	for (int i = 0; i < TURNS_MAX; i++) {
 		if (c->state == CLIENT_ANSWERING)
 			answer(c);
 		if (!out_flush(c)) {
@@ -529,7 +524,7 @@ static void client_run(struct api_client *c, uint32_t events)
 			return;
 		}
 		if (c->state == CLIENT_READING)
-			requests(c);
+			next_request(c);
 		if (!c->out_n && c->state != CLIENT_ANSWERING)
 			break;
 	}
