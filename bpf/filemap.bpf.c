@@ -53,8 +53,10 @@ static __always_inline void used_add(struct fwm_used_key *key, __u64 pages, __u3
 		__sync_fetch_and_add(&used_full, 1);
 }
 
-/* Pages [first, last] of mapping were used by the current process. */
-static __always_inline int used(struct address_space *mapping, __u64 first, __u64 last, __u32 flags)
+/* Pages [first, last] of mapping were used by the current process. typed: mapping is one the verifier
+ * follows. */
+static __always_inline int used(struct address_space *mapping, __u64 first, __u64 last, __u32 flags,
+				bool typed)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & (PROCS_MAX - 1);
 	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
@@ -67,11 +69,18 @@ static __always_inline int used(struct address_space *mapping, __u64 first, __u6
 	age_ns = bpf_ktime_get_ns() - p->exec_ns;
 	if (age_ns > learn_ns || !wanted(tgid, p))
 		return 0;
-	inode = BPF_CORE_READ(mapping, host);
 	key.exec_ns = p->exec_ns;
-	key.ino = BPF_CORE_READ(inode, i_ino);
-	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	key.gen = BPF_CORE_READ(inode, i_generation);
+	if (typed) { /* plain loads */
+		inode = mapping->host;
+		key.ino = inode->i_ino;
+		key.dev = inode->i_sb->s_dev;
+		key.gen = inode->i_generation;
+	} else {
+		inode = BPF_CORE_READ(mapping, host);
+		key.ino = BPF_CORE_READ(inode, i_ino);
+		key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		key.gen = BPF_CORE_READ(inode, i_generation);
+	}
 	key.tgid = tgid;
 	key.group = first / FWM_USED_PAGES;
 	for (int i = 0; i < GROUPS_A_CALL && first <= last; i++, key.group++) {
@@ -89,19 +98,19 @@ static __always_inline int used(struct address_space *mapping, __u64 first, __u6
 SEC("tp_btf/mm_filemap_get_pages")
 int BPF_PROG(on_get_pages, struct address_space *mapping, unsigned long first, unsigned long last)
 {
-	return used(mapping, first, last, 0);
+	return used(mapping, first, last, 0, true);
 }
 
 SEC("tp_btf/mm_filemap_map_pages")
 int BPF_PROG(on_map_pages, struct address_space *mapping, unsigned long first, unsigned long last)
 {
-	return used(mapping, first, last, 0);
+	return used(mapping, first, last, 0, true);
 }
 
 SEC("tp_btf/mm_filemap_fault")
 int BPF_PROG(on_fault, struct address_space *mapping, unsigned long index)
 {
-	return used(mapping, index, index, 0);
+	return used(mapping, index, index, 0, true);
 }
 
 /* The argument is a folio since 5.16, and a page before; index and mapping are at the same places. */
@@ -110,7 +119,7 @@ int BPF_PROG(on_add_page, struct folio *folio)
 {
 	unsigned long index = BPF_CORE_READ(folio, index);
 
-	return used(BPF_CORE_READ(folio, mapping), index, index, FWM_USED_ROUGH);
+	return used(BPF_CORE_READ(folio, mapping), index, index, FWM_USED_ROUGH, false);
 }
 
 char LICENSE[] SEC("license") = "GPL";

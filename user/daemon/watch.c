@@ -30,6 +30,7 @@ struct watch {
 	uint64_t settle_ns, since_ns;
 	uint32_t started[STARTED_MAX]; /* unknown programs while the hooks were off */
 	size_t started_n;
+	bool coming_off; /* some hooks are detached already, on the way to DETACHED */
 };
 
 int watch_new(struct capture *c, uint64_t settle_ns, struct watch **ret)
@@ -78,6 +79,14 @@ void watch_observe(struct watch *w, const struct obs *o)
 	(void)capture_known_update(w->capture, &key, row.every ? &row : NULL);
 }
 
+/* Something new while the hooks were being taken off. */
+static int come_back(struct watch *w, uint64_t now_ns)
+{
+	w->coming_off = false;
+	w->since_ns = now_ns;
+	return capture_attach(w->capture);
+}
+
 int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 {
 	bool settled = w->settle_ns && duty_settled(w->duty, now_ns);
@@ -89,10 +98,17 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 		w->since_ns = now_ns;
 	else if (mode == CAPTURE_DETACHED && (w->started_n || in_mode_ns > RESAMPLE * w->settle_ns))
 		mode = CAPTURE_SAMPLE;
+	else if (mode == CAPTURE_SAMPLE && w->coming_off && !settled)
+		return come_back(w, now_ns);
 	else if (mode == CAPTURE_SAMPLE && settled && in_mode_ns > w->settle_ns)
 		mode = CAPTURE_DETACHED;
 	if (mode == w->mode)
 		return 0;
+	if (mode == CAPTURE_DETACHED && capture_detach_step(w->capture) == CAPTURE_MORE) {
+		w->coming_off = true;
+		return 0;
+	}
+	w->coming_off = false;
 	r = capture_set_mode(w->capture, mode);
 	w->mode = mode;
 	w->since_ns = now_ns;

@@ -47,7 +47,7 @@ struct prog {
 	struct bpf_program *bpf;
 	struct bpf_link *link;
 	int err;
-	bool opens; /* of the open family: off while detached */
+	bool calls; /* on a system call: off while detached */
 	bool pages; /* of bpf/filemap.bpf.c: off unless pages are being learnt */
 };
 
@@ -320,19 +320,10 @@ static bool tracepoint_exists(const struct btf *btf, const char *section)
 	return access(path, F_OK) == 0;
 }
 
-static bool opens_family(const char *section)
+/* Any program on a system call makes every call of the host take the slow way in and out. */
+static bool calls_family(const char *section)
 {
-	static const char *const calls[] = {"open", "creat", "openat", "openat2",
-					    "open_by_handle_at"};
-	const char *call = strstr(section, "syscalls/sys_e");
-
-	if (!call)
-		return false;
-	call = strchr(call + sizeof("syscalls/sys_e"), '_') + 1;
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		if (strcmp(call, calls[i]) == 0)
-			return true;
-	return false;
+	return strncmp(section, "tp/syscalls/", strlen("tp/syscalls/")) == 0;
 }
 
 static void pin_path(const struct capture *c, const char *kind, const char *name, char *buf,
@@ -377,7 +368,7 @@ static int progs_find(struct capture *c, const struct btf *btf)
 		if (c->prog_n == PROG_MAX)
 			return fault(-E2BIG);
 		p->bpf = bpf;
-		p->opens = opens_family(bpf_program__section_name(bpf));
+		p->calls = calls_family(bpf_program__section_name(bpf));
 		p->pages = pages_family(bpf_program__section_name(bpf));
 		if (!tracepoint_exists(btf, bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
@@ -562,21 +553,49 @@ int capture_counters(struct capture *c, struct capture_counters *ret)
 
 /* --- what the hooks look up ---------------------------------------------------------------------- */
 
+int capture_detach_step(struct capture *c)
+{
+	/* Exits first: an enter without its exit leaves a note nobody reads, the other way round a failure
+	 * would be told as unreadable. Programs stand with their enters first in each file. */
+	for (size_t i = c->prog_n; i-- > 0;) {
+		struct prog *p = &c->progs[i];
+
+		if (!p->link || !(p->calls || p->pages))
+			continue;
+		prog_detach(p);
+		return CAPTURE_MORE;
+	}
+	return 0;
+}
+
+int capture_attach(struct capture *c)
+{
+	int r = 0;
+
+	/* What was renamed or mounted meanwhile was not seen. */
+	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (p->err || p->link || !(p->calls || (p->pages && c->skel->bss->learn_ns)))
+			continue;
+		if (prog_attach(c, p) < 0)
+			r = fault(p->err);
+	}
+	return r;
+}
+
 int capture_set_mode(struct capture *c, enum capture_mode mode)
 {
 	int r = 0;
 
 	c->skel->bss->sampling = mode != CAPTURE_LEARN;
 	c->skel->bss->wake_unknown = mode == CAPTURE_DETACHED;
-	for (size_t i = 0; i < c->prog_n; i++) {
-		struct prog *p = &c->progs[i];
-
-		if (!p->opens || p->err)
-			continue;
-		if (mode == CAPTURE_DETACHED)
-			prog_detach(p);
-		else if (!p->link && prog_attach(c, p) < 0)
-			r = fault(p->err);
+	if (mode == CAPTURE_DETACHED) {
+		while (capture_detach_step(c) == CAPTURE_MORE)
+			;
+	} else if (c->mode == CAPTURE_DETACHED) {
+		r = capture_attach(c);
 	}
 	c->mode = mode;
 	return r;

@@ -42,9 +42,9 @@ struct capture_opts {
 #define CAPTURE_WHY_MAX 256
 
 enum capture_mode {
-	CAPTURE_LEARN,	  /* every open is reported */
-	CAPTURE_SAMPLE,	  /* of blocks in the known table only one start out of so many */
-	CAPTURE_DETACHED, /* the open hooks are off; a start of an unknown block wakes the reader */
+	CAPTURE_LEARN,	/* every open is reported */
+	CAPTURE_SAMPLE, /* of blocks in the known table only one start out of so many */
+	CAPTURE_DETACHED, /* nothing is on any system call; a start of an unknown block wakes the reader */
 };
 
 struct capture_counters {
@@ -82,6 +82,12 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
 int capture_set_mode(struct capture *c, enum capture_mode mode);
+/* Detaching one hook takes 40-80 ms here, for the kernel waits until nobody runs it, and attaching all
+ * of them takes 3: so come off one at a time, and set the mode after the last. */
+int capture_detach_step(struct capture *c);
+/* Takes back what capture_detach_step() did. */
+int capture_attach(struct capture *c);
+enum { CAPTURE_MORE = 1 /* there are more to detach */ };
 
 /* Notes which pages of which files a process uses, for_ns after its exec; 0: not any more, and the
  * hooks are detached. CAPTURE_NO_PAGES: see above. What was noted is taken with sys/pageuse.h, from
