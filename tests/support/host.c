@@ -102,10 +102,12 @@ void host_connect(struct host *h, uint32_t pid, const char *service)
 
 void host_exit(struct host *h, uint32_t pid)
 {
-	feed(h, &(struct obs){
-			.kind = OBS_EXIT,
-			.pid = pid,
-			.use = {.life_ns = 5000000, .cpu_ns = 2000000, .rss_peak_bytes = 4 << 20}});
+	feed(h, &(struct obs){.kind = OBS_EXIT,
+			      .pid = pid,
+			      .use = {.life_ns = 5000000,
+				      .cpu_ns = 2000000,
+				      .rss_peak_bytes = 4 << 20,
+				      .read_bytes = h->cold ? 1 << 20 : 0}});
 }
 
 void host_tick(struct host *h)

@@ -11,10 +11,13 @@
 
 #include "core/engine.h"
 
+#include <stdbool.h>
+
 struct host {
 	struct engine *engine;
 	uint64_t now_ns;
 	uint32_t next_pid, uid;
+	bool cold; /* processes that end had to read from disk */
 };
 
 struct engine_limits host_limits(void);

@@ -41,7 +41,7 @@ static void test_config_defaults_are_allowed_values(void **state)
 	config_defaults(&c);
 	/* A default that put() refuses would leave its field 0. */
 	assert_true(c.ring_bytes >= 64 << 10);
-	assert_int_equal(c.limits.graph.node_max, 16384);
+	assert_int_equal(c.limits.graph.node_max, 12288);
 	assert_int_equal(c.flush_ns, 1000000000);
 	assert_true(c.policy.act);
 	assert_true(c.policy.p_min > 0.24 && c.policy.p_min < 0.26);

@@ -181,6 +181,11 @@ static void test_engine_keeps_score(void **state)
 	one = host_spawn(&h, pid, "/bin/one", NULL);
 	host_open(&h, one, "/lib/bin/one.so", 0);
 	engine_stats(h.engine, &after);
+	assert_int_equal(after.score.outcome_n[OUTCOME_LATE],
+			 before.score.outcome_n[OUTCOME_LATE]); /* it may have been in memory */
+	h.cold = true;
+	host_exit(&h, one);
+	engine_stats(h.engine, &after);
 	assert_true(after.score.outcome_n[OUTCOME_LATE] > before.score.outcome_n[OUTCOME_LATE]);
 	host_fini(&h);
 }

@@ -53,11 +53,11 @@ static void live(struct day *d, int rounds, const char *second)
 
 		step = spawn(d, job, "/bin/first");
 		open_file(d, step, "/data/first");
-		see(d, (struct obs){.kind = OBS_EXIT, .pid = step});
+		see(d, (struct obs){.kind = OBS_EXIT, .pid = step, .use = {.read_bytes = 4096}});
 		d->now_ns += 50000000;
 		step = spawn(d, job, second);
 		open_file(d, step, "/data/second");
-		see(d, (struct obs){.kind = OBS_EXIT, .pid = step});
+		see(d, (struct obs){.kind = OBS_EXIT, .pid = step, .use = {.read_bytes = 4096}});
 		see(d, (struct obs){.kind = OBS_EXIT, .pid = job});
 		d->now_ns += 30 * S;
 	}

@@ -131,10 +131,10 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	b->open_n--;
 	if (g->kind == EDGE_EXEC)
 		return; /* that a program would run is a means; its files are what is scored */
-	if (outcome == OUTCOME_MISSED)
-		return; /* see book_missed() */
-	b->sum.outcome_n[outcome]++;
 	b->sum.acted_n += g->acted;
+	if (outcome == OUTCOME_MISSED || outcome == OUTCOME_LATE)
+		return; /* see book_unmet() */
+	b->sum.outcome_n[outcome]++;
 	b->sum.bytes_read += g->bytes_read;
 	b->sum.saved_ns += g->saved_ns;
 	decay(b);
@@ -142,9 +142,6 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	case OUTCOME_HIT:
 		b->good++;
 		b->acted++;
-		b->needed++;
-		break;
-	case OUTCOME_LATE:
 		b->needed++;
 		break;
 	case OUTCOME_WASTED:
@@ -156,9 +153,9 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	}
 }
 
-void book_missed(struct book *b, uint32_t n, bool cold)
+void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold)
 {
-	b->sum.outcome_n[cold ? OUTCOME_MISSED : OUTCOME_RESIDENT] += n;
+	b->sum.outcome_n[cold ? outcome : OUTCOME_RESIDENT] += n;
 	for (uint32_t i = 0; cold && i < n; i++) {
 		decay(b);
 		b->needed++;

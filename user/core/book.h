@@ -38,9 +38,9 @@ void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
 void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns);
 /* The next open guess whose deadline is past, not ended yet; NULL at the end. */
 struct guess *book_expired(struct book *b, uint64_t now_ns);
-/* n needs that could have been seen to and were not: misses when they were cold. A missed guess
- * itself is not counted by book_end(): whether it was cold is known when its process ends. */
-void book_missed(struct book *b, uint32_t n, bool cold);
+/* n needs came out as MISSED, or LATE. Whether they were cold is known when their process ends; until then
+ * book_end() does not count them. What was in memory all the same is RESIDENT. */
+void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold);
 
 bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
 void book_score(const struct book *b, struct score *ret);

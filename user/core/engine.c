@@ -458,6 +458,11 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	return 0;
 }
 
+static bool was_cold(const struct obs_use *use)
+{
+	return use->read_bytes || use->majflt_n;
+}
+
 static int observe_exit(struct engine *e, const struct obs *o)
 {
 	uint32_t run = lineage_run_of(e->lineage, o->pid), parent, ended;
@@ -468,8 +473,9 @@ static int observe_exit(struct engine *e, const struct obs *o)
 	if (run != RUN_NONE && lineage_run(e->lineage, run)->pid == o->pid) {
 		rn = lineage_run(e->lineage, run);
 		/* A process that read nothing from storage found all it needed in memory. */
-		book_missed(e->book, rn->missed_n, o->use.read_bytes || o->use.majflt_n);
-		rn->missed_n = 0;
+		book_unmet(e->book, OUTCOME_MISSED, rn->missed_n, was_cold(&o->use));
+		book_unmet(e->book, OUTCOME_LATE, rn->late_n, was_cold(&o->use));
+		rn->missed_n = rn->late_n = 0;
 		parent = lineage_parent(e->lineage, run);
 		if (parent != RUN_NONE && o->use.life_ns) {
 			r = graph_edge(e->graph, lineage_run(e->lineage, parent)->block, rn->block,

@@ -37,6 +37,7 @@ struct run {
 	uint32_t touched_n;
 	uint32_t below_n;  /* of those, by descendants */
 	uint32_t missed_n; /* needs that could have been seen to and were not */
+	uint32_t late_n;   /* that were being seen to when they came */
 	struct vomm_stream stream;
 };
 

@@ -325,6 +325,7 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 		rn->missed_n++;
 		settle(e, g, OUTCOME_MISSED);
 	} else if (!g->done_ns && !g->bytes_read) {
+		rn->late_n++;
 		settle(e, g, OUTCOME_LATE);
 	} else {
 		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);

@@ -46,13 +46,13 @@ struct replay_host replay_host_default(void)
 struct engine_limits replay_limits_default(void)
 {
 	return (struct engine_limits){
-		.graph = {.node_max = 16384,
-			  .edge_max = 32768,
-			  .use_max = 8192,
-			  .text_bytes_max = 2 << 20},
+		.graph = {.node_max = 12288,
+			  .edge_max = 20480,
+			  .use_max = 4096,
+			  .text_bytes_max = 1536 << 10},
 		.model_bytes_max = 4 << 20,
 		.process_max = 4096,
-		.guess_max = 8192,
+		.guess_max = 6144,
 	};
 }
 

@@ -59,21 +59,21 @@ static const struct key keys[] = {
 	 "Nothing new for this long: opens are not watched until an unknown program starts. 0: "
 	 "never."},
 
-	{"graph", "nodes", TYPE_COUNT, FIELD(limits.graph.node_max), "16384", 64, 4194304, false,
+	{"graph", "nodes", TYPE_COUNT, FIELD(limits.graph.node_max), "12288", 64, 4194304, false,
 	 "Programs, files and services known at a time. The least useful goes first."},
-	{"graph", "edges", TYPE_COUNT, FIELD(limits.graph.edge_max), "32768", 64, 16777216, false,
+	{"graph", "edges", TYPE_COUNT, FIELD(limits.graph.edge_max), "20480", 64, 16777216, false,
 	 "Dependencies known at a time, about 300 bytes each."},
-	{"graph", "exec-edges", TYPE_COUNT, FIELD(limits.graph.use_max), "8192", 64, 4194304, false,
+	{"graph", "exec-edges", TYPE_COUNT, FIELD(limits.graph.use_max), "4096", 64, 4194304, false,
 	 "Of those, dependencies on programs, which carry what the program used."},
-	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "2MiB", 64 * KIB, 1 * GIB,
-	 false, "Memory for their names."},
+	{"graph", "text", TYPE_BYTES, FIELD(limits.graph.text_bytes_max), "1536KiB", 64 * KIB,
+	 1 * GIB, false, "Memory for their names."},
 
 	{"model", "memory", TYPE_BYTES, FIELD(limits.model_bytes_max), "4MiB", 1 * MIB, 1 * GIB,
 	 false, "Memory of the prediction model. Full: contexts that predict least go first."},
 
 	{"engine", "processes", TYPE_COUNT, FIELD(limits.process_max), "4096", 64, 4194304, false,
 	 "Living processes known at a time."},
-	{"engine", "guesses", TYPE_COUNT, FIELD(limits.guess_max), "8192", 64, 1048576, false,
+	{"engine", "guesses", TYPE_COUNT, FIELD(limits.guess_max), "6144", 64, 1048576, false,
 	 "Guesses remembered: the open ones, and the newest ended ones for `forewarm why`."},
 
 	{"plan", "act", TYPE_BOOL, FIELD(policy.act), "yes", 0, 1, false,

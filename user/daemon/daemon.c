@@ -47,7 +47,7 @@
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
 /* Paths that stand for file numbers, some 130 bytes each; an unknown one is asked for again. */
-#define NAME_MAX_N 16384
+#define NAME_MAX_N 8192
 #define PROG_MAX 64
 #define LOOKED_NS (5ull * 1000 * 1000 * 1000) /* `forewarm top` asks each second */
 #define TICK_NS (250ull * 1000 * 1000)

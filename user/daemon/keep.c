@@ -16,7 +16,7 @@
 #include <time.h>
 
 /* A flush is some hundred changes of 300 bytes on a busy host; a compile's first run some thousand. */
-#define BATCH_BYTES (512 * 1024)
+#define BATCH_BYTES (256 * 1024)
 #define BATCHES_MAX 4
 
 struct keep {

@@ -507,7 +507,7 @@ static int db_setup(struct store *s)
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-	r = db_exec(s, "PRAGMA cell_size_check = ON; PRAGMA cache_size = -2000");
+	r = db_exec(s, "PRAGMA cell_size_check = ON; PRAGMA cache_size = -768");
 	if (!r)
 		r = db_identify(s, &version);
 	if (r)
