@@ -55,8 +55,9 @@ enum {
 	IN_SPEC
 };
 
-#define DECIDE_REST 0.003f /* and more only while so much is left */
-#define P_MIN 1e-5f	   /* no decision is surer than this */
+#define DECIDE_WORTH 0.001f /* a candidate likelier than this is decided, not left to the tail */
+#define DECIDE_REST 0.003f  /* and more only while so much is left */
+#define P_MIN 1e-5f	    /* no decision is surer than this */
 
 /* Where the state maps begin. */
 enum map {

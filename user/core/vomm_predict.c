@@ -474,6 +474,8 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	if (j == sc->candidate_n || j == DECIDE_MAX || (j >= DECIDE_SURE && sc->rest < DECIDE_REST))
 		return false;
 	k = vomm_next_candidate(sc);
+	if (j >= DECIDE_SURE && sc->rest * sc->weight[k] < DECIDE_WORTH * sc->weight_rest)
+		return false;
 	sc->order[j] = (uint16_t)k;
 	c = &sc->candidate[k];
 	d = &sc->decision[j];
