@@ -99,6 +99,8 @@ static size_t made_up_from(const char *run, size_t n, char before, bool temp, bo
 		return 0;
 	if (before && hex == n && digits && digits < n && n >= 5 && n <= 8)
 		return 0;
+	if (temp && n == 8 && run[0] == 'c' && run[1] == 'c') /* the compiler's */
+		return 2;
 	if (tail == n || (n > MKSTEMP_LEN && !temp && !says))
 		return n;
 	if ((temp || (before && n == MKSTEMP_LEN)) && looks_random(run + tail, MKSTEMP_LEN))
