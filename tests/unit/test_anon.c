@@ -59,6 +59,8 @@ static void test_anon_keeps_structure_and_hides_names(void **state)
 		{"unix:/run/acme.sock", "unix:/run/#.sock"},
 		{"unix:@acme", "unix:@#"},
 		{"memfd:acme", "#"},
+		{"image:0123456789ab:/usr/bin/x", "image:0123456789ab:/usr/bin/x"},
+		{"image:0123456789ab:/srv/acme", "image:0123456789ab:/srv/#"},
 	};
 	char out[OBS_NAME_MAX];
 

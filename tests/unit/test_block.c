@@ -90,6 +90,8 @@ static void test_block_redact_leaves_no_secret(void **state)
 		const char *argv; /* words between bars */
 	} cases[] = {
 		{"/usr/bin/dash", "sh|-c|curl -u me:SECRET http://x"},
+		{"/usr/bin/dash", "sh|-ec|curl -u me:SECRET http://x"},
+		{"/usr/bin/perl", "perl|-lne|print 'SECRET'"},
 		{"/usr/bin/curl", "curl|-u|me:SECRET"},
 		{"/usr/bin/git", "git|-c|http.extraheader=SECRET|fetch|https://SECRET@x"},
 		{"/usr/bin/python3", "python3|-c|print('SECRET')"},

@@ -66,6 +66,7 @@ static void rnd_obs(struct obs *o)
 		.uid = (uint32_t)rnd_number(),
 		.peer = (uint32_t)rnd_number(),
 		.flags = (uint32_t)rnd() % 32,
+		.mntns = (uint32_t)rnd_number(),
 		.latency_ns = rnd_number(),
 		.count = rnd_number(),
 		.name = rnd_name(0, OBS_NAME_MAX),

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "core/anon.h"
 #include "core/block.h"
+#include "core/naming.h"
 #include "store/trace.h"
 #include "sys/capture.h"
 #include "sys/procfs.h"
@@ -23,13 +24,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { DRAIN_MAX = 8192, POLL_MS = 50 };
+enum { DRAIN_MAX = 8192, POLL_MS = 50, PROCESS_MAX = 16384 };
 
 struct recording {
 	struct capture *capture;
 	struct trace_writer *trace;
 	bool whole;	   /* keep all arguments */
 	struct anon *anon; /* other names for all; NULL: as they are */
+	struct naming *naming;
 	uint64_t obs_n;
 	int err;
 };
@@ -38,16 +40,18 @@ static void recording_fini(struct recording *r)
 {
 	r->trace = trace_write_close(r->trace, NULL);
 	r->capture = capture_close(r->capture);
+	r->naming = naming_free(r->naming);
 	free(r->anon); /* and its secret: nobody can undo the names */
 }
 
 static void on_obs(void *ctx, const struct obs *seen)
 {
 	struct recording *r = ctx;
-	struct obs o = *seen, other;
+	struct obs o, other;
 	char args[OBS_ARGS_MAX];
 	int err;
 
+	procfs_name(r->naming, seen, &o);
 	if (o.kind == OBS_EXEC && !r->whole) {
 		o.args_len = block_redact(&o, args);
 		o.args = args;
@@ -105,6 +109,9 @@ static int open_hooks(struct recording *r)
 	struct capture_opts opts = {.why = why};
 	int err;
 
+	err = naming_new(procfs_host_mntns(), PROCESS_MAX, &r->naming);
+	if (err < 0)
+		return cli_fail(FWM_STATUS_FAILED, "%s", strerror(-err));
 	err = capture_open(&opts, &r->capture);
 	if (err < 0)
 		return cli_fail(FWM_STATUS_FORBIDDEN,

@@ -3,6 +3,7 @@
 #include "core/anon.h"
 
 #include "base/cleanup.h"
+#include "core/naming.h"
 #include "core/template.h"
 
 #include <stdbool.h>
@@ -165,6 +166,10 @@ static void put_name(const struct anon *a, struct output *o, const char *name)
 			put_address(a, o, name + 4);
 			return;
 		}
+	}
+	if (naming_inner(name)) { /* which image it is, is a hash already */
+		put(o, name, (size_t)(naming_inner(name) - name));
+		name = naming_inner(name);
 	}
 	if (strncmp(name, "unix:", 5) == 0) {
 		put(o, name, 5);

@@ -180,6 +180,20 @@ static void hash_text(const char *text, char ret[16])
 	snprintf(ret, 16, "#%08x", (unsigned int)XXH3_64bits(text, strlen(text)));
 }
 
+/* "-ec" is "-c" too, and perl's "-ne" "-e": the last letter of a few takes the value. */
+static bool is_code(const char *options, const char *a)
+{
+	size_t n = strspn(a, "-abcdefghijklmnopqrstuvwxyz");
+	char last[] = {'-', '\0', '\0'};
+
+	if (in_list(options, a))
+		return true;
+	if (a[0] != '-' || a[1] == '-' || n < 3 || n > 4 || a[n])
+		return false;
+	last[1] = a[n - 1];
+	return in_list(options, last);
+}
+
 /* What tells an interpreter's runs apart; false when nothing does. */
 static bool interpreter_arg(const struct obs *o, const struct family *f, char *ret, size_t max)
 {
@@ -191,7 +205,7 @@ static bool interpreter_arg(const struct obs *o, const struct family *f, char *r
 		return true;
 	}
 	while (a && (a = next_arg(o, a)) != NULL) {
-		if (in_list(f->code, a)) {
+		if (is_code(f->code, a)) {
 			v = next_arg(o, a);
 			if (!v)
 				return false;

@@ -283,6 +283,7 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	o.ppid = e->parent;
 	o.uid = e->uid;
 	o.cgroup = e->cgroup;
+	o.mntns = e->mntns;
 	o.latency_ns = e->latency_ns;
 	image_look(d, e->mntns, e->hdr.tgid);
 	/* A cut argument has lost its NUL, and a program can overwrite its own: give one back. */

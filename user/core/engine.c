@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "core/block.h"
+#include "core/naming.h"
 #include "core/template.h"
 
 #include <assert.h>
@@ -343,7 +344,7 @@ static bool ignored(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
 		if (strncmp(path, prefixes[i], strlen(prefixes[i])) == 0)
 			return true;
-	return path[0] != '/';
+	return path[0] != '/' && !naming_inner(path);
 }
 
 static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)

@@ -58,6 +58,7 @@ struct obs {
 	uint32_t pid, ppid, uid;
 	uint32_t peer;	     /* CONNECT: the process that listens there on this host; 0 unknown */
 	uint32_t flags;	     /* OBS_F_* */
+	uint32_t mntns;	     /* EXEC: inode number of its mount namespace; 0 unknown */
 	uint64_t latency_ns; /* of the open or connect; 0 unknown */
 	uint64_t count;	     /* how many alike this stands for: 1, or more for FOLD */
 	const char *name;    /* absolute path, or a service: "tcp:127.0.0.1:80" "udp:[::1]:53"

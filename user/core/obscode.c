@@ -39,6 +39,7 @@ static const struct field fields[] = {
 	FIELD(uid),
 	FIELD(peer),
 	FIELD(flags),
+	FIELD(mntns),
 	FIELD(latency_ns),
 	FIELD(count),
 	FIELD(file.dev),

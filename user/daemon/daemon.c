@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
+#include "core/naming.h"
 #include "core/vomm.h"
 #include "daemon/keep.h"
 #include "daemon/runs.h"
@@ -68,6 +69,7 @@ struct daemon {
 	struct keep *keep;
 	struct table *table;
 	struct trust *trust;
+	struct naming *naming;
 	struct serve *serve;
 	struct runs *runs;
 	struct routes_hook hooks[4];
@@ -136,6 +138,10 @@ static void act(struct daemon *d, const struct action *a)
 			       .deadline_ns = a->deadline_ns};
 	int r;
 
+	if (a->kind != ACTION_CANCEL && naming_inner(a->name)) {
+		report(d, a, EXDEV); /* in a container's root, which is not ours to walk */
+		return;
+	}
 	switch (a->kind) {
 	case ACTION_CANCEL:
 		(void)warm_release(d->warm, a->guess_id);
@@ -208,10 +214,15 @@ static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 /* --- observations ---------------------------------------------------------------------------- */
 
-static void on_obs(void *ctx, const struct obs *o)
+static void on_obs(void *ctx, const struct obs *seen)
 {
 	struct daemon *d = ctx;
-	int r = engine_observe(d->engine, o);
+	struct obs named;
+	const struct obs *o = &named;
+	int r;
+
+	procfs_name(d->naming, seen, &named);
+	r = engine_observe(d->engine, o);
 
 	d->events_n += o->count;
 	serve_observe(d->serve, o);
@@ -606,6 +617,9 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = table_new(config->limits.graph.node_max, config->policy.recheck_ns, &d->table);
 	if (r < 0)
 		return r;
+	r = naming_new(procfs_host_mntns(), config->limits.process_max, &d->naming);
+	if (r < 0)
+		return r;
 	r = keep_open(config, d->engine, &d->keep);
 	if (r < 0)
 		return r;
@@ -664,6 +678,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);
 	d->trust = trust_free(d->trust);
+	d->naming = naming_free(d->naming);
 	d->engine = engine_free(d->engine);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "core/naming.h"
 #include "core/redact.h"
 
 #include <ctype.h>
@@ -248,6 +249,8 @@ static void process_seed(struct seed *s, uint32_t pid)
 		return;
 	o.uid = st.st_uid;
 	o.cgroup = cgroup_id(s, pid);
+	(void)snprintf(path, sizeof(path), "/proc/%u/ns/mnt", pid);
+	o.mntns = stat(path, &st) == 0 ? (uint32_t)st.st_ino : 0;
 	(void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
 	len = read_small(path, s->raw_args, sizeof(s->raw_args));
 	o.args = s->args;
@@ -410,4 +413,24 @@ int procfs_container(uint32_t pid, char *buf, size_t n)
 	if (best)
 		(void)snprintf(buf, n, "%.12s", best);
 	return 0;
+}
+
+uint32_t procfs_host_mntns(void)
+{
+	struct stat st;
+
+	/* Not readable where process 1 belongs to somebody stronger: a sandboxed host. */
+	if (stat("/proc/1/ns/mnt", &st) < 0 && stat("/proc/self/ns/mnt", &st) < 0)
+		return 0;
+	return (uint32_t)st.st_ino;
+}
+
+void procfs_name(struct naming *n, const struct obs *o, struct obs *ret)
+{
+	char image[NAMING_TEXT_MAX];
+
+	/* One that has ended already keeps what it had from its parent. */
+	if (naming_follow(n, o) == NAMING_ASK && procfs_image(o->pid, image, sizeof(image)) == 0)
+		naming_set(n, o->pid, image);
+	naming_obs(n, o, ret);
 }

@@ -32,4 +32,12 @@ int procfs_image(uint32_t pid, char *buf, size_t n);
  * for systemd, "" for none. */
 int procfs_container(uint32_t pid, char *buf, size_t n);
 
+struct naming;
+
+/* The mount namespace that is the host's: process 1's, or our own when that cannot be read. */
+uint32_t procfs_host_mntns(void);
+/* o with names that say whose they are (core/naming.h); asks /proc about each program that
+ * starts in another mount namespace than the host's. */
+void procfs_name(struct naming *n, const struct obs *o, struct obs *ret);
+
 #endif

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Two containers of one image, made by hand: their programs and files are the same nodes in both, and
+# other nodes than the host's files of the same paths.
+set -u
+out=${FWM_OUT:-$PWD/.output}
+# shellcheck source=../support/tap.sh
+. tests/support/tap.sh
+if (($(id -u) != 0)); then
+	tap_skip "containers" "it takes root"
+	tap_end
+fi
+if ! command -v sqlite3 >/dev/null; then
+	tap_skip "containers" "sqlite3 is not installed"
+	tap_end
+fi
+
+name=forewarm-test-container-$$
+dir=$(mktemp -d)
+pid=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[[ $pid ]] && kill -TERM "$pid" 2>/dev/null && wait "$pid"
+	rm -rf "$dir" "/sys/fs/bpf/$name"
+}
+trap finish EXIT
+
+# $1 runs in a mount namespace and root of its own: an overlay of two layers, as an image's.
+container() {
+	unshare -m sh -ec "
+		mount -t tmpfs tmpfs '$dir/c'
+		cd '$dir/c'
+		mkdir layer upper work root
+		echo layered >layer/only-in-the-image
+		mount -t overlay overlay -o 'lowerdir=$dir/c/layer:/,upperdir=$dir/c/upper,workdir=$dir/c/work' root
+		mkdir root/old
+		cd root
+		pivot_root . old
+		exec /bin/sh -c '$1'"
+}
+db() { sqlite3 "$dir/state/forewarm.db" "$@"; }
+
+mkdir -p "$dir/c" "$dir/state" "$dir/run"
+if ! container "cat /only-in-the-image" >/dev/null 2>&1; then
+	tap_skip "containers" "this kernel lets us mount no overlay here"
+	tap_end
+fi
+
+"$out/forewarmd" -s "paths.run=$dir/run" -s "paths.state=$dir/state" -s "paths.pin=/sys/fs/bpf/$name" \
+	>"$dir/log" 2>&1 &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+	grep -q watches "$dir/log" && break
+	sleep 0.1
+done
+tap_check "the daemon watches" grep watches "$dir/log"
+# Some time passes between exec and exit: who is asked about must be there to be looked at.
+run='cat /only-in-the-image /etc/debian_version /nothing-there; /usr/bin/head -1 /etc/passwd; sleep 0.3'
+for i in 1 2 3; do container "$run" >/dev/null 2>&1; done
+/usr/bin/head -1 /etc/passwd >/dev/null
+sleep 0.5
+kill -TERM "$pid"
+wait "$pid"
+pid=
+
+# Other containers may run on this host: ours is the one that has this file.
+tap_check "three containers of an image have one node for its file" test "$(db \
+	"SELECT count(*) FROM nodes WHERE kind = 2 AND name GLOB 'image:*:/only-in-the-image'")" = 1
+image=$(db "SELECT substr(name, 1, 18) FROM nodes WHERE name GLOB 'image:*:/only-in-the-image'")
+tap_check "and one for what it has in vain" test "$(db \
+	"SELECT count(*), max(flags & 1) FROM nodes WHERE kind = 2 AND name = '$image:/nothing-there'")" = "1|1"
+tap_check "its program is one block, run three times" test "$(db \
+	"SELECT count(*), max(runs_n) FROM nodes WHERE kind = 1 AND name = '$image:/usr/bin/head'")" = "1|3"
+tap_check "the host's program of that path is another" test "$(db \
+	"SELECT count(*) FROM nodes WHERE kind = 1 AND name = '/usr/bin/head' AND runs_n >= 1")" = 1
+tap_check "the image's program needs the image's file" test "$(db \
+	"SELECT count(*) FROM edges_v WHERE block = '$image:/usr/bin/head' AND
+	dependency = '$image:/etc/passwd' AND count >= 3")" = 1
+tap_check "and not the host's" test "$(db \
+	"SELECT count(*) FROM edges_v WHERE block GLOB '$image:*' AND dependency = '/etc/passwd'")" = 0
+((tap_bad)) && db "SELECT kind, name, runs_n FROM nodes WHERE name GLOB '*only-in*' OR name GLOB '$image*'
+	LIMIT 60" | sed 's/^/# /'
+tap_end

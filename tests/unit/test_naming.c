@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Names of files in containers: whose they are, and that containers which come and go add none. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "core/naming.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+DEFINE_CLEANUP(struct naming *, naming_free)
+
+#define ID64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+enum { HOST = 4026531840u };
+
+static void test_naming_path_says_whose_it_is(void **state)
+{
+	static const struct {
+		const char *image, *path, *name;
+	} cases[] = {
+		{"", "/usr/bin/x", "/usr/bin/x"},
+		{"image:0123456789ab", "/usr/bin/x", "image:0123456789ab:/usr/bin/x"},
+		{"image:0123456789ab", "/", "image:0123456789ab:/"},
+		{"image:0123456789ab", "/proc/self/maps", "/proc/self/maps"},
+		{"image:0123456789ab", "/dev/null", "/dev/null"},
+		{"image:0123456789ab", "/memfd:x (deleted)", "/memfd:x (deleted)"},
+		{"image:0123456789ab", "/device", "image:0123456789ab:/device"},
+		{"image:0123456789ab", "tcp:10.0.0.1:80", "tcp:10.0.0.1:80"},
+		{"", "/var/lib/docker/overlay2/" ID64 "/merged/etc/x",
+		 "/var/lib/docker/overlay2/*/merged/etc/x"},
+		{"", "/var/lib/docker/overlay2/" ID64 "-init/diff",
+		 "/var/lib/docker/overlay2/*-init/diff"},
+		{"", "/var/lib/docker/overlay2/l/ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+		 "/var/lib/docker/overlay2/l/*"},
+		{"", "/var/lib/docker/containers/" ID64 "/" ID64 "-json.log",
+		 "/var/lib/docker/containers/*/*-json.log"},
+		{"", "/run/containerd/io.containerd.runtime.v2.task/moby/" ID64 "/config.json",
+		 "/run/containerd/io.containerd.runtime.v2.task/moby/*/config.json"},
+		{"",
+		 "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/123/fs/bin/"
+		 "sh",
+		 "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*/fs/bin/"
+		 "sh"},
+		{"", "/var/lib/kubelet/pods/01234567-89ab-cdef-0123-456789abcdef/volumes/v",
+		 "/var/lib/kubelet/pods/*/volumes/v"},
+		{"", "/home/me/.git/lfs/objects/" ID64, "/home/me/.git/lfs/objects/" ID64},
+		{"", "/var/lib/docker/network/files/local-kv.db",
+		 "/var/lib/docker/network/files/local-kv.db"},
+		{"", "/var/lib/dockerish/" ID64, "/var/lib/dockerish/" ID64},
+	};
+	char name[OBS_NAME_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		naming_path(cases[i].image, cases[i].path, name);
+		if (strcmp(name, cases[i].name) != 0)
+			fail_msg("%s gives %s", cases[i].path, name);
+	}
+	assert_string_equal(naming_inner("image:0123456789ab:/usr/bin/x"), "/usr/bin/x");
+	assert_string_equal(naming_inner("root:0123456789ab:/x"), "/x");
+	assert_null(naming_inner("/usr/bin/image:/x"));
+	assert_null(naming_inner("unix:/run/x"));
+	assert_null(naming_inner("tcp:10.0.0.1:80"));
+}
+
+static const char *name_for(struct naming *n, uint32_t pid, const char *path)
+{
+	static struct obs named;
+	struct obs o = {.kind = OBS_OPEN, .pid = pid, .name = path};
+
+	naming_obs(n, &o, &named);
+	return named.name;
+}
+
+static void test_naming_follows_processes(void **state)
+{
+	_cleanup_(naming_freep) struct naming *n = NULL;
+	struct obs exec = {
+		.kind = OBS_EXEC, .pid = 10, .mntns = 77, .name = "/bin/sh", .script = "/run.sh"};
+	struct obs fork = {.kind = OBS_FORK, .pid = 11, .ppid = 10};
+	struct obs gone = {.kind = OBS_EXIT, .pid = 10};
+	struct obs host = {.kind = OBS_EXEC, .pid = 10, .mntns = HOST, .name = "/bin/sh"};
+	struct obs named;
+	uint64_t unnamed_n;
+
+	(void)state;
+	assert_int_equal(naming_new(HOST, 16, &n), 0);
+	assert_int_equal(naming_follow(n, &host), 0);
+	assert_string_equal(name_for(n, 10, "/etc/x"), "/etc/x");
+	assert_int_equal(naming_follow(n, &exec), NAMING_ASK);
+	assert_string_equal(name_for(n, 10, "/etc/x"), "/etc/x");
+	naming_set(n, 10, "image:0123456789ab");
+	naming_obs(n, &exec, &named);
+	assert_string_equal(named.name, "image:0123456789ab:/bin/sh");
+	assert_string_equal(named.script, "image:0123456789ab:/run.sh");
+	assert_int_equal(named.pid, 10);
+	assert_int_equal(naming_follow(n, &fork), 0);
+	assert_int_equal(naming_follow(n, &gone), 0);
+	assert_string_equal(name_for(n, 11, "/etc/x"), "image:0123456789ab:/etc/x");
+	assert_string_equal(name_for(n, 10, "/etc/x"), "/etc/x");
+	/* One that was gone before it could be asked has what it had from its parent. */
+	exec.pid = 11;
+	assert_int_equal(naming_follow(n, &exec), NAMING_ASK);
+	assert_string_equal(naming_get(n, 11), "image:0123456789ab");
+	/* A namespace of its own over the host's root is the host (PrivateTmp= of systemd). */
+	naming_set(n, 11, "");
+	assert_string_equal(name_for(n, 11, "/etc/x"), "/etc/x");
+	assert_int_equal(naming_processes(n, &unnamed_n), 0);
+	assert_int_equal(unnamed_n, 0);
+	/* nsenter: one that goes back to the host. */
+	naming_set(n, 11, "image:0123456789ab");
+	host.pid = 11;
+	assert_int_equal(naming_follow(n, &host), 0);
+	assert_string_equal(name_for(n, 11, "/etc/x"), "/etc/x");
+	assert_int_equal(naming_processes(n, &unnamed_n), 0);
+}
+
+static void test_naming_is_bounded(void **state)
+{
+	_cleanup_(naming_freep) struct naming *n = NULL;
+	uint64_t unnamed_n;
+
+	(void)state;
+	assert_int_equal(naming_new(HOST, 100, &n), 0);
+	for (uint32_t i = 0; i < 100000;
+	     i++) { /* a container each, that lives while 150 others do */
+		struct obs gone = {.kind = OBS_EXIT, .pid = 1000 + i - 150};
+
+		naming_set(n, 1000 + i, i % 2 ? "image:a" : "image:b");
+		if (i >= 150)
+			(void)naming_follow(n, &gone);
+		assert_true(naming_processes(n, &unnamed_n) <= 100);
+		if (i < 100)
+			assert_string_equal(name_for(n, 1000 + i, "/x"),
+					    i % 2 ? "image:a:/x" : "image:b:/x");
+	}
+	assert_true(unnamed_n > 0);
+}
+
+static void test_naming_long_names_are_cut(void **state)
+{
+	char path[OBS_NAME_MAX], name[OBS_NAME_MAX];
+
+	(void)state;
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[OBS_NAME_MAX - 1] = 0;
+	naming_path("image:0123456789ab", path, name);
+	assert_int_equal(strlen(name), OBS_NAME_MAX - 1);
+	memcpy(path, "/var/lib/docker/", 16);
+	naming_path("", path, name);
+	assert_string_equal(name, path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_naming_path_says_whose_it_is),
+		cmocka_unit_test(test_naming_follows_processes),
+		cmocka_unit_test(test_naming_is_bounded),
+		cmocka_unit_test(test_naming_long_names_are_cut),
+	};
+
+	return cmocka_run_group_tests_name("naming", tests, NULL, NULL);
+}
