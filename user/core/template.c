@@ -131,6 +131,8 @@ static size_t date_len(const char *s, size_t n)
 		return 0;
 	while (k < n && (is_digit(s[k]) || strchr("T_:.Z-", s[k])))
 		k++;
+	while (!is_digit(s[k - 1]) && s[k - 1] != 'Z')
+		k--;
 	return k > 12 ? k : 0; /* a version named after a day stays */
 }
 
