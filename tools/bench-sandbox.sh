@@ -27,3 +27,7 @@ cp "$dir/true" "$dir/rootfs/true"
 	echo "  no runc: OCI runtimes are skipped"
 # First in line on a busy machine: every subject alike.
 nice -n -19 $out/tools/bench_sandbox "$dir/true" "$dir" $out/bench/sandbox.ndjson "${1:-10000}" "${2:-1}"
+# Services: what a client waits for its first byte, always on, foretold, frozen and cold.
+rounds=$((60 / ${2:-1}))
+nice -n -19 $out/tools/bench_services --rounds $((rounds < 5 ? 5 : rounds)) \
+	--cold $((rounds / 5 < 3 ? 3 : rounds / 5)) --ndjson $out/bench/sandbox.ndjson

@@ -4,8 +4,8 @@
  *
  *   bench_services [--rounds N] [--cold N] [--ndjson FILE] [--only SUBJECT] [--quiet MS[,MS...]]
  *
- * Subjects: a C echo server, Python's http.server and Node's http, each over TCP. Four ways, one
- * after the other in every round, with the same time of quiet before each request:
+ * Subjects: a C echo server over a UNIX socket and over TCP, Python's http.server and Node's http over
+ * TCP. Four ways, one after the other in every round, with the same time of quiet before each request:
  *
  *   always-on  a plain process, never frozen, started before the run (the baseline)
  *   predicted  our service, frozen; told of the connection a little ahead (thawed by then)
@@ -16,6 +16,8 @@
  * own count of thawed connections confirms: requests that found it running are reported as such.
  */
 #include "base/cleanup.h"
+#include "core/unitfile.h"
+#include "sys/listen.h"
 #include "sys/service.h"
 
 #include <errno.h>
@@ -39,13 +41,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SUBJECT_N = 3, QUIET_MAX = 8, ROUND_MAX = 2000, PORT = 31300 };
+enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000, PORT = 31300 };
 enum way { ALWAYS, PREDICTED, FROZEN, COLD, WAY_N };
 
 static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold"};
 
 struct subject {
 	const char *name, *request;
+	bool unix_socket;
 	const char *argv[6];
 };
 
@@ -79,9 +82,10 @@ static const char node[] = "require('http').createServer((q,s)=>{s.end('ok\\n')}
 static char echo_path[320], python_path[128], node_path[128];
 
 static struct subject subjects[SUBJECT_N] = {
-	{"c-echo", "x\n", {echo_path}},
-	{"python-http", "GET / HTTP/1.0\r\n\r\n", {"/usr/bin/python3", python_path}},
-	{"node-http", "GET / HTTP/1.0\r\n\r\n", {"/usr/bin/node", node_path}},
+	{"c-echo-unix", "x\n", true, {echo_path}},
+	{"c-echo", "x\n", false, {echo_path}},
+	{"python-http", "GET / HTTP/1.0\r\n\r\n", false, {"/usr/bin/python3", python_path}},
+	{"node-http", "GET / HTTP/1.0\r\n\r\n", false, {"/usr/bin/node", node_path}},
 };
 
 static uint64_t now_ns(void)
@@ -105,12 +109,26 @@ static _Noreturn void die(const char *what)
 	exit(1);
 }
 
-static struct sockaddr_in address(int port)
+/* Where subject k answers: our service, or the plain process. */
+static void listens_at(const struct run *run, int k, bool plain, char *buf, size_t n)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	if (subjects[k].unix_socket)
+		(void)snprintf(buf, n, "%s/%s%s", run->dir, subjects[k].name,
+			       plain ? ".plain" : "");
+	else
+		(void)snprintf(buf, n, "127.0.0.1:%d", PORT + k + (plain ? 100 : 0));
+}
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return a;
+static int address(const struct run *run, int k, bool plain, struct sockaddr_storage *ret,
+		   socklen_t *ret_n)
+{
+	struct unit_addr a = {0};
+	char text[128];
+
+	listens_at(run, k, plain, text, sizeof(text));
+	if (unit_addr_parse(text, UNIT_STREAM, &a))
+		die(text);
+	return listen_sockaddr(&a, ret, ret_n);
 }
 
 /* --- the daemon's side ------------------------------------------------------------------------------ */
@@ -216,11 +234,11 @@ static void write_file(const char *path, const char *text)
 static void write_units(struct run *run)
 {
 	for (int k = 0; k < SUBJECT_N; k++) {
-		char path[160], text[1024];
+		char path[160], text[1024], at[128];
 
+		listens_at(run, k, false, at, sizeof(at));
 		(void)snprintf(path, sizeof(path), "%s/%s.socket", run->dir, subjects[k].name);
-		(void)snprintf(text, sizeof(text),
-			       "[Socket]\nListenStream=127.0.0.1:%d\nNoDelay=yes\n", PORT + k);
+		(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=%s\nNoDelay=yes\n", at);
 		write_file(path, text);
 		(void)snprintf(path, sizeof(path), "%s/%s.service", run->dir, subjects[k].name);
 		(void)snprintf(
@@ -252,15 +270,19 @@ static void start_host(struct run *run)
 
 /* --- the baseline ------------------------------------------------------------------------------------- */
 
-static pid_t start_plain(const struct subject *s, int port)
+static pid_t start_plain(const struct run *run, int k)
 {
-	struct sockaddr_in a = address(port);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	const struct subject *s = &subjects[k];
+	struct sockaddr_storage a;
+	socklen_t n;
+	int one = 1, fd;
 	pid_t pid;
 
+	(void)address(run, k, true, &a, &n);
+	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 4096) < 0)
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* UNIX: no such thing */
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 4096) < 0)
 		die("listen");
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	pid = fork();
@@ -283,18 +305,22 @@ static pid_t start_plain(const struct subject *s, int port)
 
 /* --- the client's side ---------------------------------------------------------------------------------- */
 
-static double request_us(const struct subject *s, int port)
+static double request_us(const struct run *run, int k, bool plain)
 {
-	struct sockaddr_in a = address(port);
+	const struct subject *s = &subjects[k];
 	const struct timeval limit = {.tv_sec = 20};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	struct sockaddr_storage a;
+	socklen_t n;
+	int fd, one = 1;
 	uint64_t from, took;
 	char buf[512];
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)address(run, k, plain, &a, &n);
+	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* UNIX: no such thing */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	from = now_ns();
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	if (connect(fd, (struct sockaddr *)&a, n) < 0 ||
 	    send(fd, s->request, strlen(s->request), MSG_NOSIGNAL) < 0 || recv(fd, buf, 1, 0) != 1)
 		die(s->name);
 	took = now_ns() - from;
@@ -329,21 +355,21 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
 	switch (way) {
 	case ALWAYS:
 		sleep_ns(quiet_ns);
-		return request_us(&subjects[k], PORT + 100 + k);
+		return request_us(run, k, true);
 	case PREDICTED:
 		await_state(k, SVC_FROZEN);
 		sleep_ns(quiet_ns - lead);
 		tell(run, k, ASK_PREDICT, 0);
 		sleep_ns(lead);
 		at = now_ns();
-		us = request_us(&subjects[k], PORT + k);
+		us = request_us(run, k, false);
 		/* What the daemon's capture tells it of every connect(), a moment later. */
 		tell(run, k, ASK_OBSERVED, at);
 		return us;
 	case FROZEN:
 		await_state(k, SVC_FROZEN);
 		sleep_ns(quiet_ns);
-		return request_us(&subjects[k], PORT + k);
+		return request_us(run, k, false);
 	default:
 		await_state(k, SVC_FROZEN);
 		while (*(volatile enum svc_state *)&shared->views[k].state != SVC_COLD) {
@@ -351,7 +377,7 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
 			sleep_ns(5000000);
 		}
 		sleep_ns(quiet_ns);
-		return request_us(&subjects[k], PORT + k);
+		return request_us(run, k, false);
 	}
 }
 
@@ -489,7 +515,7 @@ int main(int argc, char **argv)
 				     subjects[k].argv[0]);
 			continue;
 		}
-		run.plain[k] = start_plain(&subjects[k], PORT + 100 + k);
+		run.plain[k] = start_plain(&run, k);
 		for (int q = 0; q < quiet_n; q++)
 			measure(&run, k, quiets[q]);
 		(void)kill(run.plain[k], SIGKILL);
