@@ -261,6 +261,7 @@ static void test_engine_tells_needs_to_the_script_above(void **state)
 	struct host h;
 	char path[64];
 	uint32_t pid;
+	bool before;
 
 	(void)state;
 	host_init(&h, &limits);
@@ -276,10 +277,12 @@ static void test_engine_tells_needs_to_the_script_above(void **state)
 		host_pass(&h, 10 * S);
 		host_tick(&h);
 	}
+	/* Asked for when the job starts, or before, from what always follows what. */
 	take_actions(&h, &l);
+	before = find_action(&l, ACTION_WARM, "/data/of-the-job");
 	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
 	take_actions(&h, &l);
-	assert_non_null(find_action(&l, ACTION_WARM, "/data/of-the-job"));
+	assert_true(before || find_action(&l, ACTION_WARM, "/data/of-the-job"));
 	for (size_t i = 0; i < l.n; i++)
 		assert_null(strstr(l.names[i], "other"));
 	host_fini(&h);

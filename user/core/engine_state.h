@@ -25,6 +25,7 @@ enum { CANDIDATE_MAX = 64, CANCEL_MAX = 1024, ACTION_RANGES = 512 };
 struct node_aux {
 	uint64_t resident_ns; /* FILE: taken as resident until then */
 	uint64_t planned_ns;  /* BLOCK: its working set was planned until then */
+	float planned_p;      /* BLOCK: as how likely */
 	uint32_t symbol;      /* BLOCK: its name in the model; 0: not yet */
 	uint32_t program;     /* BLOCK: the block of its program alone */
 	uint32_t user;	      /* FILE: the block that needed it last */

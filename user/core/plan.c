@@ -19,8 +19,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Share of a guess's own read time that reading it ahead costs others when the device is idle. */
+/* What reading costs others, as a share of the time it takes: on an idle device, and how much more at
+ * the limit of pressure. Cold starts make pressure themselves, and are when warming is worth most: so
+ * the crowd does not count in full.
+ */
 #define PRICE_IDLE 0.15
+#define PRICE_CROWD 0.5
 /* Holding 1 MiB for 1 s costs as much as so many us of waiting: 1 % of reading it at 1 GiB/s. */
 #define PRICE_HOLD_US 10.0
 #define LAMBDA_MIN 0.5
@@ -111,7 +115,7 @@ double plan_cold_us(const struct plan *p, uint64_t bytes)
 
 double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns)
 {
-	return plan_cold_us(p, bytes) * (PRICE_IDLE + p->crowd) +
+	return plan_cold_us(p, bytes) * (PRICE_IDLE + PRICE_CROWD * p->crowd) +
 	       mib(bytes) * (double)lead_ns / 1e9 * PRICE_HOLD_US;
 }
 

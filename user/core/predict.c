@@ -25,6 +25,9 @@
 #define REPLAN_NS (200 * MS)
 /* Parts of a file that fewer of the runs used, of those that used the file at all, are left alone. */
 #define RANGE_P_MIN 0.4
+/* By so much more likely, a block is planned again at once: three scripts with a third each, until
+ * one of them starts. */
+#define SURER 0.1
 #define CHAIN_STEPS 12
 #define DEPTH_MAX 6
 
@@ -184,14 +187,18 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	bytes = needed_bytes(e, g.via, dep);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
+		bool surer = p > open->p + SURER;
+
 		if (p > open->p) {
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 		}
 		book_extend(e->book, open, g.deadline_ns);
-		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. */
+		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. What
+		 * was not worth it a moment ago may be by now. */
 		if ((open->acted && open->done_ns) ||
-		    (!open->acted && open->queued_ns + e->policy.recheck_ns < e->now_ns)) {
+		    (!open->acted &&
+		     (surer || open->queued_ns + e->policy.recheck_ns < e->now_ns))) {
 			open->acted = 0;
 			open->done_ns = 0;
 			open->p = p;
@@ -263,9 +270,11 @@ static void guess_candidate(struct engine *e, uint32_t run, const struct candida
 		return;
 	if (c->depth > 0) {
 		guess_block(e, run, c);
-		if (e->aux[c->block].planned_ns > e->now_ns)
+		if (e->aux[c->block].planned_ns > e->now_ns &&
+		    c->p <= e->aux[c->block].planned_p + SURER)
 			return;
 		e->aux[c->block].planned_ns = e->now_ns + REPLAN_NS;
+		e->aux[c->block].planned_p = (float)c->p;
 	}
 	/* The block that is running has been counted already; the others would be their next run. */
 	run_no = n->runs_n + (c->depth > 0);
