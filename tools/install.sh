@@ -28,6 +28,7 @@ plan() {
 	local page
 	echo "755 $from/forewarmd $destdir$prefix/sbin/forewarmd"
 	echo "755 $from/forewarm $destdir$prefix/bin/forewarm"
+	echo "755 $from/tools/forewarm-proxy $destdir$prefix/libexec/forewarm/forewarm-proxy"
 	for page in user/daemon/*.[58] user/cli/*.[18]; do
 		[[ -e $page ]] && echo "644 $page $destdir$prefix/share/man/man${page##*.}/${page##*/}"
 	done
@@ -56,5 +57,5 @@ plan | while read -r mode source target; do
 		install -D -m "$mode" "$source" "$target"
 	fi
 done
-[[ $remove ]] && rmdir --ignore-fail-on-non-empty "${conf%/*}" 2>/dev/null
+[[ $remove ]] && rmdir --ignore-fail-on-non-empty "${conf%/*}" "$destdir$prefix/libexec/forewarm" 2>/dev/null
 exit 0
