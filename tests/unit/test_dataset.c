@@ -81,8 +81,9 @@ static void test_dataset_knows_every_form(void **state)
 
 static void test_dataset_counts_first_touches_and_raw_names(void **state)
 {
-	static const char text[] = "1\tE\t10\t5\t/bin/a\n2\tO\t10\t5\t/tmp/ccA1b2C3.s\n"
-				   "3\tO\t10\t5\t/tmp/ccZ9y8X7.s\n4\tO\t10\t5\t/x\n5\tO\t10\t5\t/x\n";
+	static const char text[] =
+		"1\tE\t10\t5\t/bin/a\n2\tO\t10\t5\t/tmp/ccA1b2C3.s\n"
+		"3\tO\t10\t5\t/tmp/ccZ9y8X7.s\n4\tO\t10\t5\t/x\n5\tO\t10\t5\t/x\n";
 	struct dataset_options raw = {.raw_names = true}, all = {.every_touch = true};
 	struct dataset *d = read_text(text, &raw, false);
 

@@ -51,6 +51,7 @@
 #define NAME_MAX_N 8192
 #define PROG_MAX 64
 #define LOOKED_NS (5ull * 1000 * 1000 * 1000) /* `forewarm top` asks each second */
+#define EDGES_NS (5000ull * 1000 * 1000)
 #define TICK_NS (250ull * 1000 * 1000)
 /* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
 #define LEARN_NS (10ull * 1000 * 1000 * 1000)
@@ -330,6 +331,15 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
 	return again(s, d->config.flush_ns);
 }
 
+static int on_edges(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)usec;
+	table_edges(d->table, d->engine, d->capture);
+	return again(s, EDGES_NS);
+}
+
 static int on_api(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct daemon *d = userdata;
@@ -439,6 +449,8 @@ static int add_sources(struct daemon *d)
 		r = add_time(d, LEARN_TAKE_NS, on_learn);
 	if (r >= 0)
 		r = add_time(d, d->config.flush_ns, on_flush);
+	if (r >= 0)
+		r = add_time(d, EDGES_NS, on_edges);
 	if (r >= 0 && d->options.for_ns)
 		r = add_time(d, d->options.for_ns, on_end);
 	if (r >= 0)

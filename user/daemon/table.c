@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/heap.h"
 #include "core/block.h"
 
 #include <stdio.h>
@@ -22,7 +23,10 @@ struct seen {
 	bool wakes;
 };
 
+#define EDGE_ROWS 512
+
 struct table {
+	struct heap top;   /* the EDGE_ROWS edges taken most often, the least of them first */
 	struct seen *seen; /* by graph id of the block */
 	uint32_t node_max;
 	uint64_t recheck_ns, refused_n;
@@ -37,8 +41,8 @@ int table_new(uint32_t node_max, uint64_t recheck_ns, struct table **ret)
 	t->node_max = node_max;
 	t->recheck_ns = recheck_ns;
 	t->seen = calloc((size_t)node_max + 1, sizeof(*t->seen));
-	if (!t->seen) {
-		free(t);
+	if (!t->seen || heap_init(&t->top, EDGE_ROWS) < 0) {
+		(void)table_free(t);
 		return fault(-ENOMEM);
 	}
 	*ret = t;
@@ -47,8 +51,10 @@ int table_new(uint32_t node_max, uint64_t recheck_ns, struct table **ret)
 
 struct table *table_free(struct table *t)
 {
-	if (t)
-		free(t->seen);
+	if (!t)
+		return NULL;
+	heap_fini(&t->top);
+	free(t->seen);
 	free(t);
 	return NULL;
 }
@@ -122,6 +128,63 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 	key.arg = 0; /* however else it is called: better than nothing */
 	if (capture_guesses_update(c, &key, &row) < 0)
 		t->refused_n++;
+}
+
+static void fill_edge(const struct graph *g, const struct edge *edge, struct fwm_edge_row *row)
+{
+	const struct node *from = graph_node_const(g, edge->from);
+	double share = from->runs_n ? (double)edge->runs_n / (double)from->runs_n : 0;
+
+	*row = (struct fwm_edge_row){
+		.count = edge->count,
+		.p_ppm = (uint32_t)((share < 1 ? share : 1) * 1e6),
+		.p50_us = saturate((double)sketch_quantile(&edge->latency, 0.5) / 1e3),
+		.p99_us = saturate((double)sketch_quantile(&edge->latency, 0.99) / 1e3),
+		.lead_us = edge->lead_n ? saturate((double)edge->lead_sum_ns /
+						   (double)edge->lead_n / 1e3)
+					: 0,
+	};
+	put_text(row->block, from->name);
+	put_text(row->needs, graph_node_const(g, edge->to)->name);
+}
+
+static void find_top(struct table *t, const struct graph *g)
+{
+	const struct edge *edge;
+	const struct node *n;
+	uint64_t least, other;
+	uint32_t node_it = 0;
+
+	t->top.used_n = 0;
+	while (graph_next_node(g, &node_it, &n)) {
+		uint32_t it = 0;
+
+		while (n->kind == NODE_BLOCK && graph_next_out(g, n->id, &it, &edge)) {
+			if (edge->kind == EDGE_BELOW) /* its own row says the same */
+				continue;
+			if (t->top.used_n == EDGE_ROWS) {
+				(void)heap_peek(&t->top, &least, &other);
+				if (edge->count <= least)
+					continue;
+				(void)heap_pop(&t->top, &least, &other);
+			}
+			(void)heap_push(&t->top, edge->count, (uintptr_t)edge);
+		}
+	}
+}
+
+void table_edges(struct table *t, struct engine *e, struct capture *c)
+{
+	const struct graph *g = engine_graph_const(e);
+	struct fwm_edge_row row;
+	uint64_t count, edge;
+
+	find_top(t, g); /* the graph does not change before the pointers are used up */
+	for (uint32_t id = t->top.used_n; id > 0 && heap_pop(&t->top, &count, &edge); id--) {
+		fill_edge(g, (const struct edge *)(uintptr_t)edge, &row);
+		if (capture_edges_update(c, id, &row) < 0)
+			t->refused_n++;
+	}
 }
 
 uint64_t table_refused(const struct table *t)
