@@ -28,6 +28,7 @@
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -44,6 +45,7 @@ enum {
 	FROM_DIR = 1 << 7, /* outside: climb starts in the working directory */
 	SMALL = 1 << 8,	   /* inside with small limits */
 	ANY_END = 1 << 9,  /* being killed is as good as being refused */
+	SCOPED = 1 << 10,  /* by the scopes of Landlock, since Linux 6.12 */
 };
 
 static struct box box;
@@ -84,8 +86,8 @@ static const struct attempt {
 	{"pidfd_steal", "-", AT_INIT},
 	{"kcmp_it", "-", AT_INIT},
 	{"prlimit_it", "-", AT_INIT},
-	{"signal_it", "-", AT_INIT},
-	{"sigqueue_it", "-", AT_INIT},
+	{"signal_it", "-", AT_INIT | SCOPED},
+	{"sigqueue_it", "-", AT_INIT | SCOPED},
 	{"renice_it", "-", AT_INIT},
 	{"signal_it", "-", AT_VICTIM},
 	{"pidfd_outside", "-", AT_VICTIM},
@@ -183,7 +185,7 @@ static const struct attempt {
 	{"net_configure", "-", THROW_AWAY | HOST_NET},
 	{"socket_tcp", "@port", 0},
 	{"socket_abstract", "@abstract", 0},
-	{"socket_abstract", "@abstract", HOST_NET},
+	{"socket_abstract", "@abstract", HOST_NET | SCOPED},
 	{"socket_path", "@sock", 0},
 	{"socket_path", "@sock", HOST_NET},
 	/* IPC */
@@ -449,6 +451,11 @@ static bool cannot_limit(const struct attempt *a)
 	       cgroup_can(box.cgroup, CGROUP_MEMORY) == CGROUP_NONE;
 }
 
+static long landlock_abi(void)
+{
+	return syscall(444 /* landlock_create_ruleset, on all architectures */, NULL, 0, 1);
+}
+
 static void test_one(void **state)
 {
 	const struct attempt *a = *state;
@@ -463,6 +470,9 @@ static void test_one(void **state)
 		  ((a->flags & ANY_END) && WIFSIGNALED(r.status));
 	if (!blocked && WIFEXITED(r.status) && WEXITSTATUS(r.status) == 2)
 		skip_because("%s cannot be tried on this architecture", a->name);
+	if (!blocked && (a->flags & SCOPED) && landlock_abi() < 6)
+		skip_because("%s: only Landlock of Linux 6.12 refuses it, here is ABI %ld", a->name,
+			     landlock_abi());
 	if (cannot_limit(a))
 		skip_because("this host cannot limit what %s takes", a->name);
 	if (!blocked)

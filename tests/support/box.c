@@ -34,6 +34,7 @@ void box_setup(struct box *b, uint32_t parked, const struct pool_options *more)
 		skip_because("sandboxes need root");
 	snprintf(name, sizeof(name), "fwm-test-%d", (int)getpid());
 	c.name = name;
+	c.enable_controllers = true;
 	assert_int_equal(cgroup_open(&c, &b->cgroup), 0);
 	o.cgroup = b->cgroup;
 	for (int n = 0; n < SANDBOX_NET_MAX; n++)
@@ -62,10 +63,54 @@ void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n)
 	assert_true(f.parked_n[net] >= n);
 }
 
+/* Results a test still waits for: those of a test that failed are gone with its stack. */
+static struct box_result *awaited[64];
+
+static struct box_result **awaited_at(const struct box_result *r)
+{
+	for (size_t i = 0; i < sizeof(awaited) / sizeof(*awaited); i++)
+		if (awaited[i] == r)
+			return &awaited[i];
+	return NULL;
+}
+
+void box_await(struct box_result *r)
+{
+	struct box_result **at = awaited_at(r);
+
+	if (!at)
+		at = awaited_at(NULL);
+	assert_non_null(at);
+	*at = r;
+}
+
+static void release_used(void *ctx, struct sandbox *sb)
+{
+	(void)ctx;
+	if (sandbox_state(sb) >= SANDBOX_STARTING)
+		sandbox_release(sb);
+}
+
+void box_tidy(struct box *b)
+{
+	struct pool_figures f;
+	uint64_t until = now_ms() + 10000;
+
+	memset(awaited, 0, sizeof(awaited));
+	pool_pause(b->pool, false);
+	pool_each(b->pool, release_used, NULL);
+	do {
+		pool_wait(b->pool, 10);
+		pool_figures(b->pool, &f);
+	} while (f.state_n[SANDBOX_RELEASING] && now_ms() < until);
+}
+
 void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
 {
 	struct box_result *r = ctx;
 
+	if (!awaited_at(r))
+		return;
 	switch (ev) {
 	case SANDBOX_EV_HANDED:
 		break;
@@ -86,6 +131,7 @@ void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
 		r->gone = true;
 		r->died = arg;
 		r->sb = NULL;
+		*awaited_at(r) = NULL;
 		break;
 	}
 }
@@ -96,6 +142,7 @@ int box_start_cmd(struct box *b, enum sandbox_net net, struct sandbox_command *c
 	int p[2], err;
 
 	memset(r, 0, sizeof(*r));
+	box_await(r);
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	cmd->stdio[0] = box_tty;
 	cmd->stdio[1] = cmd->stdio[2] = p[1];

@@ -43,6 +43,10 @@ void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
 /* Absolute path of a program of tests/helpers; static. */
 const char *box_helper(const char *name);
 void box_release(struct box *b, struct box_result *r);
+/* Releases what is still in use; its results are not written to any more. */
+void box_tidy(struct box *b);
+/* For a result that is not of box_start_cmd(). */
+void box_await(struct box_result *r);
 /* The sandbox_event_fn behind all of these; ctx is the result. */
 void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg);
 

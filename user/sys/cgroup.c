@@ -200,24 +200,33 @@ static int open_base(struct hier *x, const char *base, const char *name)
 	return -ENOENT;
 }
 
-/* v2: a group with processes cannot have controllers enabled for its children, so we move aside. */
-static void enable_controllers(struct hier *x, bool move)
+/* v2: below a group with processes, unless it is the root, no controller can be enabled for children.
+ * Then we move aside, which helps when we are the only one in it (a service of systemd's). */
+static void enable_controllers(struct hier *x)
 {
 	static const char *const want[] = {"memory", "cpu", "pids", "io"};
 	_cleanup_(closep) int own = openat(x->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char have[256] = "", word[32];
+	bool moved = false;
 
 	if (own < 0 || read_at(own, "cgroup.controllers", have, sizeof(have)) < 0)
 		return;
-	if (move && has_word(have, "memory") && mkdirat(own, "daemon", 0755) == 0)
-		(void)write_at(own, "daemon/cgroup.procs",
-			       "0"); /* then enabling fails and is reported */
-	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
-		if (has_word(have, want[i])) {
-			snprintf(word, sizeof(word), "+%s", want[i]);
-			(void)write_at(own, "cgroup.subtree_control", word); /* read back below */
-			(void)write_at(x->fd, "cgroup.subtree_control", word);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		int r;
+
+		if (!has_word(have, want[i]))
+			continue;
+		snprintf(word, sizeof(word), "+%s", want[i]);
+		r = write_at(own, "cgroup.subtree_control", word);
+		if (r == -EBUSY && !moved) {
+			moved = true;
+			if (mkdirat(own, "daemon", 0755) == 0 || errno == EEXIST)
+				(void)write_at(own, "daemon/cgroup.procs", "0"); /* tried again: */
+			(void)write_at(own, "cgroup.subtree_control",
+				       word); /* read back by find_ways() */
 		}
+		(void)write_at(x->fd, "cgroup.subtree_control", word);
+	}
 }
 
 static void can(struct cgroup_host *h, enum cgroup_resource r, enum cgroup_way way, size_t hier)
@@ -326,7 +335,7 @@ int cgroup_open(const struct cgroup_options *o, struct cgroup_host **ret)
 			continue;
 		}
 		if (x->v2 && o->enable_controllers)
-			enable_controllers(x, h->hier_n == 1);
+			enable_controllers(x);
 		h->hiers[kept++] = *x;
 	}
 	h->hier_n = kept;
