@@ -18,6 +18,8 @@
 /* A flush is some hundred changes of 300 bytes on a busy host; a compile's first run some thousand. */
 #define BATCH_BYTES (256 * 1024)
 #define BATCHES_MAX 4
+/* For one queue, at the end. */
+#define CLOSE_WAIT_MS 5000
 
 struct keep {
 	struct store *store;
@@ -120,13 +122,17 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	return 0;
 }
 
-static void put_graph(struct keep *k, struct graph *g)
+/* false: without room what changed stays marked in the graph, and goes next time. */
+static bool put_graph(struct keep *k, struct graph *g)
 {
 	struct graph_change c;
 
-	/* Without room what changed stays marked in the graph, and goes next time. */
-	while (writer_room(k->writer) && graph_next_change(g, &c))
+	while (writer_room(k->writer)) {
+		if (!graph_next_change(g, &c))
+			return true;
 		writer_put_change(k->writer, g, &c);
+	}
+	return false;
 }
 
 /* Those that were acted on and have ended since the last flush. */
@@ -186,7 +192,7 @@ static void flush(struct keep *k, struct engine *e, bool all)
 	uint64_t mono_ns = now_ns(CLOCK_MONOTONIC), wall_ns = now_ns(CLOCK_REALTIME);
 	struct engine_stats stats;
 
-	put_graph(k, engine_graph(e));
+	(void)put_graph(k, engine_graph(e));
 	put_guesses(k, e, wall_ns - mono_ns);
 	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
 		put_model(k, e);
@@ -211,6 +217,12 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 	if (!k)
 		return NULL;
 	if (k->writer) {
+		/* There is no next time: what has no room waits, unless nothing gets written at all. */
+		while (!put_graph(k, engine_graph(e)) &&
+		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
+			;
+		writer_push(k->writer);
+		(void)writer_flush_wait(k->writer, CLOSE_WAIT_MS); /* else the rest has no room */
 		flush(k, e, true);
 		k->writer = writer_stop(k->writer, &lost_n);
 		if (lost_n)
