@@ -108,6 +108,7 @@ struct guess {
 	bool resident;	 /* acted on, and nothing had to be read */
 	uint32_t uid, pid;
 	double p;
+	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */
 	uint64_t support; /* times that context was seen */
 	uint64_t made_ns, lead_ns, deadline_ns;
 	uint64_t queued_ns;		      /* when it was last handed to the plan */

@@ -39,7 +39,7 @@ struct candidate {
 	uint32_t block;
 	uint32_t support;
 	uint8_t order, depth;
-	double p;
+	double p, p_model;
 	uint64_t lead_ns;
 };
 

@@ -102,6 +102,7 @@ static void add_next(struct engine *e, const struct run *rn)
 					 .order = (uint8_t)g->order,
 					 .depth = 1,
 					 .p = g->p,
+					 .p_model = g->p_path,
 					 .lead_ns = g->lead_p50_ns,
 				 });
 	}
@@ -226,6 +227,7 @@ static void guess_block(struct engine *e, uint32_t run, const struct candidate *
 			  .uid = rn->uid,
 			  .pid = rn->pid,
 			  .p = c->p,
+			  .p_model = c->p_model,
 			  .support = c->support,
 			  .made_ns = e->now_ns,
 			  .lead_ns = c->lead_ns,
@@ -310,6 +312,9 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 
 	if (outcome != OUTCOME_HIT)
 		g->saved_ns = 0;
+	if (g->p_model > 0) /* a program the model said would run: did it? */
+		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
+			      outcome == OUTCOME_HIT);
 	book_end(e->book, g, outcome, e->now_ns);
 	if (g->kind != EDGE_EXEC)
 		plan_feedback(e->plan, outcome, g->bytes_read);
