@@ -34,6 +34,10 @@ static void print_quoted(const char *name, bool xml)
 			printf("&gt;");
 		else if (xml && *s == '"')
 			printf("&quot;");
+		else if (xml &&
+			 (strncmp(s, "\xef\xbf\xbe", 3) == 0 || strncmp(s, "\xef\xbf\xbf", 3) == 0))
+			/* U+FFFE and U+FFFF: characters, but none of XML's */
+			printf("\\xef\\xbf\\x%02x", (unsigned char)(s += 2)[0]);
 		else
 			putchar(*s);
 	}
