@@ -331,6 +331,61 @@ static void test_service_survives_kill_9_of_the_daemon(void **state)
 	service_host_await(&host, "k2", SVC_FROZEN, 3000);
 }
 
+/* User and system time of a process, in clock ticks of 10 ms. */
+static unsigned long ticks_of(pid_t pid)
+{
+	char path[64];
+	unsigned long user = 0, system = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+				&user, &system),
+			 2);
+	(void)fclose(f);
+	return user + system;
+}
+
+static void test_service_a_hundred_frozen_cost_nothing(void **state)
+{
+	enum { N = 100 };
+	char name[16], got[512];
+	unsigned long before = 0, after = 0, daemon;
+
+	(void)state;
+	host.run_max = 120;
+	host.pool_max = 140;
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "h%d", i);
+		unix_unit(name, "",
+			  "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=1h\n");
+	}
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < N; i++) {
+		struct unit_addr a;
+
+		(void)snprintf(name, sizeof(name), "h%d", i);
+		a = unix_addr(name);
+		assert_true(service_ask(&a, "who\n", got, sizeof(got), NULL));
+	}
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(name, sizeof(name), "h%d", i);
+		service_host_await(&host, name, SVC_FROZEN, 5000);
+	}
+	daemon = ticks_of(host.pid);
+	before = service_host_cpu_us(&host);
+	(void)usleep(3000000);
+	after = service_host_cpu_us(&host);
+	daemon = ticks_of(host.pid) - daemon;
+	printf("# %d frozen services used %lu us of CPU in 3 s, the daemon %lu ms\n", N,
+	       after - before, daemon * 10);
+	assert_true(after - before <
+		    3000); /* a tenth of a percent: other than nothing only by mistake */
+	assert_true(daemon * 10 < 90); /* and the daemon less than 3 % with its test's tick */
+}
+
 static void test_service_unit_that_cannot_be_honoured_is_refused(void **state)
 {
 	struct unit_addr a = unix_addr("good");
@@ -359,6 +414,7 @@ int main(void)
 		WITH_HOST(test_service_crash_loop_heals_and_loses_nobody),
 		WITH_HOST(test_service_exit_and_bad_exit_are_started_anew),
 		WITH_HOST(test_service_survives_kill_9_of_the_daemon),
+		WITH_HOST(test_service_a_hundred_frozen_cost_nothing),
 		WITH_HOST(test_service_unit_that_cannot_be_honoured_is_refused),
 	};
 

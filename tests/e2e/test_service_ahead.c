@@ -110,10 +110,37 @@ static void test_service_recurring_job_finds_it_ready(void **state)
 	forewarmd_fini(&f);
 }
 
+/* The real daemon, gone without a goodbye: who connects meanwhile waits, and is served by the next. */
+static void test_service_waits_for_the_next_daemon(void **state)
+{
+	struct forewarmd f;
+	pid_t client;
+	int status = -1;
+
+	(void)state;
+	forewarmd_need();
+	forewarmd_init(&f);
+	write_all(&f, 26000 + (int)getpid() % 6000);
+	forewarmd_start(&f, NULL);
+	assert_true(job(&f) > START_MS * 1000);
+	forewarmd_kill(&f);
+	client = fork();
+	assert_true(client >= 0);
+	if (client == 0)
+		_exit(job(&f) <= 0); /* it asks 0.4 s from now */
+	(void)usleep(600000);
+	forewarmd_start(&f, NULL);
+	assert_true(waitpid(client, &status, 0) == client);
+	assert_int_equal(status, 0);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_service_recurring_job_finds_it_ready),
+		cmocka_unit_test(test_service_waits_for_the_next_daemon),
 	};
 
 	return cmocka_run_group_tests_name("service-ahead", tests, NULL, NULL);

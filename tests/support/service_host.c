@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ASK_VIEW = 1, ASK_PREDICT, ASK_STOP, ASK_BOXES };
+enum { ASK_VIEW = 1, ASK_PREDICT, ASK_STOP, ASK_BOXES, ASK_CPU };
 
 struct ask {
 	uint32_t what;
@@ -38,6 +38,14 @@ uint64_t service_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+static void add_cpu(void *ctx, struct sandbox *box)
+{
+	uint64_t ns = 0;
+
+	if (sandbox_state(box) == SANDBOX_FROZEN && sandbox_cpu_ns(box, &ns) == 0)
+		*(uint64_t *)ctx += ns / 1000;
+}
+
 /* --- in the daemon's process --------------------------------------------------------------------- */
 
 static void on_say(void *ctx, enum services_say level, const char *text)
@@ -52,6 +60,7 @@ static bool reply(int ctl, struct services *s, struct pool *pool, const struct a
 	struct svc_view view = {0};
 	struct pool_figures f;
 	struct service_view v;
+	uint64_t sum = 0;
 	uint32_t n = 0;
 
 	switch (a->what) {
@@ -65,6 +74,9 @@ static bool reply(int ctl, struct services *s, struct pool *pool, const struct a
 	case ASK_PREDICT:
 		n = services_predict(s, a->name, a->p, a->lead_ns);
 		return send(ctl, &n, sizeof(n), 0) > 0;
+	case ASK_CPU:
+		pool_each(pool, add_cpu, &sum);
+		return send(ctl, &sum, sizeof(sum), 0) > 0;
 	case ASK_BOXES:
 		pool_figures(pool, &f);
 		for (int i = SANDBOX_STARTING; i < SANDBOX_STATE_MAX; i++)
@@ -78,8 +90,9 @@ static bool reply(int ctl, struct services *s, struct pool *pool, const struct a
 static _Noreturn void host_main(const struct service_host *h, int ctl)
 {
 	struct cgroup_options c = {.name = h->group};
-	struct pool_options p = {.parked_target = {h->parked, h->parked}};
-	struct services_options o = {.limits = {.service_max = 32,
+	struct pool_options p = {.parked_target = {h->parked, h->parked},
+				 .sandbox_max = h->pool_max};
+	struct services_options o = {.limits = {.service_max = 128,
 						.run_max = h->run_max,
 						.start_max = 4,
 						.memory_max_bytes = 4ull << 30},
@@ -150,7 +163,8 @@ void service_host_setup(struct service_host *h)
 {
 	const char *out = getenv("FWM_OUT");
 
-	*h = (struct service_host){.parked = 2, .run_max = 16, .pid = -1, .ctl = -1};
+	*h = (struct service_host){
+		.parked = 2, .run_max = 16, .pool_max = 64, .pid = -1, .ctl = -1};
 	if (geteuid() != 0)
 		skip_because("sandboxes need root");
 	(void)snprintf(h->dir, sizeof(h->dir), "/tmp/fwm-svc-XXXXXX");
@@ -265,6 +279,15 @@ uint32_t service_host_boxes(struct service_host *h)
 
 	ask(h, &a, &n, sizeof(n));
 	return n;
+}
+
+uint64_t service_host_cpu_us(struct service_host *h)
+{
+	struct ask a = {.what = ASK_CPU};
+	uint64_t us = 0;
+
+	ask(h, &a, &us, sizeof(us));
+	return us;
 }
 
 void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms)

@@ -14,7 +14,7 @@ struct service_host {
 	char dir[64]; /* units; what runs is below run/ and state/ */
 	char group[40];
 	char helper[256]; /* of tests/helpers/svc_echo */
-	uint32_t parked, run_max;
+	uint32_t parked, run_max, pool_max;
 	pid_t pid;
 	int ctl;
 };
@@ -42,6 +42,9 @@ void service_host_await(struct service_host *h, const char *name, enum svc_state
 void service_host_await_freeze(struct service_host *h, const char *name, uint64_t before_n, int ms);
 /* Of the pool: how many sandboxes are in use. */
 uint32_t service_host_boxes(struct service_host *h);
+
+/* CPU time of all its services since each began. */
+uint64_t service_host_cpu_us(struct service_host *h);
 
 uint64_t service_now_ns(void);
 /* Connects, says text and takes the answer; "" when refused or cut. took: until the last byte. */
