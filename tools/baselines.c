@@ -297,7 +297,7 @@ static size_t model_ask(struct vomm *v, const struct folds *f, const struct test
 		vomm_stream_headless(&s);
 	for (size_t k = t->context; k < t->end; k++)
 		vomm_advance(v, &s, t->at[k], 0);
-	if (f->a->last_n == 1 || vomm_chain(v, &s, 0.002, f->a->last_n, 64, g, &n) != 0)
+	if (f->a->last_n == 1 || vomm_chain(v, &s, 0.12, f->a->last_n, 64, g, &n) != 0)
 		if (vomm_predict(v, &s, 5, g, &n) != 0)
 			return 0;
 	n = n < 5 ? n : 5;
@@ -307,7 +307,8 @@ static size_t model_ask(struct vomm *v, const struct folds *f, const struct test
 
 static void ipredict_model(const struct folds *f)
 {
-	struct vomm_limits limits = {.bytes_max = 64 << 20};
+	/* The window is all that anybody sees: longer contexts would be there in training only. */
+	struct vomm_limits limits = {.bytes_max = 64 << 20, .order_max = f->a->window};
 	size_t hit = 0, hit5 = 0;
 	uint64_t ask_ns = 0, train_ns = 0;
 

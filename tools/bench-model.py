@@ -164,7 +164,7 @@ def main():
         public(DATA)
     else:
         print("%s is not here: measuring the recordings of tests/data instead" % DATA)
-        for path in sorted(glob.glob("tests/data/*.fwt")):
+        for path in sorted(glob.glob("tests/data/*.tsv.gz")):
             title("HOST " + os.path.basename(path))
             host(path, os.path.basename(path).split(".")[0])
     scale()

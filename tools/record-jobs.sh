@@ -3,7 +3,7 @@
 #
 # record-jobs.sh - record real work of ten kinds and more, repeated with variation, anonymised (root).
 #
-#   record-jobs.sh FILE [ROUNDS]     default 3 rounds
+#   record-jobs.sh FILE.tsv.gz [ROUNDS]     default 3 rounds
 #
 # Every job is a child of this shell, so it is a session of the recording; what else the host does
 # meanwhile is cut out afterwards (tools/trace_cut). A kind whose program is not installed is
@@ -77,5 +77,5 @@ done
 kill -INT "$recorder"
 wait "$recorder" || { cat record.log >&2; exit 1; }
 recorder=
-"$here/.output/tools/trace_cut" "$raw" "$file" $$
+"$here/.output/tools/trace_cut" "$raw" $$ | gzip -9n >"$file"
 echo "record-jobs: $n jobs of $(wc -l <kinds.txt) kinds in $(stat -c %s "$file") bytes"

@@ -216,9 +216,9 @@ static void test_vomm_knows_a_job_the_second_time(void **state)
 	struct vomm *v = NULL;
 
 	(void)state;
-	if (access("tests/data/jobs.fwt", R_OK) != 0)
-		skip_because("no tests/data/jobs.fwt in the working folder");
-	assert_int_equal(dataset_read("tests/data/jobs.fwt", &opt, &d, &line), 0);
+	if (access("tests/data/jobs.tsv.gz", R_OK) != 0)
+		skip_because("no tests/data/jobs.tsv.gz in the working folder");
+	assert_int_equal(dataset_read("tests/data/jobs.tsv.gz", &opt, &d, &line), 0);
 	assert_int_equal(vomm_new(&limits, &v), 0);
 	streams = calloc(d->stream_n, sizeof(*streams));
 	for (int pass = 0; pass < 2; pass++) {

@@ -317,7 +317,11 @@ static const int8_t quarter_log2[256] = {
 
 static int32_t quarters(uint32_t n)
 {
-	return n < 256 ? quarter_log2[n] : quarter_log2[n >> 4] + 16;
+	int32_t up = 0;
+
+	for (; n >= 256; n >>= 4)
+		up += 16;
+	return quarter_log2[n] + up;
 }
 
 /* What context and symbol are to each other. Small counts are states as they are; of large ones
