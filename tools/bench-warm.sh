@@ -49,7 +49,7 @@ fi
 # Unpacked, not installed: preload would start to run on the host.
 baseline() { # package, program in it
 	[[ -x $out/$1/$2 ]] && return
-	rm -rf "$out/$1"
+	rm -rf "${out:?}/$1"
 	(cd "$out" && apt-get download -q "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb "$1" && rm -f "$1"_*.deb) ||
 		{ echo "  $1 cannot be had from the distribution: skipped" && return 1; }
 }

@@ -21,7 +21,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 KERNELS="linux-image-cloud-amd64 linux-image-6.12-cloud-amd64"
-BASE="bash coreutils util-linux mount procps grep sed mawk findutils diffutils tar gzip libc-bin
+BASE="bash dash coreutils util-linux mount procps grep sed mawk findutils diffutils tar gzip libc-bin
 base-files sqlite3 bpftool iproute2 kmod python3-minimal python3.11-minimal libpython3.11-minimal
 libpython3.11-stdlib sqlite3 file hostname"
 MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
@@ -108,10 +108,11 @@ base_make() { # the host's own packages as a root file system; kept until BASE c
 		if [[ -f $f || -L $f ]]; then echo "$f"; fi
 	done | cpio -pdmL --quiet "$root" 2>/dev/null || :
 	cp -a /etc/{passwd,group,shadow,nsswitch.conf,ld.so.conf,ld.so.conf.d} "$root/etc/"
-	ln -sf bash "$root/usr/bin/sh"
+	ln -sf dash "$root/usr/bin/sh"
 	ln -sf mawk "$root/usr/bin/awk"
 	cp /usr/bin/busybox "$root/usr/bin/busybox"
 	echo 127.0.0.1 localhost >"$root/etc/hosts"
+	echo vm >"$root/etc/hostname"
 	libraries "$root"
 	echo "$BASE" >"$root/.base"
 }
@@ -145,7 +146,6 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
-mkdir /sys/fs/cgroup/init && echo \$\$ >/sys/fs/cgroup/init/cgroup.procs
 for c in \$(</sys/fs/cgroup/cgroup.controllers); do
 	echo +\$c >/sys/fs/cgroup/cgroup.subtree_control
 done

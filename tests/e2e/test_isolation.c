@@ -625,7 +625,7 @@ static void test_shared_mounts_do_not_propagate(void **state)
 	(void)state;
 	if (p == 0) { /* a host with shared propagation: a namespace of our own made so */
 		size_t before;
-		struct cgroup_options c = {.name = "fwm-test-shared"};
+		struct cgroup_options c = {.name = "fwm-test-shared", .enable_controllers = true};
 		struct pool_options o = {.parked_target = {1, 0}};
 
 		if (unshare(CLONE_NEWNS) < 0 ||

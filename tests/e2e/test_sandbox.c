@@ -712,7 +712,7 @@ static int groups(struct cgroup_host *h)
 /* The owner is killed: parked inits see their sockets close, the filler takes the groups away. */
 static void test_pool_leaves_nothing_when_its_owner_is_killed(void **state)
 {
-	struct cgroup_options c = {0};
+	struct cgroup_options c = {.enable_controllers = true};
 	struct cgroup_host *h;
 	char name[64], byte;
 	int ready[2], n = -1;

@@ -26,7 +26,7 @@ static uint64_t now_ms(void)
 void box_setup(struct box *b, uint32_t parked, const struct pool_options *more)
 {
 	struct pool_options o = more ? *more : (struct pool_options){0};
-	struct cgroup_options c = {0};
+	struct cgroup_options c = {.enable_controllers = true};
 	char name[64];
 
 	memset(b, 0, sizeof(*b));
