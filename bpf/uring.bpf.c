@@ -114,6 +114,8 @@ static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, _
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
 }
 
+/* Not 0: there is no descriptor, tell it by_name(). That is the caller's to do, for one on top of the other
+ * their frames are too much for kernels before 6.13. */
 static __noinline int opened(struct fwm_counts *c, const struct uring_op *op, __u64 now, __s32 res)
 {
 	const struct file *file;
@@ -121,11 +123,11 @@ static __noinline int opened(struct fwm_counts *c, const struct uring_op *op, __
 	int known;
 
 	if (res < 0 || op->slot)
-		return by_name(c, op, now, res < 0 ? -res : 0);
+		return 1;
 	/* Completed by a thread of another process: the descriptor is not in this table. */
 	file = (bpf_get_current_pid_tgid() ^ op->pid_tgid) >> 32 ? NULL : file_of_fd(res);
 	if (!file)
-		return by_name(c, op, now, 0);
+		return 1;
 	known = name_struct_file(file, &e.file);
 	if (known == NAME_PSEUDO || known == NAME_UNREADABLE) {
 		if (known == NAME_PSEUDO)
@@ -218,8 +220,8 @@ int on_complete(__u64 *ctx)
 		count_one(c, filtered);
 	} else if (op->code == OP_CONNECT) {
 		connected(c, op, now, res);
-	} else {
-		opened(c, op, now, res);
+	} else if (opened(c, op, now, res)) {
+		by_name(c, op, now, res < 0 ? -res : 0);
 	}
 	bpf_map_delete_elem(&urings, &key);
 	return 0;
