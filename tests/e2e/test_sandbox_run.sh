@@ -109,6 +109,17 @@ tap_check "--rw of what is not there" code 125 --rw "$dir/nosuch" true
 tap_check "no network" same "$(run sh -c 'ls /sys/class/net >/dev/null; grep -c : /proc/net/dev')" 1
 tap_check "--net is the host's" same "$(run --net readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/net)"
 
+# A host whose resolv.conf is a link into /run, which a sandbox does not see.
+cat >"$dir/resolv.sh" <<EOF
+mount -t tmpfs t /run && mkdir -p /run/systemd/resolve /run/u /run/w || exit 9
+echo "nameserver 9.9.9.9" >/run/systemd/resolve/stub-resolv.conf
+ln -s /run/systemd/resolve/stub-resolv.conf /run/u/resolv.conf
+mount -t overlay -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w o /etc || exit 9
+timeout 20 "$out/forewarm" run --socket "$dir/nosuch.sock" sh -c 'cat /etc/resolv.conf; ls /run'
+EOF
+tap_check "names are resolved as on the host" same "$(unshare -m sh "$dir/resolv.sh" | tr '\n' ' ')" \
+	"nameserver 9.9.9.9 systemd "
+
 # --- signals, users ------------------------------------------------------------------------------------
 timeout 20 "$out/forewarm" run --socket "$dir/nosuch.sock" sh -c \
 	'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.05; done' >"$dir/sig" &

@@ -27,6 +27,7 @@ struct box_template {
 	struct box_extra extras[BOX_UPPER_MAX - 1];
 	uint64_t layer_bytes;
 	int userxattr, has_sys;
+	char resolv[BOX_PATH_LEN]; /* where /etc/resolv.conf leads to when that is below /run */
 };
 
 struct box_filter { /* struct sock_fprog's content, mapped from a memfd */

@@ -267,6 +267,39 @@ static int mask(int procfd, const char *const *names, const char *source, uint64
 	return 0;
 }
 
+/* /run is not shown, but resolv.conf often is a link into it: that one file is. -1: no such thing. */
+static int find_resolv(struct box_template *t)
+{
+	char path[4096];
+
+	if (!realpath("/etc/resolv.conf", path) || strncmp(path, "/run/", 5) ||
+	    strlen(path) >= sizeof(t->resolv))
+		return -1;
+	memcpy(t->resolv, path, strlen(path) + 1);
+	return tree_clone(AT_FDCWD, path, ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0);
+}
+
+/* An empty file at path below the directory or mount rootfd. */
+static int make_file(int rootfd, const char *path)
+{
+	char dir[BOX_PATH_LEN];
+	char *slash;
+	int up, fd;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	*slash = 0;
+	up = root_open_in(rootfd, *dir ? dir : "/", 1);
+	if (up < 0)
+		return up;
+	fd = openat(up, slash + 1, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+	(void)close(up);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	return 0;
+}
+
 /* Once, in the filler: leaves the host's mounts behind. */
 int root_template(const char *root, struct box_template *t)
 {
@@ -274,7 +307,7 @@ int root_template(const char *root, struct box_template *t)
 	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
 	static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
 					   "kernel/tracing", NULL};
-	int lower, sys, stage, extras[BOX_UPPER_MAX], err;
+	int lower, sys, stage, extras[BOX_UPPER_MAX], resolv, err;
 	char name[16];
 
 	memset(t, 0, sizeof(*t));
@@ -287,6 +320,7 @@ int root_template(const char *root, struct box_template *t)
 	for (uint32_t i = 0; i < t->extra_n; i++)
 		extras[i] = tree_clone(AT_FDCWD, t->extras[i].at, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
 	sys = tree_clone(AT_FDCWD, "/sys", ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0);
+	resolv = find_resolv(t);
 	stage = STEP("stage", fs_mount("tmpfs", keys, ATTR_SAFE));
 	if (stage < 0)
 		return stage;
@@ -312,6 +346,11 @@ int root_template(const char *root, struct box_template *t)
 			(void)close(extras[i]);
 	}
 	t->has_sys = sys >= 0 && (sys = attach(sys, stage, "sys")) >= 0;
+	if (resolv < 0 || make_file(stage, "/resolv") < 0 ||
+	    (resolv = attach(resolv, stage, "resolv")) < 0)
+		t->resolv[0] = 0; /* names are not resolved inside, then */
+	else
+		(void)close(resolv);
 	t->userxattr = tmpfs_has_user_xattr(stage);
 	if (t->has_sys && (err = STEP("masked /sys", mask(sys, hide, "/empty",
 							  ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
@@ -461,6 +500,11 @@ int root_build(const struct box_template *t, struct box_self *self)
 	if (fd < 0)
 		return fd;
 	(void)close(fd);
+	if (t->resolv[0] && make_file(root, t->resolv) == 0) {
+		fd = attach(tree_clone(AT_FDCWD, "/resolv", 0, 0), root, t->resolv);
+		if (fd >= 0)
+			(void)close(fd);
+	}
 	if (t->has_sys) {
 		fd = STEP("sys", attach(tree_clone(AT_FDCWD, "/sys", 0, 1), root, "sys"));
 		if (fd < 0)
