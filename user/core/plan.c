@@ -3,11 +3,12 @@
  * plan.c - one number, lambda, says how choosy the planner is.
  *
  * With lambda 1 and an idle host a guess is acted on when p > PRICE_IDLE, whatever its size: value
- * and price both grow with the bytes. lambda is the ratio of what was wasted to what came true
- * lately, in bytes, over the ratio we are content with: 1 at 3 wasted for 5 true, a precision of
- * 62 %; above 1 / PRICE_IDLE even a certain guess is refused. Lately is the last WINDOW_BYTES, for a
- * block guessed wrong wastes hundreds of files at once, and must weigh what it read and not how many
- * files that was. What was wasted is forgotten by half in DRIFT_NS, which is how a planner that
+ * and price both grow with the bytes. That is just above one in three, so that of three scripts which
+ * are equally likely none is read until one starts. lambda is the ratio of what was wasted to what
+ * came true lately, in bytes, over the ratio we are content with: 1 at 3 wasted for 7 true, a
+ * precision of 70 %, and never less; above 1 / PRICE_IDLE even a certain guess is refused. Lately is
+ * the last WINDOW_BYTES, for a block guessed wrong wastes hundreds of files at once, and must weigh
+ * what it read and not how many files that was. What was wasted is forgotten by half in DRIFT_NS, which is how a planner that
  * stopped comes to try again, a little.
  */
 #include "core/plan.h"
@@ -23,15 +24,15 @@
  * the limit of pressure. Cold starts make pressure themselves, and are when warming is worth most: so
  * the crowd does not count in full.
  */
-#define PRICE_IDLE 0.15
+#define PRICE_IDLE 0.35
 #define PRICE_CROWD 0.5
 /* Holding 1 MiB for 1 s costs as much as so many us of waiting: 1 % of reading it at 1 GiB/s. */
 #define PRICE_HOLD_US 10.0
-#define LAMBDA_MIN 0.5
+#define LAMBDA_MIN 1.0
 #define LAMBDA_MAX 16.0
 #define DRIFT_NS (300ull * 1000 * 1000 * 1000)
 /* Lambda is 1 at so much wasted per byte that came true. */
-#define CONTENT 0.6
+#define CONTENT (3.0 / 7)
 #define WINDOW_BYTES (64.0 * (1 << 20))
 /* A guess of no or few bytes is a lookup or two: as dear as so many bytes (COLD_BASE_US). */
 #define GUESS_BYTES (48.0 * 1024)
