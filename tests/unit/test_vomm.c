@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static uint32_t seed = 1;
 
@@ -78,6 +79,8 @@ static void test_vomm_learns_a_loop_and_puts_the_likeliest_first(void **state)
 struct buffer {
 	char *at;
 	size_t len, pos;
+	size_t part[16]; /* lengths of what was put in one piece */
+	size_t part_n;
 };
 
 static int put(void *ctx, const void *bytes, size_t len)
@@ -87,6 +90,7 @@ static int put(void *ctx, const void *bytes, size_t len)
 	b->at = realloc(b->at, b->len + len);
 	memcpy(b->at + b->len, bytes, len);
 	b->len += len;
+	b->part[b->part_n++] = len;
 	return 0;
 }
 
@@ -137,6 +141,67 @@ static void test_vomm_saves_and_loads_bit_for_bit(void **state)
 	assert_int_equal(vomm_load(&limits, get, &b, &w), -EIO);
 	assert_null(w);
 	vomm_free(v);
+	free(b.at);
+}
+
+/* Makes the checksum right again: each part's is the seed of the next. */
+static void forge(struct buffer *b)
+{
+	uint64_t sum = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i + 1 < b->part_n; at += b->part[i++])
+		sum = XXH64(b->at + at, b->part[i], sum);
+	memcpy(b->at + at, &sum, sizeof(sum));
+}
+
+/* Whoever can write the file can write its checksum: what loads must be safe to use. */
+static void test_vomm_is_safe_with_forged_states(void **state)
+{
+	struct vomm_limits limits = {.bytes_max = 2 << 20};
+	struct vomm *v = model(2 << 20);
+	struct buffer b = {0};
+	struct vomm_stream s;
+	unsigned refused = 0;
+	char *whole;
+
+	(void)state;
+	vomm_stream_init(&s, NULL);
+	for (uint32_t i = 0; i < 20000; i++)
+		(void)vomm_observe(v, &s, noisy(i, 3000), i * 100, NULL);
+	assert_int_equal(vomm_save(v, put, &b), 0);
+	whole = malloc(b.len);
+	memcpy(whole, b.at, b.len);
+	for (int round = 0; round < 120; round++) {
+		struct vomm_stream t = s;
+		struct vomm *w = NULL;
+		int r;
+
+		memcpy(b.at, whole, b.len);
+		for (uint32_t i = 0; i < 1 + dice(200); i++) {
+			/* half of them in the numbers beside the arrays */
+			size_t span = dice(2) ? b.part[0] + b.part[1] : b.len - 8;
+
+			b.at[dice((uint32_t)span)] = (char)dice(256);
+		}
+		forge(&b);
+		b.pos = 0;
+		r = vomm_load(&limits, get, &b, &w);
+		refused += r == VOMM_REFUSED;
+		for (uint32_t i = 0; r == 0 && i < 300; i++) {
+			struct vomm_guess g[12];
+			size_t n;
+
+			(void)vomm_chain(w, &t, 0.2, 6, 12, g, &n);
+			(void)vomm_predict(w, &t, 10, g, &n);
+			(void)vomm_observe(w, &t, noisy(i, 5000), i, NULL);
+		}
+		(void)vomm_free(w);
+	}
+	print_message("%u of 120 refused\n", refused);
+	assert_true(refused > 10);
+	vomm_free(v);
+	free(whole);
 	free(b.at);
 }
 
@@ -373,6 +438,7 @@ int main(void)
 		cmocka_unit_test(test_vomm_sums_to_one_with_novelty),
 		cmocka_unit_test(test_vomm_learns_a_loop_and_puts_the_likeliest_first),
 		cmocka_unit_test(test_vomm_saves_and_loads_bit_for_bit),
+		cmocka_unit_test(test_vomm_is_safe_with_forged_states),
 	};
 
 	return cmocka_run_group_tests_name("vomm", tests, NULL, NULL);

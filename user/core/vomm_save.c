@@ -89,6 +89,7 @@ int vomm_save(const struct vomm *v, vomm_put_fn put, void *ctx)
 
 static bool symbols_sound(const struct vomm *v)
 {
+	uint64_t count_sum = 0;
 	uint32_t indexed = 0;
 
 	if (v->symbol_n > v->limits.symbol_max || v->symbol_hand > v->limits.symbol_max)
@@ -100,10 +101,15 @@ static bool symbols_sound(const struct vomm *v)
 	}
 	if (indexed != v->symbol_n || indexed > v->symbol_mask)
 		return false;
-	for (uint32_t i = 1; i <= v->symbol_n; i++)
+	for (uint32_t i = 1; i <= v->symbol_n; i++) {
 		if (vomm_symbol_find(v, v->symbols[i].name) != i)
 			return false;
-	return true;
+		count_sum += v->symbols[i].count;
+	}
+	for (uint32_t i = 0; i < HOT; i++)
+		if (v->hot[i] > v->symbol_n)
+			return false;
+	return count_sum == v->count_sum;
 }
 
 static bool cells_sound(const struct vomm *v)
