@@ -617,9 +617,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		r = take_lock(d);
 	if (r != 0)
 		return r;
-	r = serve_open(config, &d->serve); /* forks: before there are threads and much memory */
-	if (r < 0)
-		return r;
+	/* Forks: before there are threads and much memory. Without it there are no services, and said so. */
+	(void)serve_open(config, &d->serve);
 	r = engine_new(&config->limits, &config->policy, &d->engine);
 	if (r < 0) {
 		log_error("engine: not enough memory for the limits in the config");
@@ -672,8 +671,11 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		return fault(r);
 	}
 	runs_start(d->runs, d->loop);
-	r = serve_start(d->serve, d->loop, true);
-	return r < 0 ? r : add_sources(d);
+	if (serve_start(d->serve, d->loop, true) < 0) {
+		log_warn("services: left out");
+		d->serve = serve_close(d->serve, true);
+	}
+	return add_sources(d);
 }
 
 struct daemon *daemon_free(struct daemon *d)

@@ -228,13 +228,13 @@ struct serve *serve_close(struct serve *s, bool keep)
 
 bool serve_prestart(struct serve *s, const struct action *a)
 {
-	return s && services_predict(s->services, a->name, a->p, a->lead_ns);
+	return s && s->services && services_predict(s->services, a->name, a->p, a->lead_ns);
 }
 
 void serve_observe(struct serve *s, const struct obs *o)
 {
 	/* A connection that is queued is EINPROGRESS to a client that does not wait. */
-	if (s && o->kind == OBS_CONNECT && !(o->flags & OBS_F_SEED) &&
+	if (s && s->services && o->kind == OBS_CONNECT && !(o->flags & OBS_F_SEED) &&
 	    (o->err == 0 || o->err == EINPROGRESS))
 		(void)services_observe(s->services, o->name, o->ts_ns);
 }
@@ -243,7 +243,7 @@ void serve_tick(struct serve *s, const struct pressure *p)
 {
 	double level = 0, free_share;
 
-	if (!s)
+	if (!s || !s->services)
 		return;
 	if (p->mem_total_bytes) {
 		free_share = (double)p->mem_available_bytes / (double)p->mem_total_bytes;
@@ -341,7 +341,7 @@ static int answer_services(void *ctx, struct api_call *call)
 	struct service_view v;
 	int r = 0;
 
-	for (uint32_t i = 0; s && i < services_n(s->services) && r == 0; i++) {
+	for (uint32_t i = 0; s && s->services && i < services_n(s->services) && r == 0; i++) {
 		services_view(s->services, i, &v);
 		r = api_put(call, view_service(&v));
 	}
@@ -356,7 +356,7 @@ static int answer_pool(void *ctx, struct api_call *call)
 	char limits[256] = "none";
 
 	(void)json_object_set_new(o, "type", json_string("pool"));
-	if (s) {
+	if (s && s->pool) {
 		pool_figures(s->pool, &f);
 		if (s->cgroup)
 			cgroup_report(s->cgroup, limits, sizeof(limits));
