@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #define FILES 50
-#define ROUNDS 4000
+#define ROUNDS 1000
 #define ABSENT 10
-#define ABSENT_ROUNDS 2000
+#define ABSENT_ROUNDS 500
 
 struct tally {
 	char dir[64];
@@ -68,8 +68,11 @@ static void drain(struct capture *c, struct tally *t)
 static struct capture *start(uint32_t ring_bytes)
 {
 	static char why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {
-		.only_targets = true, .trace_children = true, .ring_bytes = ring_bytes, .why = why};
+	struct capture_opts o = {.only_targets = true,
+				 .trace_children = true,
+				 .ring_bytes = ring_bytes,
+				 .name_max = 8192,
+				 .why = why};
 	struct capture *c = NULL;
 
 	if (geteuid() != 0)
@@ -143,9 +146,8 @@ static void overload(bool pause, uint64_t slow_ns)
 		close(open(path, O_CREAT | O_WRONLY, 0600));
 	}
 	pid = target(c, hammer, t.dir);
-	while (waitpid(pid, &status, WNOHANG) == 0)
-		if (!pause)
-			(void)capture_drain(c, 64, observe, &t);
+	while (waitpid(pid, &status, pause ? 0 : WNOHANG) == 0)
+		(void)capture_drain(c, 64, observe, &t);
 	end = now();
 	t.slow_ns = 0;
 	drain(c, &t);
@@ -205,7 +207,7 @@ static unsigned long scale(void)
 	const char *s = getenv("SOAK");
 
 	return s ? strtoul(s, NULL, 10)
-		 : 1; /* SOAK=25: a million paths opened, a million more in vain, 100,000 processes */
+		 : 1; /* SOAK=50: a million paths opened, a million more in vain, 50,000 processes */
 }
 
 static void many(const char *dir, unsigned long first, unsigned long paths, unsigned long pids)
@@ -230,12 +232,12 @@ static void many(const char *dir, unsigned long first, unsigned long paths, unsi
 
 static void warm_up(const char *dir)
 {
-	many(dir, 0, 45000, 1000);
+	many(dir, 0, 10000, 500);
 }
 
 static void soak(const char *dir)
 {
-	many(dir, 45000, 40000 * scale(), 4000 * scale());
+	many(dir, 10000, 20000 * scale(), 1000 * scale());
 }
 
 static unsigned long rss_kib(void)
