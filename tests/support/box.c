@@ -34,7 +34,6 @@ void box_setup(struct box *b, uint32_t parked, const struct pool_options *more)
 		skip_because("sandboxes need root");
 	snprintf(name, sizeof(name), "fwm-test-%d", (int)getpid());
 	c.name = name;
-	c.enable_controllers = true;
 	assert_int_equal(cgroup_open(&c, &b->cgroup), 0);
 	o.cgroup = b->cgroup;
 	for (int n = 0; n < SANDBOX_NET_MAX; n++)
