@@ -694,6 +694,31 @@ static void test_pool_adopts_what_another_left(void **state)
 	p = pool_free(p);
 }
 
+/* A host without control groups: isolated all the same, and what is missing is said. */
+static void test_pool_without_control_groups(void **state)
+{
+	struct pool_options o = {.parked_target = {1, 0}};
+	struct box other = {0};
+	struct box_result r;
+	const char *argv[] = {"sleep", "100", NULL};
+	struct sandbox_command c = {.argv = argv};
+	uint64_t bytes;
+
+	(void)state;
+	assert_int_equal(pool_new(&o, &other.pool), 0);
+	box_sh(&other, SANDBOX_NET_PRIVATE, 0, "echo in; exit 3", &r);
+	assert_string_equal(r.out, "in\n");
+	assert_int_equal(WEXITSTATUS(r.status), 3);
+	assert_int_equal(box_start_cmd(&other, SANDBOX_NET_PRIVATE, &c, &r), 0);
+	while (!r.started && !r.error)
+		box_pump(&other, &r, 50);
+	assert_int_equal(sandbox_freeze(r.sb), -ENOTSUP);
+	assert_int_equal(sandbox_memory_bytes(r.sb, &bytes), -ENOTSUP);
+	assert_int_equal(sandbox_state(r.sb), SANDBOX_READY);
+	box_release(&other, &r);
+	other.pool = pool_free(other.pool);
+}
+
 static int count_one(void *ctx, const char *name)
 {
 	(void)name;
@@ -1099,6 +1124,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, tidy),
 		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, tidy),
 		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, tidy),
+		cmocka_unit_test_teardown(test_pool_without_control_groups, tidy),
 		cmocka_unit_test_teardown(test_pool_leaves_nothing_when_its_owner_is_killed, tidy),
 		cmocka_unit_test_teardown(test_pool_leaks_nothing_over_many_cycles, tidy),
 		cmocka_unit_test_teardown(test_run_is_by_the_maker_of_the_channel, tidy),
