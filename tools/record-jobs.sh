@@ -27,6 +27,7 @@ prepare() {
 			$i $i >src/f$i.c
 	done
 	printf 'int f1(void);int main(void){return f1()*0;}\n' >src/main.c
+	# shellcheck disable=SC2016 # make expands these
 	printf 'all: p\np: main.o f1.o f2.o f3.o f4.o\n\t$(CC) -o $@ $^ -lm\n' >src/Makefile
 	git init -q repo && cp src/*.c repo/ && git -C repo add . &&
 		git -C repo -c user.name=a -c user.email=a@b commit -qm one
@@ -68,7 +69,7 @@ done
 n=0
 for r in $(seq "$rounds"); do
 	export r
-	while read -r kind need command; do
+	while read -r _ need command; do
 		have "$need" || continue
 		bash -c "$command" >/dev/null 2>&1 </dev/null || true
 		n=$((n + 1))
