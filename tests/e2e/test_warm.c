@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Warming against what may be in its way: names swapped under it, files that shrink, servers that do
+ * not answer, stacked and clipped file systems, more than there is room for. Nothing may hang, be
+ * opened that is no file, or change.
+ *
+ * All mounts are made in a mount namespace of its own and end with the process.
+ */
+#include "support/support.h"
+
+#include "sys/warm.h"
+#include "sys/warm_pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1ull << 20)
+
+static char dir[256];
+static bool apart; /* in a mount namespace of our own */
+
+struct racer {
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_uint swaps_n, opened_n;
+};
+
+static const char *at(const char *name)
+{
+	static char buf[8][512];
+	static _Atomic unsigned int i;
+	unsigned int mine = i++ % 8;
+
+	snprintf(buf[mine], sizeof(buf[mine]), "%s/%s", dir, name);
+	return buf[mine];
+}
+
+static int rm_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st, (void)flag, (void)ftw;
+	return remove(path);
+}
+
+static int group_setup(void **state)
+{
+	const char *out = getenv("FWM_OUT");
+	char real[200];
+
+	(void)state;
+	if (!realpath(out ? out : ".", real))
+		return -1;
+	snprintf(dir, sizeof(dir), "%s/warm-e2e.XXXXXX", real);
+	if (!mkdtemp(dir))
+		return -1;
+	apart = geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	return nftw(dir, rm_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static struct warm *start(void)
+{
+	struct warm_limits limits;
+	struct warm *w;
+
+	warm_limits_default(&limits);
+	limits.dir_entry_max = 1000;
+	assert_int_equal(warm_new(&limits, &w), 0);
+	return w;
+}
+
+static struct warm_result take(struct warm *w)
+{
+	struct pollfd p = {.fd = warm_fd(w), .events = POLLIN};
+	struct warm_result r;
+
+	while (warm_next_result(w, &r) == WARM_EMPTY)
+		assert_int_equal(poll(&p, 1, 10000), 1); /* else something hangs */
+	return r;
+}
+
+static struct warm_result run(struct warm *w, enum warm_kind kind, const char *path)
+{
+	const struct warm_job j = {.id = 1, .kind = kind, .path = path};
+
+	assert_int_equal(warm_submit(w, &j, NULL), 0);
+	return take(w);
+}
+
+static void write_file(const char *path, uint64_t bytes)
+{
+	static char block[65536];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	assert_true(fd >= 0);
+	for (uint64_t o = 0; o < bytes; o += sizeof(block))
+		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+}
+
+static uint64_t resident(const char *path)
+{
+	static const struct file_range whole = {0, UINT64_MAX};
+	uint64_t wanted, there;
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pages_resident(fd, &whole, 1, &wanted, &there), 0);
+	close(fd);
+	return there;
+}
+
+/* One name is now a file, now a FIFO, now a link to a device, now a link to the FIFO. */
+static void *swap_names(void *arg)
+{
+	static const char *const as[] = {"file", "fifo", "null", "tofifo"};
+	struct racer *r = arg;
+
+	while (!r->stop) {
+		const char *from = at(as[r->swaps_n % 4]);
+		int fd;
+
+		(void)unlink(at("next"));
+		if (link(from, at("next")) == 0 && rename(at("next"), at("name")) == 0)
+			r->swaps_n++;
+		(void)unlink(at("next")); /* rename() of two links to one inode does nothing */
+		fd = open(at("fifo"), O_WRONLY | O_NONBLOCK);
+		if (fd >= 0) { /* only with a reader */
+			r->opened_n++;
+			close(fd);
+		}
+	}
+	return NULL;
+}
+
+static void test_warm_is_not_fooled_by_swapped_names(void **state)
+{
+	struct racer r = {0};
+	struct warm *w = start();
+	unsigned int outcome_n[WARM_OUTCOME_MAX] = {0};
+
+	(void)state;
+	write_file(at("file"), MIB);
+	assert_int_equal(mkfifo(at("fifo"), 0644), 0);
+	assert_int_equal(symlink("/dev/null", at("null")), 0);
+	assert_int_equal(symlink("fifo", at("tofifo")), 0);
+	assert_int_equal(link(at("file"), at("name")), 0);
+	assert_int_equal(pthread_create(&r.thread, NULL, swap_names, &r), 0);
+	for (int i = 0; i < 5000 || r.swaps_n < 1000; i++)
+		outcome_n[run(w, WARM_FILE, at("name")).outcome]++;
+	r.stop = true;
+	pthread_join(r.thread, NULL);
+	assert_int_equal(r.opened_n, 0);
+	assert_true(outcome_n[WARM_REFUSED] > 0);
+	assert_true(outcome_n[WARM_DONE] + outcome_n[WARM_RESIDENT] > 0);
+	warm_free(w);
+}
+
+static void *resize(void *arg)
+{
+	struct racer *r = arg;
+	int fd = open(at("shrinks"), O_RDWR);
+
+	while (!r->stop) {
+		(void)!ftruncate(fd, (off_t)(r->swaps_n++ % 2 ? 32 * MIB : 4096));
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+		usleep(500);
+	}
+	close(fd);
+	return NULL;
+}
+
+static void test_warm_survives_a_file_that_shrinks(void **state)
+{
+	struct racer r = {0};
+	struct warm *w = start();
+
+	(void)state;
+	write_file(at("shrinks"), 32 * MIB);
+	assert_int_equal(pthread_create(&r.thread, NULL, resize, &r), 0);
+	for (int i = 0; i < 100; i++) {
+		struct warm_result res = run(w, WARM_FILE, at("shrinks"));
+
+		assert_true(res.took_ns < 5000000000ull);
+		if (i % 10 == 0) {
+			assert_int_equal(warm_release(w, 1), 0);
+			assert_int_equal(take(w).outcome, WARM_RELEASED);
+		}
+	}
+	r.stop = true;
+	pthread_join(r.thread, NULL);
+	warm_free(w);
+}
+
+/* A FUSE mount whose server never answers: the first request to it would wait for ever. */
+static void test_warm_never_asks_a_server(void **state)
+{
+	struct warm *w;
+	char options[128];
+	int fd;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		skip_because("no /dev/fuse");
+	assert_int_equal(mkdir(at("fuse"), 0755), 0);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	if (mount("dead", at("fuse"), "fuse.dead", 0, options) < 0)
+		skip_because("a FUSE file system cannot be mounted: %s", strerror(errno));
+	assert_int_equal(symlink("fuse/inside", at("tofuse")), 0);
+	w = start();
+	assert_int_equal(run(w, WARM_FILE, at("fuse/x")).err, EOPNOTSUPP);
+	assert_int_equal(run(w, WARM_FILE, at("tofuse")).err, EOPNOTSUPP);
+	assert_int_equal(run(w, WARM_DENTRY, at("fuse")).err, EOPNOTSUPP);
+	assert_int_equal(run(w, WARM_DENTRY, at("fuse/../file")).err, EOPNOTSUPP);
+	assert_int_equal(run(w, WARM_DIR, at("fuse")).err, EOPNOTSUPP);
+	warm_free(w);
+	close(fd); /* ends the connection */
+	assert_int_equal(umount2(at("fuse"), MNT_DETACH), 0);
+	assert_int_equal(rmdir(at("fuse")), 0);
+}
+
+static void test_warm_sees_through_an_overlay(void **state)
+{
+	struct warm *w;
+	char options[1024];
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	mkdir(at("lower"), 0755);
+	mkdir(at("upper"), 0755);
+	mkdir(at("work"), 0755);
+	mkdir(at("over"), 0755);
+	write_file(at("lower/f"), 8 * MIB);
+	snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s,workdir=%s", at("lower"),
+		 at("upper"), at("work"));
+	if (mount("overlay", at("over"), "overlay", 0, options) < 0)
+		skip_because("an overlay cannot be mounted: %s", strerror(errno));
+	w = start();
+	assert_int_equal(resident(at("lower/f")), 0);
+	assert_int_equal(run(w, WARM_FILE, at("over/f")).outcome, WARM_DONE);
+	assert_int_equal(resident(at("lower/f")), 8 * MIB);
+	warm_free(w);
+	assert_int_equal(umount2(at("over"), MNT_DETACH), 0);
+}
+
+static void test_warm_skips_memory(void **state)
+{
+	struct warm *w;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	mkdir(at("tmpfs"), 0755);
+	if (mount("none", at("tmpfs"), "tmpfs", 0, "size=4m") < 0)
+		skip_because("a tmpfs cannot be mounted: %s", strerror(errno));
+	write_file(at("tmpfs/f"), MIB);
+	w = start();
+	assert_int_equal(run(w, WARM_FILE, at("tmpfs/f")).outcome, WARM_RESIDENT);
+	assert_int_equal(run(w, WARM_DENTRY, at("tmpfs/f")).err, 0);
+	warm_free(w);
+	assert_int_equal(umount2(at("tmpfs"), MNT_DETACH), 0);
+}
+
+/* A device that takes 128 KiB at a time: one call of 1 MiB is clipped, and must be made good. */
+static void test_warm_makes_good_what_is_clipped(void **state)
+{
+	struct warm_stats st;
+	struct warm *w;
+	char cmd[2048];
+	int r;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	mkdir(at("small"), 0755);
+	snprintf(cmd, sizeof(cmd),
+		 "set -e; truncate -s 64M %s/img; mkfs.ext4 -qF %s/img; "
+		 "l=$(losetup -f --show --direct-io=on %s/img); echo $l >%s/loop; "
+		 "q=/sys/block/${l#/dev/}/queue; echo 128 >$q/read_ahead_kb; echo 128 "
+		 ">$q/max_sectors_kb; "
+		 "mount $l %s/small",
+		 dir, dir, dir, dir, dir);
+	r = system(cmd);
+	if (r != 0)
+		skip_because("no loop device with ext4 can be had here");
+	write_file(at("small/f"), 16 * MIB);
+	w = start();
+	assert_int_equal(run(w, WARM_FILE, at("small/f")).bytes_missing, 0);
+	assert_int_equal(resident(at("small/f")), 16 * MIB);
+	warm_stats(w, &st);
+	printf("# %llu reads, %llu of them again\n", (unsigned long long)st.reads_n,
+	       (unsigned long long)st.reissued_n);
+	warm_free(w);
+	snprintf(cmd, sizeof(cmd), "umount %s/small; losetup -d $(cat %s/loop)", dir, dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void test_warm_is_bounded_in_a_large_directory(void **state)
+{
+	struct warm *w = start();
+	struct warm_result res;
+	char name[64];
+
+	(void)state;
+	assert_int_equal(mkdir(at("many"), 0755), 0);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(name, sizeof(name), "many/%d", i);
+		assert_int_equal(mknod(at(name), S_IFREG | 0644, 0), 0);
+	}
+	res = run(w, WARM_DIR, at("many"));
+	assert_int_equal(res.outcome, WARM_DONE);
+	assert_int_equal(res.err, EFBIG);
+	warm_free(w);
+}
+
+static long rss_kib(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long size, rss = 0;
+
+	assert_int_equal(fscanf(f, "%ld %ld", &size, &rss), 2);
+	fclose(f);
+	return rss * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* A million names, most of them absent: memory stays, every job has its result. */
+static void test_warm_takes_a_million_names(void **state)
+{
+	struct warm *w = start();
+	struct warm_result res;
+	unsigned int given_n = 0, taken_n = 0;
+	long before = 0;
+	char name[64];
+
+	(void)state;
+	while (taken_n < 1000000) {
+		struct warm_job j = {.id = 1 + given_n % 7, .kind = WARM_DENTRY, .path = name};
+
+		snprintf(name, sizeof(name), "/nowhere-%u/%u", given_n % 13, given_n);
+		if (given_n < 1000000 && warm_submit(w, &j, NULL) == 0) {
+			given_n++;
+			continue;
+		}
+		res = take(w);
+		assert_int_equal(res.err, ENOENT);
+		taken_n++;
+		if (taken_n == 100000)
+			before = rss_kib();
+	}
+	assert_int_equal(given_n, 1000000);
+	assert_true(rss_kib() < before + 4096);
+	warm_free(w);
+}
+
+/* The caller never waits: submitting and cancelling while the disk is at its slowest. */
+static void test_warm_never_blocks_the_caller(void **state)
+{
+	struct warm *w = start();
+	uint64_t worst = 0;
+	int taken_n = 0;
+
+	(void)state;
+	write_file(at("block"), 64 * MIB);
+	for (int i = 0; i < 2000; i++) {
+		const struct warm_job j = {
+			.id = (uint64_t)i + 1, .kind = WARM_FILE, .path = at("block")};
+		struct warm_result res;
+		uint64_t began = pages_now_ns(), took;
+
+		assert_int_equal(warm_submit(w, &j, NULL), 0);
+		if (i % 3 == 0)
+			(void)warm_cancel(w, (uint64_t)i);
+		while (warm_next_result(w, &res) == 0)
+			taken_n++;
+		took = pages_now_ns() - began;
+		worst = took > worst ? took : worst;
+	}
+	while (taken_n < 2000) {
+		take(w);
+		taken_n++;
+	}
+	printf("# the slowest round of calls took %llu us\n", (unsigned long long)(worst / 1000));
+	assert_true(worst < 200000000); /* a busy host's scheduler, not a disk */
+	warm_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_warm_is_not_fooled_by_swapped_names),
+		cmocka_unit_test(test_warm_survives_a_file_that_shrinks),
+		cmocka_unit_test(test_warm_never_asks_a_server),
+		cmocka_unit_test(test_warm_sees_through_an_overlay),
+		cmocka_unit_test(test_warm_skips_memory),
+		cmocka_unit_test(test_warm_makes_good_what_is_clipped),
+		cmocka_unit_test(test_warm_is_bounded_in_a_large_directory),
+		cmocka_unit_test(test_warm_takes_a_million_names),
+		cmocka_unit_test(test_warm_never_blocks_the_caller),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
