@@ -120,6 +120,34 @@ EOF
 tap_check "names are resolved as on the host" same "$(unshare -m sh "$dir/resolv.sh" | tr '\n' ' ')" \
 	"nameserver 9.9.9.9 systemd "
 
+# --- out of the daemon's pool ----------------------------------------------------------------------------
+mkdir -p "$dir/d/services"
+"$out/forewarmd" --set "paths.pin=/sys/fs/bpf/fwm-run-$$" --set "paths.run=$dir/d/run" --set "paths.state=$dir/d/state" \
+	--set "paths.services=$dir/d/services" --set "paths.cgroup=fwm-run-$$" --set api.group=nogroup \
+	--set plan.act=no >"$dir/d/log" 2>&1 &
+daemon=$!
+for _ in $(seq 300); do [[ -S $dir/d/run/control.sock ]] && break || sleep 0.1; done
+if [[ -S $dir/d/run/control.sock ]]; then
+	ask() { timeout 20 "$out/forewarm" run --socket "$dir/d/run/control.sock" "$@"; }
+	tap_check "a daemon hands one out" same "$(ask sh -c 'echo $(id -u) $(cat /proc/1/comm)')" "0 forewarm-init"
+	tap_check "and a second" same "$(ask echo two)" two
+	tap_check "effects through the daemon" same "$(ask --diff -- touch "$dir/viad")" "A $dir/viad"
+	if command -v setpriv >/dev/null && [[ -x $out/forewarm ]]; then
+		cp "$out/forewarm" "$dir/forewarm"
+		as() { setpriv --reuid 4711 --regid "$1" --clear-groups timeout 20 "$dir/forewarm" run --socket "$dir/d/run/control.sock" "${@:2}"; }
+		tap_check "a member of the group may, as itself" same "$(as nogroup id -u)" 4711
+		tap_check "and cannot write what it could not" same "$(as nogroup --commit -- sh -c 'echo x >/etc/fwm-x' 2>&1 | grep -c denied)" 1
+		tap_check "others may not" same "$(as 4711 id -u 2>/dev/null)" ""
+	else
+		tap_skip "a member of the group may, as itself" "no setpriv"
+	fi
+else
+	tap_skip "a daemon hands one out" "it does not start here: $(tail -n 1 "$dir/d/log")"
+fi
+kill $daemon 2>/dev/null
+wait $daemon 2>/dev/null
+tap_check "no control group of the daemon's is left" same "$(find /sys/fs/cgroup -maxdepth 6 -name "fwm-run-$$*" 2>/dev/null)" ""
+
 # --- signals, users ------------------------------------------------------------------------------------
 timeout 20 "$out/forewarm" run --socket "$dir/nosuch.sock" sh -c \
 	'trap "echo got; exit 5" TERM; echo ready; while :; do sleep 0.05; done' >"$dir/sig" &

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +33,13 @@
 extern char **environ;
 
 /* As env(1) and timeout(1) have it: ours, not executable, not found. */
-enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, ASK_TIMEOUT_MS = 10000 };
+enum {
+	EXIT_OURS = 125,
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127,
+	ASK_TIMEOUT_MS = 10000,
+	TASKS_MAX = 4096
+};
 
 enum after { AFTER_DISCARD, AFTER_DIFF, AFTER_COMMIT };
 
@@ -156,9 +163,13 @@ static int local_server(struct run *r, int channel)
 	char name[64];
 	struct cgroup_options co = {.name = name};
 	struct pool_options po = {.sandbox_max = 1, .stub_n = 1};
+	struct sysinfo si;
 	int err;
 
 	snprintf(name, sizeof(name), "forewarm-run-%d", (int)getpid());
+	po.limits.tasks_max = TASKS_MAX;
+	if (sysinfo(&si) == 0) /* half of the host: the rest is others' */
+		po.limits.memory_max_bytes = (uint64_t)si.totalram * si.mem_unit / 2;
 	if (cgroup_open(&co, &r->cgroup) < 0)
 		r->cgroup = NULL; /* a host without: no limits then */
 	po.cgroup = r->cgroup;

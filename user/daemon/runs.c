@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 enum {
@@ -79,16 +80,19 @@ static void shut(struct runs *r)
 
 static int open_up(struct runs *r)
 {
-	const struct cgroup_limits limits = {.tasks_max = TASKS_MAX};
+	struct cgroup_limits limits = {.tasks_max = TASKS_MAX};
 	struct cgroup_options c = {.name = r->group, .enable_controllers = true};
 	struct pool_options p = {.sandbox_max = r->max,
 				 .refill_permille = REFILL_PERMILLE,
-				 .parked_target = {RUNS_PARKED, RUNS_PARKED},
-				 .limits = limits};
+				 .parked_target = {RUNS_PARKED, RUNS_PARKED}};
+	struct sysinfo si;
 	int err;
 
 	if (r->server)
 		return 0;
+	if (sysinfo(&si) == 0) /* half of the host: the rest is others' */
+		limits.memory_max_bytes = (uint64_t)si.totalram * si.mem_unit / 2;
+	p.limits = limits;
 	err = cgroup_open(&c, &r->cgroup);
 	if (err < 0)
 		log_warn("run: no control groups: %s; nothing is limited", strerror(-err));
