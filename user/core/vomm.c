@@ -535,7 +535,7 @@ int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min
 	uint32_t tag;
 
 	vomm_situate(v, s);
-	if (!sc->candidate_n || !guess_max)
+	if (!guess_max)
 		return VOMM_COLD;
 	if (best_decided(v, s, (float)p_min, &b) && p_min <= 0)
 		best_tail(v, &b);

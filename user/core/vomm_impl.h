@@ -150,6 +150,8 @@ struct scratch {
 	uint32_t match_bin; /* of the match's length */
 	float rest;	    /* probability not yet given to a decided candidate */
 	float weight_rest;
+	float unknown_weight; /* of a symbol no context names, for each time it came */
+	bool fallen;	      /* the fallback candidates are there */
 	struct escape escape;
 	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
 	struct opinion opinion[VOMM_CONTEXT_MAX];

@@ -165,6 +165,8 @@ static void weigh_base(struct vomm *v, uint32_t n)
 	uint32_t others = sc->opinion_n - sc->suffix_n;
 	float base = (others ? 0.5f : 1.0f) / (float)(v->count_sum + v->symbol_n / 2 + 1);
 
+	sc->unknown_weight = base;
+
 	for (uint32_t k = 0; k < sc->candidate_n; k++) {
 		const struct symbol *sy = &v->symbols[sc->candidate[k].symbol];
 
@@ -196,6 +198,7 @@ static void weigh(struct vomm *v)
 		float scale = 1.0f / (float)o->total;
 		float down = d * (float)o->distinct * scale;
 
+		sc->unknown_weight *= down;
 		for (uint32_t k = 0; k < n; k++) {
 			float c = (float)count[k] - d;
 
@@ -227,21 +230,6 @@ static void match_gather(struct vomm *v, const struct vomm_stream *s)
 		return;
 	sc->expected = candidate_at(sc, t->symbol, true);
 	sc->match_bin = match_bin(s->match_len);
-}
-
-/* Where contexts know little, what is recent in the stream or frequent anywhere may come too. */
-static void fallback_gather(struct vomm *v, const struct vomm_stream *s)
-{
-	struct scratch *sc = &v->scratch;
-
-	for (uint32_t i = 1; i <= 8 && i <= s->length && sc->candidate_n < FALLBACK_MAX; i++) {
-		uint32_t number = vomm_symbol_find(v, s->history[(s->length - i) % VOMM_HISTORY]);
-
-		if (number)
-			(void)candidate_at(sc, number, true); /* full: it is not needed */
-	}
-	for (uint32_t i = 0; i < HOT && v->hot[i] && sc->candidate_n < FALLBACK_MAX; i++)
-		(void)candidate_at(sc, v->hot[i], true);
 }
 
 void vomm_situate(struct vomm *v, const struct vomm_stream *s)
@@ -283,10 +271,10 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 		}
 	}
 	match_gather(v, s);
-	fallback_gather(v, s);
 	weigh(v);
 	sc->rest = sc->weight_rest = 1;
 	sc->escape.ready = false;
+	sc->fallen = false;
 }
 
 /* Exact to 4, then wider and wider. */
@@ -466,6 +454,37 @@ static float refine(const struct vomm *v, struct decision *d, float x)
 	return p < P_MIN ? P_MIN : p > 1 - P_MIN ? 1 - P_MIN : p;
 }
 
+/* A candidate that no context named; its weight is what the suffixes leave for such. */
+static void fallback_add(struct vomm *v, uint32_t number)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t was = sc->candidate_n, k = candidate_at(sc, number, true);
+
+	if (k != was || sc->candidate_n == was)
+		return; /* it was there, or there is no room: it is not needed then */
+	sc->candidate[k].name = v->symbols[number].name;
+	sc->weight[k] = ((float)v->symbols[number].count + 0.5f) * sc->unknown_weight;
+	for (uint32_t i = k + 1; i < VOMM_CANDIDATE_MAX && i % 8; i++)
+		sc->weight[i] = -1;
+}
+
+/* Where contexts know little, what is recent in the stream or frequent anywhere may come too. Most
+ * situations are decided before this is asked for. */
+static void fallback_gather(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+
+	sc->fallen = true;
+	for (uint32_t i = 1; i <= 8 && i <= s->length && sc->candidate_n < FALLBACK_MAX; i++) {
+		uint32_t number = vomm_symbol_find(v, s->history[(s->length - i) % VOMM_HISTORY]);
+
+		if (number)
+			fallback_add(v, number);
+	}
+	for (uint32_t i = 0; i < HOT && v->hot[i] && sc->candidate_n < FALLBACK_MAX; i++)
+		fallback_add(v, v->hot[i]);
+}
+
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
@@ -475,7 +494,11 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	struct decision *d;
 	float x = 0;
 
-	if (j == sc->candidate_n || j == DECIDE_MAX || (j >= DECIDE_SURE && sc->rest < DECIDE_REST))
+	if (j == DECIDE_MAX || (j >= DECIDE_SURE && sc->rest < DECIDE_REST))
+		return false;
+	if (!sc->fallen && (j == DECIDE_SURE || j == sc->candidate_n))
+		fallback_gather(v, s);
+	if (j == sc->candidate_n)
 		return false;
 	k = vomm_next_candidate(sc);
 	if (j >= DECIDE_SURE && sc->rest * sc->weight[k] < DECIDE_WORTH * sc->weight_rest)
