@@ -41,7 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000, PORT = 31300 };
+enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000 };
 enum way { ALWAYS, PREDICTED, FROZEN, COLD, WAY_N };
 
 static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold"};
@@ -79,6 +79,7 @@ static const char python[] = "import http.server,socket,sys\n"
 			     "h.socket=socket.socket(fileno=3);h.serve_forever()\n";
 static const char node[] = "require('http').createServer((q,s)=>{s.end('ok\\n')}).listen({fd:3})\n";
 
+static int port_first; /* of our own: another run may still be ending */
 static char echo_path[320], python_path[128], node_path[128];
 
 static struct subject subjects[SUBJECT_N] = {
@@ -116,7 +117,7 @@ static void listens_at(const struct run *run, int k, bool plain, char *buf, size
 		(void)snprintf(buf, n, "%s/%s%s", run->dir, subjects[k].name,
 			       plain ? ".plain" : "");
 	else
-		(void)snprintf(buf, n, "127.0.0.1:%d", PORT + k + (plain ? 100 : 0));
+		(void)snprintf(buf, n, "127.0.0.1:%d", port_first + k + (plain ? SUBJECT_N : 0));
 }
 
 static int address(const struct run *run, int k, bool plain, struct sockaddr_storage *ret,
@@ -444,6 +445,18 @@ static void measure(struct run *run, int k, int quiet_ms)
 	(void)fflush(stdout);
 }
 
+/* Interrupted: the host still ends its services, its holder and its control groups. */
+static int interrupted_ctl = -1;
+static pid_t interrupted_host;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	(void)close(interrupted_ctl);
+	(void)waitpid(interrupted_host, NULL, 0);
+	_exit(130);
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
 {
 	(void)st, (void)kind, (void)ftw;
@@ -465,6 +478,7 @@ static void prepare(struct run *run, const char *self)
 		die("mkdtemp");
 	(void)chmod(run->dir, 0755);
 	(void)snprintf(run->group, sizeof(run->group), "fwm-bench-%d", (int)getpid());
+	port_first = 21000 + (int)getpid() % 1000 * 8;
 	(void)snprintf(python_path, sizeof(python_path), "%s/server.py", run->dir);
 	(void)snprintf(node_path, sizeof(node_path), "%s/server.js", run->dir);
 	write_file(python_path, python);
@@ -505,6 +519,10 @@ int main(int argc, char **argv)
 	prepare(&run, argv[0]);
 	write_units(&run);
 	start_host(&run);
+	interrupted_ctl = run.ctl;
+	interrupted_host = run.host;
+	(void)signal(SIGTERM, on_signal);
+	(void)signal(SIGINT, on_signal);
 	(void)printf("%-12s %5s  %-10s %9s %9s %9s %8s %5s\n", "first byte", "quiet", "", "p10 us",
 		     "p50 us", "p99 us", "/always", "n");
 	for (int k = 0; k < SUBJECT_N; k++) {
