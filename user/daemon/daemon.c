@@ -653,6 +653,10 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	warm_limits_default(&warm);
 	warm.bytes_per_s = config->policy.bytes_per_s_max;
 	warm.inflight_bytes_max = config->policy.bytes_inflight_max;
+	/* Guesses that came true are not told apart from open ones there, so there must be room for all
+	 * of held_ns; what is held is page cache, which the kernel takes back when it needs it. */
+	warm.held_bytes_max =
+		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
 	r = warm_new(&warm, &d->warm);
 	if (r >= 0)
 		r = psi_new("", &d->psi);
