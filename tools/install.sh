@@ -57,5 +57,8 @@ plan | while read -r mode source target; do
 		install -D -m "$mode" "$source" "$target"
 	fi
 done
-[[ $remove ]] && rmdir --ignore-fail-on-non-empty "${conf%/*}" "$destdir$prefix/libexec/forewarm" 2>/dev/null
+[[ $remove ]] || exit 0
+for d in "${conf%/*}" "$destdir$prefix/libexec/forewarm"; do
+	[[ -d $d ]] && rmdir --ignore-fail-on-non-empty "$d"
+done
 exit 0
