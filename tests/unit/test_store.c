@@ -394,6 +394,12 @@ static void test_store_is_for_people_too(void **state)
 	      "WHERE needs = 'exec'",
 	      text, sizeof(text));
 	assert_string_equal(text, "/usr/bin/prog0 --sub|exec|/usr/lib/0.so\xff\x01|100|0.1|0|0");
+	/* Every edge but the listening ones foretells something, with a chance between 0 and 1. */
+	assert_int_equal(
+		query("SELECT count(*) FROM predictions_v WHERE probability BETWEEN 0 AND 1", NULL,
+		      0),
+		query("SELECT count(*) FROM edges WHERE kind != 4", NULL, 0));
+	assert_true(query("SELECT count(*) FROM predictions_v", NULL, 0) > 0);
 	query("SELECT made_utc || '|' || block || '|' || via || '|' || dependency || '|' || p || "
 	      "'|' || outcome || '|' || done_after_ms || '|' || (ended_after_ms IS NULL) "
 	      "FROM guesses_v",

@@ -156,6 +156,22 @@ FROM edges e
 JOIN nodes f ON f.id = e.from_id
 JOIN nodes t ON t.id = e.to_id;
 
+-- The prediction table: what a block will need in its next run, how likely and how soon. The chance
+-- shrinks with each run that did without, by the same rule as in user/core/engine.c (forget).
+CREATE VIEW predictions_v AS SELECT
+	f.name AS block,
+	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
+		WHEN 5 THEN 'below' END AS needs,
+	t.name AS dependency,
+	round(e.p_last * pow(1 - max(0.12, 1.0 / (e.runs_n + 1.5)), max(0, f.runs_n - e.run_last)), 3)
+		AS probability,
+	CASE WHEN e.lead_n > 0 THEN round(e.lead_sum_ns / e.lead_n / 1e6, 3) END AS lead_ms,
+	e.runs_n AS support
+FROM edges e
+JOIN nodes f ON f.id = e.from_id
+JOIN nodes t ON t.id = e.to_id
+WHERE e.kind != 4;
+
 CREATE VIEW guesses_v AS SELECT
 	g.epoch,
 	g.id,
