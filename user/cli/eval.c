@@ -11,6 +11,7 @@
 #include "cli/eval.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <math.h>
@@ -46,14 +47,6 @@ struct run {
 	struct tally_bins chain_bins;
 	struct eval_result res;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct named *named_at(struct run *r, uint32_t stream, uint32_t symbol)
 {
@@ -105,11 +98,11 @@ static void chain_end(struct run *r, uint32_t stream)
 static void chain_name(struct run *r, const struct dataset_event *e)
 {
 	size_t n = 0;
-	uint64_t t = now_ns();
+	uint64_t t = clock_ns(CLOCK_MONOTONIC);
 	int got = vomm_chain(r->v, &r->streams[e->stream], r->opt->chain_p, r->opt->chain_depth,
 			     CHAIN_GUESSES, r->guesses, &n);
 
-	r->chain_ns[r->chain_n++] = (float)(now_ns() - t);
+	r->chain_ns[r->chain_n++] = (float)(clock_ns(CLOCK_MONOTONIC) - t);
 	for (size_t i = 0; !got && i < n; i++) {
 		struct named *at = named_at(r, e->stream, r->guesses[i].symbol);
 
@@ -167,10 +160,10 @@ static void one_event(struct run *r, size_t i)
 	}
 	if (r->opt->ahead)
 		look_ahead(r, i);
-	t0 = now_ns();
+	t0 = clock_ns(CLOCK_MONOTONIC);
 	if (!scored || vomm_predict(r->v, s, TALLY_GUESSES, g, &n) != 0)
 		n = 0;
-	t1 = now_ns();
+	t1 = clock_ns(CLOCK_MONOTONIC);
 	r->predict_ns[i] = (float)(t1 - t0);
 	if (scored)
 		tally_event(&r->res.tally, g, n, e->symbol);
@@ -178,7 +171,7 @@ static void one_event(struct run *r, size_t i)
 		tally_event(&r->res.exec, g, n, e->symbol);
 	if (r->opt->chain_p > 0)
 		chain_touch(r, e);
-	t0 = now_ns();
+	t0 = clock_ns(CLOCK_MONOTONIC);
 	if (frozen) {
 		p = vomm_prob(r->v, s, e->symbol);
 		novel = !vomm_knows(r->v, e->symbol);
@@ -186,7 +179,7 @@ static void one_event(struct run *r, size_t i)
 	} else {
 		novel = vomm_observe(r->v, s, e->symbol, e->t_ns, &p) == VOMM_NOVEL;
 	}
-	t1 = now_ns();
+	t1 = clock_ns(CLOCK_MONOTONIC);
 	r->update_ns[i] = (float)(t1 - t0);
 	if (novel)
 		p /= (double)(r->d->symbol_n - r->known_n);

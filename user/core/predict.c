@@ -164,27 +164,28 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 {
 	const struct node *dep = graph_node_const(e->graph, edge->to);
 	const struct run *rn = lineage_run(e->lineage, run);
-	uint64_t lead_ns = c->lead_ns + edge_lead(edge), bytes;
-	struct guess g = {.block = rn->block,
-			  .via = via_of(e, c, edge),
-			  .dep = edge->to,
-			  .kind = edge->kind,
-			  .order = c->order,
-			  .uid = rn->uid,
-			  .pid = rn->pid,
-			  .p = p,
-			  .support = edge->runs_n,
-			  .made_ns = e->now_ns,
-			  .queued_ns = e->now_ns,
-			  .lead_ns = lead_ns,
-			  .deadline_ns = expiry(e->now_ns, lead_ns)};
-	struct guess *open;
+	uint64_t lead_ns, bytes;
+	struct guess *open, g;
 
 	if (!dep || (dep->flags & NODE_F_TEMP) || (edge->flags & EDGE_F_WRITE) ||
 	    e->aux[edge->to].resident_ns > e->now_ns || !allowed(dep, rn->uid))
 		return;
 	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
 		return;
+	lead_ns = c->lead_ns + edge_lead(edge);
+	g = (struct guess){.block = rn->block,
+			   .via = via_of(e, c, edge),
+			   .dep = edge->to,
+			   .kind = edge->kind,
+			   .order = c->order,
+			   .uid = rn->uid,
+			   .pid = rn->pid,
+			   .p = p,
+			   .support = edge->runs_n,
+			   .made_ns = e->now_ns,
+			   .queued_ns = e->now_ns,
+			   .lead_ns = lead_ns,
+			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = needed_bytes(e, g.via, dep);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */

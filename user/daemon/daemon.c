@@ -13,6 +13,7 @@
 #include "api/routes.h"
 #include "api/socket.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
@@ -86,18 +87,10 @@ struct daemon {
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
 };
 
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 /* Timing costs some 20 ns a run, so the kernel is asked for it only while somebody looks. */
 static void watch_own_cost(struct daemon *d)
 {
-	d->looked_ns = now_ns(CLOCK_MONOTONIC);
+	d->looked_ns = clock_ns(CLOCK_MONOTONIC);
 	if (d->stats_fd < 0)
 		d->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	/* A kernel before 5.8 or without the right: the cost stays unknown. */
@@ -105,7 +98,7 @@ static void watch_own_cost(struct daemon *d)
 
 static void unwatch_own_cost(struct daemon *d)
 {
-	if (d->stats_fd >= 0 && now_ns(CLOCK_MONOTONIC) - d->looked_ns > LOOKED_NS) {
+	if (d->stats_fd >= 0 && clock_ns(CLOCK_MONOTONIC) - d->looked_ns > LOOKED_NS) {
 		closep(&d->stats_fd);
 		d->stats_fd = -1;
 	}
@@ -115,18 +108,20 @@ static void unwatch_own_cost(struct daemon *d)
 
 static void report(struct daemon *d, const struct action *a, int err)
 {
-	(void)engine_result(d->engine, &(struct action_result){.guess_id = a->guess_id,
-							       .err = err,
-							       .bytes_planned = a->bytes,
-							       .done_ns = now_ns(CLOCK_MONOTONIC)});
+	(void)engine_result(d->engine,
+			    &(struct action_result){.guess_id = a->guess_id,
+						    .err = err,
+						    .bytes_planned = a->bytes,
+						    .done_ns = clock_ns(CLOCK_MONOTONIC)});
 }
 
 static void report_resident(struct daemon *d, const struct action *a)
 {
-	(void)engine_result(d->engine, &(struct action_result){.guess_id = a->guess_id,
-							       .resident = true,
-							       .bytes_planned = a->bytes,
-							       .done_ns = now_ns(CLOCK_MONOTONIC)});
+	(void)engine_result(d->engine,
+			    &(struct action_result){.guess_id = a->guess_id,
+						    .resident = true,
+						    .bytes_planned = a->bytes,
+						    .done_ns = clock_ns(CLOCK_MONOTONIC)});
 }
 
 static void act(struct daemon *d, const struct action *a)
@@ -254,7 +249,7 @@ static void drain(struct daemon *d)
 	} while (r == DRAIN_MAX);
 	if (r < 0)
 		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
-	r = d->watch ? watch_step(d->watch, now_ns(CLOCK_MONOTONIC), on_obs, d) : 0;
+	r = d->watch ? watch_step(d->watch, clock_ns(CLOCK_MONOTONIC), on_obs, d) : 0;
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "capture: open hooks cannot be attached again: %s",
 			    strerror(-r));
@@ -289,12 +284,12 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)usec;
 	psi_read(d->psi, &d->pressure);
-	(void)engine_tick(d->engine, now_ns(CLOCK_MONOTONIC), &d->pressure);
+	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), &d->pressure);
 	serve_tick(d->serve, &d->pressure);
-	runs_tick(d->runs, now_ns(CLOCK_MONOTONIC), &d->pressure);
+	runs_tick(d->runs, clock_ns(CLOCK_MONOTONIC), &d->pressure);
 	step(d);
 	if (d->api)
-		(void)api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
+		(void)api_dispatch(d->api, clock_ns(CLOCK_MONOTONIC));
 	return again(s, TICK_NS);
 }
 
@@ -345,7 +340,7 @@ static int on_api(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 	struct daemon *d = userdata;
 
 	(void)s, (void)fd, (void)revents;
-	return api_dispatch(d->api, now_ns(CLOCK_MONOTONIC));
+	return api_dispatch(d->api, clock_ns(CLOCK_MONOTONIC));
 }
 
 static int on_end(sd_event_source *s, uint64_t usec, void *userdata)
@@ -493,10 +488,10 @@ static void host_view(void *ctx, struct view_host *ret)
 	watch_own_cost(d);
 	*ret = (struct view_host){
 		.version = FWM_VERSION,
-		.now_ns = now_ns(CLOCK_MONOTONIC),
-		.wall_ns = now_ns(CLOCK_REALTIME),
+		.now_ns = clock_ns(CLOCK_MONOTONIC),
+		.wall_ns = clock_ns(CLOCK_REALTIME),
 		.events_n = d->events_n,
-		.cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID),
+		.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 		.rss_bytes = own_rss(),
 		.store_bytes = keep_bytes(d->keep),
 		.degraded = d->degraded[0] ? d->degraded : NULL,
@@ -609,7 +604,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	d->config = *config;
 	d->options = *options;
 	d->lock_fd = d->stats_fd = -1;
-	d->start_ns = now_ns(CLOCK_MONOTONIC);
+	d->start_ns = clock_ns(CLOCK_MONOTONIC);
 	r = make_dir(config->run_dir, 0755);
 	if (r == 0)
 		r = make_dir(config->state_dir, 0700);
@@ -624,7 +619,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_error("engine: not enough memory for the limits in the config");
 		return r;
 	}
-	engine_wall_offset(d->engine, (int64_t)(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC)));
+	engine_wall_offset(d->engine,
+			   (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)));
 	r = table_new(config->limits.graph.node_max, config->policy.recheck_ns, &d->table);
 	if (r < 0)
 		return r;

@@ -5,6 +5,7 @@
 #include "daemon/keep.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/vomm.h"
@@ -34,14 +35,6 @@ struct bytes {
 	char *data;
 	size_t used_n, max_n;
 };
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static int bytes_read(void *ctx, void *to, size_t len)
 {
@@ -117,7 +110,7 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	}
 	if (state)
 		load_model(k, e, state, state_n);
-	k->model_ns = now_ns(CLOCK_MONOTONIC);
+	k->model_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = k;
 	return 0;
 }
@@ -189,7 +182,7 @@ static void tell_faults(struct keep *k)
 
 static void flush(struct keep *k, struct engine *e, bool all)
 {
-	uint64_t mono_ns = now_ns(CLOCK_MONOTONIC), wall_ns = now_ns(CLOCK_REALTIME);
+	uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC), wall_ns = clock_ns(CLOCK_REALTIME);
 	struct engine_stats stats;
 
 	(void)put_graph(k, engine_graph(e));

@@ -9,6 +9,7 @@
 #include "sys/capture.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 /* Generated, not ours to make clean. */
@@ -471,18 +472,10 @@ static int folds_drain(struct capture *c)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Some paths were not known: have the kernel resolve and send each again when it is next opened. */
 static void names_resend(struct capture *c)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	if (now - c->resend_ns < RESEND_NS)
 		return;

@@ -12,6 +12,7 @@
 #include "sys/service.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "sys/listen.h"
 #include "sys/service_impl.h"
@@ -92,14 +93,6 @@ struct services {
 	uint64_t saved_ns, timer_ns;
 	bool acting;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with this clock */
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static void say(struct services *s, enum services_say level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -191,7 +184,7 @@ static void act(struct services *s);
 
 static void tell(struct service *v, struct svc_event e)
 {
-	svc_event(v->all->svc, v->id, now_ns(), &e);
+	svc_event(v->all->svc, v->id, clock_ns(CLOCK_MONOTONIC), &e);
 }
 
 /* Connections that this service has accepted or that are about to be. */
@@ -216,7 +209,7 @@ static bool someone_waits(const struct service *v)
 
 static uint64_t memory_now(struct service *v)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	if (now - v->memory_ns >= MEMORY_EVERY_NS &&
 	    sandbox_memory_bytes(v->box, &v->memory_bytes) == 0)
@@ -479,7 +472,7 @@ static bool look_frozen(struct services *s)
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
 		struct service *v = &s->all[i];
 		bool frozen = false;
-		uint64_t now = now_ns();
+		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 		if (!v->used || !v->freezing || now < v->freeze_look_ns)
 			continue;
@@ -524,7 +517,8 @@ static void on_waker(struct services *s)
 		if (!v->used)
 			continue;
 		/* As of the moment it was thawed: what came after is not the client's delay. */
-		svc_event(s->svc, v->id, note.thawed_ns ? note.thawed_ns : now_ns(),
+		svc_event(s->svc, v->id,
+			  note.thawed_ns ? note.thawed_ns : clock_ns(CLOCK_MONOTONIC),
 			  &(struct svc_event){.kind = SVC_EV_CONNECTION, .at_ns = note.seen_ns});
 		act(s);
 	}
@@ -610,7 +604,7 @@ int services_dispatch(struct services *s)
 			on_notify(&s->all[events[i].data.u32]);
 	}
 	s->timer_ns = 0; /* it may have run out: set it anew */
-	svc_run(s->svc, now_ns(), s->pressure);
+	svc_run(s->svc, clock_ns(CLOCK_MONOTONIC), s->pressure);
 	act(s);
 	return 0;
 }
@@ -968,7 +962,7 @@ static int enroll(struct service *v)
 
 	if (!s->o.cgroup || cgroup_can(s->o.cgroup, CGROUP_FREEZE) == CGROUP_NONE)
 		c.freeze = false;
-	r = svc_add(s->svc, now_ns(), &c, known ? &habit : NULL, &id);
+	r = svc_add(s->svc, clock_ns(CLOCK_MONOTONIC), &c, known ? &habit : NULL, &id);
 	if (r)
 		return r;
 	s->all[id] = *v;
@@ -984,7 +978,7 @@ static int enroll(struct service *v)
 		return r;
 	state = adopt(v);
 	if (state != SVC_COLD) {
-		svc_adopt(s->svc, id, now_ns(), state);
+		svc_adopt(s->svc, id, clock_ns(CLOCK_MONOTONIC), state);
 		say(s, SERVICES_SAY_INFO, "%s: found %s", v->name, svc_state_name(state));
 	}
 	return 0;
@@ -1096,12 +1090,12 @@ int services_new(const struct services_options *o, struct services **ret)
 /* Ends what runs: each by its own signal and within STOP_MS together, then by force. */
 static void stop_all(struct services *s)
 {
-	uint64_t until = now_ns() + STOP_MS * 1000000ull;
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + STOP_MS * 1000000ull;
 	bool forced = false;
 
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
 		if (s->all[i].used)
-			svc_retire(s->svc, i, now_ns());
+			svc_retire(s->svc, i, clock_ns(CLOCK_MONOTONIC));
 	act(s);
 	for (;;) {
 		struct pollfd p = {.fd = s->epoll, .events = POLLIN};
@@ -1109,9 +1103,9 @@ static void stop_all(struct services *s)
 
 		for (uint32_t i = 0; i < s->o.limits.service_max; i++)
 			any |= s->all[i].used && s->all[i].box;
-		if (!any || (forced && now_ns() > until))
+		if (!any || (forced && clock_ns(CLOCK_MONOTONIC) > until))
 			return;
-		if (now_ns() > until) {
+		if (clock_ns(CLOCK_MONOTONIC) > until) {
 			forced = true;
 			until += STOP_MS * 1000000ull;
 			for (uint32_t i = 0; i < s->o.limits.service_max; i++)
@@ -1163,7 +1157,7 @@ int services_fd(const struct services *s)
 
 void services_tick(struct services *s, double pressure)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
@@ -1265,7 +1259,7 @@ void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[S
 
 void services_view(const struct services *s, uint32_t i, struct service_view *ret)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	uint32_t id = 0;
 	const struct service *v;
 

@@ -9,6 +9,7 @@
 #include "sys/waker.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <pthread.h>
@@ -43,14 +44,6 @@ struct waker {
 	pthread_mutex_t lock;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with this clock */
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 /* True when the loop must be told at once: something has to be started. */
 static bool wake(struct waker *w, uint32_t id, uint64_t seen_ns, bool *late)
 {
@@ -63,7 +56,7 @@ static bool wake(struct waker *w, uint32_t id, uint64_t seen_ns, bool *late)
 		s->noted = note = true;
 		s->note = (struct waker_note){.slot = id, .seen_ns = seen_ns};
 		if (s->freeze_fd >= 0 && cgroup_freeze_write(w->cgroup, s->freeze_fd, false) == 0) {
-			s->note.thawed_ns = now_ns();
+			s->note.thawed_ns = clock_ns(CLOCK_MONOTONIC);
 			thawed = true;
 		}
 	}
@@ -90,7 +83,7 @@ static void *run(void *arg)
 	(void)prctl(PR_SET_NAME, "forewarm-wake", 0, 0, 0);
 	for (;;) {
 		int n = epoll_wait(w->epoll, events, 16, late ? LATE_MS : -1);
-		uint64_t seen = now_ns();
+		uint64_t seen = clock_ns(CLOCK_MONOTONIC);
 		bool tell = n == 0;
 
 		late &= n != 0;
