@@ -44,11 +44,28 @@ as() { # uid, groups, what to ask
 		"$dir/forewarm" --socket "/run/$name/control.sock" "$@" >"$dir/out" 2>"$dir/err" </dev/null
 }
 
+# What it has given up: see user/sys/confine.h.
+given_up() { # the daemon's capabilities are within the unit's, and it is filtered
+	local c bounding
+	bounding=$(sed -n 's/^CapabilityBoundingSet=//p' user/daemon/forewarmd.service)
+	for c in $(capsh --decode="$(sed -n 's/^CapBnd:\s*//p' "/proc/$pid/status")" |
+		sed -e 's/.*=//' -e 's/,/ /g' | tr a-z A-Z); do
+		[[ " ${bounding//$'\n'/ } " == *" $c "* ]] || return 1
+	done
+	grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+}
+
 group=$(getent group games | cut -d: -f1)
 [[ $group ]] || group=root
 gid=$(getent group "$group" | cut -d: -f3)
 start --set "api.group=$group"
 ok "it starts" $?
+if command -v capsh >/dev/null; then
+	given_up
+	ok "it keeps no more rights than its unit grants, and filters its system calls" $?
+else
+	tap_skip "it keeps no more rights than its unit grants" "there is no capsh"
+fi
 [[ $(stat -c '%a %G' "/run/$name/control.sock") == "660 $group" ]]
 ok "the socket is of the group's" $?
 [[ $(stat -c %a "$dir/state") == 700 && $(stat -c %a "/run/$name") == 755 ]]

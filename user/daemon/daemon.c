@@ -26,6 +26,7 @@
 #include "daemon/trust.h"
 #include "daemon/watch.h"
 #include "sys/capture.h"
+#include "sys/confine.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
 #include "sys/psi.h"
@@ -605,6 +606,10 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	d->options = *options;
 	d->lock_fd = d->stats_fd = -1;
 	d->start_ns = clock_ns(CLOCK_MONOTONIC);
+	r = confine_self();
+	if (r < 0)
+		log_warn("daemon: cannot give up all rights it does not need: %s, ignoring",
+			 strerror(-r));
 	r = make_dir(config->run_dir, 0755);
 	if (r == 0)
 		r = make_dir(config->state_dir, 0700);
