@@ -5,12 +5,14 @@
  *   bench_services [--rounds N] [--cold N] [--ndjson FILE] [--only SUBJECT] [--quiet MS[,MS...]]
  *
  * Subjects: a C echo server over a UNIX socket and over TCP, Python's http.server and Node's http over
- * TCP. Four ways, one after the other in every round, with the same time of quiet before each request:
+ * TCP. Five ways, one after the other in every round, with the same time of quiet before each request:
  *
  *   always-on  a plain process, never frozen, started before the run (the baseline)
  *   predicted  our service, frozen; told of the connection a little ahead (thawed by then)
  *   frozen     our service, frozen; thawed by the connection itself
  *   cold       our service, released; started by the connection itself
+ *   activated  systemd-socket-activate holds the socket and starts the program at the connection: the
+ *              same cold start without a sandbox, by the tool that socket activation is known from
  *
  * The time is from before connect() to the first byte of the answer. "frozen" is what the service's
  * own count of thawed connections confirms: requests that found it running are reported as such.
@@ -42,9 +44,12 @@
 #include <unistd.h>
 
 enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000 };
-enum way { ALWAYS, PREDICTED, FROZEN, COLD, WAY_N };
+enum way { ALWAYS, PREDICTED, FROZEN, COLD, ACTIVATED, WAY_N };
+/* Whose socket. */
+enum place { OURS, PLAIN, SYSTEMD };
 
-static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold"};
+static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold",
+					     "activated"};
 
 struct subject {
 	const char *name, *request;
@@ -89,6 +94,9 @@ static struct subject subjects[SUBJECT_N] = {
 	{"node-http", "GET / HTTP/1.0\r\n\r\n", false, {"/usr/bin/node", node_path}},
 };
 
+static const char activate_path[] = "/usr/bin/systemd-socket-activate";
+static int activated_says = -1;
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;
@@ -110,23 +118,24 @@ static _Noreturn void die(const char *what)
 	exit(1);
 }
 
-/* Where subject k answers: our service, or the plain process. */
-static void listens_at(const struct run *run, int k, bool plain, char *buf, size_t n)
+/* Where subject k answers. */
+static void listens_at(const struct run *run, int k, enum place place, char *buf, size_t n)
 {
+	static const char *const suffix[] = {"", ".plain", ".systemd"};
+
 	if (subjects[k].unix_socket)
-		(void)snprintf(buf, n, "%s/%s%s", run->dir, subjects[k].name,
-			       plain ? ".plain" : "");
+		(void)snprintf(buf, n, "%s/%s%s", run->dir, subjects[k].name, suffix[place]);
 	else
-		(void)snprintf(buf, n, "127.0.0.1:%d", port_first + k + (plain ? SUBJECT_N : 0));
+		(void)snprintf(buf, n, "127.0.0.1:%d", port_first + k + (int)place * SUBJECT_N);
 }
 
-static int address(const struct run *run, int k, bool plain, struct sockaddr_storage *ret,
+static int address(const struct run *run, int k, enum place place, struct sockaddr_storage *ret,
 		   socklen_t *ret_n)
 {
 	struct unit_addr a = {0};
 	char text[128];
 
-	listens_at(run, k, plain, text, sizeof(text));
+	listens_at(run, k, place, text, sizeof(text));
 	if (unit_addr_parse(text, UNIT_STREAM, &a))
 		die(text);
 	return listen_sockaddr(&a, ret, ret_n);
@@ -237,7 +246,7 @@ static void write_units(struct run *run)
 	for (int k = 0; k < SUBJECT_N; k++) {
 		char path[160], text[1024], at[128];
 
-		listens_at(run, k, false, at, sizeof(at));
+		listens_at(run, k, OURS, at, sizeof(at));
 		(void)snprintf(path, sizeof(path), "%s/%s.socket", run->dir, subjects[k].name);
 		(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=%s\nNoDelay=yes\n", at);
 		write_file(path, text);
@@ -279,7 +288,7 @@ static pid_t start_plain(const struct run *run, int k)
 	int one = 1, fd;
 	pid_t pid;
 
-	(void)address(run, k, true, &a, &n);
+	(void)address(run, k, PLAIN, &a, &n);
 	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* UNIX: no such thing */
@@ -304,9 +313,57 @@ static pid_t start_plain(const struct run *run, int k)
 	return pid;
 }
 
+/* Listens, and becomes the program at the first connection. -1 when it cannot be run. */
+static pid_t start_activated(const struct run *run, int k)
+{
+	const struct subject *s = &subjects[k];
+	const char *argv[9] = {activate_path, "-l"};
+	char at[128], said[512];
+	int p[2], argc = 3;
+	pid_t pid;
+	ssize_t n;
+
+	listens_at(run, k, SYSTEMD, at, sizeof(at));
+	argv[2] = at;
+	for (int i = 0; s->argv[i]; i++)
+		argv[argc++] = s->argv[i];
+	if (pipe2(p, O_CLOEXEC) < 0)
+		die("pipe");
+	pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)dup2(p[1], STDERR_FILENO);
+		(void)execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	(void)close(p[1]);
+	/* What it says when its socket listens; what it says later goes nowhere. */
+	n = read(p[0], said, sizeof(said) - 1);
+	said[n < 0 ? 0 : n] = '\0';
+	if (!strstr(said, "istening")) {
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
+		pid = -1;
+	}
+	activated_says = p[0];
+	return pid;
+}
+
+static void stop_activated(const struct run *run, int k, pid_t pid)
+{
+	char at[128];
+
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	(void)close(activated_says);
+	listens_at(run, k, SYSTEMD, at, sizeof(at));
+	if (subjects[k].unix_socket)
+		(void)unlink(at);
+}
+
 /* --- the client's side ---------------------------------------------------------------------------------- */
 
-static double request_us(const struct run *run, int k, bool plain)
+static double request_us(const struct run *run, int k, enum place place)
 {
 	const struct subject *s = &subjects[k];
 	const struct timeval limit = {.tv_sec = 20};
@@ -316,7 +373,7 @@ static double request_us(const struct run *run, int k, bool plain)
 	uint64_t from, took;
 	char buf[512];
 
-	(void)address(run, k, plain, &a, &n);
+	(void)address(run, k, place, &a, &n);
 	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* UNIX: no such thing */
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -352,25 +409,34 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
 {
 	uint64_t lead = quiet_ns / 2 < 5000000 ? quiet_ns / 2 : 5000000, at;
 	double us;
+	pid_t pid;
 
 	switch (way) {
 	case ALWAYS:
 		sleep_ns(quiet_ns);
-		return request_us(run, k, true);
+		return request_us(run, k, PLAIN);
 	case PREDICTED:
 		await_state(k, SVC_FROZEN);
 		sleep_ns(quiet_ns - lead);
 		tell(run, k, ASK_PREDICT, 0);
 		sleep_ns(lead);
 		at = now_ns();
-		us = request_us(run, k, false);
+		us = request_us(run, k, OURS);
 		/* What the daemon's capture tells it of every connect(), a moment later. */
 		tell(run, k, ASK_OBSERVED, at);
 		return us;
 	case FROZEN:
 		await_state(k, SVC_FROZEN);
 		sleep_ns(quiet_ns);
-		return request_us(run, k, false);
+		return request_us(run, k, OURS);
+	case ACTIVATED:
+		pid = start_activated(run, k);
+		if (pid < 0)
+			return -1;
+		sleep_ns(quiet_ns);
+		us = request_us(run, k, SYSTEMD);
+		stop_activated(run, k, pid);
+		return us;
 	default:
 		await_state(k, SVC_FROZEN);
 		while (*(volatile enum svc_state *)&shared->views[k].state != SVC_COLD) {
@@ -378,7 +444,7 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
 			sleep_ns(5000000);
 		}
 		sleep_ns(quiet_ns);
-		return request_us(run, k, false);
+		return request_us(run, k, OURS);
 	}
 }
 
@@ -431,8 +497,11 @@ static void measure(struct run *run, int k, int quiet_ms)
 	await_state(k, SVC_FROZEN);
 	thawed = shared->views[k].figures.class_n[SVC_CLASS_THAWED] - thawed;
 	predicted = shared->views[k].figures.class_n[SVC_CLASS_PREDICTED] - predicted;
-	for (int i = 0; i < run->cold_rounds; i++)
+	for (int i = 0; i < run->cold_rounds; i++) {
 		us[COLD][n[COLD]++] = one(run, k, COLD, quiet_ns);
+		us[ACTIVATED][n[ACTIVATED]] = one(run, k, ACTIVATED, quiet_ns);
+		n[ACTIVATED] += us[ACTIVATED][n[ACTIVATED]] > 0;
+	}
 	base = quantile(us[ALWAYS], n[ALWAYS], 0.5);
 	for (int way = 0; way < WAY_N; way++)
 		if (n[way])
@@ -442,6 +511,9 @@ static void measure(struct run *run, int k, int quiet_ms)
 		(void)printf(
 			"  (of %d each, %llu found it frozen, %llu were seen to be foretold)\n",
 			run->rounds, (unsigned long long)thawed, (unsigned long long)predicted);
+	if (run->cold_rounds && !n[ACTIVATED])
+		(void)printf("%-12s %5d  %-10s skipped: %s does not listen here\n",
+			     subjects[k].name, quiet_ms, way_names[ACTIVATED], activate_path);
 	(void)fflush(stdout);
 }
 
@@ -478,7 +550,7 @@ static void prepare(struct run *run, const char *self)
 		die("mkdtemp");
 	(void)chmod(run->dir, 0755);
 	(void)snprintf(run->group, sizeof(run->group), "fwm-bench-%d", (int)getpid());
-	port_first = 21000 + (int)getpid() % 1000 * 8;
+	port_first = 21000 + (int)getpid() % 1000 * 16;
 	(void)snprintf(python_path, sizeof(python_path), "%s/server.py", run->dir);
 	(void)snprintf(node_path, sizeof(node_path), "%s/server.js", run->dir);
 	write_file(python_path, python);
