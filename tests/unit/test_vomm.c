@@ -396,6 +396,31 @@ static void test_vomm_explains_by_contexts_and_counts(void **state)
 	vomm_free(v);
 }
 
+/* Jobs begin alike; which one it is depends on the job before. */
+static void test_vomm_tells_jobs_apart_by_the_one_before(void **state)
+{
+	struct vomm *v = model(4 << 20);
+	uint32_t job = 0, hit = 0;
+
+	(void)state;
+	for (uint32_t round = 0; round < 600; round++) {
+		struct vomm_guess g;
+		struct vomm_stream s;
+		size_t n;
+
+		vomm_stream_init(&s, NULL);
+		vomm_stream_feature(&s, VOMM_BEFORE, job);
+		job = 100 + (job * 7 + 3) % 11;
+		(void)vomm_observe(v, &s, 1, 0, NULL);
+		(void)vomm_observe(v, &s, 2, 0, NULL);
+		if (round >= 100 && vomm_predict(v, &s, 1, &g, &n) == 0)
+			hit += g.symbol == job;
+		(void)vomm_observe(v, &s, job, 0, NULL);
+	}
+	assert_true(hit >= 490);
+	vomm_free(v);
+}
+
 static void test_vomm_looking_changes_nothing(void **state)
 {
 	struct vomm *v = model(2 << 20), *w = model(2 << 20);
@@ -434,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_vomm_chain_names_what_is_needed_soon_and_when),
 		cmocka_unit_test(test_vomm_feedback_corrects_chains),
 		cmocka_unit_test(test_vomm_explains_by_contexts_and_counts),
+		cmocka_unit_test(test_vomm_tells_jobs_apart_by_the_one_before),
 		cmocka_unit_test(test_vomm_looking_changes_nothing),
 		cmocka_unit_test(test_vomm_sums_to_one_with_novelty),
 		cmocka_unit_test(test_vomm_learns_a_loop_and_puts_the_likeliest_first),

@@ -7,6 +7,8 @@
  * names what is needed soon; a name counts once in a stream, from when it was first named. Recall
  * is the share of touches named before, precision the share of names touched later. What came of a
  * name is fed back to the model when it comes, or when the stream ends without it.
+ *
+ * A stream of a host is told which program was started last before it began: jobs follow jobs.
  */
 #include "cli/eval.h"
 
@@ -36,6 +38,7 @@ struct run {
 	struct vomm *v;
 	struct vomm_stream *streams;
 	bool *begun;
+	uint32_t started; /* the program start seen last, in any stream */
 	float *update_ns, *predict_ns, *lead_ns, *chain_ns;
 	uint32_t *next; /* event of the same stream, 0: none */
 	struct named *named;
@@ -156,6 +159,7 @@ static void one_event(struct run *r, size_t i)
 
 	if (!r->begun[e->stream]) {
 		vomm_stream_init(s, NULL);
+		vomm_stream_feature(s, VOMM_BEFORE, r->started);
 		r->begun[e->stream] = true;
 	}
 	if (r->opt->ahead)
@@ -191,6 +195,8 @@ static void one_event(struct run *r, size_t i)
 	}
 	vomm_stream_feature(s, VOMM_PROGRAM, e->program);
 	vomm_stream_feature(s, VOMM_PARENT, e->parent);
+	if (e->kind == 'E')
+		r->started = e->symbol;
 	if (r->opt->chain_p > 0 && !e->last)
 		chain_name(r, e);
 	if (r->opt->chain_p > 0 && e->last)

@@ -380,6 +380,14 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 	return take(e, run, EDGE_OPEN, id, o);
 }
 
+/* The symbol of what the run started last; the first of its stream is its own block. */
+static uint32_t newest_child(const struct run *rn)
+{
+	uint32_t n = rn->stream.length;
+
+	return n > 1 ? rn->stream.history[(n - 1) % VOMM_HISTORY] : 0;
+}
+
 static int observe_exec(struct engine *e, const struct obs *o)
 {
 	char name[BLOCK_NAME_MAX];
@@ -413,6 +421,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 		if (r < 0)
 			return r;
 		features[VOMM_PARENT] = engine_symbol(e, f->block);
+		features[VOMM_BEFORE] = newest_child(f);
 		e->aux[f->block].parent = true;
 		if (engine_symbol(e, block) && !(o->flags & OBS_F_SEED))
 			(void)vomm_observe(e->model, &f->stream, engine_symbol(e, block), o->ts_ns,

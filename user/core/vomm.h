@@ -55,7 +55,7 @@ enum vomm_feature {
 	VOMM_PROGRAM, /* the program as invoked: the block */
 	VOMM_PARENT,  /* the block that started it */
 	VOMM_USER,
-	VOMM_HOUR,
+	VOMM_BEFORE, /* what was started last before this lineage began, in the same place */
 };
 
 struct vomm_limits {

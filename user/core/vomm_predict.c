@@ -47,7 +47,7 @@ const struct spec vomm_specs[] = {
 	FEATURE("program", 0, 0, VOMM_PROGRAM),
 	FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
 	FEATURE("parent, last 1", 1, 1, VOMM_PARENT),
-	FEATURE("hour, last 1", 1, 1, VOMM_HOUR),
+	FEATURE("lineage before, last 2", 2, 3, VOMM_BEFORE),
 };
 const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
 

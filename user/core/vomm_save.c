@@ -17,7 +17,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 struct head {
 	char magic[8];
