@@ -196,7 +196,11 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 		{"bad user", UNIT_SERVICE, "[Service]\nUser=a b\n", 2, "name of a user"},
 		{"mixed filter", UNIT_SERVICE,
 		 "[Service]\nSystemCallFilter=read\nSystemCallFilter=~write\n", 3, "not mixed"},
-		{"foreign order", UNIT_SERVICE, "[Unit]\nAfter=postgresql.service\n", 2, "ordered"},
+		{"needs another unit", UNIT_SERVICE, "[Unit]\nRequires=postgresql.service\n", 2,
+		 "other units"},
+		{"wants another unit", UNIT_SERVICE, "[Unit]\nWants=network.target a.service\n", 2,
+		 "a.service"},
+		{"limit of starts", UNIT_SERVICE, "[Unit]\nStartLimitBurst=3\n", 2, "only 0"},
 		{"bad errno", UNIT_SERVICE, "[Service]\nSystemCallErrorNumber=EFUN\n", 2,
 		 "unknown"},
 		{"quota 0", UNIT_SERVICE, "[Service]\nCPUQuota=0%\n", 2, "percentage"},
@@ -210,6 +214,83 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 
 		if (r != UNIT_REFUSED || why.line != cases[i].line ||
 		    !strstr(why.text, cases[i].says))
+			fail_msg("%s: result %d, line %u: %s", cases[i].name, r, why.line,
+				 why.text);
+	}
+}
+
+/* Pairs as packages of Debian 12 ship them, comments left out: what is taken as it is, and the line that
+ * keeps the others from being half obeyed. */
+static void test_unitfile_packages_are_taken_or_refused(void **state)
+{
+	static const struct {
+		const char *name;
+		enum unit_kind kind;
+		const char *text;
+		unsigned line;
+		const char *says;
+	} cases[] = {
+		{"cups.socket", UNIT_SOCKET,
+		 "[Unit]\nDescription=CUPS Scheduler\nPartOf=cups.service\n\n[Socket]\n"
+		 "ListenStream=/run/cups/cups.sock\n\n[Install]\nWantedBy=sockets.target\n",
+		 0, NULL},
+		{"cups.service", UNIT_SERVICE,
+		 "[Unit]\nDescription=CUPS Scheduler\nDocumentation=man:cupsd(8)\n"
+		 "After=network.target nss-user-lookup.target "
+		 "nslcd.service\nRequires=cups.socket\n\n"
+		 "[Service]\nExecStart=/usr/sbin/cupsd -l\nType=notify\nRestart=on-failure\n\n\n"
+		 "[Install]\nAlso=cups.socket cups.path\nWantedBy=printer.target\n",
+		 0, NULL},
+		{"pcscd.service", UNIT_SERVICE,
+		 "[Unit]\nDescription=PC/SC Smart Card Daemon\nRequires=pcscd.socket\n"
+		 "Documentation=man:pcscd(8)\n\n[Service]\n"
+		 "ExecStart=/usr/sbin/pcscd --foreground --auto-exit $PCSCD_ARGS\n"
+		 "ExecReload=/usr/sbin/pcscd --hotplug\nEnvironmentFile=-/etc/default/pcscd\n\n"
+		 "[Install]\nAlso=pcscd.socket\n",
+		 0, NULL},
+		{"rpcbind.socket", UNIT_SOCKET,
+		 "[Unit]\nDescription=RPCbind Server Activation Socket\nDefaultDependencies=no\n"
+		 "RequiresMountsFor=/run/rpcbind\n\n[Socket]\nListenStream=/run/rpcbind.sock\n",
+		 4, "RequiresMountsFor"},
+		{"podman.service", UNIT_SERVICE,
+		 "[Unit]\nRequires=podman.socket\nAfter=podman.socket\nStartLimitIntervalSec=0\n\n"
+		 "[Service]\nDelegate=true\nType=exec\nKillMode=process\n"
+		 "ExecStart=/usr/bin/podman $LOGGING system service\n",
+		 7, "Delegate"},
+		{"tangd.socket", UNIT_SOCKET,
+		 "[Unit]\nDescription=Tang Server "
+		 "socket\n\n[Socket]\nListenStream=80\nAccept=true\n",
+		 6, "Accept=true"},
+		{"docker.service", UNIT_SERVICE,
+		 "[Unit]\nAfter=network-online.target docker.socket firewalld.service\n"
+		 "Wants=network-online.target containerd.service\nRequires=docker.socket\n",
+		 3, "containerd.service"},
+		{"dovecot.service", UNIT_SERVICE,
+		 "[Unit]\nAfter=local-fs.target network-online.target\n\n[Service]\nType=notify\n"
+		 "ExecStart=/usr/sbin/dovecot -F\nExecReload=/usr/bin/doveadm reload\n"
+		 "ExecStop=/usr/bin/doveadm stop\n",
+		 8, "ExecStop"},
+		{"ssh.socket", UNIT_SOCKET,
+		 "[Unit]\nBefore=sockets.target\nConditionPathExists=!/etc/ssh/"
+		 "sshd_not_to_be_run\n\n"
+		 "[Socket]\nListenStream=22\nAccept=no\n",
+		 3, "ConditionPathExists"},
+		{"uuidd.service", UNIT_SERVICE,
+		 "[Service]\nExecStart=/usr/sbin/uuidd --socket-activation\nUser=uuidd\n"
+		 "ProtectSystem=strict\nPrivateUsers=yes\n",
+		 5, "PrivateUsers"},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *text = cases[i].text;
+		struct unit_why why = {0};
+		int r = unit_parse(u, cases[i].kind, cases[i].name, &host, text, strlen(text),
+				   &why);
+
+		if (r != (cases[i].says ? UNIT_REFUSED : 0) || why.line != cases[i].line ||
+		    (cases[i].says && !strstr(why.text, cases[i].says)))
 			fail_msg("%s: result %d, line %u: %s", cases[i].name, r, why.line,
 				 why.text);
 	}
@@ -393,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_unitfile_reads_a_socket),
 		cmocka_unit_test(test_unitfile_reads_a_service),
 		cmocka_unit_test(test_unitfile_refuses_with_line_and_reason),
+		cmocka_unit_test(test_unitfile_packages_are_taken_or_refused),
 		cmocka_unit_test(test_unitfile_empty_value_resets),
 		cmocka_unit_test(test_unitfile_words_are_quoted_as_in_systemd),
 		cmocka_unit_test(test_unitfile_spans_and_sizes),

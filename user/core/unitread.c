@@ -1,0 +1,618 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * unitread.c - one reader for each kind of value a directive can have.
+ *
+ * A reader gets the value with blanks trimmed and the row of the table it is read for: the field, its
+ * maximum, its words. What systemd would take and we cannot honour is refused here.
+ */
+#include "base/err.h"
+#include "core/unit_impl.h"
+#include "core/unitvalue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int unit_set_ignored(struct parse *p, const struct directive *d, const char *value)
+{
+	(void)p, (void)d, (void)value; /* documentation, or for systemctl enable only */
+	return 0;
+}
+
+int unit_set_bool(struct parse *p, const struct directive *d, const char *value)
+{
+	if (unitvalue_bool(value, unit_field(p, d)))
+		return unit_refuse_value(p, d, value, "neither yes nor no");
+	return 0;
+}
+
+/* A switch that cannot be moved here: max is the value it has. */
+int unit_set_fixed(struct parse *p, const struct directive *d, const char *value)
+{
+	bool b;
+
+	if (!*value)
+		return 0;
+	if (unitvalue_bool(value, &b))
+		return unit_refuse_value(p, d, value, "neither yes nor no");
+	if (b != (bool)d->max)
+		return unit_refuse_value(p, d, value,
+				    d->max ? "cannot be switched off: every sandbox has it"
+					   : "not supported");
+	return 0;
+}
+
+int unit_set_word(struct parse *p, const struct directive *d, const char *value)
+{
+	for (const struct word_value *w = d->words; w->word; w++) {
+		if (strcmp(w->word, value) != 0)
+			continue;
+		if (w->value >= 0)
+			memcpy(unit_field(p, d), &w->value, sizeof(int));
+		return w->value >= 0 ? 0 : unit_refuse_value(p, d, value, "not supported");
+	}
+	return unit_refuse_value(p, d, value, "unknown value");
+}
+
+int unit_set_u32(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t v;
+
+	if (unitvalue_u64(value, d->max, &v))
+		return unit_refuse(p, "%s=%.80s: not a number from 0 to %llu", d->key, value,
+			      (unsigned long long)d->max);
+	*(uint32_t *)unit_field(p, d) = (uint32_t)v;
+	return 0;
+}
+
+/* IOWeight= and the like: cgroup v2 knows 1 to 10000. */
+int unit_set_weight(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t v;
+
+	if (unitvalue_u64(value, 10000, &v) || v == 0)
+		return unit_refuse_value(p, d, value, "not a weight from 1 to 10000");
+	*(uint32_t *)unit_field(p, d) = (uint32_t)v;
+	return 0;
+}
+
+/* StartLimit*=: starts are never given up, so there is only "no limit". */
+int unit_set_unlimited(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t v;
+
+	if (unitvalue_span_ns(value, &v) || v)
+		return unit_refuse_value(p, d, value, "only 0: a service that fails is never given up");
+	return 0;
+}
+
+int unit_set_octal(struct parse *p, const struct directive *d, const char *value)
+{
+	if (unitvalue_octal(value, (uint32_t)d->max, unit_field(p, d)))
+		return unit_refuse_value(p, d, value, "not an access mode in octal");
+	return 0;
+}
+
+int unit_set_span(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t *ns = unit_field(p, d);
+
+	if (unitvalue_span_ns(value, ns))
+		return unit_refuse_value(p, d, value, "not a time span");
+	if (d->max && *ns == 0) /* systemd: zero waits for ever */
+		*ns = UNIT_FOREVER;
+	return 0;
+}
+
+int unit_set_timeouts(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t ns;
+
+	if (unitvalue_span_ns(value, &ns))
+		return unit_refuse_value(p, d, value, "not a time span");
+	p->u->service.timeout_start_ns = p->u->service.timeout_stop_ns = ns ? ns : UNIT_FOREVER;
+	return 0;
+}
+
+/* X-Forewarm-FreezeAfterSec=, X-Forewarm-ReleaseAfterSec=: auto, infinity or a span; the switch
+ * beside the field says whether it happens at all. */
+int unit_set_window(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t *ns = unit_field(p, d);
+	bool *on = d->max ? &p->u->service.release : &p->u->service.freeze;
+
+	*on = true;
+	*ns = UNIT_FOREVER;
+	if (strcmp(value, "auto") == 0 || !*value)
+		return 0;
+	if (unitvalue_span_ns(value, ns))
+		return unit_refuse_value(p, d, value, "neither auto, infinity nor a time span");
+	*on = *ns != UNIT_FOREVER;
+	return 0;
+}
+
+int unit_set_size(struct parse *p, const struct directive *d, const char *value)
+{
+	if (unitvalue_size(value, unit_field(p, d)))
+		return unit_refuse_value(p, d, value, "not a size");
+	return 0;
+}
+
+/* MemoryMax=: bytes, or a share of the host's memory. */
+int unit_set_memory(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_service *s = &p->u->service;
+
+	s->memory_max_share = 0;
+	s->memory_max = UNIT_NO_LIMIT;
+	if (!*value)
+		return 0;
+	if (unitvalue_size(value, &s->memory_max) &&
+	    unitvalue_percent(value, 1000, &s->memory_max_share))
+		return unit_refuse_value(p, d, value, "neither a size, a percentage nor infinity");
+	return 0;
+}
+
+int unit_set_quota(struct parse *p, const struct directive *d, const char *value)
+{
+	uint32_t v;
+
+	if (unitvalue_percent(value, 1000 * 1000, &v) || v == 0)
+		return unit_refuse_value(p, d, value, "not a percentage");
+	*(uint32_t *)unit_field(p, d) = v;
+	return 0;
+}
+
+int unit_set_text(struct parse *p, const struct directive *d, const char *value)
+{
+	return unit_text_expand(p, value, unit_field(p, d));
+}
+
+int unit_set_user(struct parse *p, const struct directive *d, const char *value)
+{
+	const char *name;
+	int r = unit_text_expand(p, value, &name);
+
+	if (r)
+		return r;
+	if (!unit_is_user(name))
+		return unit_refuse_value(p, d, value, "not a name of a user or group");
+	*(const char **)unit_field(p, d) = name;
+	return 0;
+}
+
+static int set_path(struct parse *p, const struct directive *d, const char *value)
+{
+	const char *path;
+	int r = unit_text_expand(p, value, &path);
+
+	if (r)
+		return r;
+	if (!unit_is_absolute(path))
+		return unit_refuse_value(p, d, value, "not an absolute path without '..'");
+	*(const char **)unit_field(p, d) = path;
+	return 0;
+}
+
+int unit_set_directory(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_service *s = &p->u->service;
+
+	s->working_directory_home = s->working_directory_optional = false;
+	s->working_directory = NULL;
+	if (!*value)
+		return 0;
+	if (*value == '-') {
+		s->working_directory_optional = true;
+		value++;
+	}
+	if (strcmp(value, "~") == 0) {
+		s->working_directory_home = true;
+		return 0;
+	}
+	return set_path(p, d, value);
+}
+
+/* StandardOutput=, StandardError=. The journal is where the daemon's own output goes. */
+int unit_set_output(struct parse *p, const struct directive *d, const char *value)
+{
+	static const struct {
+		const char *prefix;
+		enum unit_output out;
+		bool path;
+	} kinds[] = {
+		{"inherit", UNIT_OUTPUT_INHERIT, false},   {"journal", UNIT_OUTPUT_INHERIT, false},
+		{"null", UNIT_OUTPUT_NULL, false},	   {"append:", UNIT_OUTPUT_APPEND, true},
+		{"truncate:", UNIT_OUTPUT_TRUNCATE, true},
+	};
+	struct unit_service *s = &p->u->service;
+	enum unit_output *out = unit_field(p, d);
+	const char **path = out == &s->out ? &s->out_path : &s->err_path;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		size_t n = strlen(kinds[i].prefix);
+
+		if (strncmp(value, kinds[i].prefix, n) != 0 || (!kinds[i].path && value[n]))
+			continue;
+		*out = kinds[i].out;
+		*path = NULL;
+		if (!kinds[i].path)
+			return 0;
+		if (!unit_is_absolute(value + n))
+			break;
+		return unit_text_expand(p, value + n, path);
+	}
+	return unit_refuse_value(p, d, value,
+			    "not one of inherit journal null append:PATH truncate:PATH");
+}
+
+int unit_set_listen(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_socket *s = &p->u->socket;
+	struct unit_addr a;
+	const char *text;
+	int r;
+
+	if (!*value) { /* any empty Listen...= forgets them all, as systemd does */
+		s->listen_n = 0;
+		return 0;
+	}
+	r = unit_text_expand(p, value, &text);
+	if (r)
+		return r;
+	if (unit_addr_parse(text, (enum unit_sock_type)d->max, &a))
+		return unit_refuse_value(p, d, value,
+				    "not PORT, IPV4:PORT, [IPV6]:PORT, /PATH or @NAME");
+	if (d->max == UNIT_SEQPACKET && a.family != UNIT_UNIX && a.family != UNIT_ABSTRACT)
+		return unit_refuse_value(p, d, value, "sequential packets are for UNIX sockets");
+	for (size_t i = 0; i < s->listen_n; i++)
+		if (unit_addr_equal(&s->listens[i], &a))
+			return unit_refuse_value(p, d, value, "named twice");
+	if (s->listen_n == UNIT_LISTEN_MAX)
+		return unit_refuse(p, "more than %d addresses", UNIT_LISTEN_MAX);
+	s->listens[s->listen_n++] = a;
+	return 0;
+}
+
+int unit_set_proxy(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_service *s = &p->u->service;
+	const char *text;
+	int r;
+
+	s->proxy_set = false;
+	if (!*value)
+		return 0;
+	r = unit_text_expand(p, value, &text);
+	if (r)
+		return r;
+	if (unit_addr_parse(text, UNIT_STREAM, &s->proxy))
+		return unit_refuse_value(p, d, value, "not an address");
+	if (s->proxy.port_only) { /* towards a backend a bare port is on the loopback */
+		s->proxy = (struct unit_addr){
+			.family = UNIT_INET, .port = s->proxy.port, .ip = {127, 0, 0, 1}};
+	}
+	s->proxy_set = true;
+	return 0;
+}
+
+int unit_set_file_name(struct parse *p, const struct directive *d, const char *value)
+{
+	const char *name;
+	int r = unit_text_expand(p, value, &name);
+
+	if (r)
+		return r;
+	/* sd_listen_fds_with_names(3): printable ASCII without ':', at most 255. */
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c >= 127 || *c == ':' || c - name >= 255)
+			return unit_refuse_value(p, d, value, "not a name for a file descriptor");
+	p->u->socket.fd_name = name;
+	return 0;
+}
+
+int unit_set_service_name(struct parse *p, const struct directive *d, const char *value)
+{
+	static const char suffix[] = ".service";
+	size_t n = strlen(value);
+	const char *name;
+	int r;
+
+	if (n <= sizeof(suffix) - 1 || strcmp(value + n - (sizeof(suffix) - 1), suffix) != 0)
+		return unit_refuse_value(p, d, value, "not the name of a .service");
+	r = unit_text_expand(p, value, &name);
+	if (r)
+		return r;
+	n = strlen(name) - (sizeof(suffix) - 1);
+	if (strchr(name, '/') || n > UNIT_NAME_MAX)
+		return unit_refuse_value(p, d, value, "not the name of a .service");
+	p->u->socket.service = unit_text_put(p->u, name, n);
+	return p->u->socket.service ? 0 : unit_refuse(p, "the unit's texts are too long");
+}
+
+/* One word after the other of value into the list, unquoted and with specifiers replaced. */
+static int set_words(struct parse *p, const struct directive *d, const char *value,
+		     int (*check)(struct parse *p, const struct directive *d, const char *word))
+{
+	struct unit_list *l = unit_field(p, d);
+	bool quoted;
+	int r;
+
+	if (!*value)
+		unit_list_clear(l);
+	for (;;) {
+		const char *item;
+
+		r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted);
+		if (r == UNIT_VALUE_END)
+			return 0;
+		if (r == UNIT_VALUE_BAD)
+			return unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+		r = unit_text_expand(p, p->u->word, &item);
+		if (!r)
+			r = check(p, d, item);
+		if (!r)
+			r = unit_list_add(p, d, l, item);
+		if (r)
+			return r;
+	}
+}
+
+static int check_assignment(struct parse *p, const struct directive *d, const char *word)
+{
+	const char *eq = strchr(word, '=');
+
+	if (!eq || !unit_is_variable(word, (size_t)(eq - word)))
+		return unit_refuse_value(p, d, word, "not NAME=VALUE");
+	return 0;
+}
+
+static int check_variable(struct parse *p, const struct directive *d, const char *word)
+{
+	const char *eq = strchr(word, '=');
+
+	if (!unit_is_variable(word, eq ? (size_t)(eq - word) : strlen(word)))
+		return unit_refuse_value(p, d, word, "not the name of a variable");
+	return 0;
+}
+
+static int check_user(struct parse *p, const struct directive *d, const char *word)
+{
+	return unit_is_user(word) ? 0 : unit_refuse_value(p, d, word, "not a name of a group");
+}
+
+/* A leading "-" (may be missing) stays in the item. */
+static int check_path(struct parse *p, const struct directive *d, const char *word)
+{
+	if (!unit_is_absolute(word + (*word == '-')))
+		return unit_refuse_value(p, d, word, "not an absolute path without '..'");
+	return 0;
+}
+
+static int check_family(struct parse *p, const struct directive *d, const char *word)
+{
+	if (strncmp(word, "AF_", 3) != 0 || !word[3])
+		return unit_refuse_value(p, d, word, "not an address family");
+	return 0;
+}
+
+static int check_syscall(struct parse *p, const struct directive *d, const char *word)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	const char *name = word + (*word == '@');
+
+	if (!*name || name[strspn(name, allowed)])
+		return unit_refuse_value(p, d, word, "not a system call or @group");
+	return 0;
+}
+
+int unit_set_environment(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_words(p, d, value, check_assignment);
+}
+
+int unit_set_variables(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_words(p, d, value, check_variable);
+}
+
+int unit_set_groups(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_words(p, d, value, check_user);
+}
+
+int unit_set_paths(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_words(p, d, value, check_path);
+}
+
+/* EnvironmentFile= takes the whole value as one path. */
+int unit_set_env_file(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_list *l = unit_field(p, d);
+	const char *path;
+	int r;
+
+	if (!*value) {
+		unit_list_clear(l);
+		return 0;
+	}
+	r = unit_text_expand(p, value, &path);
+	if (!r)
+		r = check_path(p, d, path);
+	return r ? r : unit_list_add(p, d, l, path);
+}
+
+/* A list that allows, or with "~" in front one that forbids; we refuse to mix the two. */
+int unit_set_filter(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_service *s = &p->u->service;
+	bool calls = d->max == 0, deny = *value == '~';
+	bool *set = calls ? &s->syscalls_set : &s->families_set;
+	bool *denies = calls ? &s->syscalls_deny : &s->families_deny;
+
+	if (!*value) {
+		*set = *denies = false;
+		unit_list_clear(unit_field(p, d));
+		return 0;
+	}
+	if (*set && *denies != deny)
+		return unit_refuse_value(p, d, value, "allowing and forbidding lists are not mixed");
+	*set = true;
+	*denies = deny;
+	value += deny;
+	if (!calls && strcmp(value, "none") == 0)
+		return 0;
+	return set_words(p, d, value, calls ? check_syscall : check_family);
+}
+
+/* Wants= and its kin: what is up anyway when the daemon runs, and the pair itself. */
+int unit_set_need(struct parse *p, const struct directive *d, const char *value)
+{
+	static const char *const up[] = {
+		"network.target",    "network-online.target",  "sysinit.target",
+		"basic.target",	     "sockets.target",	       "local-fs.target",
+		"remote-fs.target",  "syslog.target",	       "time-sync.target",
+		"nss-lookup.target", "nss-user-lookup.target", "multi-user.target",
+		"shutdown.target",   "system.slice",
+	};
+	const char *name = p->u->name;
+	size_t name_n = strlen(name), i;
+	bool quoted;
+	int r;
+
+	while (!(r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted))) {
+		const char *w = p->u->word;
+
+		for (i = 0; i < ARRAY_SIZE(up) && strcmp(up[i], w) != 0; i++)
+			;
+		if (i < ARRAY_SIZE(up))
+			continue;
+		if (strncmp(w, "%n", 2) == 0 || strncmp(w, "%N", 2) == 0 ||
+		    (strncmp(w, name, name_n) == 0 &&
+		     (strcmp(w + name_n, ".socket") == 0 || strcmp(w + name_n, ".service") == 0)))
+			continue;
+		return unit_refuse_value(p, d, w, "other units are not started or stopped from here");
+	}
+	return r == UNIT_VALUE_END ? 0 : unit_refuse_value(p, d, value, "unbalanced quotes");
+}
+
+int unit_set_signal(struct parse *p, const struct directive *d, const char *value)
+{
+	/* The ones that end a process, numbered alike on all architectures. */
+	static const struct word_value signals[] = {
+		{"SIGHUP", 1},	{"SIGINT", 2},	 {"SIGQUIT", 3},
+		{"SIGKILL", 9}, {"SIGTERM", 15}, {NULL, 0},
+	};
+
+	for (const struct word_value *w = signals; w->word; w++) {
+		if (strcmp(value, w->word) == 0 || strcmp(value, w->word + 3) == 0) {
+			p->u->service.kill_signal = w->value;
+			return 0;
+		}
+	}
+	return unit_refuse_value(p, d, value, "not one of SIGTERM SIGINT SIGHUP SIGQUIT SIGKILL");
+}
+
+int unit_set_errno(struct parse *p, const struct directive *d, const char *value)
+{
+	static const struct word_value names[] = {
+		{"EPERM", EPERM},   {"EACCES", EACCES},	  {"ENOSYS", ENOSYS},
+		{"EINVAL", EINVAL}, {"EUCLEAN", EUCLEAN}, {NULL, 0},
+	};
+	struct directive with = *d;
+
+	with.words = names;
+	return unit_set_word(p, &with, value);
+}
+
+/* Prefixes of the command; those that ask for the daemon's rights are refused. */
+static int exec_prefix(struct parse *p, const struct directive *d, const char **word,
+		       bool *ret_arg0)
+{
+	struct unit_service *s = &p->u->service;
+
+	*ret_arg0 = s->exec_verbatim = s->exec_may_fail = false;
+	for (;; (*word)++) {
+		switch (**word) {
+		case '-':
+			s->exec_may_fail = true;
+			break;
+		case ':':
+			s->exec_verbatim = true;
+			break;
+		case '@':
+			*ret_arg0 = true;
+			break;
+		case '+':
+		case '!':
+		case '|':
+			return unit_refuse_value(p, d, *word,
+					    "a service never runs with the daemon's rights");
+		default:
+			return 0;
+		}
+	}
+}
+
+int unit_set_exec(struct parse *p, const struct directive *d, const char *value)
+{
+	struct unit_service *s = &p->u->service;
+	bool quoted, arg0 = false;
+	int r;
+
+	if (!*value) {
+		s->exec_path = NULL;
+		unit_list_clear(&s->argv);
+		return 0;
+	}
+	if (s->exec_path)
+		return unit_refuse(p, "%s= is there twice; only Type=oneshot has several commands",
+			      d->key);
+	for (;;) {
+		const char *word = p->u->word, *item;
+
+		r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted);
+		if (r == UNIT_VALUE_END)
+			break;
+		if (r == UNIT_VALUE_BAD)
+			return unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+		if (!quoted && strcmp(word, ";") == 0)
+			return unit_refuse_value(p, d, ";", "only Type=oneshot has several commands");
+		if (!s->exec_path && (r = exec_prefix(p, d, &word, &arg0)))
+			return r;
+		r = unit_text_expand(p, word, &item);
+		if (r)
+			return r;
+		if (!s->exec_path) {
+			if (!unit_is_absolute(item))
+				return unit_refuse_value(p, d, item, "not an absolute path");
+			s->exec_path = item;
+			if (arg0)
+				continue;
+		}
+		r = unit_list_add(p, d, &s->argv, item);
+		if (r)
+			return r;
+	}
+	return s->argv.item_n ? 0 : unit_refuse_value(p, d, value, "no command");
+}
+
+/* NotifyAccess= is a word for a bool. */
+int unit_set_access(struct parse *p, const struct directive *d, const char *value)
+{
+	for (const struct word_value *w = d->words; w->word; w++) {
+		if (strcmp(w->word, value) != 0 || w->value < 0)
+			continue;
+		p->u->service.main_only = w->value;
+		return 0;
+	}
+	return unit_refuse_value(p, d, value, "not one of main exec all");
+}
+
+/* A word of which only one value can be honoured, with nothing to store. */
+int unit_set_only(struct parse *p, const struct directive *d, const char *value)
+{
+	if (!*value || strcmp(value, d->words[0].word) == 0)
+		return 0;
+	return unit_refuse(p, "%s=%.80s: only %s is supported", d->key, value, d->words[0].word);
+}
