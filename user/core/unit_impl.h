@@ -58,6 +58,12 @@ bool unit_is_variable(const char *name, size_t n);
 
 /* Readers: the value has its blanks trimmed; an empty one puts the default back. */
 typedef int unit_reader(struct parse *p, const struct directive *d, const char *value);
-unit_reader unit_set_access, unit_set_bool, unit_set_directory, unit_set_env_file, unit_set_environment, unit_set_errno, unit_set_exec, unit_set_file_name, unit_set_filter, unit_set_fixed, unit_set_groups, unit_set_ignored, unit_set_listen, unit_set_memory, unit_set_need, unit_set_octal, unit_set_only, unit_set_output, unit_set_paths, unit_set_proxy, unit_set_quota, unit_set_service_name, unit_set_signal, unit_set_size, unit_set_span, unit_set_text, unit_set_timeouts, unit_set_u32, unit_set_unlimited, unit_set_user, unit_set_variables, unit_set_weight, unit_set_window, unit_set_word;
+unit_reader unit_set_access, unit_set_bool, unit_set_directory, unit_set_env_file,
+	unit_set_environment, unit_set_errno, unit_set_exec, unit_set_file_name, unit_set_filter,
+	unit_set_fixed, unit_set_groups, unit_set_ignored, unit_set_listen, unit_set_memory,
+	unit_set_need, unit_set_octal, unit_set_only, unit_set_output, unit_set_paths,
+	unit_set_proxy, unit_set_quota, unit_set_service_name, unit_set_signal, unit_set_size,
+	unit_set_span, unit_set_text, unit_set_timeouts, unit_set_u32, unit_set_unlimited,
+	unit_set_user, unit_set_variables, unit_set_weight, unit_set_window, unit_set_word;
 
 #endif

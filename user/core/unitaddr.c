@@ -18,7 +18,8 @@ int unit_addr_parse(const char *text, enum unit_sock_type type, struct unit_addr
 		a.family = *text == '/' ? UNIT_UNIX : UNIT_ABSTRACT;
 		text += *text == '@';
 		n = strlen(text);
-		if (n == 0 || n > UNIT_UNIX_MAX || (a.family == UNIT_UNIX && !unit_is_absolute(text)))
+		if (n == 0 || n > UNIT_UNIX_MAX ||
+		    (a.family == UNIT_UNIX && !unit_is_absolute(text)))
 			return UNIT_REFUSED;
 		memcpy(a.path, text, n + 1);
 		*ret = a;

@@ -12,7 +12,6 @@
 #include "base/err.h"
 #include "core/unit_impl.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

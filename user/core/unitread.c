@@ -36,8 +36,8 @@ int unit_set_fixed(struct parse *p, const struct directive *d, const char *value
 		return unit_refuse_value(p, d, value, "neither yes nor no");
 	if (b != (bool)d->max)
 		return unit_refuse_value(p, d, value,
-				    d->max ? "cannot be switched off: every sandbox has it"
-					   : "not supported");
+					 d->max ? "cannot be switched off: every sandbox has it"
+						: "not supported");
 	return 0;
 }
 
@@ -59,7 +59,7 @@ int unit_set_u32(struct parse *p, const struct directive *d, const char *value)
 
 	if (unitvalue_u64(value, d->max, &v))
 		return unit_refuse(p, "%s=%.80s: not a number from 0 to %llu", d->key, value,
-			      (unsigned long long)d->max);
+				   (unsigned long long)d->max);
 	*(uint32_t *)unit_field(p, d) = (uint32_t)v;
 	return 0;
 }
@@ -81,7 +81,8 @@ int unit_set_unlimited(struct parse *p, const struct directive *d, const char *v
 	uint64_t v;
 
 	if (unitvalue_span_ns(value, &v) || v)
-		return unit_refuse_value(p, d, value, "only 0: a service that fails is never given up");
+		return unit_refuse_value(p, d, value,
+					 "only 0: a service that fails is never given up");
 	return 0;
 }
 
@@ -242,7 +243,7 @@ int unit_set_output(struct parse *p, const struct directive *d, const char *valu
 		return unit_text_expand(p, value + n, path);
 	}
 	return unit_refuse_value(p, d, value,
-			    "not one of inherit journal null append:PATH truncate:PATH");
+				 "not one of inherit journal null append:PATH truncate:PATH");
 }
 
 int unit_set_listen(struct parse *p, const struct directive *d, const char *value)
@@ -261,7 +262,7 @@ int unit_set_listen(struct parse *p, const struct directive *d, const char *valu
 		return r;
 	if (unit_addr_parse(text, (enum unit_sock_type)d->max, &a))
 		return unit_refuse_value(p, d, value,
-				    "not PORT, IPV4:PORT, [IPV6]:PORT, /PATH or @NAME");
+					 "not PORT, IPV4:PORT, [IPV6]:PORT, /PATH or @NAME");
 	if (d->max == UNIT_SEQPACKET && a.family != UNIT_UNIX && a.family != UNIT_ABSTRACT)
 		return unit_refuse_value(p, d, value, "sequential packets are for UNIX sockets");
 	for (size_t i = 0; i < s->listen_n; i++)
@@ -346,7 +347,8 @@ static int set_words(struct parse *p, const struct directive *d, const char *val
 		if (r == UNIT_VALUE_END)
 			return 0;
 		if (r == UNIT_VALUE_BAD)
-			return unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+			return unit_refuse_value(p, d, value,
+						 "unbalanced quotes or unknown escape");
 		r = unit_text_expand(p, p->u->word, &item);
 		if (!r)
 			r = check(p, d, item);
@@ -456,7 +458,8 @@ int unit_set_filter(struct parse *p, const struct directive *d, const char *valu
 		return 0;
 	}
 	if (*set && *denies != deny)
-		return unit_refuse_value(p, d, value, "allowing and forbidding lists are not mixed");
+		return unit_refuse_value(p, d, value,
+					 "allowing and forbidding lists are not mixed");
 	*set = true;
 	*denies = deny;
 	value += deny;
@@ -491,7 +494,8 @@ int unit_set_need(struct parse *p, const struct directive *d, const char *value)
 		    (strncmp(w, name, name_n) == 0 &&
 		     (strcmp(w + name_n, ".socket") == 0 || strcmp(w + name_n, ".service") == 0)))
 			continue;
-		return unit_refuse_value(p, d, w, "other units are not started or stopped from here");
+		return unit_refuse_value(p, d, w,
+					 "other units are not started or stopped from here");
 	}
 	return r == UNIT_VALUE_END ? 0 : unit_refuse_value(p, d, value, "unbalanced quotes");
 }
@@ -547,7 +551,7 @@ static int exec_prefix(struct parse *p, const struct directive *d, const char **
 		case '!':
 		case '|':
 			return unit_refuse_value(p, d, *word,
-					    "a service never runs with the daemon's rights");
+						 "a service never runs with the daemon's rights");
 		default:
 			return 0;
 		}
@@ -567,7 +571,7 @@ int unit_set_exec(struct parse *p, const struct directive *d, const char *value)
 	}
 	if (s->exec_path)
 		return unit_refuse(p, "%s= is there twice; only Type=oneshot has several commands",
-			      d->key);
+				   d->key);
 	for (;;) {
 		const char *word = p->u->word, *item;
 
@@ -575,9 +579,11 @@ int unit_set_exec(struct parse *p, const struct directive *d, const char *value)
 		if (r == UNIT_VALUE_END)
 			break;
 		if (r == UNIT_VALUE_BAD)
-			return unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+			return unit_refuse_value(p, d, value,
+						 "unbalanced quotes or unknown escape");
 		if (!quoted && strcmp(word, ";") == 0)
-			return unit_refuse_value(p, d, ";", "only Type=oneshot has several commands");
+			return unit_refuse_value(p, d, ";",
+						 "only Type=oneshot has several commands");
 		if (!s->exec_path && (r = exec_prefix(p, d, &word, &arg0)))
 			return r;
 		r = unit_text_expand(p, word, &item);

@@ -18,7 +18,7 @@ int unit_refuse(struct parse *p, const char *fmt, ...)
 }
 
 int unit_refuse_value(struct parse *p, const struct directive *d, const char *value,
-			const char *want)
+		      const char *want)
 {
 	return unit_refuse(p, "%s=%.80s: %s", d->key, value, want);
 }
@@ -131,7 +131,8 @@ int unit_text_expand(struct parse *p, const char *s, const char **ret)
 			piece_n = strlen(piece);
 		}
 		if (piece_n >= TEXT_MAX - n)
-			return unit_refuse(p, "the unit's texts are longer than %d bytes", TEXT_MAX);
+			return unit_refuse(p, "the unit's texts are longer than %d bytes",
+					   TEXT_MAX);
 		memcpy(u->text + n, piece, piece_n);
 		n += piece_n;
 	}
@@ -141,8 +142,7 @@ int unit_text_expand(struct parse *p, const char *s, const char **ret)
 	return 0;
 }
 
-int unit_list_add(struct parse *p, const struct directive *d, struct unit_list *l,
-		    const char *item)
+int unit_list_add(struct parse *p, const struct directive *d, struct unit_list *l, const char *item)
 {
 	if (l->item_n == l->item_max)
 		return unit_refuse(p, "%s= has more than %zu entries", d->key, l->item_max);
