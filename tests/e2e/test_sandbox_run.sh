@@ -131,6 +131,21 @@ if [[ -S $dir/d/run/control.sock ]]; then
 	ask() { timeout 20 "$out/forewarm" run --socket "$dir/d/run/control.sock" "$@"; }
 	tap_check "a daemon hands one out" same "$(ask sh -c 'echo $(id -u) $(cat /proc/1/comm)')" "0 forewarm-init"
 	tap_check "and a second" same "$(ask echo two)" two
+	view() { timeout 20 "$out/forewarm" pool --socket "$dir/d/run/control.sock" "$@"; }
+	COLUMNS=80 view >"$dir/.out"
+	tap_check "pool: a line for the commands' pool" says '^run +[0-9]\+[0-9] +[0-9]+ +32 +(full|filling|waiting|paused) +2 ' .out
+	tap_check "pool: how it is limited" says '^run: limits by memory (v1|v2|none), cpu ' .out
+	tap_check "pool: that there are no services" says '^services: no pool now' .out
+	tap_check "pool: 80 columns do" same "$(awk 'length > 80' "$dir/.out")" ""
+	view --json >"$dir/.out"
+	tap_check "pool: the same as JSON" same "$(python3 -c 'import json, sys
+rows = {r.get("name"): r for r in map(json.loads, open(sys.argv[1]))}
+r = rows["run"]
+assert r["handed_out_n"] == 2 == r["fresh_n"] + r["from_parked_n"] and r["max_n"] == 32
+assert r["exec_fresh_p50_ns"] > 0 and 0 < r["exec_fresh_p50_ns"] <= r["exec_fresh_p99_ns"]
+missing = [x.split()[0] for x in r["limits"].split(", ") if x.endswith(" none") and not x.startswith("kill")]
+assert r["limits"] == "none" or r["unlimited"] == missing, r
+assert rows["services"]["none"]' "$dir/.out" 2>&1)" ""
 	tap_check "effects through the daemon" same "$(ask --diff -- touch "$dir/viad")" "A $dir/viad"
 	if command -v setpriv >/dev/null && [[ -x $out/forewarm ]]; then
 		cp "$out/forewarm" "$dir/forewarm"

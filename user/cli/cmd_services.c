@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* cmd_services.c - services and pool: what waits to be asked, how it was found, and what it cost. */
+/* cmd_services.c - services: what waits to be asked, how it was found, and what it cost. */
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
@@ -84,41 +84,4 @@ int cmd_services(struct cli *cli)
 	if (r == FWM_STATUS_OK && !cli->json && !l.n)
 		printf("no services: see forewarm.service(5)\n");
 	return r;
-}
-
-static void each_pool(void *ctx, json_t *o)
-{
-	const json_t *states = json_object_get(o, "states");
-	const char *key;
-	json_t *value;
-
-	(void)ctx;
-	if (!is_type(o, "pool"))
-		return;
-	if (!has(o, "max_n")) {
-		printf("no sandboxes: there are no services to run in them; see "
-		       "forewarm.service(5)\n");
-		return;
-	}
-	printf("sandboxes    at most %s", cli_count(get_n(o, "max_n")));
-	json_object_foreach((json_t *)(uintptr_t)states, key, value) if (json_integer_value(value))
-		printf(", %s %s", cli_count((uint64_t)json_integer_value(value)), key);
-	printf("%s\n",
-	       json_is_true(json_object_get(o, "paused")) ? "; no refill: the host is busy" : "");
-	printf("  parked     %s with a network of their own, %s with the host's\n",
-	       cli_count(get_n(o, "parked_private_n")), cli_count(get_n(o, "parked_host_n")));
-	printf("  handed out %s: %s parked before", cli_count(get_n(o, "handed_out_n")),
-	       cli_count(get_n(o, "from_parked_n")));
-	printf(", %s made when asked for\n", cli_count(get_n(o, "fresh_n")));
-	printf("  filled     %s", cli_count(get_n(o, "filled_n")));
-	printf(", in %s each; %s failed\n", cli_ns(get_n(o, "fill_ns")),
-	       cli_count(get_n(o, "failed_n")));
-	printf("  limits     %s\n", cli_text(get_text(o, "limits")));
-	printf("  restart    sockets and sandboxes are kept by the %s\n",
-	       cli_text(get_text(o, "kept_by")));
-}
-
-int cmd_pool(struct cli *cli)
-{
-	return cli_ask(cli, "pool", NULL, each_pool, NULL);
 }

@@ -75,6 +75,7 @@ struct daemon {
 	struct naming *naming;
 	struct serve *serve;
 	struct runs *runs;
+	struct pools pools;
 	struct routes_hook hooks[4];
 	struct watch *watch; /* NULL: everything is watched */
 	struct api *api;
@@ -513,9 +514,10 @@ static int open_api(struct daemon *d)
 	int r;
 
 	snprintf(path, sizeof(path), "%s/control.sock", d->config.run_dir);
-	for (const struct routes_hook *h = serve_hooks(&d->serve); h->cmd; h++)
-		d->hooks[n++] = *h;
-	d->hooks[n] = runs_hook(d->runs); /* and the last one stays empty */
+	d->pools = (struct pools){.of = {{serve_pool, &d->serve}, {runs_pool, d->runs}}, .n = 2};
+	d->hooks[n++] = serve_hook(&d->serve);
+	d->hooks[n++] = runs_hook(d->runs);
+	d->hooks[n] = pools_hook(&d->pools); /* and the last one stays empty */
 	d->routes = (struct routes){
 		.engine = d->engine, .host = host_view, .ctx = d, .hooks = d->hooks};
 	r = api_open(&(struct api_options){.path = path,

@@ -157,6 +157,17 @@ static int answer(void *ctx, struct api_call *call)
 	return 0;
 }
 
+void runs_pool(const void *ctx, struct pools_row *ret)
+{
+	const struct runs *r = ctx;
+
+	*ret = (struct pools_row){.name = "run",
+				  .max_n = r->max,
+				  .pool = r->pool,
+				  .cgroup = r->cgroup,
+				  .none = "made at the first 'forewarm run'"};
+}
+
 struct routes_hook runs_hook(struct runs *r)
 {
 	return (struct routes_hook){"run", answer, r};

@@ -15,6 +15,7 @@
 #include "api/routes.h"
 #include "core/engine.h"
 #include "daemon/config.h"
+#include "daemon/pools.h"
 
 #include <systemd/sd-event.h>
 
@@ -24,6 +25,8 @@ int runs_new(const struct config *config, struct runs **ret);
 void runs_start(struct runs *r, sd_event *loop);
 struct runs *runs_free(struct runs *r);
 void runs_tick(struct runs *r, uint64_t now_ns, const struct pressure *p);
+/* A pools_say_fn; ctx is a struct runs. */
+void runs_pool(const void *ctx, struct pools_row *ret);
 /* The answer to "run". */
 struct routes_hook runs_hook(struct runs *r);
 

@@ -348,44 +348,22 @@ static int answer_services(void *ctx, struct api_call *call)
 	return r;
 }
 
-static int answer_pool(void *ctx, struct api_call *call)
+void serve_pool(const void *ctx, struct pools_row *ret)
 {
-	struct serve *s = *(struct serve **)ctx;
-	json_t *o = json_object(), *states = json_object();
-	struct pool_figures f = {0};
-	char limits[256] = "none";
+	const struct serve *s = *(struct serve *const *)ctx;
 
-	(void)json_object_set_new(o, "type", json_string("pool"));
-	if (s && s->pool) {
-		pool_figures(s->pool, &f);
-		if (s->cgroup)
-			cgroup_report(s->cgroup, limits, sizeof(limits));
-		(void)json_object_set_new(o, "limits", api_string(limits));
-		(void)json_object_set_new(o, "kept_by", json_string(fdstore_kind(s->store)));
-		put_n(o, "max_n", s->config.pool_max_n);
-		for (int i = SANDBOX_FILLING; i < SANDBOX_STATE_MAX; i++)
-			put_n(states, sandbox_state_name((enum sandbox_state)i), f.state_n[i]);
-		put_n(o, "parked_private_n", f.parked_n[SANDBOX_NET_PRIVATE]);
-		put_n(o, "parked_host_n", f.parked_n[SANDBOX_NET_HOST]);
-		put_n(o, "filled_n", f.filled_n);
-		put_n(o, "handed_out_n", f.handed_out_n);
-		put_n(o, "from_parked_n", f.from_parked_n);
-		put_n(o, "fresh_n", f.fresh_n);
-		put_n(o, "released_n", f.released_n);
-		put_n(o, "failed_n", f.failed_n);
-		put_n(o, "fill_ns", f.fill_ns_mean);
-		(void)json_object_set_new(o, "paused", json_boolean(f.paused));
-	}
-	(void)json_object_set_new(o, "states", states);
-	return api_put(call, o);
+	*ret = (struct pools_row){.name = "services", .none = "there are no services"};
+	if (!s)
+		return;
+	ret->max_n = s->config.pool_max_n;
+	ret->pool = s->pool;
+	ret->cgroup = s->cgroup;
+	ret->kept_by = fdstore_kind(s->store);
+	if (!s->pool)
+		ret->none = "it could not be made";
 }
 
-const struct routes_hook *serve_hooks(struct serve **s)
+struct routes_hook serve_hook(struct serve **s)
 {
-	static struct routes_hook hooks[3];
-
-	hooks[0] = (struct routes_hook){"services", answer_services, s};
-	hooks[1] = (struct routes_hook){"pool", answer_pool, s};
-	hooks[2] = (struct routes_hook){0};
-	return hooks;
+	return (struct routes_hook){"services", answer_services, s};
 }

@@ -16,6 +16,7 @@
 #include "api/routes.h"
 #include "core/engine.h"
 #include "daemon/config.h"
+#include "daemon/pools.h"
 
 #include <systemd/sd-event.h>
 
@@ -32,7 +33,9 @@ bool serve_prestart(struct serve *s, const struct action *a);
 void serve_observe(struct serve *s, const struct obs *o);
 void serve_tick(struct serve *s, const struct pressure *p);
 
-/* The answers to "services" and "pool", ended by an entry without cmd. */
-const struct routes_hook *serve_hooks(struct serve **s);
+/* The answer to "services". */
+struct routes_hook serve_hook(struct serve **s);
+/* A pools_say_fn; ctx is a struct serve **. */
+void serve_pool(const void *ctx, struct pools_row *ret);
 
 #endif

@@ -576,6 +576,11 @@ int cgroup_group_kill(struct cgroup_host *h, const char *name)
 	return r;
 }
 
+int cgroup_memory_bytes(struct cgroup_host *h, uint64_t *ret)
+{
+	return cgroup_group_memory_bytes(h, ".", ret);
+}
+
 int cgroup_group_memory_bytes(struct cgroup_host *h, const char *name, uint64_t *ret)
 {
 	char path[128], text[64];

@@ -101,6 +101,8 @@ int cgroup_group_frozen(struct cgroup_host *h, const char *name, bool *ret_froze
 /* SIGKILL to every member, frozen ones included. */
 int cgroup_group_kill(struct cgroup_host *h, const char *name);
 int cgroup_group_memory_bytes(struct cgroup_host *h, const char *name, uint64_t *ret);
+/* Of all groups below our base. */
+int cgroup_memory_bytes(struct cgroup_host *h, uint64_t *ret);
 int cgroup_group_cpu_ns(struct cgroup_host *h, const char *name, uint64_t *ret);
 int cgroup_group_populated(struct cgroup_host *h, const char *name, bool *ret);
 /* CGROUP_BUSY while a member still exits. */

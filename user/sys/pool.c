@@ -3,245 +3,41 @@
  * pool.c - the table of sandboxes, the filler's messages, and the refill within its budget.
  *
  * A request for a fill is numbered slot + sandbox_max * generation; the filler answers with the
- * sandbox's own number, which names its control groups and is never used again. Everything that takes time happens in the filler or in the new init; the pool
- * sends and receives small messages and never waits for an answer.
+ * sandbox's own number, which names its control groups and is never used again. Everything that
+ * takes time happens in the filler or in the new init; the pool sends and receives small messages
+ * and never waits for an answer.
  */
-#include "sys/pool.h"
+#include "sys/pool_impl.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "sys/box_image.h"
-#include "sys/sandbox_impl.h"
 
 enum {
-	REFILL_INFLIGHT_MAX = 4, /* two cores' worth of work in the background, twice */
-	SETUP_TIMEOUT_MS = 10000,
+	REFILL_INFLIGHT_MAX = 4,    /* two cores' worth of work in the background, twice */
 	RETRY_NS = 1000000,	    /* of a message the filler's socket had no room for */
 	BACKOFF_NS_MIN = 100000000, /* after a fill that failed, doubling */
 	EVENTS_A_DISPATCH = 64,
-	STUBS = 2, /* half-made, for when nothing is parked: see box/filler.c */
-	LEAVE_MS = 3000,
-	SERIALS_A_FILLER = 1 << 20, /* numbers from its first which may be its stubs */
 };
 #define BACKOFF_NS_MAX 5000000000ull
 #define FILL_NS_GUESS 1500000 /* until the first has been measured */
-
-/* What an epoll event is about: the kind in the upper half, the slot in the lower. */
-enum { ON_FILLER = 1, ON_TIMER, ON_CTL, ON_INIT };
-
-struct pool {
-	struct pool_options o;
-	char root[BOX_PATH_LEN];
-	struct sandbox *slots;
-	uint32_t generation;
-	uint32_t serial_first;		   /* of the filler that runs now */
-	uint32_t *parked[SANDBOX_NET_MAX]; /* slots, newest last: its pages are the warmest */
-	uint32_t parked_n[SANDBOX_NET_MAX];
-	uint32_t refilling_n[SANDBOX_NET_MAX];
-	int epoll, timer, filler;
-	pid_t filler_pid;
-	bool closing;
-	uint64_t next_fill_ns, backoff_ns, timer_ns;
-	uint32_t unsent_n;
-	struct pool_figures figures;
-};
-
-/* --- the filler ---------------------------------------------------------------------------------- */
-static int image_memfd(int *ret_fd)
-{
-	_cleanup_(closep) int fd = memfd_create("forewarm-fill", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	size_t len = (size_t)(box_image_end - box_image);
-
-	if (fd < 0)
-		return fault_errno();
-	for (size_t done = 0; done < len;) {
-		ssize_t n = write(fd, box_image + done, len - done);
-
-		if (n < 0)
-			return fault_errno();
-		done += (size_t)n;
-	}
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return fault_errno();
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
-/* Descriptor 3 is its socket, 4 the program; everything else is closed. */
-static int filler_spawn(int sock, pid_t *ret_pid)
-{
-	_cleanup_(closep) int image = -1;
-	char *argv[] = {(char *)(uintptr_t) "forewarm-fill", NULL}, *env[] = {NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t at;
-	sigset_t none, all;
-	int err = image_memfd(&image), high_sock, high_image;
-
-	if (err < 0)
-		return err;
-	high_sock = fcntl(sock, F_DUPFD_CLOEXEC, 10); /* out of the way of 3 and 4 */
-	high_image = fcntl(image, F_DUPFD_CLOEXEC, 10);
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	err = -posix_spawn_file_actions_init(&fa);
-	if (err < 0)
-		return fault(err);
-	err = -posix_spawnattr_init(&at);
-	if (!err) {
-		(void)posix_spawnattr_setsigmask(&at, &none);
-		(void)posix_spawnattr_setsigdefault(&at, &all);
-		(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETSID);
-		if ((err = -posix_spawn_file_actions_adddup2(&fa, high_sock, 3)) == 0 &&
-		    (err = -posix_spawn_file_actions_adddup2(&fa, high_image, 4)) == 0 &&
-		    (err = -posix_spawn_file_actions_addclosefrom_np(&fa, 5)) == 0)
-			err = -posix_spawn(ret_pid, "/proc/self/fd/4", &fa, &at, argv, env);
-		(void)posix_spawnattr_destroy(&at);
-	}
-	(void)posix_spawn_file_actions_destroy(&fa);
-	(void)close(high_sock);
-	(void)close(high_image);
-	return err < 0 ? fault(err) : 0;
-}
-
-static int send_fds(int sock, const void *buf, size_t len, const int *fds, size_t fd_n)
-{
-	struct sandbox_wire w = {.bytes = (char *)(uintptr_t)buf, .len = len, .fd_n = fd_n};
-
-	memcpy(w.fds, fds, fd_n * sizeof(int));
-	return sandbox_wire_send(sock, &w);
-}
-
-static ssize_t recv_fds(int sock, void *buf, size_t len, int fds[BOX_FD_MAX], size_t *fd_n)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(BOX_FD_MAX * sizeof(int))];
-	} c;
-	struct iovec iov = {buf, len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	m.msg_control = &c;
-	m.msg_controllen = sizeof(c.buf);
-	*fd_n = 0;
-	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			*fd_n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-			memcpy(fds, CMSG_DATA(h), *fd_n * sizeof(int));
-		}
-	return n;
-}
-
-static int filler_setup(struct pool *p, int sock)
-{
-	_cleanup_(closep) int first = -1;
-	_cleanup_(closep) int second = -1;
-	struct box_setup s = {.kind = BOX_SETUP,
-			      .layer_bytes = p->o.layer_bytes_max,
-			      .stub_n = p->o.stub_n ? p->o.stub_n : STUBS};
-	struct cgroup_knob knobs[CGROUP_KNOB_MAX];
-	int fds[CGROUP_HIER_MAX + 2], err;
-	uint32_t unlimited;
-	bool v2 = false;
-
-	s.caps_keep = sandbox_caps_max();
-	snprintf(s.root, sizeof(s.root), "%s", p->root);
-	if (p->o.cgroup) {
-		s.hier_n = (uint32_t)cgroup_hiers(p->o.cgroup, fds, &v2);
-		s.knob_n = (uint32_t)cgroup_knobs(p->o.cgroup, &p->o.limits, knobs, &unlimited);
-	}
-	s.v2 = v2;
-	for (uint32_t i = 0; i < s.knob_n; i++) {
-		s.knobs[i].hier = knobs[i].hier;
-		snprintf(s.knobs[i].file, sizeof(s.knobs[i].file), "%s", knobs[i].file);
-		snprintf(s.knobs[i].value, sizeof(s.knobs[i].value), "%s", knobs[i].value);
-	}
-	if ((err = sandbox_filter_default(false, &first)) < 0 ||
-	    (err = sandbox_filter_default(true, &second)) < 0)
-		return err;
-	fds[s.hier_n] = first;
-	fds[s.hier_n + 1] = second;
-	return send_fds(sock, &s, sizeof(s), fds, s.hier_n + 2);
-}
-
-static int filler_start(struct pool *p)
-{
-	_cleanup_(closep) int ours = -1;
-	_cleanup_(closep) int theirs = -1;
-	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)ON_FILLER << 32};
-	struct pollfd pf;
-	struct box_msg m;
-	int sv[2], err, fds[BOX_FD_MAX];
-	size_t fd_n;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
-		return fault_errno();
-	ours = sv[0];
-	theirs = sv[1];
-	if ((err = filler_spawn(theirs, &p->filler_pid)) < 0)
-		return err;
-	theirs = (close(theirs), -1);
-	p->filler = TAKE_FD(ours);
-	if ((err = filler_setup(p, p->filler)) < 0)
-		return err;
-	pf = (struct pollfd){.fd = p->filler, .events = POLLIN};
-	if (poll(&pf, 1, SETUP_TIMEOUT_MS) <= 0)
-		return fault(-ETIMEDOUT);
-	if (recv_fds(p->filler, &m, sizeof(m), fds, &fd_n) != sizeof(m))
-		return fault(-EPIPE);
-	if (m.kind != BOX_PARKED)
-		return fault_at(m.arg < 0 ? m.arg : -EPROTO, "box", 0, m.where);
-	p->serial_first = m.serial;
-	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->filler, &ev) < 0 ? fault_errno() : 0;
-}
-
-/* Closing its socket makes it remove its stubs and the dead groups, then exit. */
-static void filler_stop(struct pool *p)
-{
-	if (p->filler >= 0)
-		(void)close(p->filler);
-	p->filler = -1;
-	for (int ms = 0; p->filler_pid > 0 && waitpid(p->filler_pid, NULL, WNOHANG) == 0; ms++) {
-		struct timespec one = {.tv_nsec = 1000000};
-
-		if (ms == LEAVE_MS)
-			(void)kill(p->filler_pid,
-				   SIGKILL); /* stuck: better our exit than its groups */
-		(void)nanosleep(&one, NULL);
-	}
-	p->filler_pid = 0;
-}
-
-static int filler_tell(struct pool *p, uint32_t kind, uint32_t id, uint32_t flags)
-{
-	struct box_msg m = {.kind = kind, .id = id, .flags = flags};
-
-	return send(p->filler, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
-}
+/* What was handed out starts first: a fill at the same time takes a core from it, and doubled the
+ * time of a short command on two. While half of the parked ones are left there is time. */
+#define AFTER_HAND_OUT_NS 4000000
 
 /* --- slots --------------------------------------------------------------------------------------- */
-static struct sandbox *slot_free(struct pool *p)
+struct sandbox *pool_slot_free(struct pool *p)
 {
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 		if (p->slots[i].sm.state == SANDBOX_EMPTY)
@@ -249,7 +45,7 @@ static struct sandbox *slot_free(struct pool *p)
 	return NULL;
 }
 
-static struct sandbox *slot_of(struct pool *p, uint32_t id)
+struct sandbox *pool_slot_of(struct pool *p, uint32_t id)
 {
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 		if (p->slots[i].sm.state != SANDBOX_EMPTY && p->slots[i].id == id)
@@ -264,7 +60,7 @@ static struct sandbox *slot_asked(struct pool *p, uint32_t request)
 	return sb->sm.state != SANDBOX_EMPTY && sb->request == request ? sb : NULL;
 }
 
-static void slot_close(struct sandbox *sb)
+void pool_slot_close(struct sandbox *sb)
 {
 	int *fds[] = {&sb->ctl, &sb->init_pidfd, &sb->command_pidfd, &sb->freeze_fd};
 
@@ -281,7 +77,7 @@ static void slot_close(struct sandbox *sb)
 	sb->pending = sandbox_wire_free(sb->pending);
 }
 
-static void slot_clear(struct pool *p, struct sandbox *sb)
+void pool_slot_clear(struct pool *p, struct sandbox *sb)
 {
 	uint32_t slot = sb->slot;
 
@@ -300,7 +96,7 @@ static void emit(struct sandbox *sb, enum sandbox_event ev, int arg)
 		sb->fn(sb->ctx, sb, ev, arg);
 }
 
-static void unpark(struct pool *p, struct sandbox *sb)
+void pool_unpark(struct pool *p, struct sandbox *sb)
 {
 	uint32_t *v = p->parked[sb->net];
 
@@ -317,8 +113,8 @@ static void slot_remove(struct pool *p, struct sandbox *sb)
 {
 	int err;
 
-	slot_close(sb);
-	err = filler_tell(p, BOX_REMOVE, sb->id, 0);
+	pool_slot_close(sb);
+	err = pool_filler_tell(p, BOX_REMOVE, sb->id, 0);
 	sb->released = err == 0;
 	if (err)
 		p->unsent_n++;
@@ -328,11 +124,13 @@ static void slot_gone(struct pool *p, struct sandbox *sb)
 {
 	bool by_itself = !sb->disowned;
 
-	slot_close(sb);
+	pool_slot_close(sb);
 	p->figures.released_n++;
+	if (sb->release_ns)
+		sketch_add(&p->figures.release, sandbox_now_ns() - sb->release_ns);
 	emit(sb, SANDBOX_EV_GONE, by_itself);
 	sm_move(&sb->sm, sb, SANDBOX_EMPTY);
-	slot_clear(p, sb);
+	pool_slot_clear(p, sb);
 }
 
 static void slot_kill(struct pool *p, struct sandbox *sb)
@@ -350,12 +148,13 @@ static void slot_release(struct pool *p, struct sandbox *sb, bool asked)
 	if (sb->sm.state == SANDBOX_EMPTY || sb->sm.state == SANDBOX_RELEASING)
 		return;
 	if (sb->sm.state == SANDBOX_PARKED)
-		unpark(p, sb);
+		pool_unpark(p, sb);
 	if (sb->sm.state == SANDBOX_FILLING && sb->background) {
 		p->refilling_n[sb->net]--;
 		sb->background = false;
 	}
 	sb->disowned = asked;
+	sb->release_ns = sandbox_now_ns();
 	sm_move(&sb->sm, sb, SANDBOX_RELEASING);
 	sb->pending = sandbox_wire_free(sb->pending);
 	if (sb->init_pidfd >= 0 && !sb->init_gone)
@@ -370,15 +169,15 @@ void pool_release(struct pool *p, struct sandbox *sb)
 /* --- filling -------------------------------------------------------------------------------------- */
 static int fill_begin(struct pool *p, enum sandbox_net net, struct sandbox **ret)
 {
-	struct sandbox *sb = slot_free(p);
+	struct sandbox *sb = pool_slot_free(p);
 	int err;
 
 	if (!sb)
 		return POOL_FULL;
 	sb->request = sb->slot + p->o.sandbox_max * (p->generation++ & 0xfffff);
 	sb->net = net;
-	err = filler_tell(p, BOX_FILL, sb->request,
-			  net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
+	err = pool_filler_tell(p, BOX_FILL, sb->request,
+			       net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
 	if (err < 0)
 		return fault(err);
 	sb->asked_ns = sandbox_now_ns();
@@ -404,6 +203,12 @@ static void timer_at(struct pool *p, uint64_t at_ns)
 	(void)timerfd_settime(p->timer, TFD_TIMER_ABSTIME, &its, NULL); /* valid by construction */
 }
 
+static bool refill_can_wait(const struct pool *p, int net, uint64_t now)
+{
+	return now < p->handed_ns + AFTER_HAND_OUT_NS &&
+	       p->parked_n[net] * 2 >= p->o.parked_target[net];
+}
+
 /* In the background: a few at a time, and each fill's cost is paid for by waiting. */
 static void refill(struct pool *p)
 {
@@ -416,6 +221,10 @@ static void refill(struct pool *p)
 
 			if (p->refilling_n[0] + p->refilling_n[1] >= REFILL_INFLIGHT_MAX)
 				return;
+			if (refill_can_wait(p, net, now)) {
+				timer_at(p, p->handed_ns + AFTER_HAND_OUT_NS);
+				break;
+			}
 			if (now < p->next_fill_ns) {
 				p->figures.budget_wait_n++;
 				timer_at(p, p->next_fill_ns);
@@ -430,17 +239,21 @@ static void refill(struct pool *p)
 		}
 }
 
-static void start_pending(struct pool *p, struct sandbox *sb)
+/* Its init reads the command when it is ready for one: to a sandbox that is still being made it is
+ * sent ahead. */
+static void send_pending(struct pool *p, struct sandbox *sb)
 {
 	int err = 0;
 
 	if (sb->has_limits && p->o.cgroup)
 		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits,
 					 &sb->unlimited);
-	sm_move(&sb->sm, sb, SANDBOX_STARTING);
+	if (sb->sm.state == SANDBOX_PARKED)
+		sm_move(&sb->sm, sb, SANDBOX_STARTING);
 	if (!err)
 		err = sandbox_wire_send(sb->ctl, sb->pending);
 	sb->pending = sandbox_wire_free(sb->pending);
+	sb->sent = true;
 	if (err) {
 		emit(sb, SANDBOX_EV_FAILED, err < 0 ? err : -EIO);
 		slot_release(p, sb, true);
@@ -462,12 +275,11 @@ static void on_parked(struct pool *p, struct sandbox *sb)
 		sb->background = false;
 	}
 	sm_move(&sb->sm, sb, SANDBOX_PARKED);
-	if (sb->pending) {
-		emit(sb, SANDBOX_EV_HANDED, 0);
-		start_pending(p, sb);
-	} else
-
+	if (sb->sent) {
+		sm_move(&sb->sm, sb, SANDBOX_STARTING);
+	} else {
 		p->parked[sb->net][p->parked_n[sb->net]++] = sb->slot;
+	}
 }
 
 static void on_failed(struct pool *p, struct sandbox *sb, const struct box_msg *m, bool no_init)
@@ -491,7 +303,7 @@ static void on_failed(struct pool *p, struct sandbox *sb, const struct box_msg *
 }
 
 /* --- messages -------------------------------------------------------------------------------------- */
-static int watch(struct pool *p, int fd, uint32_t what, uint32_t slot)
+int pool_watch(struct pool *p, int fd, uint32_t what, uint32_t slot)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)what << 32 | slot};
 
@@ -504,16 +316,20 @@ static void on_filled(struct pool *p, struct sandbox *sb, uint32_t id, int *fds)
 	snprintf(sb->group, sizeof(sb->group), "sb-%u", id);
 	sb->ctl = TAKE_FD(fds[0]);
 	sb->init_pidfd = TAKE_FD(fds[1]);
-	if (watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 ||
-	    watch(p, sb->ctl, ON_CTL, sb->slot) < 0)
+	if (pool_watch(p, sb->init_pidfd, ON_INIT, sb->slot) < 0 ||
+	    pool_watch(p, sb->ctl, ON_CTL, sb->slot) < 0)
 		slot_release(p, sb, false);
-	if (sb->sm.state == SANDBOX_RELEASING) /* released while it was being filled */
+	if (sb->sm.state == SANDBOX_RELEASING) { /* released while it was being filled */
 		slot_kill(p, sb);
+	} else if (sb->pending) {
+		emit(sb, SANDBOX_EV_HANDED, 0);
+		send_pending(p, sb);
+	}
 }
 
 static void filler_message(struct pool *p, const struct box_msg *m, int *fds, size_t fd_n)
 {
-	struct sandbox *sb = m->kind == BOX_REMOVED ? slot_of(p, m->id) : slot_asked(p, m->id);
+	struct sandbox *sb = m->kind == BOX_REMOVED ? pool_slot_of(p, m->id) : slot_asked(p, m->id);
 
 	if (sb && m->kind == BOX_FILLED && fd_n == 2 && sb->init_pidfd < 0)
 		on_filled(p, sb, m->serial, fds);
@@ -526,10 +342,10 @@ static void filler_message(struct pool *p, const struct box_msg *m, int *fds, si
 /* The filler died: what is filled lives on, what was being filled or removed is asked for again. */
 static void filler_lost(struct pool *p)
 {
-	filler_stop(p);
+	pool_filler_stop(p);
 	p->figures.filler_restart_n++;
-	if (filler_start(p) < 0) {
-		filler_stop(p);
+	if (pool_filler_start(p) < 0) {
+		pool_filler_stop(p);
 		timer_at(p, sandbox_now_ns() + BACKOFF_NS_MIN);
 		return;
 	}
@@ -554,7 +370,7 @@ static void on_filler(struct pool *p)
 	size_t fd_n;
 
 	for (int i = 0; i < EVENTS_A_DISPATCH; i++) {
-		ssize_t n = recv_fds(p->filler, &m, sizeof(m), fds, &fd_n);
+		ssize_t n = pool_recv(p->filler, &m, sizeof(m), fds, &fd_n);
 
 		if (n == -EAGAIN || n == -EINTR)
 			return;
@@ -596,6 +412,8 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 	} else if (m->kind == BOX_STARTED && sb->sm.state == SANDBOX_STARTING && fd_n == 1) {
 		sb->command_pidfd = TAKE_FD(fds[0]);
 		sb->times.started_ns = sandbox_now_ns();
+		sketch_add(sb->times.parked ? &p->figures.exec_parked : &p->figures.exec_fresh,
+			   sb->times.started_ns - sb->times.taken_ns);
 		sm_move(&sb->sm, sb, SANDBOX_READY);
 		emit(sb, SANDBOX_EV_STARTED, m->arg);
 	} else if (m->kind == BOX_EXITED && !sb->exited) {
@@ -618,7 +436,7 @@ static void on_ctl(struct pool *p, struct sandbox *sb)
 	size_t fd_n;
 
 	while (sb->ctl >= 0) {
-		ssize_t n = recv_fds(sb->ctl, &u, sizeof(u), fds, &fd_n);
+		ssize_t n = pool_recv(sb->ctl, &u, sizeof(u), fds, &fd_n);
 
 		if (n == -EAGAIN || n == -EINTR)
 			return;
@@ -663,7 +481,7 @@ static void unsent_retry(struct pool *p)
 
 		if (sb->sm.state == SANDBOX_RELEASING && sb->init_pidfd < 0 && !sb->released &&
 		    sb->init_gone) {
-			if (filler_tell(p, BOX_REMOVE, sb->id, 0) < 0)
+			if (pool_filler_tell(p, BOX_REMOVE, sb->id, 0) < 0)
 				break;
 			sb->released = true;
 			p->unsent_n--;
@@ -727,7 +545,7 @@ static int pool_alloc(struct pool *p)
 		return fault(-ENOMEM);
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++) {
 		p->slots[i].slot = i;
-		slot_clear(p, &p->slots[i]);
+		pool_slot_clear(p, &p->slots[i]);
 	}
 	return 0;
 }
@@ -754,7 +572,7 @@ int pool_new(const struct pool_options *o, struct pool **ret)
 	p->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (p->epoll < 0 || p->timer < 0)
 		return fault_errno();
-	if ((err = watch(p, p->timer, ON_TIMER, 0)) < 0 || (err = filler_start(p)) < 0)
+	if ((err = pool_watch(p, p->timer, ON_TIMER, 0)) < 0 || (err = pool_filler_start(p)) < 0)
 		return err;
 	refill(p);
 	*ret = TAKE_PTR(p);
@@ -784,9 +602,9 @@ struct pool *pool_free(struct pool *p)
 			if (pool_wait(p, 100) < 0)
 				break;
 	}
-	filler_stop(p);
+	pool_filler_stop(p);
 	for (uint32_t i = 0; p->slots && i < p->o.sandbox_max; i++)
-		slot_close(&p->slots[i]);
+		pool_slot_close(&p->slots[i]);
 	if (p->epoll >= 0)
 		(void)close(p->epoll);
 	if (p->timer >= 0)
@@ -836,7 +654,8 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 	}
 	sb->fn = fn;
 	sb->ctx = ctx;
-	sb->times.taken_ns = now;
+	sb->times.taken_ns = p->handed_ns = now;
+	sb->times.parked = sb->sm.state == SANDBOX_PARKED;
 	sb->pending = w;
 	if (cmd->limits) {
 		sb->pending_limits = *cmd->limits;
@@ -847,7 +666,7 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 	if (sb->sm.state == SANDBOX_PARKED) {
 		emit(sb, SANDBOX_EV_HANDED, 0);
 		sb->fn = NULL; /* a failure to send is ours to return, not an event */
-		start_pending(p, sb);
+		send_pending(p, sb);
 		sb->fn = fn;
 		if (sb->sm.state != SANDBOX_STARTING) {
 			sb->fn = NULL;
@@ -889,6 +708,8 @@ void pool_figures(const struct pool *p, struct pool_figures *ret)
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 		ret->state_n[p->slots[i].sm.state]++;
 	memcpy(ret->parked_n, p->parked_n, sizeof(ret->parked_n));
+	memcpy(ret->target_n, p->o.parked_target, sizeof(ret->target_n));
+	ret->refilling_n = p->refilling_n[0] + p->refilling_n[1];
 }
 
 struct cgroup_host *pool_cgroup(const struct pool *p)
@@ -901,79 +722,4 @@ void pool_each(struct pool *p, void (*fn)(void *ctx, struct sandbox *sb), void *
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 		if (p->slots[i].sm.state != SANDBOX_EMPTY)
 			fn(ctx, &p->slots[i]);
-}
-
-/* --- restart ----------------------------------------------------------------------------------------- */
-int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, void *ctx,
-	       struct sandbox **ret)
-{
-	struct sandbox *sb = slot_free(p);
-	int err;
-
-	if (!sb)
-		return POOL_FULL;
-	if (slot_of(p, a->id))
-		return fault(-EEXIST);
-	sb->id = a->id;
-	sb->net = a->net;
-	sb->fn = fn;
-	sb->ctx = ctx;
-	snprintf(sb->group, sizeof(sb->group), "sb-%u", a->id);
-	if ((err = watch(p, a->init_pidfd, ON_INIT, sb->slot)) < 0)
-		return err;
-	if ((err = watch(p, a->ctl_fd, ON_CTL, sb->slot)) < 0) {
-		(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, a->init_pidfd, NULL);
-		return err;
-	}
-	sb->ctl = a->ctl_fd;
-	sb->init_pidfd = a->init_pidfd;
-	sb->command_pidfd = a->command_pidfd;
-	sm_move(&sb->sm, sb,
-		a->frozen     ? SANDBOX_FROZEN
-		: a->starting ? SANDBOX_STARTING
-			      : SANDBOX_READY);
-	*ret = sb;
-	return 0;
-}
-
-/* Its socket must be held by somebody else by now, or its init ends. */
-void pool_disown(struct pool *p, struct sandbox *sb)
-{
-	if (sb->sm.state == SANDBOX_PARKED)
-		unpark(p, sb);
-	slot_close(sb);
-	slot_clear(p, sb);
-}
-
-struct sweep {
-	struct pool *p;
-	int n;
-};
-
-static int sweep_one(void *ctx, const char *name)
-{
-	struct sweep *s = ctx;
-	unsigned id;
-
-	if (sscanf(name, "sb-%u", &id) != 1 || slot_of(s->p, id) ||
-	    id - s->p->serial_first < SERIALS_A_FILLER)
-		return 0;
-	(void)cgroup_group_kill(s->p->o.cgroup, name); /* gone or empty: as wanted */
-	for (int i = 0; i < 200; i++) {
-		struct timespec ms = {.tv_nsec = 1000000};
-
-		if (cgroup_group_remove(s->p->o.cgroup, name) == 0)
-			break;
-		(void)nanosleep(&ms, NULL); /* members still exit; only ever at start */
-	}
-	s->n++;
-	return 0;
-}
-
-int pool_sweep(struct pool *p)
-{
-	struct sweep s = {.p = p};
-	int r = p->o.cgroup ? cgroup_group_each(p->o.cgroup, sweep_one, &s) : 0;
-
-	return r < 0 ? r : s.n;
 }

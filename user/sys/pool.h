@@ -4,7 +4,8 @@
  *
  * Shape    One filler process (a small static program executed from a sealed memfd) makes sandboxes
  *          in the background and removes what is left of them; the pool only sends it messages. One
- *          epoll descriptor is all the event loop has to watch.
+ *          epoll descriptor is all the event loop has to watch. What was handed out has the machine to
+ *          itself for some ms before its place is filled, while half of the parked ones are left.
  *            EMPTY -> FILLING -> PARKED -> STARTING -> READY -> FROZEN <-> ACTIVE -> RELEASING
  * Units    ns of CLOCK_MONOTONIC; the budget in thousandths of one core.
  * Bounds   sandbox_max sandboxes in all states together; parked_target[] of them parked.
@@ -17,6 +18,7 @@
 #ifndef SYS_POOL_H
 #define SYS_POOL_H
 
+#include "core/graph.h"
 #include "sys/sandbox.h"
 
 enum {
@@ -36,13 +38,17 @@ struct pool_options {
 
 struct pool_figures {
 	uint32_t state_n[SANDBOX_STATE_MAX];
-	uint32_t parked_n[SANDBOX_NET_MAX];
+	uint32_t parked_n[SANDBOX_NET_MAX], target_n[SANDBOX_NET_MAX];
+	uint32_t refilling_n; /* in the background, now */
 	uint64_t filled_n, handed_out_n, from_parked_n, fresh_n, released_n;
 	uint64_t failed_n; /* fills that came to nothing */
 	uint64_t filler_restart_n;
 	uint64_t fill_ns_mean;	/* from asked to parked, moving average of 16 */
 	uint64_t budget_wait_n; /* times the refill waited for its budget */
 	bool paused;
+	/* From hand-out to execve done, out of the pool or made when asked for; from release until
+	 * nothing is left. */
+	struct sketch exec_parked, exec_fresh, release;
 };
 
 struct pool;

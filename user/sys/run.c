@@ -26,7 +26,7 @@ struct session {
 	gid_t groups[GROUP_MAX];
 	size_t group_n;
 	struct sandbox *sb;
-	bool started, wants_layer, parked;
+	bool started, wants_layer;
 	uint64_t asked_ns;
 	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
 	size_t upper_n;
@@ -103,12 +103,13 @@ ssize_t run_recv(int channel, void *buf, size_t len, int *fds, size_t *fd_n)
 
 static void tell(struct session *s, uint32_t kind, int arg, const int *fds, size_t fd_n)
 {
-	struct run_event e = {.kind = kind, .arg = arg, .parked = s->parked};
+	struct run_event e = {.kind = kind, .arg = arg};
 
 	if (s->sb) {
 		const struct sandbox_times *t = sandbox_times(s->sb);
 
 		e.took_ns = (kind == RUN_EXITED ? t->exited_ns : t->started_ns) - t->taken_ns;
+		e.parked = t->parked;
 		e.cpu_ns = t->cpu_ns;
 		e.maxrss_bytes = t->maxrss_bytes;
 	}
@@ -238,7 +239,6 @@ static int command_take(struct session *s, const struct run_start *st, const int
 	_cleanup_(freep) const char **env = NULL;
 	const char *p = blob, *end = blob + st->blob_len;
 	struct sandbox_mount mounts[RUN_RW_MAX];
-	struct pool_figures before, after;
 	struct sandbox_command c = {
 		.stdio = {fds[0], fds[1], fds[2]},
 		.uid = s->uid,
@@ -265,11 +265,8 @@ static int command_take(struct session *s, const struct run_start *st, const int
 		mounts[i] = (struct sandbox_mount){
 			.kind = SANDBOX_MOUNT_BIND, .path = head[1 + i], .fd = fds[FIXED_FDS + i]};
 	s->wants_layer = st->flags & RUN_F_LAYER;
-	pool_figures(s->rs->pool, &before);
 	r = pool_take(s->rs->pool, st->flags & RUN_F_NET ? SANDBOX_NET_HOST : SANDBOX_NET_PRIVATE,
 		      &c, on_event, s, &s->sb);
-	pool_figures(s->rs->pool, &after);
-	s->parked = after.from_parked_n > before.from_parked_n;
 	return r == POOL_FULL ? -EBUSY : r;
 }
 

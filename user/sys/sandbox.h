@@ -126,6 +126,7 @@ struct sandbox_times {
 	uint64_t taken_ns, started_ns, exited_ns, filled_ns;
 	uint64_t cpu_ns; /* of the command and what it waited for, at its exit */
 	uint64_t maxrss_bytes;
+	bool parked; /* it came out of the pool, and was not made when asked for */
 };
 
 enum sandbox_state sandbox_state(const struct sandbox *sb);

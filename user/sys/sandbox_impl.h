@@ -25,7 +25,7 @@ struct sandbox {
 	uint32_t id, slot, request; /* id: 0 until the filler has given it one */
 	enum sandbox_net net;
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
-	bool ctl_watched, exited, init_gone, released, disowned, background;
+	bool sent /* its command */, exited, init_gone, released, disowned, background;
 	char group[CGROUP_NAME_LEN];
 	sandbox_event_fn fn;
 	void *ctx;
@@ -36,7 +36,7 @@ struct sandbox {
 	uint32_t unlimited;
 	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
 	size_t upper_n;
-	uint64_t asked_ns;
+	uint64_t asked_ns, release_ns;
 };
 
 extern const struct sm_def sandbox_sm;

@@ -27,6 +27,7 @@ struct box_template {
 	struct box_extra extras[BOX_UPPER_MAX - 1];
 	uint64_t layer_bytes;
 	int userxattr, has_sys;
+	uint32_t proc_ro, proc_files, proc_dirs; /* which of root.c's tables this kernel has */
 	char resolv[BOX_PATH_LEN]; /* where /etc/resolv.conf leads to when that is below /run */
 };
 
@@ -36,7 +37,7 @@ struct box_filter { /* struct sock_fprog's content, mapped from a memfd */
 };
 
 struct box_common {
-	struct box_filter filter1, filter2;
+	struct box_filter filter2; /* the first is on the filler and inherited */
 	uint64_t caps_keep;
 };
 
@@ -66,6 +67,10 @@ int box_send(int fd, const void *buf, size_t len, const int *fds, size_t fd_n);
 /* root.c */
 int root_template(const char *root, struct box_template *ret);
 int root_build(const struct box_template *t, struct box_self *self);
+/* What a command need not wait for: leaves the stage behind; then looks up common names until more()
+ * says that there is something better to do. */
+int root_leave_stage(void);
+void root_warm_names(int (*more)(const struct box_self *self), const struct box_self *self);
 int root_open_in(int rootfd, const char *path, int make_dir);
 
 /* init.c */

@@ -10,9 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -229,6 +227,13 @@ static void upper(const struct box_self *self)
 	(void)box_send(self->ctl, &u, sizeof(u), self->uppers, self->upper_n); /* as above */
 }
 
+static int waited_for(const struct box_self *self)
+{
+	struct pollfd p = {.fd = self->ctl, .events = POLLIN};
+
+	return poll(&p, 1, 0) != 0; /* or it hung up */
+}
+
 static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set)
 {
 	int fds[BOX_FD_MAX];
@@ -289,8 +294,6 @@ _Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t task
 {
 	const struct box_common *c = self->common;
 	struct box_msg parked = {.kind = BOX_PARKED, .id = self->id};
-	struct sock_fprog prog = {.len = c->filter1.len,
-				  .filter = (struct sock_filter *)(uintptr_t)c->filter1.insns};
 	sigset_t wait_set;
 	int err, net;
 
@@ -310,11 +313,14 @@ _Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t task
 		die(self, err, "capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		die(self, -errno, "no_new_privs");
-	if (prog.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-		die(self, -errno, "seccomp");
 	if (self->ruleset < 0)
 		parked.flags = 1; /* no Landlock on this kernel */
+	/* The pool is told before the last steps: they overlap with its answer, and a command that
+	 * is already there is not executed before them either. */
 	if (box_send(self->ctl, &parked, sizeof(parked), NULL, 0) < 0)
 		_exit(1);
+	if ((err = root_leave_stage()) < 0)
+		die(self, err, box_where);
+	root_warm_names(waited_for, self);
 	park(self, &wait_set);
 }

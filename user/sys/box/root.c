@@ -247,22 +247,72 @@ static int tmpfs_has_user_xattr(int dirfd)
 	return ok;
 }
 
-/* source: path of the stage to put over each name; NULL: the name itself, with attrs. */
-static int mask(int procfd, const char *const *names, const char *source, uint64_t attrs)
-{
-	for (; *names; names++) {
-		struct stat st;
-		int m;
+/* What of /proc is read-only, and what does not show; has_names() finds which there are. */
+static const char *const proc_ro[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", NULL};
+static const char *const proc_files[] = {
+	"kcore",      "keys",	    "kmsg",	   "timer_list", "latency_stats", "sched_debug",
+	"kpagecount", "kpageflags", "kpagecgroup", "slabinfo",	 "vmallocinfo",	  NULL};
+static const char *const proc_dirs[] = {"acpi", "scsi", "asound", "driver", NULL};
 
-		if (fstatat(procfd, *names, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* not on this kernel */
-		m = source ? tree_clone(AT_FDCWD, source, attrs, 0)
-			   : tree_clone(procfd, *names, attrs, 0);
+static uint32_t has_names(int dir, const char *const *names)
+{
+	uint32_t has = 0;
+
+	for (uint32_t i = 0; names[i]; i++)
+		if (faccessat(dir, names[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			has |= 1u << i;
+	return has;
+}
+
+/* Not by what our own /proc shows, which may hide more (subset=, hidepid=). */
+static int find_proc(struct box_template *t)
+{
+	const char *const keys[] = {NULL};
+	int proc = fs_mount("proc", keys, (unsigned)ATTR_SAFE | MOUNT_ATTR_NOEXEC);
+
+	if (proc < 0)
+		return proc;
+	t->proc_ro = has_names(proc, proc_ro);
+	t->proc_files = has_names(proc, proc_files);
+	t->proc_dirs = has_names(proc, proc_dirs);
+	(void)close(proc);
+	return 0;
+}
+
+/* Puts a mount of the stage, with the attributes it has, over each name of dir in has. */
+static int cover(int dir, const char *const *names, uint32_t has, const char *mount)
+{
+	for (uint32_t i = 0; names[i]; i++) {
+		int m, r;
+
+		if (!(has >> i & 1))
+			continue;
+		m = open_tree(AT_FDCWD, mount, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (m < 0)
+			return -errno;
+		r = move_mount(m, "", dir, names[i], MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+		(void)close(m);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Each name over itself, with attrs. */
+static int protect(int dir, const char *const *names, uint32_t has, uint64_t attrs)
+{
+	for (uint32_t i = 0; names[i]; i++) {
+		int m, r;
+
+		if (!(has >> i & 1))
+			continue;
+		m = tree_clone(dir, names[i], attrs, 0);
 		if (m < 0)
 			return m;
-		if (move_mount(m, "", procfd, *names, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-			return -errno;
+		r = move_mount(m, "", dir, names[i], MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 		(void)close(m);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -307,7 +357,7 @@ int root_template(const char *root, struct box_template *t)
 	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
 	static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
 					   "kernel/tracing", NULL};
-	int lower, sys, stage, extras[BOX_UPPER_MAX], resolv, err;
+	int lower, sys, stage, extras[BOX_UPPER_MAX], resolv, cover_fd, err;
 	char name[16];
 
 	memset(t, 0, sizeof(*t));
@@ -352,33 +402,39 @@ int root_template(const char *root, struct box_template *t)
 	else
 		(void)close(resolv);
 	t->userxattr = tmpfs_has_user_xattr(stage);
-	if (t->has_sys && (err = STEP("masked /sys", mask(sys, hide, "/empty",
-							  ATTR_SAFE | MOUNT_ATTR_RDONLY))) < 0)
+	if ((err = make_dev(stage)) < 0)
 		return err;
-	return make_dev(stage);
+	/* What is put over names that are not to be seen: cloned as they are, for every sandbox. */
+	cover_fd = tree_clone(AT_FDCWD, "/empty", ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+			      0);
+	if ((cover_fd = STEP("empty", attach(cover_fd, stage, "empty"))) < 0)
+		return cover_fd;
+	(void)close(cover_fd);
+	cover_fd = tree_clone(AT_FDCWD, "/dev/null",
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0);
+	if ((err = STEP("null", make_file(stage, "/null"))) < 0 ||
+	    (cover_fd = STEP("null", attach(cover_fd, stage, "null"))) < 0)
+		return err < 0 ? err : cover_fd;
+	(void)close(cover_fd);
+	if ((err = STEP("proc", find_proc(t))) < 0)
+		return err;
+	return t->has_sys ? STEP("masked /sys", cover(sys, hide, has_names(sys, hide), "/empty"))
+			  : 0;
 }
 
-static int build_proc(int root)
+static int build_proc(const struct box_template *t, int root)
 {
-	static const char *const ro[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", NULL};
-	static const char *const files[] = {"kcore",	  "keys",	   "kmsg",
-					    "timer_list", "latency_stats", "sched_debug",
-					    "kpagecount", "kpageflags",	   "kpagecgroup",
-					    "slabinfo",	  "vmallocinfo",   NULL};
-	static const char *const dirs[] = {"acpi", "scsi", "asound", "driver", NULL};
 	const char *const keys[] = {NULL};
 	uint64_t safe = ATTR_SAFE | MOUNT_ATTR_NOEXEC;
 	int proc = attach(STEP("proc", fs_mount("proc", keys, (unsigned)safe)), root, "proc"), err;
 
 	if (proc < 0)
 		return proc;
-	err = STEP("read-only /proc", mask(proc, ro, NULL, safe | MOUNT_ATTR_RDONLY));
+	err = STEP("read-only /proc", protect(proc, proc_ro, t->proc_ro, safe | MOUNT_ATTR_RDONLY));
 	if (!err)
-		err = STEP("masked /proc",
-			   mask(proc, files, "/dev/null",
-				MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY));
+		err = STEP("masked /proc", cover(proc, proc_files, t->proc_files, "/null"));
 	if (!err)
-		err = STEP("masked /proc", mask(proc, dirs, "/empty", safe | MOUNT_ATTR_RDONLY));
+		err = STEP("masked /proc", cover(proc, proc_dirs, t->proc_dirs, "/empty"));
 	(void)close(proc);
 	return err;
 }
@@ -434,7 +490,7 @@ static int build_overlay(const struct box_template *t, int up, const char *lower
 
 /* A new overlay knows no name yet, and the first look at each costs a lookup in every layer: what
  * nearly every program needs is looked up now rather than between request and execve. */
-static void warm_names(void)
+void root_warm_names(int (*more)(const struct box_self *self), const struct box_self *self)
 {
 	static const char *const names[] = {
 		"/bin/sh",
@@ -452,7 +508,7 @@ static void warm_names(void)
 		"/tmp",
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !more(self); i++)
 		(void)access(names[i], F_OK); /* not being there is worth knowing too */
 }
 
@@ -494,7 +550,7 @@ int root_build(const struct box_template *t, struct box_self *self)
 		if (fd >= 0)
 			(void)close(fd);
 	}
-	if ((err = build_proc(root)) < 0 || (err = build_dev(root, up)) < 0)
+	if ((err = build_proc(t, root)) < 0 || (err = build_dev(root, up)) < 0)
 		return err;
 	fd = STEP("run", attach(tree_clone(up, "run", ATTR_SAFE, 0), root, "run"));
 	if (fd < 0)
@@ -511,11 +567,18 @@ int root_build(const struct box_template *t, struct box_self *self)
 			return fd;
 		(void)close(fd);
 	}
-	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
 		return STEP("pivot_root", -errno);
 	(void)close(root);
 	(void)close(up);
-	warm_names();
+	return 0;
+}
+
+/* The working directory is the old root still, and the only way to it. Unmounting waits for an RCU
+ * period of all CPUs: 0.1 ms, or several on a busy machine. */
+int root_leave_stage(void)
+{
+	if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return STEP("leave the stage", -errno);
 	return 0;
 }

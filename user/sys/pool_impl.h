@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * pool_impl.h - what the files of the pool share; nobody else includes it.
+ *
+ * Shape    pool.c has the table of sandboxes, the refill and the events; pool_filler.c the filler
+ *          process and messages with descriptors; pool_restart.c what outlives a daemon.
+ * Owner    struct pool is pool_new()'s.
+ */
+#ifndef SYS_POOL_IMPL_H
+#define SYS_POOL_IMPL_H
+
+#include "sys/pool.h"
+#include "sys/sandbox_impl.h"
+
+/* What an epoll event is about: the kind in the upper half, the slot in the lower. */
+enum { ON_FILLER = 1, ON_TIMER, ON_CTL, ON_INIT };
+
+struct pool {
+	struct pool_options o;
+	char root[BOX_PATH_LEN];
+	struct sandbox *slots;
+	uint32_t generation;
+	uint32_t serial_first;		   /* of the filler that runs now */
+	uint32_t *parked[SANDBOX_NET_MAX]; /* slots, newest last: its pages are the warmest */
+	uint32_t parked_n[SANDBOX_NET_MAX];
+	uint32_t refilling_n[SANDBOX_NET_MAX];
+	int epoll, timer, filler;
+	pid_t filler_pid;
+	bool closing;
+	uint64_t next_fill_ns, backoff_ns, timer_ns, handed_ns;
+	uint32_t unsent_n;
+	struct pool_figures figures;
+};
+
+/* pool.c */
+struct sandbox *pool_slot_free(struct pool *p);
+struct sandbox *pool_slot_of(struct pool *p, uint32_t id);
+void pool_slot_close(struct sandbox *sb);
+void pool_slot_clear(struct pool *p, struct sandbox *sb);
+void pool_unpark(struct pool *p, struct sandbox *sb);
+int pool_watch(struct pool *p, int fd, uint32_t what, uint32_t slot);
+
+/* pool_filler.c: p->filler is its socket, -1 when there is none */
+int pool_filler_start(struct pool *p);
+void pool_filler_stop(struct pool *p);
+/* -EAGAIN: no room in its socket now */
+int pool_filler_tell(struct pool *p, uint32_t kind, uint32_t id, uint32_t flags);
+/* Never waits. */
+ssize_t pool_recv(int sock, void *buf, size_t len, int fds[BOX_FD_MAX], size_t *fd_n);
+
+#endif
