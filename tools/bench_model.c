@@ -8,6 +8,7 @@
  *
  *   bench_model EVENTS CAP_MIB PREDICT_EVERY
  */
+#include "base/huge.h"
 #include "core/vomm.h"
 
 #include <stdio.h>
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
 	every = (uint32_t)strtoul(argv[3], NULL, 10);
 	if (!every || vomm_new(&limits, &v) < 0)
 		return 1;
+	huge_ask(v, vomm_bytes(v)); /* as the daemon does */
 	began = now_ns();
 	for (uint32_t i = 0; i < events; i++) {
 		struct lineage *l = &lineages[dice(LINEAGES)];

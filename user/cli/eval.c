@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/huge.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -268,6 +269,7 @@ static int run_init(struct run *r)
 
 	if (err < 0)
 		return err;
+	huge_ask(r->v, vomm_bytes(r->v)); /* as the daemon does */
 	while (r->opt->chain_p > 0 && cells < d->event_n * 4)
 		cells *= 2;
 	r->named_mask = cells - 1;

@@ -86,13 +86,32 @@ static inline void mix_cell_learn(uint32_t *cell, int yes, uint32_t limit)
 /* Four lanes: what every machine's vector unit has; n is a multiple of 4 and all is aligned so. */
 typedef float mix_lanes __attribute__((vector_size(16)));
 
-typedef int32_t mix_masks __attribute__((vector_size(16)));
+typedef int32_t mix_ints __attribute__((vector_size(16)));
 
 static inline mix_lanes mix_max(mix_lanes a, mix_lanes b)
 {
-	mix_masks more = b > a;
+	mix_ints more = b > a;
 
-	return (mix_lanes)(((mix_masks)b & more) | ((mix_masks)a & ~more));
+	return (mix_lanes)(((mix_ints)b & more) | ((mix_ints)a & ~more));
+}
+
+static inline mix_lanes mix_floats(mix_ints n)
+{
+	return __builtin_convertvector(n, mix_lanes);
+}
+
+/* mix_cell_learn() of four cells at once, no two of them the same. */
+static inline void mix_cells_learn(uint32_t *cells, const uint32_t *at, int yes, int32_t limit)
+{
+	mix_ints was = {(int32_t)cells[at[0]], (int32_t)cells[at[1]], (int32_t)cells[at[2]],
+			(int32_t)cells[at[3]]};
+	mix_ints n = was & 1023, p = (was >> 10) & 4194303, more = n < limit;
+
+	p += __builtin_convertvector(mix_floats((yes ? 4194303 : 0) - p) / (mix_floats(n) + 1.6f),
+				     mix_ints);
+	was = p << 10 | ((n + 1) & more) | (limit & ~more);
+	for (int i = 0; i < 4; i++)
+		cells[at[i]] = (uint32_t)was[i];
 }
 
 static inline float mix_dot(const float *x, const float *w, size_t n)

@@ -13,6 +13,7 @@
 
 enum {
 	MATCH_ORDER = 5, /* symbols that must agree before the long memory is asked */
+	HUGE_PAGE = 2 << 20,
 };
 
 static uint32_t pow2_below(uint64_t n)
@@ -133,7 +134,8 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 	r = share_out(limits, &sh);
 	if (r < 0)
 		return r;
-	v = aligned_alloc(64, align_up(sh.bytes));
+	/* Where the caller asks for huge pages, all of it can be in them. */
+	v = aligned_alloc(sh.bytes >= HUGE_PAGE ? HUGE_PAGE : 64, align_up(sh.bytes));
 	if (!v)
 		return fault(-ENOMEM);
 	memset(v, 0, sh.bytes);
@@ -217,9 +219,12 @@ static float step_of(uint32_t *trained)
 static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
 {
 	float y = yes ? 1.0f : 0.0f;
-	for (uint32_t i = 0; i < INPUTS; i++)
-		if (d->state[i] != UINT32_MAX)
-			mix_cell_learn(&v->map[d->state[i]], yes, STATE_WINDOW);
+	uint32_t n = 0;
+
+	for (; n + 4 <= d->state_n; n += 4)
+		mix_cells_learn(v->map, &d->state[n], yes, STATE_WINDOW);
+	for (; n < d->state_n; n++)
+		mix_cell_learn(&v->map[d->state[n]], yes, STATE_WINDOW);
 	mix_cell_learn(&v->map[d->apm], yes, STATE_WINDOW);
 	for (uint32_t i = 0; i < SETS; i++) {
 		mix_train(d->x, v->weight[i][d->set[i]], INPUTS,
@@ -265,7 +270,7 @@ static void learn_contexts(struct vomm *v, uint32_t number)
 		struct opinion *o = &sc->opinion[a];
 
 		there[o->spec] = true;
-		if (vomm_cell_is(o->cell, o->hash))
+		if (o->cell->check == vomm_check(o->hash)) /* not forgotten for another */
 			vomm_cell_learn(v, o->cell, o->hash, number);
 	}
 	for (uint32_t i = 0; i < vomm_spec_n; i++) {
@@ -298,13 +303,14 @@ static void learn_hot(struct vomm *v, uint32_t number)
 	}
 }
 
-static uint32_t trail_home(const struct vomm *v, const struct vomm_stream *s)
+/* Where the long memory finds the stream again, once the symbol came. */
+static uint32_t *trail_home(const struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
 {
-	uint64_t h = 0;
+	uint64_t h = (symbol + 1ull) * 0x9e3779b97f4a7c15ull;
 
-	for (uint32_t i = 1; i <= MATCH_ORDER; i++)
+	for (uint32_t i = 1; i < MATCH_ORDER; i++)
 		h = (h + s->history[(s->length - i) % VOMM_HISTORY] + 1) * 0x9e3779b97f4a7c15ull;
-	return (uint32_t)(h >> 32) & v->trail_index_mask;
+	return &v->trail_index[(uint32_t)(h >> 32) & v->trail_index_mask];
 }
 
 /* Follows the long memory: was it right, and if not, where were we before? */
@@ -321,13 +327,13 @@ static void follow(const struct vomm *v, struct vomm_stream *s, uint32_t number)
 		s->match_len = 0;
 }
 
-static void find_match(const struct vomm *v, struct vomm_stream *s)
+static void find_match(const struct vomm *v, struct vomm_stream *s, const uint32_t *home)
 {
 	uint32_t at;
 
 	if (s->match || s->length < MATCH_ORDER)
 		return;
-	at = v->trail_index[trail_home(v, s)];
+	at = *home;
 	if (!at || v->trail_head - at >= v->trail_mask)
 		return;
 	s->match = v->trail[at & v->trail_mask].next;
@@ -347,9 +353,11 @@ static void stream_push(struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
 
 void vomm_advance(const struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
 {
+	const uint32_t *home = trail_home(v, s, symbol);
+
 	follow(v, s, vomm_symbol_find(v, symbol));
 	stream_push(s, symbol, t_ns);
-	find_match(v, s);
+	find_match(v, s, home);
 	s->trail = 0; /* what comes next was not learnt as following what was */
 }
 
@@ -384,11 +392,16 @@ static void learn_lead(struct vomm *v, const struct vomm_stream *s, uint32_t num
 int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_t t_ns,
 		 double *ret_p)
 {
-	uint32_t number = vomm_symbol_find(v, symbol);
-	bool novel = !number;
+	uint32_t *home = trail_home(v, s, symbol), number, tag;
+	bool novel;
 	double p;
 
+	__builtin_prefetch(home);
+	__builtin_prefetch(vomm_lead_cell(v, newest(s), symbol, &tag));
+	vomm_symbol_prefetch(v, symbol);
 	vomm_situate(v, s);
+	number = vomm_symbol_find(v, symbol);
+	novel = !number;
 	p = learn_decisions(v, s, number);
 	if (novel) {
 		number = vomm_symbol_make(v, symbol);
@@ -404,9 +417,10 @@ int vomm_observe(struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_
 	follow(v, s, number);
 	remember(v, s, number);
 	stream_push(s, symbol, t_ns);
-	find_match(v, s);
+	find_match(v, s, home);
 	if (s->length >= MATCH_ORDER)
-		v->trail_index[trail_home(v, s)] = s->trail;
+		*home = s->trail;
+	vomm_prefetch(v, s); /* there is time until the stream goes on, and none then */
 	v->scratch.key = 0;
 	if (ret_p)
 		*ret_p = p;
@@ -445,7 +459,7 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 	const struct candidate *c = &sc->candidate[k];
 	const struct lead_cell *cell;
 	struct lead lead = {0};
-	uint32_t tag;
+	uint32_t known = sc->candidate[k].known & ((1u << sc->suffix_n) - 1), tag;
 
 	*ret = (struct vomm_guess){.symbol = c->name, .depth = 1, .p = c->p, .p_path = c->p};
 	cell = vomm_lead_cell(v, newest(s), ret->symbol, &tag);
@@ -454,12 +468,11 @@ static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32
 		ret->lead_p50_ns = lead.p50_ns;
 		ret->lead_p90_ns = lead.p90_ns;
 	}
-	for (uint32_t a = 0; a < sc->suffix_n; a++) {
-		if (sc->count[a][k]) {
-			ret->support = sc->count[a][k];
-			ret->order = vomm_specs[sc->opinion[a].spec].order;
-			break;
-		}
+	if (known) {
+		uint32_t longest = (uint32_t)__builtin_ctz(known);
+
+		ret->support = (uint32_t)sc->count[longest][k];
+		ret->order = vomm_specs[sc->opinion[longest].spec].order;
 	}
 }
 
@@ -569,7 +582,7 @@ int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, s
 		return VOMM_COLD;
 	for (uint32_t a = 0; a < sc->opinion_n && n < reason_max; a++) {
 		const struct opinion *o = &sc->opinion[a];
-		uint32_t count = sc->count[a][sc->order[j]];
+		uint32_t count = (uint32_t)sc->count[a][sc->order[j]];
 		const struct decision *d = &sc->decision[j];
 		uint32_t in = IN_SPEC + o->spec;
 

@@ -114,7 +114,8 @@ struct vomm_stats {
 
 struct vomm;
 
-/* -EINVAL: limits that cannot hold a model; -ENOMEM. */
+/* -EINVAL: limits that cannot hold a model; -ENOMEM. *ret begins the allocation of vomm_bytes(), a
+ * huge page when there is one's worth, so that the owner can ask the kernel for them. */
 int vomm_new(const struct vomm_limits *limits, struct vomm **ret);
 struct vomm *vomm_free(struct vomm *v);
 size_t vomm_bytes(const struct vomm *v);

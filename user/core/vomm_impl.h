@@ -125,7 +125,8 @@ struct candidate {
 /* The inputs of a decision, kept for learning. */
 struct decision {
 	float x[INPUTS] __attribute__((aligned(16)));
-	uint32_t state[INPUTS]; /* cells of the maps they came from; UINT32_MAX: none */
+	uint32_t state[INPUTS]; /* the state_n cells of the maps they came from */
+	uint32_t state_n;
 	uint32_t set[SETS];
 	float dot[SETS];
 	uint32_t final; /* row of the final weights */
@@ -158,7 +159,8 @@ struct scratch {
 	struct candidate candidate[VOMM_CANDIDATE_MAX];
 	/* by candidate: rough probability; -1 once decided, and beyond the last one */
 	float weight[VOMM_CANDIDATE_MAX] __attribute__((aligned(16)));
-	uint16_t count[VOMM_CONTEXT_MAX][VOMM_CANDIDATE_MAX]; /* by context, then candidate */
+	/* by context, then candidate */
+	int32_t count[VOMM_CONTEXT_MAX][VOMM_CANDIDATE_MAX] __attribute__((aligned(16)));
 	struct decision decision[VOMM_CANDIDATE_MAX];
 	uint16_t order[VOMM_CANDIDATE_MAX]; /* of decisions */
 	uint32_t mark[MARKS];		    /* epoch | symbol */
@@ -216,6 +218,32 @@ static inline struct cell *vomm_bucket(const struct vomm *v, uint64_t hash)
 	return v->cells + (((hash & UINT32_MAX) * v->bucket_n) >> 32) * BUCKET;
 }
 
+/* All of it: a bucket is two cache lines. */
+static inline void vomm_bucket_prefetch(const struct vomm *v, uint64_t hash)
+{
+	const char *bucket = (const char *)vomm_bucket(v, hash);
+
+	__builtin_prefetch(bucket);
+	__builtin_prefetch(bucket + 64);
+}
+
+/* The half of a hash that a cell is known by. */
+static inline uint32_t vomm_check(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) | 1;
+}
+
+static inline struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash)
+{
+	struct cell *c = vomm_bucket(v, hash);
+	uint32_t check = vomm_check(hash);
+
+	for (int i = 0; i < BUCKET; i++)
+		if (c[i].check == check)
+			return &c[i];
+	return NULL;
+}
+
 static inline float vomm_map_p(const struct vomm *v, uint32_t cell)
 {
 	return ((float)(v->map[cell] >> 10) + 0.5f) / 4194304.0f;
@@ -233,14 +261,13 @@ static inline struct lead_cell *vomm_lead_cell(const struct vomm *v, uint32_t fr
 }
 
 /* vomm_table.c */
-struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash);
 /* Makes an empty cell, forgetting another one when it must, but never `keep`. */
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep);
-bool vomm_cell_is(const struct cell *c, uint64_t hash);
 void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t symbol);
 uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext);
 /* The number of a symbol, 0 when not known. */
 uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name);
+void vomm_symbol_prefetch(const struct vomm *v, uint32_t name);
 uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
 
 /* vomm.c: as vomm_predict(), but only guesses of p_min and more: much cheaper for the sure. */
@@ -250,7 +277,9 @@ int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min
 /* What feedback made of such a probability of a chain. */
 double vomm_corrected(const struct vomm *v, double p);
 
-/* vomm_predict.c: looks the situation up, unless that was the last thing done. */
+/* vomm_predict.c: asks memory for what the next look at the situation will need. */
+void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s);
+/* Looks the situation up, unless that was the last thing done. */
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);
 /* Decides the next candidate; false: there is none left. */
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s);

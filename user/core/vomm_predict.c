@@ -65,32 +65,35 @@ static uint64_t back(const struct vomm_stream *s, uint32_t n)
 	return n <= s->length ? s->history[(s->length - n) % VOMM_HISTORY] : 1ull << 33;
 }
 
+static uint64_t hash_spec(uint64_t hi, uint32_t i)
+{
+	return step64(step64(hi, i + 1), 0) | 1ull << 63;
+}
+
 static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret)
 {
+	uint32_t order_max = s->length + 1 - s->headless, i = 0, done = 0;
 	uint64_t h = 0x5bd1e995;
-	uint32_t done = 0;
 
-	for (uint32_t i = 0; i < vomm_spec_n; i++) {
+	if (order_max > v->limits.order_max)
+		order_max = v->limits.order_max;
+	for (; vomm_specs[i].suffix && vomm_specs[i].order <= order_max; i++) {
+		while (done < vomm_specs[i].order)
+			h = step64(h, back(s, ++done));
+		ret[i] = hash_spec(h, i);
+	}
+	for (; vomm_specs[i].suffix; i++)
+		ret[i] = 0;
+	for (; i < vomm_spec_n; i++) {
 		const struct spec *sp = &vomm_specs[i];
-		uint64_t hi = 0;
+		uint64_t hi = sp->feature ? s->feature[sp->feature - 1] : 0;
 
 		ret[i] = 0;
-		if (sp->order > s->length + 1 - s->headless || sp->order > v->limits.order_max)
+		if (sp->order > order_max || (sp->feature && !hi))
 			continue;
-		if (sp->suffix) {
-			while (done < sp->order)
-				h = step64(h, back(s, ++done));
-			hi = h;
-		} else {
-			if (sp->feature && !s->feature[sp->feature - 1])
-				continue;
-			if (sp->feature)
-				hi = s->feature[sp->feature - 1];
-			for (uint32_t b = 0; b < sp->order; b++)
-				if (sp->mask & (1u << b))
-					hi = step64(hi, back(s, b + 1));
-		}
-		ret[i] = step64(step64(hi, i + 1), 0) | 1ull << 63;
+		for (uint32_t left = sp->mask; left; left &= left - 1)
+			hi = step64(hi, back(s, 1 + (uint32_t)__builtin_ctz(left)));
+		ret[i] = hash_spec(hi, i);
 	}
 }
 
@@ -111,6 +114,9 @@ static uint32_t candidate_at(struct scratch *sc, uint32_t symbol, bool add)
 			return sc->mark_at[i];
 	if (!add || sc->candidate_n == VOMM_CANDIDATE_MAX)
 		return UINT32_MAX;
+	if (sc->candidate_n % 4 == 0) /* a lane more: nothing was counted there yet */
+		for (uint32_t a = 0; a <= sc->opinion_n; a++)
+			((mix_ints *)sc->count[a])[sc->candidate_n / 4] = (mix_ints){0};
 	sc->mark[i] = key;
 	sc->mark_at[i] = (uint8_t)sc->candidate_n;
 	sc->candidate[sc->candidate_n] = (struct candidate){.symbol = symbol};
@@ -132,8 +138,10 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 	struct scratch *sc = &v->scratch;
 	const struct cell *c = o->cell;
 
+	for (uint32_t i = 0; i < (sc->candidate_n + 3) / 4; i++)
+		((mix_ints *)sc->count[at])[i] = (mix_ints){0};
 	for (uint32_t e = 1; e <= c->ext_n; e++)
-		__builtin_prefetch(vomm_bucket(v, vomm_ext_hash(o->hash, e)));
+		vomm_bucket_prefetch(v, vomm_ext_hash(o->hash, e));
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
 		for (int i = 0; c && i < CELL_EDGES; i++) {
 			uint32_t n = c->edge[i] & COUNT_MAX, k;
@@ -146,7 +154,7 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 			__builtin_prefetch(&v->symbols[c->edge[i] >> COUNT_BITS]);
 			if (k == UINT32_MAX)
 				continue;
-			sc->count[at][k] = (uint16_t)n;
+			sc->count[at][k] = (int32_t)n;
 			sc->candidate[k].known |= 1u << at;
 			if (!e && !i)
 				sc->candidate[k].newest |= 1u << at;
@@ -159,9 +167,10 @@ static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
 
 /* What the candidates are worth before any suffix is looked at: half by their own frequency, half
  * by what the contexts that are no suffixes say. */
-static void weigh_base(struct vomm *v, uint32_t n)
+static void weigh_base(struct vomm *v, uint32_t lanes)
 {
 	struct scratch *sc = &v->scratch;
+	mix_lanes *weight = (mix_lanes *)sc->weight;
 	uint32_t others = sc->opinion_n - sc->suffix_n;
 	float base = (others ? 0.5f : 1.0f) / (float)(v->count_sum + v->symbol_n / 2 + 1);
 
@@ -174,11 +183,11 @@ static void weigh_base(struct vomm *v, uint32_t n)
 		sc->weight[k] = ((float)sy->count + 0.5f) * base;
 	}
 	for (uint32_t a = sc->suffix_n; a < sc->opinion_n; a++) {
-		const uint16_t *count = sc->count[a];
+		const mix_ints *count = (const mix_ints *)sc->count[a];
 		float scale = 0.5f / ((float)others * (float)sc->opinion[a].total);
 
-		for (uint32_t k = 0; k < n; k++)
-			sc->weight[k] += (float)count[k] * scale;
+		for (uint32_t i = 0; i < lanes; i++)
+			weight[i] += mix_floats(count[i]) * scale;
 	}
 }
 
@@ -187,25 +196,26 @@ static void weigh_base(struct vomm *v, uint32_t n)
 static void weigh(struct vomm *v)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t n = (sc->candidate_n + 7) & ~7u; /* whole lanes; never above the maximum */
+	mix_lanes *weight = (mix_lanes *)sc->weight;
+	uint32_t lanes = (sc->candidate_n + 3) / 4;
 
-	weigh_base(v, n);
+	weigh_base(v, lanes);
 	for (uint32_t a = sc->suffix_n; a-- > 0;) {
 		const struct opinion *o = &sc->opinion[a];
 		const uint32_t *ns = v->count_of_counts[o->spec];
-		const uint16_t *count = sc->count[a];
+		const mix_ints *count = (const mix_ints *)sc->count[a];
 		float d = ((float)ns[1] + 1.0f) / ((float)ns[1] + 2.0f * (float)ns[2] + 1.5f);
 		float scale = 1.0f / (float)o->total;
 		float down = d * (float)o->distinct * scale;
 
 		sc->unknown_weight *= down;
-		for (uint32_t k = 0; k < n; k++) {
-			float c = (float)count[k] - d;
+		for (uint32_t i = 0; i < lanes; i++) {
+			mix_lanes c = mix_floats(count[i]) - d;
 
-			sc->weight[k] = (c > 0 ? c : 0) * scale + down * sc->weight[k];
+			weight[i] = mix_max(c, (mix_lanes){0}) * scale + down * weight[i];
 		}
 	}
-	for (uint32_t k = sc->candidate_n; k < n; k++)
+	for (uint32_t k = sc->candidate_n; k < lanes * 4; k++)
 		sc->weight[k] = -1;
 }
 
@@ -232,15 +242,26 @@ static void match_gather(struct vomm *v, const struct vomm_stream *s)
 	sc->match_bin = match_bin(s->match_len);
 }
 
+void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s)
+{
+	uint64_t hash[VOMM_CONTEXT_MAX];
+
+	hash_specs(v, s, hash);
+	for (uint32_t i = 0; i < vomm_spec_n; i++)
+		if (hash[i])
+			vomm_bucket_prefetch(v, hash[i]);
+	__builtin_prefetch(&v->trail[s->match & v->trail_mask]);
+}
+
 void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
-	uint64_t key = step64(v->observed_n, s->match);
+	uint64_t key = step64(step64(v->observed_n, s->match), s->last_ns);
 
 	hash_specs(v, s, sc->hash);
 	for (uint32_t i = 0; i < vomm_spec_n; i++)
-		key = step64(key, sc->hash[i]);
-	key = step64(key, s->last_ns) | 1;
+		key += sc->hash[i] * (2 * i + 1); /* hashes are mixed already */
+	key |= 1;
 	if (sc->key == key)
 		return;
 	sc->key = key;
@@ -248,7 +269,7 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 	candidates_clear(sc);
 	for (uint32_t i = 0; i < vomm_spec_n; i++)
 		if (sc->hash[i])
-			__builtin_prefetch(vomm_bucket(v, sc->hash[i]));
+			vomm_bucket_prefetch(v, sc->hash[i]);
 	for (uint32_t pass = 0; pass < 2; pass++) {
 		for (uint32_t j = 0; j < vomm_spec_n; j++) {
 			/* suffixes longest first, then the others */
@@ -258,7 +279,6 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 			if (vomm_specs[i].suffix != !pass || !sc->hash[i])
 				continue;
 			*o = (struct opinion){.hash = sc->hash[i], .spec = i};
-			memset(sc->count[sc->opinion_n], 0, sizeof(sc->count[0]));
 			o->cell = vomm_cell_find(v, o->hash);
 			if (!o->cell)
 				continue;
@@ -342,7 +362,7 @@ uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name)
 
 static void opine(struct decision *d, uint32_t in, const struct vomm *v, uint32_t cell)
 {
-	d->state[in] = cell;
+	d->state[d->state_n++] = cell;
 	d->x[in] = v->stretch[v->map[cell] >> 20];
 }
 
@@ -384,17 +404,27 @@ static uint32_t hash_bin(uint32_t a, uint32_t b)
 
 /* What is known of the symbol as such: does it come when it is offered? Alone, after the newest
  * symbol, by the order that knows it, by the length of the match. */
-static void opine_symbol(struct decision *d, const struct vomm *v, const struct vomm_stream *s,
-			 uint32_t name, uint32_t j, const struct regard *g)
+static void opine_symbol(struct decision *d, const struct vomm *v, const uint32_t *cells)
+{
+	opine(d, IN_SYMBOL, v, cells[0]);
+	opine(d, IN_PAIR, v, cells[1]);
+	opine(d, IN_SYMBOL_ORDER, v, cells[2]);
+	opine(d, IN_SYMBOL_MATCH, v, cells[3]);
+}
+
+static void symbol_cells(const struct vomm *v, const struct vomm_stream *s, uint32_t name,
+			 uint32_t j, const struct regard *g, uint32_t *ret)
 {
 	uint32_t newest = s->length ? s->history[(s->length - 1) % VOMM_HISTORY] : 0;
 	uint32_t match = g->match == 1 ? 1 + v->scratch.match_bin : 0;
 	uint32_t size = 1u << SYMBOL_MAP_BITS;
 
-	opine(d, IN_SYMBOL, v, MAP_SYMBOL + hash_bin(name, min_u32(j, 3)));
-	opine(d, IN_PAIR, v, MAP_SYMBOL + size + hash_bin(name, newest + 1));
-	opine(d, IN_SYMBOL_ORDER, v, MAP_SYMBOL + 2 * size + hash_bin(name, g->longest));
-	opine(d, IN_SYMBOL_MATCH, v, MAP_SYMBOL + 3 * size + hash_bin(name, match));
+	ret[0] = MAP_SYMBOL + hash_bin(name, min_u32(j, 3));
+	ret[1] = MAP_SYMBOL + size + hash_bin(name, newest + 1);
+	ret[2] = MAP_SYMBOL + 2 * size + hash_bin(name, g->longest);
+	ret[3] = MAP_SYMBOL + 3 * size + hash_bin(name, match);
+	for (int i = 0; i < 4; i++)
+		__builtin_prefetch(&v->map[ret[i]]);
 }
 
 static void opine_weight(struct decision *d, float weight, float rest)
@@ -405,18 +435,14 @@ static void opine_weight(struct decision *d, float weight, float rest)
 	d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
 }
 
-static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k, struct regard *g)
+static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k)
 {
 	struct scratch *sc = &v->scratch;
 	const struct candidate *c = &sc->candidate[k];
-	uint32_t suffixes = (1u << sc->suffix_n) - 1, known = c->known & suffixes;
 
-	g->longest = known ? sc->opinion[__builtin_ctz(known)].spec + 1 : 0;
-	g->newest_n = (uint32_t)__builtin_popcount(c->newest & suffixes);
-	g->other_n = (uint32_t)__builtin_popcount(c->known & ~suffixes);
 	for (uint32_t a = 0; a < sc->opinion_n; a++) {
 		struct opinion *o = &sc->opinion[a];
-		uint32_t n = sc->count[a][k];
+		uint32_t n = (uint32_t)sc->count[a][k];
 
 		if (!o->rest)
 			continue;
@@ -427,17 +453,42 @@ static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k, struc
 	}
 }
 
+static struct regard regard_of(const struct scratch *sc, const struct vomm_stream *s, uint32_t k)
+{
+	const struct candidate *c = &sc->candidate[k];
+	uint32_t suffixes = (1u << sc->suffix_n) - 1, known = c->known & suffixes;
+	bool matched = sc->expected != UINT32_MAX && sc->candidate[sc->expected].p_step <= 0;
+
+	return (struct regard){
+		.longest = known ? sc->opinion[__builtin_ctz(known)].spec + 1 : 0,
+		.match = !matched	     ? 0
+			 : sc->expected == k ? 1
+					     : 2,
+		.recent = vomm_recent_bin(s, c->name),
+		.newest_n = (uint32_t)__builtin_popcount(c->newest & suffixes),
+		.other_n = (uint32_t)__builtin_popcount(c->known & ~suffixes),
+	};
+}
+
 /* Which weights decide: by place and depth of the situation, by what speaks for the candidate, by
  * the match and how recent it is. */
-static void select_sets(const struct scratch *sc, struct decision *d, uint32_t j,
+static void select_sets(const struct vomm *v, struct decision *d, uint32_t j,
 			const struct regard *g)
 {
+	const struct scratch *sc = &v->scratch;
 	uint32_t newest = g->newest_n > 2 ? 2 + g->newest_n / 4 : g->newest_n;
 
 	d->set[0] = min_u32(j, 7) * 16 + min_u32(sc->suffix_n, 15);
 	d->set[1] = (min_u32(g->other_n, 7) * 8 + min_u32(newest, 7)) * 8 + min_u32(g->longest, 7);
 	d->set[2] = (g->match * 8 + g->recent) * 8 + (g->match ? min_u32(sc->match_bin / 3, 7) : 0);
 	d->final = min_u32(j, FINALS - 1);
+	for (uint32_t i = 0; i < SETS; i++) {
+		const float *w = v->weight[i][d->set[i]];
+
+		__builtin_prefetch(w);
+		__builtin_prefetch(w + 16);
+		__builtin_prefetch(w + INPUTS - 1);
+	}
 }
 
 /* A last look: when the mix said so much in such a situation, how often was it true? */
@@ -464,7 +515,7 @@ static void fallback_add(struct vomm *v, uint32_t number)
 		return; /* it was there, or there is no room: it is not needed then */
 	sc->candidate[k].name = v->symbols[number].name;
 	sc->weight[k] = ((float)v->symbols[number].count + 0.5f) * sc->unknown_weight;
-	for (uint32_t i = k + 1; i < VOMM_CANDIDATE_MAX && i % 8; i++)
+	for (uint32_t i = k + 1; i % 4; i++)
 		sc->weight[i] = -1;
 }
 
@@ -475,6 +526,8 @@ static void fallback_gather(struct vomm *v, const struct vomm_stream *s)
 	struct scratch *sc = &v->scratch;
 
 	sc->fallen = true;
+	for (uint32_t i = 1; i <= 8; i++)
+		vomm_symbol_prefetch(v, s->history[(s->length - i) % VOMM_HISTORY]);
 	for (uint32_t i = 1; i <= 8 && i <= s->length && sc->candidate_n < FALLBACK_MAX; i++) {
 		uint32_t number = vomm_symbol_find(v, s->history[(s->length - i) % VOMM_HISTORY]);
 
@@ -488,9 +541,9 @@ static void fallback_gather(struct vomm *v, const struct vomm_stream *s)
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t j = sc->decided_n, k;
-	struct regard g = {0};
+	uint32_t j = sc->decided_n, k, cells[4];
 	struct candidate *c;
+	struct regard g;
 	struct decision *d;
 	float x = 0;
 
@@ -506,20 +559,17 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 	sc->order[j] = (uint16_t)k;
 	c = &sc->candidate[k];
 	d = &sc->decision[j];
-	for (uint32_t i = 0; i < INPUTS; i++) {
-		d->x[i] = 0;
-		d->state[i] = UINT32_MAX;
-	}
-	if (sc->expected != UINT32_MAX && sc->candidate[sc->expected].p_step <= 0) {
-		g.match = sc->expected == k ? 1 : 2;
+	g = regard_of(sc, s, k);
+	symbol_cells(v, s, c->name, j, &g, cells);
+	select_sets(v, d, j, &g);
+	memset(d->x, 0, sizeof(d->x));
+	d->state_n = 0;
+	if (g.match)
 		opine(d, IN_MATCH, v, MAP_MATCH + (g.match - 1) * 32 + sc->match_bin);
-	}
-	g.recent = vomm_recent_bin(s, c->name);
 	opine(d, IN_RECENT, v, MAP_RECENT + g.recent * 16 + min_u32(sc->suffix_n, 15));
 	opine_weight(d, sc->weight[k], sc->weight_rest);
-	opine_contexts(v, d, k, &g);
-	opine_symbol(d, v, s, c->name, j, &g);
-	select_sets(sc, d, j, &g);
+	opine_contexts(v, d, k);
+	opine_symbol(d, v, cells);
 	for (uint32_t i = 0; i < SETS; i++) {
 		float dot = mix_dot(d->x, v->weight[i][d->set[i]], INPUTS);
 

@@ -24,27 +24,6 @@ uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext)
 	return mix64(hash + ext * 0x9e3779b97f4a7c15ull);
 }
 
-static uint32_t check_of(uint64_t hash)
-{
-	return (uint32_t)(hash >> 32) | 1;
-}
-
-struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash)
-{
-	struct cell *c = vomm_bucket(v, hash);
-	uint32_t check = check_of(hash);
-
-	for (int i = 0; i < BUCKET; i++)
-		if (c[i].check == check)
-			return &c[i];
-	return NULL;
-}
-
-bool vomm_cell_is(const struct cell *c, uint64_t hash)
-{
-	return c->check == check_of(hash);
-}
-
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep)
 {
 	struct cell *c = vomm_bucket(v, hash);
@@ -67,7 +46,7 @@ struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const s
 				c[i].use--;
 	}
 	memset(worst, 0, sizeof(*worst));
-	worst->check = check_of(hash);
+	worst->check = vomm_check(hash);
 	worst->kind = kind;
 	return worst;
 }
@@ -166,6 +145,11 @@ void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t
 static uint32_t symbol_home(const struct vomm *v, uint32_t name)
 {
 	return (uint32_t)mix64(name + 0x9e3779b97f4a7c15ull) & v->symbol_mask;
+}
+
+void vomm_symbol_prefetch(const struct vomm *v, uint32_t name)
+{
+	__builtin_prefetch(&v->symbol_index[symbol_home(v, name)]);
 }
 
 uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name)

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/huge.h"
 #include "base/log.h"
 #include "core/vomm.h"
 #include "store/store.h"
@@ -110,6 +111,7 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	}
 	if (state)
 		load_model(k, e, state, state_n);
+	huge_ask(engine_model(e), vomm_bytes(engine_model(e)));
 	k->model_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = k;
 	return 0;
