@@ -242,6 +242,52 @@ static void test_a_changed_habit_is_followed(void **state)
 	forewarmd_fini(&f);
 }
 
+/* What the daemon learnt of the parts of a file is there again after its restart: the first run then is
+ * prepared for by parts. Without, the whole file would be read. */
+static void test_parts_are_known_after_a_restart(void **state)
+{
+	static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
+					   "plan.memory-pressure-max=100%", NULL};
+	struct forewarmd f;
+	struct script s;
+	struct look look;
+	double share = 0;
+
+	(void)state;
+	init(&f, &s,
+	     "cat first >/dev/null\nread x <gate1\n"
+	     "dd if=second of=/dev/null bs=65536 skip=16 count=8 2>/dev/null\n"
+	     "read x <gate2\n");
+	look = look_at(&s, "second");
+	for (int i = 0; i < 4; i++) {
+		evict(look);
+		start(&s);
+		finish(&s);
+		usleep(300000);
+	}
+	sleep(2); /* which pages were used is taken from the kernel each second */
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_start(&f, sets);
+	for (int i = 0; i < TRIES && share == 0; i++) {
+		evict(look);
+		start(&s);
+		for (int ms = 0; ms < 3000 && share == 0; ms += 50) {
+			usleep(50000);
+			share = resident(look);
+		}
+		usleep(300000);
+		share = resident(look);
+		finish(&s);
+	}
+	/* 512 of 3,072 KiB, and what is read ahead of a read() besides. */
+	if (share < 0.16 || share > 0.5)
+		forewarmd_show_log(&f);
+	assert_true(share >= 0.16);
+	assert_true(share <= 0.5);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
 static void test_nothing_is_left_behind(void **state)
 {
 	struct forewarmd f;
@@ -264,6 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_later_steps_are_resident_before_they_run),
 		cmocka_unit_test(test_a_changed_habit_is_followed),
+		cmocka_unit_test(test_parts_are_known_after_a_restart),
 		cmocka_unit_test(test_nothing_is_left_behind),
 	};
 

@@ -239,6 +239,42 @@ static void test_ranges_survive_being_packed(void **state)
 	}
 }
 
+static void test_ranges_tell_what_changed(void **state)
+{
+	_cleanup_(ranges_freep) struct ranges *r = fresh(4, 1024);
+	const struct ranges_use use = {3, 1, 10};
+	uint32_t block, file;
+	uint8_t buf[64];
+	size_t len = 0;
+	int n = 0;
+
+	(void)state;
+	assert_false(ranges_next_change(r, &block, &file));
+	for (uint32_t i = 1; i <= 3; i++)
+		for (uint64_t run = 1; run <= 2; run++)
+			assert_int_equal(ranges_learn(r, i, 10 + i, run, &use, 1), 0);
+	ranges_forget_id(r, 12); /* with block 2 */
+	while (ranges_next_change(r, &block, &file)) {
+		assert_int_equal(file, 10 + block);
+		assert_int_not_equal(block, 2);
+		n++;
+	}
+	assert_int_equal(n, 2);
+	ranges_changed(r, 3, 13);
+	assert_true(ranges_next_change(r, &block, &file));
+	assert_int_equal(block, 3);
+	/* What comes from the store need not go back there. */
+	assert_int_equal(ranges_pack(r, 1, 11, buf, sizeof(buf), &len), 0);
+	assert_int_equal(ranges_unpack(r, 1, 12, buf, len), 0);
+	assert_false(ranges_next_change(r, &block, &file));
+	/* Sets that are pushed out take their mark along. */
+	for (uint32_t i = 1; i <= 40; i++)
+		assert_int_equal(ranges_learn(r, i, 100, 1, &use, 1), 0);
+	for (n = 0; ranges_next_change(r, &block, &file); n++)
+		;
+	assert_int_equal(n, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_learn_a_run_in_parts),
 		cmocka_unit_test(test_ranges_are_bounded),
 		cmocka_unit_test(test_ranges_survive_being_packed),
+		cmocka_unit_test(test_ranges_tell_what_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -545,6 +545,140 @@ static void assert_equal_files(const char *a, const char *b)
 	while (c != EOF);
 }
 
+static void sql_run(const char *sql)
+{
+	sqlite3 *db = NULL;
+	char *message = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &message))
+		fail_msg("%s: %s", sql, message);
+	(void)sqlite3_close(db);
+}
+
+/* All columns of all tables and views, as one text. */
+static void columns_of(char *ret, size_t size)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_prepare_v2(db,
+				   "SELECT group_concat(l, ' ') FROM (SELECT m.type || ':' "
+				   "|| m.name || ':' || p.name AS l FROM sqlite_schema m, "
+				   "pragma_table_info(m.name) p ORDER BY l)",
+				   -1, &st, NULL),
+		SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	snprintf(ret, size, "%s", sqlite3_column_text(st, 0));
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+}
+
+static void test_store_brings_the_first_schema_up_to_date(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of(100, 100), *back = NULL;
+	struct store *s = open_store(0);
+	static char fresh[8192], updated[8192];
+	struct graph_stats was, is;
+
+	(void)state;
+	columns_of(fresh, sizeof(fresh));
+	fill(g, 3, 5);
+	flush(s, g);
+	store_close(s);
+	sql_run("DROP VIEW predictions_v; DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
+		"CREATE VIEW mine AS SELECT 1 AS one; PRAGMA user_version = 1");
+	s = open_store(0);
+	sql_run("DROP VIEW mine"); /* what is not ours was left alone */
+	columns_of(updated, sizeof(updated));
+	assert_string_equal(updated, fresh);
+	back = loaded(s);
+	graph_stats(g, &was);
+	graph_stats(back, &is);
+	assert_int_equal(is.nodes_n, was.nodes_n);
+	assert_int_equal(is.edges_n, was.edges_n);
+	store_close(s);
+}
+
+/* What store_load_ranges() gave last, and how often it gave anything. */
+struct ranges_seen {
+	uint32_t block, file, n;
+	size_t bytes_n;
+	uint8_t bytes[64];
+};
+
+static void ranges_see(void *ctx, uint32_t block, uint32_t file, const void *bytes, size_t n)
+{
+	struct ranges_seen *seen = ctx;
+
+	seen->block = block;
+	seen->file = file;
+	seen->n++;
+	seen->bytes_n = n;
+	memcpy(seen->bytes, bytes, n < sizeof(seen->bytes) ? n : sizeof(seen->bytes));
+}
+
+static void test_store_keeps_ranges(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of(100, 100), *back = NULL;
+	_cleanup_(store_closep) struct store *s = open_store(0);
+	struct ranges_seen seen = {0};
+	const struct node *block, *file;
+	uint8_t bytes[44];
+
+	(void)state;
+	block = graph_node(g, intern(g, NODE_BLOCK, "/usr/bin/gcc -c"));
+	file = graph_node(g, intern(g, NODE_FILE, "/usr/lib/cc1"));
+	memset(bytes, 1, sizeof(bytes));
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_put_ranges(s, block, file, "old", 3), 0);
+	assert_int_equal(store_put_ranges(s, block, file, bytes, sizeof(bytes)), 0);
+	assert_int_equal(store_commit(s), 0);
+	back = loaded(s);
+	assert_int_equal(store_load_ranges(s, back, ranges_see, &seen), 0);
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.block, graph_find(back, NODE_BLOCK, block->name));
+	assert_int_equal(seen.file, graph_find(back, NODE_FILE, file->name));
+	assert_int_equal(seen.bytes_n, sizeof(bytes));
+	assert_memory_equal(seen.bytes, bytes, sizeof(bytes));
+	/* With the file they go, too. */
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_del_node(s, NODE_FILE, file->name), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_load_ranges(s, back, ranges_see, &seen), 0);
+	assert_int_equal(seen.n, 1);
+}
+
+static void test_store_keeps_ranges_within_bounds(void **state)
+{
+	enum { FILES = 4000, CELLS = 120 }; /* 128 together with what a row costs: 1,024 fit */
+	_cleanup_(graph_freep) struct graph *g = graph_of(FILES + 10, 100);
+	_cleanup_(store_closep) struct store *s = open_store(0);
+	static uint8_t bytes[8 + 12 * CELLS];
+	struct ranges_seen seen = {0};
+	uint32_t block = intern(g, NODE_BLOCK, "/usr/bin/tar"), last = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < FILES; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "/f%u", i);
+		last = intern(g, NODE_FILE, name);
+		if (i % 100 == 0)
+			assert_int_equal(store_begin(s), 0);
+		assert_int_equal(store_put_ranges(s, graph_node(g, block), graph_node(g, last),
+						  bytes, sizeof(bytes)),
+				 0);
+		if (i % 100 == 99)
+			assert_int_equal(store_commit(s), 0);
+	}
+	assert_int_equal(store_load_ranges(s, g, ranges_see, &seen), 0);
+	assert_in_range(seen.n, 1000, 1024 + 1124); /* pruned at each 1,024th, at a commit */
+	assert_int_equal(seen.file, last);
+}
+
 static void test_store_sets_a_newer_schema_aside(void **state)
 {
 	char copy[PATH_MAX], want[PATH_MAX];
@@ -789,6 +923,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_full_disk_loses_nothing, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_store_that_cannot_be_opened_says_why, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_store_brings_the_first_schema_up_to_date,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_keeps_ranges, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_keeps_ranges_within_bounds, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_store_sets_a_newer_schema_aside, setup,
 						teardown),

@@ -62,11 +62,30 @@ static void test_use_takes_no_one_for_another(void **state)
 	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 78, &one, 1), USE_UNKNOWN);
 }
 
+/* A graph uses its ids again: the ranges of one file must not become another's. */
+static void test_use_forgets_with_the_node(void **state)
+{
+	const struct ranges_limits limits = {.set_max = 16, .cell_max = 64};
+	_cleanup_(use_freep) struct use *u = NULL;
+
+	(void)state;
+	assert_int_equal(use_new(&limits, 100, &u), 0);
+	use_exec(u, 4711, 1000, 7, 7);
+	use_file(u, 10, 0xfe00, 77);
+	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 77, &one, 1), 0);
+	assert_int_equal(use_bytes(u, 7, 0, 10), 8 * 4096);
+	use_file(u, 10, 0xfe00, 78); /* replaced by another version: most likely used alike */
+	assert_int_equal(use_bytes(u, 7, 0, 10), 8 * 4096);
+	use_node_gone(u, 10);
+	assert_int_equal(use_bytes(u, 7, 0, 10), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_use_names_the_block_and_its_program),
 		cmocka_unit_test(test_use_takes_no_one_for_another),
+		cmocka_unit_test(test_use_forgets_with_the_node),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -619,6 +619,52 @@ struct vomm *engine_model(struct engine *e)
 	return e->model;
 }
 
+struct ranges *engine_ranges(struct engine *e)
+{
+	return use_ranges(e->use);
+}
+
+int engine_restore_ranges(struct engine *e, uint32_t block, uint32_t file, const void *bytes,
+			  size_t n)
+{
+	return use_restore(e->use, block, file, bytes, n);
+}
+
+/* "git status" is an invocation of "git", if that is a block too. */
+static uint32_t program_of(const struct engine *e, const struct node *n)
+{
+	char name[BLOCK_NAME_MAX];
+
+	for (size_t i = 1; i < n->name_len && i < sizeof(name); i++) {
+		uint32_t id;
+
+		if (n->name[i] != ' ')
+			continue;
+		memcpy(name, n->name, i);
+		name[i] = '\0';
+		id = graph_find(e->graph, NODE_BLOCK, name);
+		if (id)
+			return id;
+	}
+	return n->id;
+}
+
+void engine_restored(struct engine *e)
+{
+	const struct node *n;
+	const struct edge *edge;
+	uint32_t it = 0, out;
+
+	while (graph_next_node(e->graph, &it, &n)) {
+		if (n->kind != NODE_BLOCK)
+			continue;
+		(void)engine_symbol(e, n->id);
+		e->aux[n->id].program = program_of(e, n);
+		for (out = 0; graph_next_out(e->graph, n->id, &out, &edge);)
+			e->aux[n->id].parent |= edge->kind == EDGE_EXEC;
+	}
+}
+
 void engine_model_replace(struct engine *e, struct vomm *v)
 {
 	(void)vomm_free(e->model);

@@ -163,6 +163,12 @@ void engine_stats(const struct engine *e, struct engine_stats *ret);
 struct graph *engine_graph(struct engine *e);
 const struct graph *engine_graph_const(const struct engine *e);
 struct vomm *engine_model(struct engine *e);
+/* Which parts of files blocks use, by graph ids, for a store. */
+struct ranges *engine_ranges(struct engine *e);
+int engine_restore_ranges(struct engine *e, uint32_t block, uint32_t file, const void *bytes,
+			  size_t n);
+/* After the graph was loaded: knows its blocks by their names in the model again. */
+void engine_restored(struct engine *e);
 /* Puts a loaded model in the place of the present one; v is the engine's from here on. */
 void engine_model_replace(struct engine *e, struct vomm *v);
 

@@ -30,6 +30,7 @@
 #define SURER 0.1
 #define CHAIN_STEPS 12
 #define DEPTH_MAX 6
+#define USERS_MAX 64 /* looked at, of those that need one file */
 
 static void candidate_add(struct engine *e, const struct candidate *c)
 {
@@ -125,13 +126,41 @@ static bool is_need(const struct edge *edge)
 	return edge->kind == EDGE_OPEN || edge->kind == EDGE_CONNECT || edge->kind == EDGE_BELOW;
 }
 
-/* The block that will need it: for what is needed below c, the one that did last time. */
-static uint32_t via_of(const struct engine *e, const struct candidate *c, const struct edge *edge)
+/* The block that needed dep last, by its edges: after a restart there is nothing else to go by. One whose
+ * parts of the file are known comes before one that has it open for some other reason. */
+static uint32_t user_of(const struct engine *e, uint32_t dep)
 {
-	uint32_t user = e->aux[edge->to].user;
-	const struct node *n = graph_node_const(e->graph, user);
+	const struct edge *edge, *last = NULL;
+	bool last_ranged = false;
+	uint32_t it = 0;
 
-	return edge->kind == EDGE_BELOW && n && n->kind == NODE_BLOCK ? user : c->block;
+	for (int i = 0; i < USERS_MAX && graph_next_in(e->graph, dep, &it, &edge); i++) {
+		bool ranged;
+
+		if (!is_need(edge) || edge->kind == EDGE_BELOW)
+			continue;
+		ranged = use_bytes(e->use, edge->from, 0, dep) > 0;
+		if (last && (last_ranged > ranged ||
+			     (last_ranged == ranged && edge->last_ns <= last->last_ns)))
+			continue;
+		last = edge;
+		last_ranged = ranged;
+	}
+	return last ? last->from : 0;
+}
+
+/* The block that will need it: for what is needed below c, the one that did last time. */
+static uint32_t via_of(struct engine *e, const struct candidate *c, const struct edge *edge)
+{
+	struct node_aux *a = &e->aux[edge->to];
+	const struct node *n;
+
+	if (edge->kind != EDGE_BELOW)
+		return c->block;
+	if (!a->user)
+		a->user = user_of(e, edge->to);
+	n = graph_node_const(e->graph, a->user);
+	return n && n->kind == NODE_BLOCK ? a->user : c->block;
 }
 
 /* One user's habits never make another user's files be read. */

@@ -40,6 +40,7 @@ struct set {
 	uint64_t run; /* the newest */
 	uint64_t likely_bytes;
 	uint32_t older, newer; /* by last learnt */
+	bool changed;	       /* since it was handed out for the store */
 };
 
 /* A part while it is planned. */
@@ -55,8 +56,9 @@ struct ranges {
 	struct cell *cells;
 	uint32_t free_set, free_cell; /* lists, by older and next */
 	uint32_t oldest, newest;
-	struct ranges_use *uses; /* of one run, sorted */
-	struct part *parts;	 /* of one plan */
+	struct ranges_use *uses;	/* of one run, sorted */
+	struct part *parts;		/* of one plan */
+	uint32_t changed_n, changed_at; /* sets that changed, and where to look for the next */
 	struct ranges_stats stats;
 };
 
@@ -130,6 +132,18 @@ static void cells_clear(struct ranges *r, struct set *s)
 	s->cells_n = 0;
 }
 
+static void set_changed(struct ranges *r, struct set *s)
+{
+	r->changed_n += !s->changed;
+	s->changed = true;
+}
+
+static void set_clean(struct ranges *r, struct set *s)
+{
+	r->changed_n -= s->changed;
+	s->changed = false;
+}
+
 static void set_drop(struct ranges *r, struct set *s)
 {
 	uint32_t slot = (uint32_t)(s - r->sets);
@@ -137,6 +151,7 @@ static void set_drop(struct ranges *r, struct set *s)
 	cells_clear(r, s);
 	index_del(&r->index, key_hash(s->block, s->file), slot);
 	age_unlink(r, s);
+	set_clean(r, s);
 	s->block = 0;
 	s->older = r->free_set;
 	r->free_set = slot;
@@ -362,6 +377,7 @@ int ranges_learn(struct ranges *r, uint32_t block, uint32_t file, uint64_t run,
 		}
 	}
 	set_likely(r, s);
+	set_changed(r, s);
 	return 0;
 }
 
@@ -378,6 +394,13 @@ void ranges_forget(struct ranges *r, uint32_t block, uint32_t file)
 
 	if (s)
 		set_drop(r, s);
+}
+
+void ranges_forget_id(struct ranges *r, uint32_t id)
+{
+	for (uint32_t i = 0; i < r->limits.set_max; i++)
+		if (r->sets[i].block && (r->sets[i].block == id || r->sets[i].file == id))
+			set_drop(r, &r->sets[i]);
 }
 
 /* --- planning --------------------------------------------------------------------------------- */
@@ -470,6 +493,30 @@ bool ranges_next(const struct ranges *r, uint32_t *it, struct ranges_set_info *r
 	return false;
 }
 
+bool ranges_next_change(struct ranges *r, uint32_t *ret_block, uint32_t *ret_file)
+{
+	while (r->changed_n) {
+		struct set *s = &r->sets[r->changed_at];
+
+		r->changed_at = (r->changed_at + 1) % r->limits.set_max;
+		if (!s->changed)
+			continue;
+		set_clean(r, s);
+		*ret_block = s->block;
+		*ret_file = s->file;
+		return true;
+	}
+	return false;
+}
+
+void ranges_changed(struct ranges *r, uint32_t block, uint32_t file)
+{
+	struct set *s = set_find(r, block, file);
+
+	if (s)
+		set_changed(r, s);
+}
+
 /* --- as bytes --------------------------------------------------------------------------------- */
 
 static void put32(uint8_t *to, uint32_t x)
@@ -534,6 +581,7 @@ int ranges_unpack(struct ranges *r, uint32_t block, uint32_t file, const uint8_t
 	if (!s)
 		s = set_add(r, block, file);
 	cells_clear(r, s);
+	set_clean(r, s);
 	s->runs_n = get32(buf) & 0xffff;
 	n = get32(buf + 4);
 	buf += RANGES_PACK_HEAD;

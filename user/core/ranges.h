@@ -82,9 +82,17 @@ int ranges_plan(struct ranges *r, uint32_t block, uint32_t file, double p_min, u
 
 /* Forgets a set, for instance because the file was replaced by another. */
 void ranges_forget(struct ranges *r, uint32_t block, uint32_t file);
+/* Forgets all sets with that block or file; O(set_max). */
+void ranges_forget_id(struct ranges *r, uint32_t id);
 
 /* Sets, in no order. Start with *it = 0; false at the end. */
 bool ranges_next(const struct ranges *r, uint32_t *it, struct ranges_set_info *ret);
+
+/* The next set that changed since it was last handed out, marked clean by this call; false when nothing
+ * is left. What unpack put there is clean. O(set_max) for all of them, O(1) when there is none. */
+bool ranges_next_change(struct ranges *r, uint32_t *ret_block, uint32_t *ret_file);
+/* There was no room for it: to be handed out again. */
+void ranges_changed(struct ranges *r, uint32_t block, uint32_t file);
 
 /* A set as bytes for the store: little endian, versioned, RANGES_PACK_MAX at most. pack writes to
  * buf of size and returns RANGES_UNKNOWN, or -ENOSPC with *ret_len what it takes. unpack replaces

@@ -26,6 +26,7 @@ struct use {
 	struct ranges *ranges;
 	struct exec execs[USE_EXECS];
 	struct inode *inodes; /* by graph id */
+	bool *ranged;	      /* by graph id: there are ranges of it, or were */
 	struct index by_inode;
 	uint32_t node_max;
 };
@@ -46,7 +47,8 @@ int use_new(const struct ranges_limits *limits, uint32_t node_max, struct use **
 		return fault(-ENOMEM);
 	u->node_max = node_max;
 	u->inodes = calloc((size_t)node_max + 1, sizeof(*u->inodes));
-	r = u->inodes ? index_init(&u->by_inode, node_max + 1) : fault(-ENOMEM);
+	u->ranged = calloc((size_t)node_max + 1, sizeof(*u->ranged));
+	r = u->inodes && u->ranged ? index_init(&u->by_inode, node_max + 1) : fault(-ENOMEM);
 	if (r >= 0)
 		r = ranges_new(limits, &u->ranges);
 	if (r < 0) {
@@ -64,6 +66,7 @@ struct use *use_free(struct use *u)
 	u->ranges = ranges_free(u->ranges);
 	index_fini(&u->by_inode);
 	free(u->inodes);
+	free(u->ranged);
 	free(u);
 	return NULL;
 }
@@ -73,7 +76,8 @@ uint64_t use_memory(const struct use *u)
 	struct ranges_stats st;
 
 	ranges_stats(u->ranges, &st);
-	return sizeof(*u) + ((uint64_t)u->node_max + 1) * sizeof(*u->inodes) +
+	return sizeof(*u) +
+	       ((uint64_t)u->node_max + 1) * (sizeof(*u->inodes) + sizeof(*u->ranged)) +
 	       (u->by_inode.mask + 1ull) * sizeof(struct index_cell) + st.bytes;
 }
 
@@ -92,12 +96,20 @@ static uint32_t inode_file(const struct use *u, const struct inode *i)
 	return index_get(&u->by_inode, inode_hash(i), inode_eq, u, i);
 }
 
-void use_node_gone(struct use *u, uint32_t id)
+static void inode_forget(struct use *u, uint32_t id)
 {
 	if (!u->inodes[id].ino)
 		return;
 	index_del(&u->by_inode, inode_hash(&u->inodes[id]), id);
 	u->inodes[id] = (struct inode){0};
+}
+
+void use_node_gone(struct use *u, uint32_t id)
+{
+	inode_forget(u, id);
+	if (u->ranged[id])
+		ranges_forget_id(u->ranges, id);
+	u->ranged[id] = false;
 }
 
 void use_file(struct use *u, uint32_t file, uint64_t dev, uint64_t ino)
@@ -107,10 +119,10 @@ void use_file(struct use *u, uint32_t file, uint64_t dev, uint64_t ino)
 
 	if (!ino || (u->inodes[file].dev == dev && u->inodes[file].ino == ino))
 		return;
-	use_node_gone(u, file);
+	inode_forget(u, file);
 	had = inode_file(u, &i);
 	if (had != INDEX_NONE)
-		use_node_gone(u, had);
+		inode_forget(u, had);
 	u->inodes[file] = i;
 	index_put(&u->by_inode, inode_hash(&i), file);
 }
@@ -125,10 +137,17 @@ int use_learn(struct use *u, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint6
 
 	if (x->pid != pid || x->exec_ns != exec_ns || file == INDEX_NONE)
 		return USE_UNKNOWN;
+	u->ranged[x->block] = u->ranged[x->program] = u->ranged[file] = true;
 	r = ranges_learn(u->ranges, x->block, file, run, uses, n);
 	if (r >= 0 && x->program != x->block)
 		r = ranges_learn(u->ranges, x->program, file, run, uses, n);
 	return r;
+}
+
+int use_restore(struct use *u, uint32_t block, uint32_t file, const uint8_t *bytes, size_t n)
+{
+	u->ranged[block] = u->ranged[file] = true;
+	return ranges_unpack(u->ranges, block, file, bytes, n);
 }
 
 uint64_t use_bytes(const struct use *u, uint32_t block, uint32_t program, uint32_t file)

@@ -37,6 +37,8 @@ void use_file(struct use *u, uint32_t file, uint64_t dev, uint64_t ino);
 /* The id is another node's from now on. */
 void use_node_gone(struct use *u, uint32_t id);
 
+/* As ranges_unpack(); for sets a store kept. */
+int use_restore(struct use *u, uint32_t block, uint32_t file, const uint8_t *bytes, size_t n);
 /* The process that was executed at exec_ns used these parts of that inode. */
 int use_learn(struct use *u, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
 	      const struct ranges_use *uses, size_t n);

@@ -27,8 +27,10 @@ struct keep {
 	struct store *store;
 	struct writer *writer;
 	struct vomm_limits model;
-	uint64_t ended_ns; /* of the newest guess that was put */
-	uint64_t model_ns; /* when the model was put */
+	uint64_t ended_ns;  /* of the newest guess that was put */
+	uint64_t model_ns;  /* when the model was put */
+	uint64_t ranges_ns; /* when ranges were put */
+	uint8_t packed[RANGES_PACK_MAX];
 	struct writer_stats said;
 };
 
@@ -79,6 +81,12 @@ static void load_model(struct keep *k, struct engine *e, void *state, size_t n)
 			 "learning it anew");
 }
 
+static void load_ranges(void *ctx, uint32_t block, uint32_t file, const void *bytes, size_t n)
+{
+	(void)engine_restore_ranges(ctx, block, file, bytes,
+				    n); /* no ranges: they are learnt anew */
+}
+
 int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
@@ -98,6 +106,10 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	if (r >= 0)
 		r = store_load(k->store, engine_graph(e), &state, &state_n);
 	if (r >= 0)
+		r = store_load_ranges(k->store, engine_graph(e), load_ranges, e);
+	if (r >= 0)
+		engine_restored(e);
+	if (r >= 0)
 		r = writer_start(k->store,
 				 &(struct writer_limits){.batch_max = BATCHES_MAX,
 							 .batch_bytes = BATCH_BYTES},
@@ -112,7 +124,7 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	if (state)
 		load_model(k, e, state, state_n);
 	huge_ask(engine_model(e), vomm_bytes(engine_model(e)));
-	k->model_ns = clock_ns(CLOCK_MONOTONIC);
+	k->model_ns = k->ranges_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = k;
 	return 0;
 }
@@ -126,6 +138,33 @@ static bool put_graph(struct keep *k, struct graph *g)
 		if (!graph_next_change(g, &c))
 			return true;
 		writer_put_change(k->writer, g, &c);
+	}
+	return false;
+}
+
+/* false: the same for which parts of files are used. */
+static bool put_ranges(struct keep *k, struct engine *e)
+{
+	const struct graph *g = engine_graph_const(e);
+	struct ranges *ranges = engine_ranges(e);
+	uint32_t block, file;
+
+	while (writer_room(k->writer)) {
+		const struct node *b, *f;
+		size_t n;
+
+		if (!ranges_next_change(ranges, &block, &file))
+			return true;
+		b = graph_node_const(g, block);
+		f = graph_node_const(g, file);
+		if (!b || !f || b->kind != NODE_BLOCK || f->kind != NODE_FILE ||
+		    ranges_pack(ranges, block, file, k->packed, sizeof(k->packed), &n) != 0)
+			continue; /* the graph let go of it */
+		if (!writer_room_ranges(k->writer, n)) {
+			ranges_changed(ranges, block, file);
+			return false;
+		}
+		writer_put_ranges(k->writer, b, f, k->packed, n);
 	}
 	return false;
 }
@@ -188,6 +227,9 @@ static void flush(struct keep *k, struct engine *e, bool all)
 	struct engine_stats stats;
 
 	(void)put_graph(k, engine_graph(e));
+	/* A block that runs again and again changes its ranges each time: its last word is enough. */
+	if (all || mono_ns - k->ranges_ns >= KEEP_RANGES_S * 1000000000ull)
+		k->ranges_ns = put_ranges(k, e) ? mono_ns : k->ranges_ns;
 	put_guesses(k, e, wall_ns - mono_ns);
 	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
 		put_model(k, e);
@@ -213,7 +255,7 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 		return NULL;
 	if (k->writer) {
 		/* There is no next time: what has no room waits, unless nothing gets written at all. */
-		while (!put_graph(k, engine_graph(e)) &&
+		while ((!put_graph(k, engine_graph(e)) || !put_ranges(k, e)) &&
 		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
 			;
 		writer_push(k->writer);

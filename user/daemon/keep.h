@@ -4,7 +4,8 @@
  *
  * Shape    keep_flush() copies what changed since the last one into a batch for the writer's thread,
  *          and never waits for the disk. When the writer is behind, what changed stays marked
- *          in the engine and goes next time. The model goes each KEEP_MODEL_S and at the end.
+ *          in the engine and goes next time. The model goes each KEEP_MODEL_S, which parts of files
+ *          are used each KEEP_RANGES_S, and both at the end.
  * Owner    The caller owns struct keep.
  * Errors   keep_open(): < 0 when there is no database to be had. A full disk later is logged once a
  *          minute; the daemon goes on.
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define KEEP_MODEL_S 60
+#define KEEP_RANGES_S 10
 
 struct keep;
 

@@ -8,7 +8,10 @@
 -- _n. Sums are over all times an edge was taken. application_id is "FWM1"; user_version is the
 -- schema's version: a program that does not know it sets the file aside.
 --
--- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks).
+-- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks); ranges those
+-- learnt last, of 131,072 cells together (1.5 MiB).
+--
+-- Version 2 added ranges and edges.flags; a file of version 1 gets both when it is opened.
 
 CREATE TABLE meta(
 	key TEXT PRIMARY KEY, -- epoch: how often the store was opened; created_ns
@@ -57,9 +60,22 @@ CREATE TABLE edges(
 	write_sum_bytes INTEGER,
 	majflt_sum INTEGER,
 	minflt_sum INTEGER,
+	flags INTEGER NOT NULL DEFAULT 0, -- 1 opened for writing, 2 only looked up (stat)
 	PRIMARY KEY(from_id, to_id, kind)
 ) WITHOUT ROWID;
 CREATE INDEX edges_by_to ON edges(to_id);
+
+-- Which parts of a file a block uses: cells of 64 KiB, see ranges_pack() of user/core/ranges.h.
+CREATE TABLE ranges(
+	block_id INTEGER NOT NULL, -- nodes
+	file_id INTEGER NOT NULL, -- nodes
+	saved_ns INTEGER NOT NULL, -- when they were learnt last
+	cells_n INTEGER NOT NULL,
+	cells BLOB NOT NULL,
+	PRIMARY KEY(block_id, file_id)
+) WITHOUT ROWID;
+CREATE INDEX ranges_by_file ON ranges(file_id);
+CREATE INDEX ranges_by_time ON ranges(saved_ns);
 
 -- The state of the model, in its own coding.
 CREATE TABLE model(

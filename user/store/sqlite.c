@@ -34,12 +34,16 @@
 
 enum {
 	APPLICATION_ID = 0x46574d31, /* "FWM1" */
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	BUSY_TIMEOUT_MS = 1000,
 	CHECK_MS_MAX = 500,
 	GUESS_MAX = 100000,
 	GUESS_PRUNE_EVERY = 4096,
 	SCORE_MAX = 20160, /* minutes: two weeks */
+	RANGES_CELLS_MAX =
+		1 << 17, /* twice what the engine holds; a row counts as RANGES_ROW_CELLS more */
+	RANGES_ROW_CELLS = 8,
+	RANGES_PRUNE_EVERY = 1024,
 	CACHE_MAX = 1 << 14,
 	NAME_LEN_MAX = 4095,
 };
@@ -65,8 +69,10 @@ enum stmt {
 	STMT_NODE_ID,
 	STMT_NODE_DEL,
 	STMT_NODE_DEL_EDGES,
+	STMT_NODE_DEL_RANGES,
 	STMT_EDGE_UPSERT,
 	STMT_EDGE_DEL,
+	STMT_RANGES,
 	STMT_MODEL,
 	STMT_WORD_ID,
 	STMT_WORD_ADD,
@@ -75,8 +81,10 @@ enum stmt {
 	STMT_PRUNE_GUESSES,
 	STMT_PRUNE_WORDS,
 	STMT_PRUNE_SCORES,
+	STMT_PRUNE_RANGES,
 	STMT_LOAD_NODES,
 	STMT_LOAD_EDGES,
+	STMT_LOAD_RANGES,
 	STMT_LOAD_MODEL,
 	STMT_MAX
 };
@@ -85,7 +93,7 @@ enum stmt {
 	"from_id, to_id, kind, count, runs_n, fail_n, errno_last, first_ns, last_ns, "             \
 	"latency_sum_ns, latency_p50_ns, latency_p99_ns, lead_sum_ns, lead_n, p_last, run_last, "  \
 	"latency, use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, "                \
-	"write_sum_bytes, majflt_sum, minflt_sum"
+	"write_sum_bytes, majflt_sum, minflt_sum, flags"
 #define GUESS_COLUMNS                                                                              \
 	"epoch, id, block_id, via_id, dep_id, kind, outcome, acted, model_order, uid, pid, p, "    \
 	"support, made_ns, lead_ns, deadline_ns, acted_ns, done_ns, ended_ns, read_bytes, "        \
@@ -107,16 +115,21 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_NODE_ID] = "SELECT id FROM nodes WHERE kind = ?1 AND name = ?2",
 	[STMT_NODE_DEL] = "DELETE FROM nodes WHERE id = ?1",
 	[STMT_NODE_DEL_EDGES] = "DELETE FROM edges WHERE from_id = ?1 OR to_id = ?1",
+	[STMT_NODE_DEL_RANGES] = "DELETE FROM ranges WHERE block_id = ?1 OR file_id = ?1",
 	[STMT_EDGE_UPSERT] =
 		"INSERT INTO edges(" EDGE_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25) "
+		"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, "
+		"?26) "
 		"ON CONFLICT(from_id, to_id, kind) DO UPDATE SET count = ?4, runs_n = ?5, "
 		"fail_n = ?6, errno_last = ?7, first_ns = ?8, last_ns = ?9, latency_sum_ns = ?10, "
 		"latency_p50_ns = ?11, latency_p99_ns = ?12, lead_sum_ns = ?13, lead_n = ?14, "
 		"p_last = ?15, run_last = ?16, latency = ?17, use_n = ?18, life_sum_ns = ?19, "
 		"cpu_sum_ns = ?20, rss_peak_bytes = ?21, read_sum_bytes = ?22, "
-		"write_sum_bytes = ?23, majflt_sum = ?24, minflt_sum = ?25",
+		"write_sum_bytes = ?23, majflt_sum = ?24, minflt_sum = ?25, flags = ?26",
 	[STMT_EDGE_DEL] = "DELETE FROM edges WHERE from_id = ?1 AND to_id = ?2 AND kind = ?3",
+	[STMT_RANGES] =
+		"INSERT OR REPLACE INTO ranges(block_id, file_id, saved_ns, cells_n, cells) "
+		"VALUES(?1, ?2, ?3, ?4, ?5)",
 	[STMT_MODEL] = "INSERT OR REPLACE INTO model(id, saved_ns, state) VALUES(1, ?1, ?2)",
 	[STMT_WORD_ID] = "SELECT id FROM words WHERE word = ?1",
 	[STMT_WORD_ADD] = "INSERT INTO words(word) VALUES(?1)",
@@ -133,9 +146,16 @@ static const char *const stmt_sql[STMT_MAX] = {
 			     "UNION ALL SELECT dep_id FROM guesses)",
 	[STMT_PRUNE_SCORES] = "DELETE FROM scores WHERE minute <= (SELECT minute FROM scores "
 			      "ORDER BY minute DESC LIMIT 1 OFFSET ?1)",
+	[STMT_PRUNE_RANGES] =
+		"DELETE FROM ranges WHERE saved_ns <= (SELECT saved_ns FROM (SELECT saved_ns, "
+		"sum(cells_n + ?2) OVER (ORDER BY saved_ns DESC) AS total FROM ranges) "
+		"WHERE total > ?1 ORDER BY saved_ns DESC LIMIT 1)",
 	[STMT_LOAD_NODES] = "SELECT id, kind, name, flags, first_ns, last_ns, runs_n, size_bytes, "
 			    "dev, ino, uid FROM nodes",
 	[STMT_LOAD_EDGES] = "SELECT " EDGE_COLUMNS " FROM edges",
+	[STMT_LOAD_RANGES] = "SELECT b.name, f.name, r.cells FROM ranges r "
+			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
+			     "JOIN nodes f ON f.id = r.file_id AND f.kind = 2 ORDER BY r.saved_ns",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
 };
 
@@ -151,8 +171,8 @@ struct store {
 	uint64_t hash_seed;
 	int64_t epoch, newer_version;
 	bool epoch_saved, corrupt;
-	uint32_t guesses_put_n, words_put_n; /* since the last pruning */
-	uint64_t deadline_ns;		     /* of the check at open */
+	uint32_t guesses_put_n, words_put_n, ranges_put_n; /* since the last pruning */
+	uint64_t deadline_ns;				   /* of the check at open */
 	char path[PATH_MAX];
 	char aside[PATH_MAX];
 	char message[PATH_MAX + 256];
@@ -465,6 +485,38 @@ static int db_create(struct store *s)
 	return r;
 }
 
+/* What version n - 1 lacks of version n, the views left out. */
+static const char *const migrations[SCHEMA_VERSION + 1] = {
+	[2] = "ALTER TABLE edges ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"
+	      "CREATE TABLE ranges(block_id INTEGER NOT NULL, file_id INTEGER NOT NULL, "
+	      "saved_ns INTEGER NOT NULL, cells_n INTEGER NOT NULL, cells BLOB NOT NULL, "
+	      "PRIMARY KEY(block_id, file_id)) WITHOUT ROWID;"
+	      "CREATE INDEX ranges_by_file ON ranges(file_id);"
+	      "CREATE INDEX ranges_by_time ON ranges(saved_ns);",
+};
+
+/* Brings an older file up to date, in one transaction. The views hold nothing: made anew. */
+static int db_migrate(struct store *s, int64_t version)
+{
+	char sql[64];
+	int r;
+
+	if (version == SCHEMA_VERSION)
+		return 0;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d; COMMIT", SCHEMA_VERSION);
+	r = db_exec(s, "BEGIN IMMEDIATE");
+	for (int64_t v = version + 1; !r && v <= SCHEMA_VERSION; v++)
+		r = db_exec(s, migrations[v]);
+	if (!r)
+		r = db_exec(s, "DROP VIEW IF EXISTS nodes_v; DROP VIEW IF EXISTS edges_v; "
+			       "DROP VIEW IF EXISTS predictions_v; DROP VIEW IF EXISTS guesses_v");
+	if (!r)
+		r = db_exec(s, strstr(schema_sql, "CREATE VIEW")); /* they come last */
+	if (!r)
+		r = db_exec(s, sql);
+	return r; /* not committed: closing the file rolls back */
+}
+
 /* What the file says it is: FILE_NEWER when we cannot know it, FILE_CORRUPT when it is not ours. */
 static int db_identify(struct store *s, int64_t *ret_version)
 {
@@ -516,6 +568,8 @@ static int db_setup(struct store *s)
 		       "PRAGMA journal_size_limit = 16777216");
 	if (!r)
 		r = version ? db_check(s) : db_create(s);
+	if (!r && version)
+		r = db_migrate(s, version);
 	if (!r)
 		r = db_number(s, "SELECT value FROM meta WHERE key = 'epoch'", &s->epoch);
 	if (!r)
@@ -815,6 +869,7 @@ static void edge_of_row(sqlite3_stmt *st, struct edge *e, struct edge_use *use)
 		.lead_n = column_sum(st, 13),
 		.p_last = p >= 0 && p <= 1 ? p : 0,
 		.run_last = column_sum(st, 15),
+		.flags = (uint8_t)column(st, 25),
 	};
 	if (sqlite3_column_bytes(st, 16) == sizeof(e->latency.bins))
 		memcpy(e->latency.bins, sqlite3_column_blob(st, 16), sizeof(e->latency.bins));
@@ -916,6 +971,29 @@ int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_m
 			*ret_model_n = 0;
 		}
 	}
+	return r ? r : aside;
+}
+
+int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx)
+{
+	sqlite3_stmt *st;
+	int rc, r = ready(s), aside = r;
+
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_RANGES];
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *block = (const char *)sqlite3_column_text(st, 0);
+		const char *file = (const char *)sqlite3_column_text(st, 1);
+		const void *cells = sqlite3_column_blob(st, 2);
+		uint32_t block_id = block ? graph_find(g, NODE_BLOCK, block) : 0;
+		uint32_t file_id = file ? graph_find(g, NODE_FILE, file) : 0;
+
+		if (block_id && file_id && cells)
+			fn(ctx, block_id, file_id, cells, (size_t)sqlite3_column_bytes(st, 2));
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
 	return r ? r : aside;
 }
 
@@ -1028,6 +1106,7 @@ int store_put_edge(struct store *s, const struct edge *e, const struct node *fro
 	put_real(st, 15, e->p_last);
 	put_int(st, 16, e->run_last);
 	(void)sqlite3_bind_blob(st, 17, e->latency.bins, sizeof(e->latency.bins), SQLITE_STATIC);
+	put_int(st, 26, e->flags);
 	if (e->use) /* what is not bound is NULL */
 		bind_use(st, e->use);
 	return stmt_run(s, st, NULL);
@@ -1042,6 +1121,8 @@ int store_del_node(struct store *s, enum node_kind kind, const char *name)
 		return r;
 	cache_put(s, (int)kind, name, 0);
 	r = run_with(s, STMT_NODE_DEL_EDGES, id);
+	if (!r)
+		r = run_with(s, STMT_NODE_DEL_RANGES, id);
 	return r ? r : run_with(s, STMT_NODE_DEL, id);
 }
 
@@ -1109,6 +1190,26 @@ int store_put_guess(struct store *s, const struct guess *g, const char *block, c
 	return stmt_run(s, st, NULL);
 }
 
+int store_put_ranges(struct store *s, const struct node *block, const struct node *file,
+		     const void *bytes, size_t n)
+{
+	int64_t block_id = 0, file_id = 0;
+	sqlite3_stmt *st = s->stmts[STMT_RANGES];
+	int r = node_row(s, block, &block_id);
+
+	if (!r)
+		r = node_row(s, file, &file_id);
+	if (r)
+		return r;
+	put_int(st, 1, (uint64_t)block_id);
+	put_int(st, 2, (uint64_t)file_id);
+	put_int(st, 3, clock_ns(CLOCK_REALTIME));
+	put_int(st, 4, n / RANGES_PACK_CELL);
+	(void)sqlite3_bind_blob64(st, 5, bytes, n, SQLITE_STATIC); /* far below SQLite's 1 GB */
+	s->ranges_put_n++;
+	return stmt_run(s, st, NULL);
+}
+
 int store_put_model(struct store *s, const void *state, size_t n)
 {
 	sqlite3_stmt *st = s->stmts[STMT_MODEL];
@@ -1144,12 +1245,21 @@ int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score
 	return r ? r : run_with(s, STMT_PRUNE_SCORES, SCORE_MAX);
 }
 
+static int prune_ranges(struct store *s)
+{
+	if (s->ranges_put_n < RANGES_PRUNE_EVERY)
+		return 0;
+	s->ranges_put_n = 0;
+	put_int(s->stmts[STMT_PRUNE_RANGES], 2, RANGES_ROW_CELLS);
+	return run_with(s, STMT_PRUNE_RANGES, RANGES_CELLS_MAX);
+}
+
 static int prune(struct store *s)
 {
-	int r = 0;
+	int r = prune_ranges(s);
 
-	if (s->guesses_put_n < GUESS_PRUNE_EVERY)
-		return 0;
+	if (r || s->guesses_put_n < GUESS_PRUNE_EVERY)
+		return r;
 	r = run_with(s, STMT_PRUNE_GUESSES, GUESS_MAX - 1);
 	/* Words are dropped sixteen times less often: that reads all guesses. */
 	s->words_put_n += s->guesses_put_n;

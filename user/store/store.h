@@ -5,7 +5,8 @@
  * Shape    One small set of operations over a backend; SQLite in WAL mode is the embedded one. A
  *          flush is a batch of changes with present totals per node and edge, of this host and
  *          epoch, so that a backend for a fleet can merge instead of overwrite.
- *          Tables: meta, nodes, edges, model, guesses, scores; views for people.
+ *          Tables: meta, nodes, edges, ranges, model, guesses, scores; views for people. A file of an
+ *          older schema is brought up to date when it is opened.
  * Units    ns of CLOCK_REALTIME, bytes, exact counts.
  * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
  *          says. Opening checks the file's structure when it is below 128 MiB.
@@ -41,6 +42,12 @@ struct store *store_close(struct store *s);
  * what could be read and there is no model. */
 int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_model_n);
 
+/* The kept ranges whose block and file are in g, those learnt last at the end; bytes of n as ranges_pack()
+ * makes them, borrowed and not checked. */
+typedef void (*store_ranges_fn)(void *ctx, uint32_t block, uint32_t file, const void *bytes,
+				size_t n);
+int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx);
+
 int store_begin(struct store *s);
 int store_put_node(struct store *s, const struct node *n);
 /* An end that is not in the file is put too. */
@@ -50,6 +57,9 @@ int store_put_edge(struct store *s, const struct edge *e, const struct node *fro
 int store_del_node(struct store *s, enum node_kind kind, const char *name);
 int store_del_edge(struct store *s, enum edge_kind kind, const struct node *from,
 		   const struct node *to);
+/* Which parts of file block uses, as ranges_pack() makes them. Of all of them those put last are kept. */
+int store_put_ranges(struct store *s, const struct node *block, const struct node *file,
+		     const void *bytes, size_t n);
 /* g->id is unique since the store was opened; putting it again overwrites. */
 int store_put_guess(struct store *s, const struct guess *g, const char *block, const char *via,
 		    const char *dep, uint64_t made_wall_ns);

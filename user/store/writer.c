@@ -28,6 +28,7 @@ enum record_kind {
 	RECORD_EDGE,
 	RECORD_EDGE_GONE,
 	RECORD_GUESS,
+	RECORD_RANGES,
 	RECORD_SCORE,
 };
 
@@ -46,6 +47,12 @@ struct edge_record {
 struct guess_record {
 	struct guess g;
 	uint64_t made_wall_ns;
+};
+
+/* The names and the bytes follow. */
+struct ranges_record {
+	struct node block, file;
+	size_t bytes_n;
 };
 
 struct score_record {
@@ -144,6 +151,16 @@ bool writer_room(struct writer *w)
 	return w->filling;
 }
 
+bool writer_room_ranges(struct writer *w, size_t n)
+{
+	if (!writer_room(w) || n > w->batch_bytes - RECORD_BYTES_MAX)
+		return false;
+	if (w->filling->used + RECORD_BYTES_MAX + n <= w->batch_bytes)
+		return true;
+	writer_push(w);
+	return writer_room(w);
+}
+
 void writer_put_change(struct writer *w, const struct graph *g, const struct graph_change *c)
 {
 	struct cursor at = record_begin(w);
@@ -177,6 +194,20 @@ void writer_put_guess(struct writer *w, const struct guess *guess, const char *b
 	write_name(&at, via);
 	write_name(&at, dep);
 	record_end(w, at, RECORD_GUESS);
+}
+
+void writer_put_ranges(struct writer *w, const struct node *block, const struct node *file,
+		       const void *bytes, size_t n)
+{
+	struct cursor at = record_begin(w);
+	struct ranges_record r = {.block = *block, .file = *file, .bytes_n = n};
+
+	assert(w->filling->used + RECORD_BYTES_MAX + n <= w->batch_bytes);
+	write_bytes(&at, &r, sizeof(r));
+	write_name(&at, block->name);
+	write_name(&at, file->name);
+	write_bytes(&at, bytes, n);
+	record_end(w, at, RECORD_RANGES);
 }
 
 void writer_put_score(struct writer *w, uint64_t wall_ns, const struct score *score)
@@ -263,6 +294,16 @@ static int apply_guess(struct store *s, struct cursor c)
 	return store_put_guess(s, &r.g, block, via, dep, r.made_wall_ns);
 }
 
+static int apply_ranges(struct store *s, struct cursor c)
+{
+	struct ranges_record r;
+
+	read_bytes(&c, &r, sizeof(r));
+	r.block.name = read_name(&c);
+	r.file.name = read_name(&c);
+	return store_put_ranges(s, &r.block, &r.file, c.at, r.bytes_n);
+}
+
 static int apply_score(struct store *s, struct cursor c)
 {
 	struct score_record r;
@@ -291,6 +332,9 @@ static int apply(struct store *s, struct batch *b)
 			break;
 		case RECORD_GUESS:
 			r = apply_guess(s, c);
+			break;
+		case RECORD_RANGES:
+			r = apply_ranges(s, c);
 			break;
 		case RECORD_SCORE:
 			r = apply_score(s, c);

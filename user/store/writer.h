@@ -52,9 +52,13 @@ struct writer *writer_stop(struct writer *w, uint32_t *ret_lost_n);
 /* Is there room for one more of anything? Ask before each put: a put without room is a bug. When the
  * present batch is full, it is pushed. */
 bool writer_room(struct writer *w);
+/* The same for ranges of n bytes; never where a batch is smaller than that. */
+bool writer_room_ranges(struct writer *w, size_t n);
 void writer_put_change(struct writer *w, const struct graph *g, const struct graph_change *c);
 void writer_put_guess(struct writer *w, const struct guess *guess, const char *block,
 		      const char *via, const char *dep, uint64_t made_wall_ns);
+void writer_put_ranges(struct writer *w, const struct node *block, const struct node *file,
+		       const void *bytes, size_t n);
 void writer_put_score(struct writer *w, uint64_t wall_ns, const struct score *score);
 /* state is from malloc() and is freed by the writer. A state in the present batch is replaced. */
 void writer_take_model(struct writer *w, void *state, size_t n);
