@@ -4,12 +4,15 @@
  *
  *   tp_btf/inet_sock_set_state         TCP: SYN_SENT to ESTABLISHED or CLOSE is the handshake, however
  *                                      it was asked for (blocking or not, io_uring); LISTEN is a service
- *   syscalls/sys_{enter,exit}_connect  UDP and UNIX sockets, and TCP which fails before it sends
- *   syscalls/sys_{enter,exit}_bind     UDP and UNIX services
+ *   enter and exit of connect          UDP and UNIX sockets, and TCP which fails before it sends
+ *   enter and exit of bind             UDP and UNIX services
+ *   cgroup/sendmsg4, sendmsg6          UDP on a socket that is not connected: each address it sends to,
+ *                                      once. The kernel runs these for no other datagram
  *
- * Misses   sendto() on a UDP or UNIX datagram socket that was never connected: a hook there would
- *          tax every datagram.
+ * Misses   datagrams to UNIX sockets by address; UDP from a port the program chose, which is how a
+ *          service answers, and by processes outside the v2 hierarchy we see.
  */
+#include "calls.bpf.h"
 #include "emit.bpf.h"
 #include "filter.bpf.h"
 #include "names.bpf.h"
@@ -136,28 +139,24 @@ unreadable:
 	return 0;
 }
 
-SEC("tp/syscalls/sys_enter_connect")
-int on_enter_connect(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(connect)
 {
-	return sock_enter(FWM_HOOK_CONNECT, ctx->args[0], ctx->args[1], ctx->args[2]);
+	return sock_enter(FWM_HOOK_CONNECT, arg[0], arg[1], arg[2]);
 }
 
-SEC("tp/syscalls/sys_exit_connect")
-int on_exit_connect(struct trace_event_raw_sys_exit *ctx)
+CALL_EXIT(connect)
 {
-	return sock_exit(FWM_HOOK_CONNECT, FWM_EVENT_CONNECT, ctx->ret);
+	return sock_exit(FWM_HOOK_CONNECT, FWM_EVENT_CONNECT, ret);
 }
 
-SEC("tp/syscalls/sys_enter_bind")
-int on_enter_bind(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(bind)
 {
-	return sock_enter(FWM_HOOK_BIND, ctx->args[0], ctx->args[1], ctx->args[2]);
+	return sock_enter(FWM_HOOK_BIND, arg[0], arg[1], arg[2]);
 }
 
-SEC("tp/syscalls/sys_exit_bind")
-int on_exit_bind(struct trace_event_raw_sys_exit *ctx)
+CALL_EXIT(bind)
 {
-	return sock_exit(FWM_HOOK_BIND, FWM_EVENT_LISTEN, ctx->ret);
+	return sock_exit(FWM_HOOK_BIND, FWM_EVENT_LISTEN, ret);
 }
 
 static __always_inline void sk_fill(struct fwm_sock *e, const struct sock *sk, bool remote)
@@ -229,6 +228,64 @@ int BPF_PROG(on_state, const struct sock *sk, int from, int to)
 filtered:
 	count_one(c, filtered);
 	return 0;
+}
+
+/* A datagram with an address of its own. Told once for each socket and address: later ones are no new
+ * dependency. A socket bound to a port is a service that answers, and its clients are not what it
+ * needs. */
+static __always_inline int send(struct bpf_sock_addr *ctx, __u16 family)
+{
+	const struct task_struct *t = (const struct task_struct *)bpf_get_current_task();
+	__u64 id = (__u64)BPF_CORE_READ(t, tgid) << 32 | (__u32)BPF_CORE_READ(t, pid);
+	/* By reading: what the verifier takes for a socket may not be looked into. */
+	const struct sock *sk = BPF_CORE_READ((const struct bpf_sock_addr_kern *)ctx, sk);
+	struct fwm_counts *c = count_seen(FWM_HOOK_SEND);
+	struct send_key key = {};
+	struct fwm_sock e = {};
+	__u8 one = 1;
+
+	if (!c || !sk)
+		return 1;
+	if (!wanted(id >> 32, proc_get(id >> 32)) ||
+	    (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK))
+		goto filtered;
+	e.family = family;
+	e.proto = ctx->protocol;
+	e.port = swap16((__u16)ctx->user_port);
+	if (family == AF_INET) {
+		*(__u32 *)e.addr = ctx->user_ip4;
+	} else {
+		((__u32 *)e.addr)[0] = ctx->user_ip6[0];
+		((__u32 *)e.addr)[1] = ctx->user_ip6[1];
+		((__u32 *)e.addr)[2] = ctx->user_ip6[2];
+		((__u32 *)e.addr)[3] = ctx->user_ip6[3];
+	}
+	key.cookie = bpf_get_socket_cookie(ctx);
+	key.port = e.port;
+	__builtin_memcpy(key.addr, e.addr, sizeof(key.addr));
+	if (bpf_map_lookup_elem(&sends, &key))
+		goto filtered;
+	bpf_map_update_elem(&sends, &key, &one, BPF_ANY);
+	e.netns = netns_of(sk);
+	hdr_fill(&e.hdr, FWM_EVENT_CONNECT, sizeof(e), bpf_ktime_get_ns(), id);
+	e.hdr.flags = FWM_F_NO_LATENCY;
+	emit(c, &e, sizeof(e), false);
+	return 1; /* 0 would forbid it */
+filtered:
+	count_one(c, filtered);
+	return 1;
+}
+
+SEC("cgroup/sendmsg4")
+int on_send4(struct bpf_sock_addr *ctx)
+{
+	return send(ctx, AF_INET);
+}
+
+SEC("cgroup/sendmsg6")
+int on_send6(struct bpf_sock_addr *ctx)
+{
+	return send(ctx, AF_INET6);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -12,6 +12,11 @@
 #include "names.bpf.h"
 #include "pending.bpf.h"
 
+__u64 layer_add(__u64 hash, __u64 layer);
+
+/* Of an overlay, directories to tell images apart by; engines make at most about as many. */
+#define LAYERS_MAX 128
+
 /* The child of a marked process is marked alike. */
 static __always_inline void marks_inherit(__u32 parent, __u32 child)
 {
@@ -89,15 +94,73 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 	return wake;
 }
 
-/* Whose root has to be looked at before it is gone. */
-static __always_inline bool namespace_is_new(__u32 mntns)
+/* Docker gives each container a layer of its own below the writable one. */
+static __always_inline bool layer_is_own(const struct dentry *root)
 {
-	__u32 one = 1;
+	const struct dentry *above = BPF_CORE_READ(root, d_parent);
+	__u32 len = BPF_CORE_READ(above, d_name.len);
+	char end[5];
 
-	if (!host_mntns || mntns == host_mntns || bpf_map_lookup_elem(&namespaces, &mntns))
-		return false;
-	bpf_map_update_elem(&namespaces, &mntns, &one, BPF_ANY);
-	return true;
+	return len > 5 &&
+	       !bpf_probe_read_kernel(end, 5, BPF_CORE_READ(above, d_name.name) + len - 5) &&
+	       end[0] == '-' && end[1] == 'i' && end[2] == 'n' && end[3] == 'i' && end[4] == 't';
+}
+
+/* hash with one layer added. Not static: verified once, and not for every turn of the loop that calls it. */
+__u64 layer_add(__u64 hash, __u64 layer)
+{
+	const struct vfsmount *mnt;
+	const struct dentry *root;
+
+	if (!bpf_core_type_exists(struct ovl_layer))
+		return hash;
+	mnt = BPF_CORE_READ((const struct ovl_layer *)layer, mnt);
+	root = BPF_CORE_READ(mnt, mnt_root);
+	if (!root || layer_is_own(root))
+		return hash;
+	return fwm_image_hash(hash, BPF_CORE_READ(mnt, mnt_sb, s_dev),
+			      BPF_CORE_READ(root, d_inode, i_ino));
+}
+
+/* sb: of an overlay. */
+static __noinline __u64 layers_image(const struct super_block *sb)
+{
+	const struct ovl_fs *o = (const struct ovl_fs *)BPF_CORE_READ(sb, s_fs_info);
+	__u64 layers = (__u64)BPF_CORE_READ(o, layers), hash = 1;
+	__u32 n = BPF_CORE_READ(o, numlayer), i;
+
+	for (i = 1; i < LAYERS_MAX && i < n; i++)
+		hash = layer_add(hash, layers + i * bpf_core_type_size(struct ovl_layer));
+	/* Over the host's root alone, as our sandboxes are: the host's own files. */
+	if (n == 2 && hash == fwm_image_hash(1, host_root_dev, host_root_ino))
+		return FWM_IMAGE(FWM_IMAGE_HOST, 0);
+	return FWM_IMAGE(FWM_IMAGE_OVERLAY, hash);
+}
+
+/* What the root of the current process is made of, told here because it may be gone with its last
+ * process before anybody else can look. */
+static __noinline __u64 image(const struct file *exe)
+{
+	struct fs_struct *fs = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), fs);
+	const struct vfsmount *mnt = BPF_CORE_READ(fs, root.mnt);
+	const struct super_block *sb = BPF_CORE_READ(mnt, mnt_sb);
+	unsigned long magic = BPF_CORE_READ(sb, s_magic);
+	__u32 dev = BPF_CORE_READ(sb, s_dev);
+	__u64 ino = BPF_CORE_READ(fs, root.dentry, d_inode, i_ino);
+
+	if (dev == host_root_dev && ino == host_root_ino)
+		return FWM_IMAGE(FWM_IMAGE_HOST, 0);
+	if (magic == OVERLAYFS_SUPER_MAGIC) {
+		if (!bpf_core_type_exists(struct ovl_fs))
+			return FWM_IMAGE(FWM_IMAGE_UNKNOWN, 0);
+		return layers_image(sb);
+	}
+	if (magic == TMPFS_MAGIC) {
+		mnt = BPF_CORE_READ(exe, f_path.mnt);
+		dev = BPF_CORE_READ(mnt, mnt_sb, s_dev);
+		ino = BPF_CORE_READ(mnt, mnt_root, d_inode, i_ino);
+	}
+	return FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, dev, ino));
 }
 
 /* Puts the program into the slot of the process, and QUIET as this start wants it. */
@@ -219,7 +282,12 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 			len += masked(n, 0x1fff);
 		}
 	}
-	urgent = block_wakes(e, arg, &quiet) || namespace_is_new(e->mntns);
+	urgent = block_wakes(e, arg, &quiet);
+	e->image = 0;
+	if (host_mntns && e->mntns != host_mntns) {
+		e->image = image(exe_file);
+		urgent |= !e->image; /* somebody has to look before it is gone */
+	}
 	proc_exec(tgid, now, quiet);
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;

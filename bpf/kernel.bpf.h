@@ -27,6 +27,7 @@
 #define IPPROTO_UDP 17
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define SOCK_BINDPORT_LOCK 8
 #define EINTR 4
 #define EALREADY 114
 #define EINPROGRESS 115
@@ -37,6 +38,8 @@
 #define RESOLVE_IN_ROOT 0x10
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
+#define TMPFS_MAGIC 0x01021994
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define PF_KTHREAD 0x00200000
 #define PAGE_NONE 0
 
@@ -65,6 +68,7 @@ struct file_system_type {
 struct super_block {
 	__u32 s_dev;
 	unsigned long s_magic;
+	void *s_fs_info;
 };
 
 struct inode {
@@ -122,6 +126,17 @@ struct path {
 	struct dentry *dentry;
 };
 
+/* Overlayfs; in most kernels a module, whose types are known once it is loaded. */
+struct ovl_layer {
+	struct vfsmount *mnt;
+};
+
+struct ovl_fs {
+	unsigned int
+		numlayer; /* the writable one, which is the first, counts even when there is none */
+	struct ovl_layer *layers;
+};
+
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
@@ -151,10 +166,10 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
-/* Where a program starts to run: its ELF interpreter, when it has one. */
+/* Where a program starts to run: its ELF interpreter, when it has one. And a call's arguments. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
-	unsigned long ip;
+	unsigned long r10, r8, dx, si, di, ip;
 #elif defined(__TARGET_ARCH_riscv)
 	unsigned long epc;
 #elif defined(__TARGET_ARCH_powerpc)
@@ -227,6 +242,7 @@ struct io_cqe {
 
 struct io_kiocb {
 	__u8 opcode;
+	__u64 flags; /* before 6.10 of 32 bits */
 	struct io_cqe cqe;
 };
 
@@ -281,8 +297,14 @@ struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
 	int sk_err_soft;
+	__u8 sk_userlocks : 4;
 	__u16 sk_protocol;
 	struct pid *sk_peer_pid;
+};
+
+/* What a program on a control group's sendmsg gets as its struct bpf_sock_addr. */
+struct bpf_sock_addr_kern {
+	struct sock *sk;
 };
 
 struct socket {

@@ -36,13 +36,13 @@ struct exec_scratch_map exec_scratch SEC(".maps");
 /* TCP handshakes under way. Full: the connection is reported at once, without latency. */
 struct conns_map conns SEC(".maps");
 
+/* Where sockets that are not connected sent to. Full: the pair used longest ago is told again. */
+struct sends_map sends SEC(".maps");
+
 /* Requests of io_uring under way. Full: the one submitted longest ago is forgotten; such are requests
  * which never complete. */
 struct urings_map urings SEC(".maps");
 struct uring_scratch_map uring_scratch SEC(".maps");
-
-/* Mount namespaces of which a start was told. Full: the one heard of longest ago is told as new. */
-struct namespaces_map namespaces SEC(".maps");
 
 /* Processes with FWM_MARK_*; those with none are not in it. Full: a child is treated as unmarked. */
 struct marks_map marks SEC(".maps");
@@ -65,6 +65,8 @@ const volatile __u32 keep_pseudo = 0;
 const volatile __u32 uring_cqe = 0;
 const volatile __u32 name_sets_mask = NAME_SETS_MAX - 1;
 const volatile __u32 host_mntns = 0;
+const volatile __u32 host_root_dev = 0;
+const volatile __u64 host_root_ino = 0;
 const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
 

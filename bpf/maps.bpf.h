@@ -97,6 +97,13 @@ struct conn {
 	__u64 pid_tgid;
 };
 
+/* An address a socket that is not connected was seen to send to. */
+struct send_key {
+	__u64 cookie; /* of the socket: never used again */
+	__u8 addr[16];
+	__u64 port;
+};
+
 /* A request of io_uring under way. */
 #define URING_TEXT_MAX 256
 struct uring_op {
@@ -193,6 +200,13 @@ struct conns_map {
 	__type(value, struct conn);
 };
 
+struct sends_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct send_key);
+	__type(value, __u8);
+};
+
 struct urings_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
@@ -205,13 +219,6 @@ struct uring_scratch_map {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct uring_op);
-};
-
-struct namespaces_map {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u32);
-	__type(value, __u32);
 };
 
 struct marks_map {
@@ -264,9 +271,9 @@ extern struct sock_scratch_map sock_scratch SEC(".maps");
 extern struct fold_scratch_map fold_scratch SEC(".maps");
 extern struct exec_scratch_map exec_scratch SEC(".maps");
 extern struct conns_map conns SEC(".maps");
+extern struct sends_map sends SEC(".maps");
 extern struct urings_map urings SEC(".maps");
 extern struct uring_scratch_map uring_scratch SEC(".maps");
-extern struct namespaces_map namespaces SEC(".maps");
 extern struct marks_map marks SEC(".maps");
 extern struct guesses_map guesses SEC(".maps");
 extern struct known_map known SEC(".maps");
@@ -281,7 +288,9 @@ extern const volatile __u32 only_targets;   /* not 0: trace only FWM_MARK_TARGET
 extern const volatile __u32 keep_pseudo;    /* not 0: report /proc, /sys and their like too */
 extern const volatile __u32 uring_cqe;	    /* io_uring_complete has a pointer to the completion */
 extern const volatile __u32 name_sets_mask; /* sets in names - 1, a power of two - 1 */
-extern const volatile __u32 host_mntns; /* not 0: the first start in any other wakes the reader */
+extern const volatile __u32 host_mntns; /* not 0: of a start in any other, tell whose root it has */
+extern const volatile __u32 host_root_dev;
+extern const volatile __u64 host_root_ino;
 extern const volatile __u64 wake_bytes; /* this much unread data wakes the reader */
 extern const volatile __u64 fold_bytes; /* with this much unread data opens are folded */
 

@@ -8,6 +8,7 @@
  * Misses   nothing is locked: a rename at this very moment can mix old and new components. The
  *          rename also moves name_inval, so the next open resolves again.
  */
+#include "calls.bpf.h"
 #include "emit.bpf.h"
 #include "names.bpf.h"
 
@@ -253,10 +254,9 @@ static __always_inline int inval(long ret)
 }
 
 #define INVAL_HOOK(call)                                                                           \
-	SEC("tp/syscalls/sys_exit_" #call)                                                         \
-	int on_exit_##call(struct trace_event_raw_sys_exit *ctx)                                   \
+	CALL_EXIT(call)                                                                            \
 	{                                                                                          \
-		return inval(ctx->ret);                                                            \
+		return inval(ret);                                                                 \
 	}
 
 INVAL_HOOK(rename)

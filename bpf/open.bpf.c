@@ -2,14 +2,15 @@
 /*
  * open.bpf.c - every file opened, and every path looked up in vain.
  *
- *   syscalls/sys_enter_X   remembers when, and where the path is
- *   syscalls/sys_exit_X    the descriptor leads to the file, or the string to what was missing
+ *   enter of the call   remembers when, and where the path is
+ *   exit of the call    the descriptor leads to the file, or the string to what was missing
  *
- * Sees     open, creat, openat, openat2, open_by_handle_at; in 32-bit programs too, except that
- *          their failures have no latency.
- * Misses   opens by io_uring (see uring.bpf.c), files opened by the kernel itself (exec.bpf.c has
- *          the ones of an image), descriptors passed over a socket.
+ * Sees     open, creat, openat, openat2, open_by_handle_at.
+ * Misses   those of 32-bit programs on a 64-bit kernel, on either tier; opens by io_uring (see
+ *          uring.bpf.c), files opened by the kernel itself (exec.bpf.c has the ones of an image),
+ *          descriptors passed over a socket.
  */
+#include "calls.bpf.h"
 #include "emit.bpf.h"
 #include "filter.bpf.h"
 #include "names.bpf.h"
@@ -204,55 +205,62 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 	return emit(c, &e, sizeof(e), false);
 }
 
-SEC("tp/syscalls/sys_enter_open")
-int on_enter_open(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(open)
 {
-	return open_enter(FWM_HOOK_OPEN, AT_FDCWD, ctx->args[0], ctx->args[1], 0);
+	return open_enter(FWM_HOOK_OPEN, AT_FDCWD, arg[0], arg[1], 0);
 }
 
-SEC("tp/syscalls/sys_enter_creat")
-int on_enter_creat(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(creat)
 {
-	return open_enter(FWM_HOOK_CREAT, AT_FDCWD, ctx->args[0], O_CREAT_WRONLY_TRUNC, 0);
+	return open_enter(FWM_HOOK_CREAT, AT_FDCWD, arg[0], O_CREAT_WRONLY_TRUNC, 0);
 }
 
-SEC("tp/syscalls/sys_enter_openat")
-int on_enter_openat(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(openat)
 {
-	return open_enter(FWM_HOOK_OPENAT, ctx->args[0], ctx->args[1], ctx->args[2], 0);
+	return open_enter(FWM_HOOK_OPENAT, arg[0], arg[1], arg[2], 0);
 }
 
-SEC("tp/syscalls/sys_enter_openat2")
-int on_enter_openat2(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(openat2)
 {
 	struct {
 		__u64 flags, mode, resolve;
 	} how = {};
 
-	if (bpf_probe_read_user(&how, sizeof(how), (const void *)ctx->args[2]))
+	if (bpf_probe_read_user(&how, sizeof(how), (const void *)arg[2]))
 		how.flags = 0; /* then the call itself fails with EFAULT */
-	return open_enter(FWM_HOOK_OPENAT2, ctx->args[0], ctx->args[1], how.flags,
+	return open_enter(FWM_HOOK_OPENAT2, arg[0], arg[1], how.flags,
 			  how.resolve & RESOLVE_IN_ROOT ? PENDING_IN_ROOT : 0);
 }
 
-SEC("tp/syscalls/sys_enter_open_by_handle_at")
-int on_enter_handle(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(open_by_handle_at)
 {
-	return open_enter(FWM_HOOK_HANDLE, ctx->args[0], 0, ctx->args[2], 0);
+	return open_enter(FWM_HOOK_HANDLE, arg[0], 0, arg[2], 0);
 }
 
-#define OPEN_EXIT(call, name, hook)                                                                \
-	SEC("tp/syscalls/sys_exit_" #call)                                                         \
-	int on_exit_##name(struct trace_event_raw_sys_exit *ctx)                                   \
-	{                                                                                          \
-		return open_exit(hook, ctx->ret);                                                  \
-	}
+CALL_EXIT(open)
+{
+	return open_exit(FWM_HOOK_OPEN, ret);
+}
 
-OPEN_EXIT(open, open, FWM_HOOK_OPEN)
-OPEN_EXIT(creat, creat, FWM_HOOK_CREAT)
-OPEN_EXIT(openat, openat, FWM_HOOK_OPENAT)
-OPEN_EXIT(openat2, openat2, FWM_HOOK_OPENAT2)
-OPEN_EXIT(open_by_handle_at, handle, FWM_HOOK_HANDLE)
+CALL_EXIT(creat)
+{
+	return open_exit(FWM_HOOK_CREAT, ret);
+}
+
+CALL_EXIT(openat)
+{
+	return open_exit(FWM_HOOK_OPENAT, ret);
+}
+
+CALL_EXIT(openat2)
+{
+	return open_exit(FWM_HOOK_OPENAT2, ret);
+}
+
+CALL_EXIT(open_by_handle_at)
+{
+	return open_exit(FWM_HOOK_HANDLE, ret);
+}
 
 /* execve and execveat which failed; which succeeded is told by exec.bpf.c. */
 static __always_inline int execve_exit(__s64 ret)
@@ -275,28 +283,24 @@ static __always_inline int execve_exit(__s64 ret)
 	return miss(c, id, now, now - s->ts_ns, s, ret, FWM_F_EXEC);
 }
 
-SEC("tp/syscalls/sys_enter_execve")
-int on_enter_execve(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(execve)
 {
-	return open_enter(FWM_HOOK_EXECVE, AT_FDCWD, ctx->args[0], 0, 0);
+	return open_enter(FWM_HOOK_EXECVE, AT_FDCWD, arg[0], 0, 0);
 }
 
-SEC("tp/syscalls/sys_enter_execveat")
-int on_enter_execveat(struct trace_event_raw_sys_enter *ctx)
+CALL_ENTER(execveat)
 {
-	return open_enter(FWM_HOOK_EXECVE, ctx->args[0], ctx->args[1], ctx->args[4], 0);
+	return open_enter(FWM_HOOK_EXECVE, arg[0], arg[1], arg[4], 0);
 }
 
-SEC("tp/syscalls/sys_exit_execve")
-int on_exit_execve(struct trace_event_raw_sys_exit *ctx)
+CALL_EXIT(execve)
 {
-	return execve_exit(ctx->ret);
+	return execve_exit(ret);
 }
 
-SEC("tp/syscalls/sys_exit_execveat")
-int on_exit_execveat(struct trace_event_raw_sys_exit *ctx)
+CALL_EXIT(execveat)
 {
-	return execve_exit(ctx->ret);
+	return execve_exit(ret);
 }
 
 char LICENSE[] SEC("license") = "GPL";

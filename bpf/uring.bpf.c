@@ -6,7 +6,7 @@
  *   tp_btf/io_uring_complete    what came of it; the request's address joins the two
  *
  * Sees     OPENAT, OPENAT2 and RENAMEAT; CONNECT of UDP and UNIX sockets (TCP is seen by its state).
- * Misses   requests that ask for no completion on success; before 6.0 all, where the tracepoint does
+ * Misses   requests that ask for no completion on success, which are counted; before 6.0 all, where the tracepoint does
  *          not carry the request. An open into a ring's own table has no descriptor: it is reported
  *          by the name it was asked for.
  */
@@ -14,6 +14,7 @@
 #include "filter.bpf.h"
 #include "names.bpf.h"
 
+#define REQ_F_CQE_SKIP (1u << 6) /* as the program's IOSQE_CQE_SKIP_SUCCESS */
 #define OP_CONNECT 16
 #define OP_OPENAT 18
 #define OP_OPENAT2 28
@@ -30,6 +31,13 @@ static __always_inline int submit(struct io_kiocb *req)
 		return 0;
 	if (code != OP_RENAMEAT && !wanted(id >> 32, proc_get(id >> 32)))
 		return 0;
+	if (code != OP_RENAMEAT && (req->flags & REQ_F_CQE_SKIP)) {
+		struct fwm_counts *c = count_seen(FWM_HOOK_URING);
+
+		if (c)
+			count_one(c, unreadable);
+		return 0;
+	}
 	op = bpf_map_lookup_elem(&uring_scratch, &zero);
 	if (!op)
 		return 0;

@@ -90,12 +90,32 @@ struct fwm_fork {
 	__u64 cgroup; /* v2 id */
 };
 
+/* What the root directory of a process is made of, the same for every container of one image. */
+enum fwm_image {
+	FWM_IMAGE_UNKNOWN, /* not asked for, or not to be told */
+	FWM_IMAGE_HOST,	   /* the host's own root */
+	FWM_IMAGE_OVERLAY, /* hash of the directories below, without those made for one container */
+	FWM_IMAGE_ROOT, /* hash of a directory: the root, or where the program's file system is bound
+			    * from when the root is only in memory */
+};
+#define FWM_IMAGE(kind, hash) ((__u64)(kind) << 48 | (hash) >> 16)
+#define FWM_IMAGE_BITS 0xffffffffffffull
+
+/* Adds a directory to such a hash, which begins with 1. */
+static inline __u64 fwm_image_hash(__u64 h, __u32 dev, __u64 ino)
+{
+	h = (h ^ dev) * 0x9e3779b97f4a7c15ull;
+	h = (h ^ ino) * 0x9e3779b97f4a7c15ull;
+	return h ^ h >> 29;
+}
+
 struct fwm_exec {
 	struct fwm_hdr hdr;
 	struct fwm_file exe;	/* what runs: of a script its interpreter */
 	struct fwm_file loader; /* ld.so or another ELF interpreter */
 	struct fwm_file cwd;	/* only when script is relative */
 	__u64 cgroup;		/* v2 id */
+	__u64 image;		/* FWM_IMAGE_* << 48 | hash: whose files these are */
 	__u32 parent;
 	__u32 uid;
 	__u32 mntns;	  /* inode number of the mount namespace */
@@ -171,6 +191,7 @@ enum fwm_hook {
 	FWM_HOOK_HANDLE, /* open_by_handle_at */
 	FWM_HOOK_CONNECT,
 	FWM_HOOK_BIND,
+	FWM_HOOK_SEND,	/* UDP on a socket that is not connected */
 	FWM_HOOK_STATE, /* inet_sock_set_state */
 	FWM_HOOK_URING,
 	FWM_HOOK_NAME,	 /* not a hook of its own: each path that had to be resolved */
@@ -193,7 +214,7 @@ _Static_assert(sizeof(struct fwm_hdr) == 24, "fwm_hdr is ABI");
 _Static_assert(sizeof(struct fwm_file) == 24, "fwm_file is ABI");
 _Static_assert(sizeof(struct fwm_name) == 72 + FWM_COMPS_MAX, "fwm_name is ABI");
 _Static_assert(sizeof(struct fwm_fork) == 40, "fwm_fork is ABI");
-_Static_assert(sizeof(struct fwm_exec) == 144 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
+_Static_assert(sizeof(struct fwm_exec) == 152 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
 _Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");
 _Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
 _Static_assert(sizeof(struct fwm_miss) == 72 + FWM_PATH_MAX, "fwm_miss is ABI");

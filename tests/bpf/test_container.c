@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Two containers of one image are the same nodes, and not the host's; a private mount namespace on the
- * host's own root is the host. The containers are made by hand: an overlay as root.
+ * Two containers of one image are the same nodes, and not the host's, even when they are gone before anybody
+ * looks; a private mount namespace on the host's own root is the host. The containers are an overlay
+ * as root, made by hand, and what bwrap makes: a directory as root, and a root in memory.
  */
 #include "support/support.h"
 
@@ -21,8 +22,11 @@
 struct tally {
 	char exec[2][512], open[2][512], miss[2][512];
 	unsigned exec_n, open_n, miss_n;
+	uint32_t pid; /* the container's: of what made it nothing is noted */
 	uint64_t cgroup;
 };
+
+static struct capture *capture; /* of all tests: opening and closing one takes a second or two */
 
 static void observe(void *ctx, const struct obs *o)
 {
@@ -31,7 +35,10 @@ static void observe(void *ctx, const struct obs *o)
 	if (o->kind == OBS_EXEC && strstr(o->name, "/sleep")) {
 		(void)snprintf(t->exec[t->exec_n++ & 1], 512, "%s", o->name);
 		t->cgroup = o->cgroup;
+		t->pid = o->pid;
 	}
+	if (o->pid != t->pid)
+		return;
 	if (o->kind == OBS_OPEN && !o->err && strstr(o->name, "/libc.so"))
 		(void)snprintf(t->open[t->open_n++ & 1], 512, "%s", o->name);
 	if (o->kind == OBS_OPEN && o->err && strstr(o->name, "/ld.so.cache"))
@@ -79,16 +86,36 @@ static void private_mounts(const char *dir, int no)
 	_exit(4);
 }
 
-static struct tally run(void (*fn)(const char *, int), const char *dir, int times)
+/* What bwrap runs, in a directory as root, or with a root in memory that directories are bound into. */
+static void bound_root(const char *dir, int no)
 {
-	char why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {
-		.only_targets = true, .trace_children = true, .image_of = procfs_image, .why = why};
-	struct capture *c = NULL;
+	char image[300];
+
+	(void)no;
+	(void)snprintf(image, sizeof(image), "%s/image", dir);
+	execlp("bwrap", "bwrap", "--bind", image, "/", "/bin/sleep", "0.2", NULL);
+	_exit(5);
+}
+
+static void memory_root(const char *dir, int no)
+{
+	char bin[300], lib[300], lib64[300];
+
+	(void)no;
+	(void)snprintf(bin, sizeof(bin), "%s/image/bin", dir);
+	(void)snprintf(lib, sizeof(lib), "%s/image/lib", dir);
+	(void)snprintf(lib64, sizeof(lib64), "%s/image/lib64", dir);
+	execlp("bwrap", "bwrap", "--bind", bin, "/bin", "--bind", lib, "/lib", "--bind", lib64,
+	       "/lib64", "/bin/sleep", "0.2", NULL);
+	_exit(5);
+}
+
+/* late: nobody looks until each is gone. */
+static struct tally run(void (*fn)(const char *, int), const char *dir, int times, bool late)
+{
+	struct capture *c = capture;
 	struct tally t = {0};
 
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
 	for (int i = 0; i < times; i++) {
 		int go[2], status;
 		char byte;
@@ -103,56 +130,159 @@ static struct tally run(void (*fn)(const char *, int), const char *dir, int time
 		}
 		assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
 		assert_int_equal(write(go[1], "", 1), 1);
-		/* The image is looked up while the process is there: hold it as a zombie's parent cannot, so
-		 * drain until it has been seen or is gone. */
-		while (waitpid(pid, &status, WNOHANG) == 0)
+		while (waitpid(pid, &status, late ? 0 : WNOHANG) == 0)
 			(void)capture_drain(c, 1000, observe, &t);
 		(void)capture_drain(c, 100000, observe, &t);
 		assert_int_equal(status, 0);
 		close(go[0]);
 		close(go[1]);
 	}
-	capture_close(c);
 	return t;
+}
+
+static void setup_image(char *dir)
+{
+	if (geteuid() != 0)
+		skip_because("needs root");
+	assert_non_null(mkdtemp(dir));
+	shell("mkdir -p $d/image/etc $d/t && cp --parents -L /bin/sleep $(ldd /bin/sleep | grep -o "
+	      "'/[^ ]*') $d/image && mount -t tmpfs t $d/t",
+	      dir);
+}
+
+static void check_one_node(const struct tally *t, const char *kind)
+{
+	assert_int_equal(t->exec_n, 2);
+	assert_int_equal(t->open_n, 2);
+	print_message("# %s, %s\n", t->exec[0], t->open[0]);
+	assert_int_equal(strncmp(t->exec[0], kind, strlen(kind)), 0);
+	assert_string_equal(t->exec[0], t->exec[1]);
+	assert_int_equal(strncmp(t->open[0], kind, strlen(kind)), 0);
+	assert_string_equal(t->open[0], t->open[1]);
+	assert_int_equal(t->miss_n, 2);
+	assert_string_equal(t->miss[0], t->miss[1]);
+	assert_int_equal(strncmp(t->miss[0], kind, strlen(kind)), 0);
 }
 
 static void test_an_image_is_one_node(void **state)
 {
-	char dir[] = "/var/tmp/fwm-image-XXXXXX", real[512];
+	char dir[] = "/var/tmp/fwm-image-XXXXXX";
+	struct tally t, late;
+
+	(void)state;
+	setup_image(dir);
+	t = run(container, dir, 2, false);
+	check_one_node(&t, "image:");
+	assert_true(t.cgroup != 0);
+	/* Gone before it is looked at, with another program in the old one's place, and the same still. */
+	shell("cp $d/image/bin/sleep $d/image/bin/new && mv $d/image/bin/new $d/image/bin/sleep && "
+	      "rm -rf $d/t/*",
+	      dir);
+	late = run(container, dir, 2, true);
+	shell("umount $d/t; rm -rf $d", dir);
+	check_one_node(&late, "image:");
+	assert_string_equal(t.exec[0], late.exec[0]);
+	assert_string_equal(t.open[0], late.open[0]);
+}
+
+/* What runs before the daemon is named from /proc: by the same name. */
+static void test_a_running_container_has_the_same_name(void **state)
+{
+	char dir[] = "/var/tmp/fwm-image-XXXXXX", image[64] = "";
+	struct tally t;
+	pid_t pid;
+
+	(void)state;
+	setup_image(dir);
+	pid = fork();
+	if (pid == 0)
+		container(dir, 7);
+	for (int i = 0; i < 500 && strncmp(image, "image:", 6) != 0; i++) {
+		usleep(1000);
+		if (procfs_image((uint32_t)pid, image, sizeof(image)) < 0)
+			break;
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	t = run(container, dir, 1, true);
+	shell("umount $d/t; rm -rf $d", dir);
+	assert_int_equal(t.exec_n, 1);
+	assert_true(strlen(image) > 6);
+	t.exec[0][strlen(image)] = 0;
+	assert_string_equal(t.exec[0], image);
+}
+
+static void bwrap(void (*fn)(const char *, int))
+{
+	char dir[] = "/var/tmp/fwm-image-XXXXXX";
+	struct tally t;
+
+	if (system("bwrap --version >/dev/null 2>&1") != 0)
+		skip_because("bubblewrap is not installed");
+	setup_image(dir);
+	if (system("bwrap --ro-bind / / true 2>/dev/null") != 0) {
+		shell("umount $d/t; rm -rf $d", dir);
+		skip_because("bubblewrap cannot be used here");
+	}
+	t = run(fn, dir, 2, true);
+	shell("umount $d/t; rm -rf $d", dir);
+	check_one_node(&t, "root:");
+}
+
+static void test_a_root_directory_is_one_node(void **state)
+{
+	(void)state;
+	bwrap(bound_root);
+}
+
+static void test_a_root_in_memory_is_one_node(void **state)
+{
+	(void)state;
+	bwrap(memory_root);
+}
+
+static void test_the_hosts_root_is_the_host(void **state)
+{
+	char real[512];
 	struct tally t;
 
 	(void)state;
 	if (geteuid() != 0)
 		skip_because("needs root");
-	assert_non_null(mkdtemp(dir));
-	shell("mkdir -p $d/image $d/t && cp --parents -L /bin/sleep $(ldd /bin/sleep | grep -o "
-	      "'/[^ ]*') $d/image && "
-	      "mkdir -p $d/image/etc && mount -t tmpfs t $d/t",
-	      dir);
-	t = run(container, dir, 2);
-	shell("umount $d/t; rm -rf $d", dir);
-	assert_int_equal(t.exec_n, 2);
-	assert_int_equal(t.open_n, 2);
-	print_message("# %s, %s\n", t.exec[0], t.open[0]);
-	if (!strncmp(t.exec[0], "mntns:", 6) || !strncmp(t.exec[1], "mntns:", 6))
-		skip_because("a container was gone before its root could be looked at");
-	assert_int_equal(strncmp(t.exec[0], "image:", 6), 0);
-	assert_string_equal(t.exec[0], t.exec[1]);
-	assert_string_equal(t.open[0], t.open[1]);
-	assert_int_equal(strncmp(t.open[0], "image:", 6), 0);
-	assert_int_equal(t.miss_n, 2);
-	assert_string_equal(t.miss[0], t.miss[1]);
-	assert_int_equal(strncmp(t.miss[0], "image:", 6), 0);
-	assert_true(t.cgroup != 0);
-
-	t = run(private_mounts, NULL, 1);
+	t = run(private_mounts, NULL, 1, true);
 	assert_non_null(realpath("/bin/sleep", real));
 	assert_string_equal(t.exec[0], real);
 }
 
+static int group_setup(void **state)
+{
+	char why[CAPTURE_WHY_MAX];
+	struct capture_opts o = {
+		.only_targets = true, .trace_children = true, .image_of = procfs_image, .why = why};
+
+	(void)state;
+	if (geteuid() == 0 && capture_open(&o, &capture) < 0) {
+		print_message("# %s\n", why);
+		return -1;
+	}
+	return 0;
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	capture = capture_close(capture);
+	return 0;
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_an_image_is_one_node)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_image_is_one_node),
+		cmocka_unit_test(test_a_running_container_has_the_same_name),
+		cmocka_unit_test(test_a_root_directory_is_one_node),
+		cmocka_unit_test(test_a_root_in_memory_is_one_node),
+		cmocka_unit_test(test_the_hosts_root_is_the_host),
+	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

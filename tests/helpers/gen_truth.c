@@ -5,8 +5,8 @@
  *
  *   gen_truth DIR TRUTH     writes a byte when it is ready and waits for one before it starts
  *
- * TRUTH gets one line a fact: KIND ERRNO COUNT NAME, with KIND exec, script, loader, open, connect or
- * listen. DIR must be empty.
+ * TRUTH gets one line a fact: KIND ERRNO COUNT NAME, with KIND exec, script, loader, open, connect,
+ * listen, or unnamed for what can only be counted. DIR must be empty.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -276,9 +276,10 @@ static void files(struct io_uring *ring)
 		close(mount_fd);
 	}
 	if (ring) {
-		for (int i = 0; i < 6; i++) {
-			struct io_uring_sqe *s = io_uring_get_sqe(ring);
+		struct io_uring_sqe *s;
 
+		for (int i = 0; i < 6; i++) {
+			s = io_uring_get_sqe(ring);
 			io_uring_prep_openat(s, AT_FDCWD, f, O_RDONLY, 0);
 			if (i & 1)
 				s->flags |= IOSQE_ASYNC;
@@ -287,6 +288,12 @@ static void files(struct io_uring *ring)
 		io_uring_prep_openat(io_uring_get_sqe(ring), at, "ring-gone", O_RDONLY, 0);
 		must(ring_do(ring) == -ENOENT, "openat by io_uring");
 		fact("open", ENOENT, 1, ring_gone);
+		/* No completion tells of it: counted only. */
+		s = io_uring_get_sqe(ring);
+		io_uring_prep_openat(s, AT_FDCWD, f, O_RDONLY, 0);
+		s->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		must(io_uring_submit(ring) == 1, "io_uring");
+		fact("unnamed", 0, 1, "io_uring");
 	}
 	fact("open", 0, n, f);
 	fact("open", ENOENT, miss_n, gone);
@@ -323,6 +330,37 @@ static unsigned connect_many(int family, int type, const void *addr, socklen_t l
 		close(k);
 	}
 	return done;
+}
+
+/* Without connect: each socket and address is told once. From a port of one's choice it is a service that
+ * answers, which is no dependency. */
+static void datagrams(const struct sockaddr_in *to)
+{
+	struct sockaddr_in other = *to, own = *to;
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+				  .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+				  .sin6_port = to->sin_port};
+	struct iovec one = {.iov_base = (char *)"x", .iov_len = 1};
+	struct msghdr m = {
+		.msg_name = &other, .msg_namelen = sizeof(other), .msg_iov = &one, .msg_iovlen = 1};
+	int k = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    k6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	    bound = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2);
+	must(bind(bound, (void *)&own, sizeof(own)) == 0, "bind");
+	other.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1); /* 127.0.0.2 */
+	for (int i = 0; i < 5; i++) {
+		must(sendto(k, "x", 1, 0, (const void *)to, sizeof(*to)) == 1, "sendto");
+		must(sendmsg(k, &m, 0) == 1, "sendmsg");
+		must(sendto(bound, "x", 1, 0, (void *)&other, sizeof(other)) == 1, "sendto");
+	}
+	service("connect", 0, 1, "udp:127.0.0.2", ntohs(to->sin_port));
+	if (k6 >= 0 && sendto(k6, "x", 1, 0, (void *)&v6, sizeof(v6)) == 1)
+		service("connect", 0, 1, "udp:[::1]", ntohs(to->sin_port));
+	close(bound);
+	close(k);
+	close(k6);
 }
 
 static void services(struct io_uring *ring)
@@ -373,8 +411,9 @@ static void services(struct io_uring *ring)
 	must(bind(u4, (void *)&v4, sizeof(v4)) == 0, "bind");
 	getsockname(u4, (void *)&v4, &len);
 	n = connect_many(AF_INET, SOCK_DGRAM, &v4, sizeof(v4), 0, 6);
-	service("connect", 0, n, "udp:127.0.0.1", ntohs(v4.sin_port));
+	service("connect", 0, n + 1, "udp:127.0.0.1", ntohs(v4.sin_port)); /* once by datagrams() */
 
+	datagrams(&v4);
 	(void)snprintf(path.sun_path, sizeof(path.sun_path), "%s/sock", dir);
 	must(bind(lu, (void *)&path, sizeof(path)) == 0 && listen(lu, 200) == 0, "unix");
 	(void)snprintf(name, sizeof(name), "unix:%s/sock", dir);

@@ -81,9 +81,9 @@ static void each_pool(void *ctx, json_t *o)
 	snprintf(p50, sizeof(p50), "%s", opt_ns(o, "exec_p50_ns"));
 	snprintf(p99, sizeof(p99), "%s", opt_ns(o, "exec_p99_ns"));
 	snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
-	table_row(l->pools, (const char *[]){get_text(o, "name"), ready, in_use, max,
-					     get_text(o, "refill"), handed, fresh, p50, p99,
-					     memory});
+	table_row(l->pools,
+		  (const char *[]){get_text(o, "name"), ready, in_use, max, get_text(o, "refill"),
+				   handed, fresh, p50, p99, memory});
 	note(l, "%s: %s filled in %s each, %s failed", get_text(o, "name"),
 	     cli_count(get_n(o, "filled_n")), cli_ns(get_n(o, "fill_ns")),
 	     cli_count(get_n(o, "failed_n")));
@@ -101,9 +101,8 @@ int cmd_pool(struct cli *cli)
 	static const struct table_column columns[] = {
 		{"POOL", 'f'},	 {"READY", 'l'}, {"USED", 'r'},	    {"MAX", 'r'}, {"REFILL", 'l'},
 		{"HANDED", 'r'}, {"FRESH", 'r'}, {"EXEC p50", 'r'}, {"p99", 'r'}, {"MEMORY", 'r'}};
-	struct listing l = {
-		.cli = cli,
-		.pools = table_new(cli, columns, sizeof(columns) / sizeof(*columns))};
+	struct listing l = {.cli = cli,
+			    .pools = table_new(cli, columns, sizeof(columns) / sizeof(*columns))};
 	int r = cli_ask(cli, "pool", NULL, each_pool, &l);
 
 	table_print(l.pools);

@@ -106,7 +106,7 @@ static int open_file(const struct cli *cli, struct recording *r)
 static int open_hooks(struct recording *r)
 {
 	char why[CAPTURE_WHY_MAX] = "", cgroup2[256];
-	struct capture_opts opts = {.why = why};
+	struct capture_opts opts = {.image_of = procfs_image, .why = why};
 	int err;
 
 	err = naming_new(procfs_host_mntns(), PROCESS_MAX, &r->naming);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/index.h"
+#include "core/naming.h"
 #include "core/redact.h"
 
 #include <assert.h>
@@ -28,7 +29,7 @@ struct listener {
 };
 
 #define NAMESPACES_MAX 256
-#define IMAGE_MAX 32
+#define IMAGE_MAX NAMING_TEXT_MAX
 
 struct namespace
 {
@@ -168,18 +169,22 @@ void decoder_images(struct decoder *d, uint32_t host_mntns, decoder_image_fn fn)
 }
 
 /* At each program start, for the root may have been changed since the namespace was made. */
-static void image_look(struct decoder *d, uint32_t mntns, uint32_t pid)
+static const char *image_look(struct decoder *d, const struct fwm_exec *e)
 {
-	struct namespace *ns = &d->namespaces[mntns & (NAMESPACES_MAX - 1)];
+	struct namespace *ns = &d->namespaces[e->mntns & (NAMESPACES_MAX - 1)];
 	char image[IMAGE_MAX];
 
-	if (!d->host_mntns || !mntns || mntns == d->host_mntns)
-		return;
-	if (d->image_of(pid, image, sizeof(image)) >= 0)
+	if (!d->host_mntns || !e->mntns)
+		return NULL;
+	if (e->mntns == d->host_mntns)
+		return "";
+	if (naming_image(e->image, image, sizeof(image)) ||
+	    d->image_of(e->hdr.tgid, image, sizeof(image)) >= 0)
 		memcpy(ns->image, image, sizeof(image));
-	else if (ns->mntns != mntns) /* gone before we looked: at least not the host's */
-		(void)snprintf(ns->image, sizeof(ns->image), "mntns:%u", mntns);
-	ns->mntns = mntns;
+	else if (ns->mntns != e->mntns) /* gone before we looked: at least not the host's */
+		(void)snprintf(ns->image, sizeof(ns->image), "mntns:%u", e->mntns);
+	ns->mntns = e->mntns;
+	return ns->image;
 }
 
 /* Puts the image before the path in buf. */
@@ -285,7 +290,7 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	o.cgroup = e->cgroup;
 	o.mntns = e->mntns;
 	o.latency_ns = e->latency_ns;
-	image_look(d, e->mntns, e->hdr.tgid);
+	o.image = image_look(d, e);
 	/* A cut argument has lost its NUL, and a program can overwrite its own: give one back. */
 	memcpy(d->args, e->text, e->args_len);
 	d->args[e->args_len] = 0;

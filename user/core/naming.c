@@ -8,6 +8,9 @@
 #include "base/err.h"
 #include "base/index.h"
 
+#include <forewarm/event.h>
+
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +149,25 @@ uint32_t naming_processes(const struct naming *n, uint64_t *ret_unnamed_n)
 {
 	*ret_unnamed_n = n->unnamed_n;
 	return n->by_pid.used_n;
+}
+
+bool naming_image(uint64_t image, char *buf, size_t n)
+{
+	uint64_t hash = image & FWM_IMAGE_BITS;
+
+	switch (image >> 48) {
+	case FWM_IMAGE_HOST:
+		buf[0] = 0;
+		return true;
+	case FWM_IMAGE_OVERLAY:
+		(void)snprintf(buf, n, "image:%012" PRIx64, hash);
+		return true;
+	case FWM_IMAGE_ROOT:
+		(void)snprintf(buf, n, "root:%012" PRIx64, hash);
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* --- names --------------------------------------------------------------------------------------- */

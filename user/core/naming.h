@@ -19,6 +19,7 @@
 
 #include "core/obs.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { NAMING_TEXT_MAX = 32 };
@@ -43,6 +44,9 @@ const char *naming_get(const struct naming *n, uint32_t pid);
 void naming_obs(struct naming *n, const struct obs *o, struct obs *ret);
 /* Processes known to be in containers; those which found no room. */
 uint32_t naming_processes(const struct naming *n, uint64_t *ret_unnamed_n);
+
+/* What the kernel side tells of a root (enum fwm_image), as such a text. false: it could not tell. */
+bool naming_image(uint64_t image, char *buf, size_t n);
 
 /* A path alone, into ret of OBS_NAME_MAX bytes; image as above. */
 void naming_path(const char *image, const char *path, char *ret);

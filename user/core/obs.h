@@ -64,6 +64,7 @@ struct obs {
 	const char *name;    /* absolute path, or a service: "tcp:127.0.0.1:80" "udp:[::1]:53"
 			        "unix:/run/x" "unix:@abstract" */
 	const char *script;  /* EXEC through "#!": the script; else NULL */
+	const char *image;   /* EXEC: what its root is made of (core/naming.h); NULL: not told */
 	const char *args;    /* EXEC: argv, each with its NUL, from argv[0]; args_len bytes */
 	size_t args_len;
 	struct obs_file file;

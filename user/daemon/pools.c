@@ -30,11 +30,11 @@ static const char *refill_text(const struct pool_figures *f)
 		wanted |= f->parked_n[n] < f->target_n[n];
 		any |= f->target_n[n] != 0;
 	}
-	return f->paused	 ? "paused"
-	       : f->refilling_n	 ? "filling"
-	       : wanted		 ? "waiting"
-	       : any		 ? "full"
-				 : "off";
+	return f->paused	? "paused"
+	       : f->refilling_n ? "filling"
+	       : wanted		? "waiting"
+	       : any		? "full"
+				: "off";
 }
 
 static void put_limits(json_t *o, struct cgroup_host *h)
@@ -48,9 +48,8 @@ static void put_limits(json_t *o, struct cgroup_host *h)
 	(void)json_object_set_new(o, "limits", api_string(text));
 	for (int r = 0; r < CGROUP_KILL; r++) /* without it they are killed one by one */
 		if (!h || cgroup_can(h, (enum cgroup_resource)r) == CGROUP_NONE)
-			(void)json_array_append_new(
-				missing,
-				json_string(cgroup_resource_name((enum cgroup_resource)r)));
+			(void)json_array_append_new(missing, json_string(cgroup_resource_name(
+								     (enum cgroup_resource)r)));
 	(void)json_object_set_new(o, "unlimited", missing);
 	if (h && cgroup_memory_bytes(h, &bytes) == 0)
 		put_n(o, "memory_bytes", bytes);

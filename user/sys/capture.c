@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "sys/probe.h"
+#include "sys/procfs.h"
 
 /* Generated, not ours to make clean. */
 #pragma GCC diagnostic push
@@ -61,6 +63,8 @@ struct capture {
 	enum capture_mode mode;
 	char *pin_dir;
 	bool keep;
+	bool fast;	/* the hooks on system calls are on the calls themselves */
+	int cgroup_fd;	/* root of the v2 hierarchy; < 0: none, -errno */
 	bool resident;	/* the kernel tells what leaves the page cache */
 	pid_t sweeper;	/* removes the pins when we are killed */
 	int sweeper_fd; /* its end is our end */
@@ -251,6 +255,28 @@ static void sweeper_end(struct capture *c)
 
 /* --- programs ------------------------------------------------------------------------------------ */
 
+static bool starts(const char *s, const char *with)
+{
+	return strncmp(s, with, strlen(with)) == 0;
+}
+
+/* On a system call itself: see bpf/calls.bpf.h. */
+static bool fast_family(const char *section)
+{
+	return starts(section, "fentry/") || starts(section, "fexit/");
+}
+
+/* Any program on a system call's tracepoint makes every call of the host take the slow way in and out. */
+static bool calls_family(const char *section)
+{
+	return starts(section, "tp/syscalls/") || fast_family(section);
+}
+
+static bool cgroup_family(const char *section)
+{
+	return starts(section, "cgroup/");
+}
+
 static bool pages_family(const char *section)
 {
 	return strncmp(section, "tp_btf/mm_filemap_", strlen("tp_btf/mm_filemap_")) == 0 &&
@@ -307,24 +333,27 @@ static bool typed_exists(const struct btf *btf, const char *tracepoint)
 	       !strcmp(btf__name_by_offset(btf, arg->name_off), "io_kiocb");
 }
 
-/* A tracepoint a kernel does not have must not be loaded, or nothing is. */
-static bool tracepoint_exists(const struct btf *btf, const char *section)
+static bool function_exists(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+/* A hook a kernel does not have must not be loaded, or nothing is. */
+static bool hook_exists(const struct capture *c, const struct btf *btf, const char *section)
 {
 	const char *dir = tracefs_dir(), *tp = section + 3;
 	char path[160];
 
+	if (cgroup_family(section))
+		return c->cgroup_fd >= 0 && probe_sends();
+	if (fast_family(section))
+		return function_exists(btf, strchr(section, '/') + 1);
 	if (pages_family(section))
 		return pages_exist(btf, section);
 	if (strncmp(section, "tp_btf/", 7) == 0)
 		return typed_exists(btf, section + 7);
 	(void)snprintf(path, sizeof(path), "%s/events/%s/id", dir ? dir : "", tp);
 	return access(path, F_OK) == 0;
-}
-
-/* Any program on a system call makes every call of the host take the slow way in and out. */
-static bool calls_family(const char *section)
-{
-	return strncmp(section, "tp/syscalls/", strlen("tp/syscalls/")) == 0;
 }
 
 static void pin_path(const struct capture *c, const char *kind, const char *name, char *buf,
@@ -337,7 +366,10 @@ static int prog_attach(struct capture *c, struct prog *p)
 {
 	char path[256];
 
-	p->link = bpf_program__attach(p->bpf);
+	if (cgroup_family(bpf_program__section_name(p->bpf)))
+		p->link = bpf_program__attach_cgroup(p->bpf, c->cgroup_fd);
+	else
+		p->link = bpf_program__attach(p->bpf);
 	if (!p->link)
 		return p->err = -errno;
 	p->err = 0;
@@ -358,6 +390,23 @@ static void prog_detach(struct prog *p)
 	p->link = NULL;
 }
 
+/* Of a hook that stands in both tiers, is this the one that is not used? fast_X is on_X on the call. */
+static bool other_tier(const struct capture *c, const struct btf *btf,
+		       const struct bpf_program *bpf)
+{
+	const char *name = bpf_program__name(bpf);
+	const struct bpf_program *fast = bpf;
+	char twin[64];
+
+	if (!fast_family(bpf_program__section_name(bpf))) {
+		(void)snprintf(twin, sizeof(twin), "fast_%s", name + strlen("on_"));
+		fast = bpf_object__find_program_by_name(c->skel->obj, twin);
+		if (!fast)
+			return false;
+	}
+	return (c->fast && hook_exists(c, btf, bpf_program__section_name(fast))) != (fast == bpf);
+}
+
 static int progs_find(struct capture *c, const struct btf *btf)
 {
 	struct bpf_program *bpf;
@@ -366,12 +415,16 @@ static int progs_find(struct capture *c, const struct btf *btf)
 	{
 		struct prog *p = &c->progs[c->prog_n];
 
+		if (other_tier(c, btf, bpf)) {
+			(void)bpf_program__set_autoload(bpf, false);
+			continue;
+		}
 		if (c->prog_n == PROG_MAX)
 			return fault(-E2BIG);
 		p->bpf = bpf;
 		p->calls = calls_family(bpf_program__section_name(bpf));
 		p->pages = pages_family(bpf_program__section_name(bpf));
-		if (!tracepoint_exists(btf, bpf_program__section_name(bpf))) {
+		if (!hook_exists(c, btf, bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
 			(void)bpf_program__set_autoload(bpf, false);
 		}
@@ -699,6 +752,27 @@ void capture_seed(struct capture *c, const struct obs *o)
 		decoder_listen(c->decoder, o->name, c->netns, o->pid);
 }
 
+enum capture_tier capture_tier(const struct capture *c)
+{
+	return c->fast ? CAPTURE_BEST : CAPTURE_TRACEPOINTS;
+}
+
+int capture_switch(struct capture *c, const char *name, bool on)
+{
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (strcmp(bpf_program__name(p->bpf), name) != 0)
+			continue;
+		if (on && !p->link && !p->err)
+			return prog_attach(c, p);
+		if (!on)
+			prog_detach(p);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 {
 	for (size_t i = 0; i < c->prog_n && i < max; i++) {
@@ -714,6 +788,7 @@ size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 						 .err = p->err,
 						 .off = !p->err && !p->link,
 						 .id = info.id,
+						 .missed_n = info.recursion_misses,
 						 .run_n = info.run_cnt,
 						 .run_ns = info.run_time_ns};
 	}
@@ -722,14 +797,27 @@ size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 
 /* --- open and close ------------------------------------------------------------------------------ */
 
+/* The types of a file system that is a module are known once it is loaded: asking for it loads it. */
+static void overlay_load(void)
+{
+	int fd = (int)syscall(SYS_fsopen, "overlay", 1u /* FSOPEN_CLOEXEC */);
+
+	closep(&fd);
+}
+
 static int load(struct capture *c, const struct capture_opts *o, uint32_t name_max)
 {
 	const struct btf_type *proto;
 	struct btf *btf;
+	uint32_t root_dev = 0;
+	uint64_t root_ino = 0;
 	uint32_t ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES_DEFAULT, sets = 1;
 	struct stat st;
 	int r;
 
+	if (o->image_of)
+		overlay_load();
+	c->fast = o->tier == CAPTURE_BEST && probe_calls();
 	c->skel = forewarm_bpf__open();
 	if (!c->skel)
 		return why(o, -errno, "the kernel programs could not be read: %s", strerror(errno));
@@ -738,6 +826,9 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	c->skel->rodata->only_targets = o->only_targets;
 	if (o->image_of && stat("/proc/self/ns/mnt", &st) == 0)
 		c->skel->rodata->host_mntns = (uint32_t)st.st_ino;
+	(void)procfs_root(&root_dev, &root_ino); /* none: no root is the host's */
+	c->skel->rodata->host_root_dev = root_dev;
+	c->skel->rodata->host_root_ino = root_ino;
 	c->skel->rodata->keep_pseudo = o->keep_pseudo;
 	c->skel->rodata->wake_bytes = ring_bytes / 4;
 	c->skel->rodata->fold_bytes = ring_bytes / 4 * 3;
@@ -767,6 +858,17 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	return 0;
 }
 
+static int cgroup_open(void)
+{
+	char dir[256];
+	int fd;
+
+	if (procfs_cgroup2_dir(dir, sizeof(dir)) < 0)
+		return -ENOENT;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int capture_open(const struct capture_opts *o, struct capture **ret)
 {
 	_cleanup_(freep) struct capture *c = calloc(1, sizeof(*c));
@@ -786,6 +888,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 	c->cpu_n = libbpf_num_possible_cpus();
 	if (c->cpu_n < 0)
 		return why(o, c->cpu_n, "the number of CPUs could not be read");
+	c->cgroup_fd = cgroup_open();
 	c->percpu = calloc((size_t)c->cpu_n, sizeof(*c->percpu));
 	r = c->percpu ? decoder_new(name_max, name_max * 3, (uint32_t)sysconf(_SC_PAGESIZE),
 				    &c->decoder)
@@ -833,6 +936,7 @@ struct capture *capture_close(struct capture *c)
 	}
 	ring_buffer__free(c->ring);
 	forewarm_bpf__destroy(c->skel);
+	closep(&c->cgroup_fd);
 	if (c->pin_dir && !c->keep)
 		(void)pins_remove(
 			c->pin_dir); /* what cannot be removed now is, at the next start */

@@ -25,6 +25,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What hooks on system calls are attached to; both see the same. */
+enum capture_tier {
+	CAPTURE_BEST, /* the calls themselves where this kernel allows it, else tracepoints */
+	CAPTURE_TRACEPOINTS, /* what every kernel has */
+};
+
 struct capture_opts {
 	const char *pin_dir; /* on a bpf file system, made when missing; NULL: nothing is pinned */
 	uint32_t ring_bytes; /* power of two; 0: 2 MiB */
@@ -36,7 +42,8 @@ struct capture_opts {
 	bool keep;	  /* leave programs attached and pinned at close */
 	decoder_image_fn
 		image_of; /* names containers' files by their image; NULL: not told apart */
-	char *why;	  /* at least CAPTURE_WHY_MAX bytes, or NULL */
+	enum capture_tier tier;
+	char *why;		       /* at least CAPTURE_WHY_MAX bytes, or NULL */
 	void (*log)(const char *line); /* what libbpf says; NULL: nowhere */
 };
 #define CAPTURE_WHY_MAX 256
@@ -64,6 +71,7 @@ struct capture_prog {
 	const char *section; /* "tp/syscalls/sys_enter_openat" */
 	int err;	     /* 0: attached; else why not */
 	bool off;	     /* detached on purpose */
+	uint64_t missed_n;   /* runs the kernel left out, as it was in this program already */
 	uint32_t id;
 	uint64_t run_n, run_ns; /* while kernel.bpf_stats_enabled is 1 */
 };
@@ -114,6 +122,13 @@ int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags);
 
 /* An observation of the start-up snapshot: services in it are joined to who connects later. */
 void capture_seed(struct capture *c, const struct obs *o);
+
+/* CAPTURE_TRACEPOINTS, or CAPTURE_BEST: the calls themselves. */
+enum capture_tier capture_tier(const struct capture *c);
+
+/* Takes the hook with this name off, and puts it on again: what the self-test must notice. -ENOENT: no
+ * such program here. */
+int capture_switch(struct capture *c, const char *name, bool on);
 
 /* The programs, at most max; returns how many there are. */
 size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max);

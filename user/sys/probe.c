@@ -81,6 +81,24 @@ static int try_btf(const char *name, enum bpf_prog_type type, enum bpf_attach_ty
 	return link < 0 ? -errno : 0;
 }
 
+bool probe_calls(void)
+{
+	libbpf_print_fn_t old = libbpf_set_print(NULL);
+	bool yes = try_btf("__x64_sys_openat", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY) == 0 &&
+		   try_btf("__x64_sys_openat", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT) == 0;
+
+	(void)libbpf_set_print(old);
+	return yes;
+}
+
+bool probe_sends(void)
+{
+	_cleanup_(closep) int fd =
+		load_tiny(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG, 0);
+
+	return fd >= 0;
+}
+
 static const char *tracefs(void)
 {
 	if (access("/sys/kernel/tracing/events", F_OK) == 0)
@@ -167,8 +185,6 @@ static void hooks(struct list *l)
 			add(l, "hooks", classic[i].name, classic[i].without,
 			    "no such tracepoint in this kernel");
 	}
-	add(l, "hooks", "UDP without connect", PROBE_DEGRADED,
-	    "sendto() is not watched: a hook there would tax every datagram");
 }
 
 static void optional(struct list *l)
@@ -177,29 +193,54 @@ static void optional(struct list *l)
 		const char *name, *target;
 		enum bpf_prog_type type;
 		enum bpf_attach_type attach;
-	} tiers[] = {
-		{"fentry", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
-		{"fexit", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT},
+	} unused[] = {
+		{"fentry of any function", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
 		{"LSM", "file_open", BPF_PROG_TYPE_LSM, BPF_LSM_MAC},
 	};
 	const char *t = tracefs();
 	char path[96];
 
-	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++) {
-		int r = try_btf(tiers[i].target, tiers[i].type, tiers[i].attach);
+	if (probe_calls())
+		add(l, "optional", "fentry, fexit of calls", PROBE_OK,
+		    "used: only the calls we watch are slowed");
+	else
+		add(l, "optional", "fentry, fexit of calls", PROBE_OPTIONAL,
+		    "refused; tracepoints are used, which slow every system call a little");
+	for (size_t i = 0; i < ARRAY_SIZE(unused); i++) {
+		int r = try_btf(unused[i].target, unused[i].type, unused[i].attach);
 
 		if (r == 0)
-			add(l, "optional", tiers[i].name, PROBE_OK, "usable");
+			add(l, "optional", unused[i].name, PROBE_OK, "usable, not used");
 		else
-			add(l, "optional", tiers[i].name, PROBE_OPTIONAL,
-			    "refused (%s); tracepoints are used", strerror(-r));
+			add(l, "optional", unused[i].name, PROBE_OPTIONAL, "refused (%s), not used",
+			    strerror(-r));
 	}
 	(void)snprintf(path, sizeof(path), "%s/kprobe_events", t ? t : "");
 	if (access(path, F_OK) == 0)
 		add(l, "optional", "kprobe", PROBE_OK, "usable, not used");
 	else
-		add(l, "optional", "kprobe", PROBE_OPTIONAL,
-		    "not in this kernel; tracepoints are used");
+		add(l, "optional", "kprobe", PROBE_OPTIONAL, "not in this kernel, not used");
+}
+
+/* What no hook shows, each with how it bears: forewarmd(8) has the same list. */
+static void unseen(struct list *l)
+{
+	if (probe_sends())
+		add(l, "unseen", "UDP without connect", PROBE_OK,
+		    "seen: each address once for a socket, but not from a port the program chose");
+	else
+		add(l, "unseen", "UDP without connect", PROBE_DEGRADED,
+		    "sendto() is not seen: no programs on sendmsg of control groups");
+	add(l, "unseen", "UNIX datagrams by address", PROBE_DEGRADED,
+	    "not seen: a hook there would tax every datagram");
+	add(l, "unseen", "io_uring without completion", PROBE_DEGRADED,
+	    "opens and connects that ask for none on success are counted, not named");
+	add(l, "unseen", "descriptors passed on", PROBE_DEGRADED,
+	    "files received over a socket were opened by another process");
+#ifdef __x86_64__
+	add(l, "unseen", "32-bit calls", PROBE_DEGRADED,
+	    "opens and connects of 32-bit programs are not seen, their starts are");
+#endif
 }
 
 static bool filesystem_known(const char *name)
@@ -271,6 +312,7 @@ size_t probe_run(struct probe_item *items, size_t max)
 	if (geteuid() == 0) {
 		hooks(&l);
 		optional(&l);
+		unseen(&l);
 	}
 	host(&l);
 	(void)libbpf_set_print(old);

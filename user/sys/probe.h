@@ -11,6 +11,7 @@
 #ifndef SYS_PROBE_H
 #define SYS_PROBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PROBE_MAX 64
@@ -30,6 +31,10 @@ struct probe_item {
 };
 
 size_t probe_run(struct probe_item *items, size_t max);
+/* Can programs be attached to the functions of system calls themselves (bpf/calls.bpf.h)? */
+bool probe_calls(void);
+/* Can a program be told of datagrams that name their address? */
+bool probe_sends(void);
 const char *probe_state_name(enum probe_state s);
 
 #endif

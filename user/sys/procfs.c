@@ -12,6 +12,8 @@
 #include "core/naming.h"
 #include "core/redact.h"
 
+#include <forewarm/event.h>
+
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -327,36 +329,132 @@ int procfs_cgroup2_dir(char *buf, size_t n)
 
 /* --- containers ---------------------------------------------------------------------------------- */
 
-static uint64_t text_hash(uint64_t h, const char *s, size_t n)
+/* One line of a mountinfo: what we need of it. */
+struct mount_line {
+	uint32_t dev; /* as the kernel has it */
+	char dir[1024];
+	bool overlay, memory;
+	char lower[4096]; /* of an overlay */
+};
+
+/* The next line of f; false at the end. */
+static bool mount_next(FILE *f, char **line, size_t *n, struct mount_line *ret)
 {
-	for (size_t i = 0; i < n; i++)
-		h = hash_mix2(h, (unsigned char)s[i]);
+	unsigned major_, minor_;
+	const char *lower;
+
+	do {
+		if (getline(line, n, f) <= 0)
+			return false;
+	} while (sscanf(*line, "%*d %*d %u:%u %*s %1023s", &major_, &minor_, ret->dir) != 3);
+	ret->dev = (uint32_t)major_ << 20 | minor_;
+	ret->overlay = strstr(*line, " - overlay ") != NULL;
+	ret->memory = strstr(*line, " - tmpfs ") != NULL;
+	lower = strstr(*line, "lowerdir=");
+	ret->lower[0] = 0;
+	if (ret->overlay && lower)
+		(void)snprintf(ret->lower, sizeof(ret->lower), "%.*s",
+			       (int)strcspn(lower + 9, ", \n"), lower + 9);
+	return true;
+}
+
+/* The mount on dir of a process, or what leads furthest to it. */
+static bool mount_find(uint32_t pid, const char *path, struct mount_line *ret)
+{
+	char file[64], *line = NULL;
+	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(fclosep) FILE *f = NULL;
+	size_t line_n = 0;
+	bool found = false;
+
+	(void)snprintf(file, sizeof(file), "/proc/%u/mountinfo", pid);
+	f = fopen(file, "re");
+	while (f && m && mount_next(f, &line, &line_n, m)) {
+		size_t n = strcmp(m->dir, "/") ? strlen(m->dir) : 0;
+
+		if (strncmp(path, m->dir, n) != 0 || (path[n] && path[n] != '/') ||
+		    (found && n < strlen(ret->dir) && strcmp(ret->dir, "/") != 0))
+			continue;
+		*ret = *m;
+		found = true;
+	}
+	free(line);
+	return found;
+}
+
+static uint64_t text_hash(const char *s)
+{
+	uint64_t h = 1;
+
+	for (; *s; s++)
+		h = hash_mix2(h, (unsigned char)*s);
 	return h;
 }
 
-/* The layers below, without the one a container engine adds per container ("...-init"). */
-static uint64_t layers_hash(const char *lower, size_t len)
+/* As layers_image() in bpf/exec.bpf.c has it. The device a layer is on is that of its mount; stat(2) tells
+ * the same but for a file system with volumes. */
+static uint64_t layers_hash(const struct mount_line *root)
 {
-	const char *end = lower + len;
+	_cleanup_(freep) char *layers = strdup(root->lower);
 	uint64_t h = 1;
+	char *rest = layers, *layer;
 
-	while (lower < end) {
-		const char *colon = memchr(lower, ':', (size_t)(end - lower));
-		size_t n = (size_t)((colon ? colon : end) - lower);
+	while (layers && (layer = strsep(&rest, ":"))) {
+		_cleanup_(freep) char *real = realpath(layer, NULL);
+		char *slash = real ? strrchr(real, '/') : NULL;
+		struct stat st;
 
-		if (!memmem(lower, n, "-init", 5))
-			h = text_hash(h, lower, n);
-		lower += n + 1;
+		if (!layer[0])
+			continue;
+		if (!real || stat(real, &st) < 0)
+			return text_hash(root->lower);
+		if (slash - real > 5 && strncmp(slash - 5, "-init", 5) == 0)
+			continue;
+		h = fwm_image_hash(h, major(st.st_dev) << 20 | minor(st.st_dev), st.st_ino);
 	}
 	return h;
 }
 
+/* Of a root in memory: the file system that the program's file is on, and from where. */
+static int bound_hash(uint32_t pid, struct mount_line *m, uint64_t *ret)
+{
+	char path[64], exe[OBS_NAME_MAX], dir[1100];
+	struct stat st;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n <= 0)
+		return -ENOENT;
+	exe[n] = 0;
+	if (!mount_find(pid, exe, m))
+		return -ENOENT;
+	(void)snprintf(dir, sizeof(dir), "/proc/%u/root%s", pid, m->dir);
+	if (stat(dir, &st) < 0)
+		return -errno;
+	*ret = fwm_image_hash(1, m->dev, st.st_ino);
+	return 0;
+}
+
+int procfs_root(uint32_t *ret_dev, uint64_t *ret_ino)
+{
+	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	struct stat st;
+
+	if (stat("/", &st) < 0 || !m || !mount_find((uint32_t)getpid(), "/", m))
+		return -ENOENT;
+	*ret_dev = m->dev;
+	*ret_ino = st.st_ino;
+	return 0;
+}
+
 int procfs_image(uint32_t pid, char *buf, size_t n)
 {
-	char path[64], *line = NULL, dir[1024];
-	_cleanup_(fclosep) FILE *f = NULL;
+	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	char path[64];
 	struct stat own, host;
-	size_t line_n = 0;
+	uint64_t hash;
+	int r = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%u/root", pid);
 	if (stat(path, &own) < 0 || stat("/", &host) < 0)
@@ -364,32 +462,19 @@ int procfs_image(uint32_t pid, char *buf, size_t n)
 	buf[0] = 0;
 	if (own.st_dev == host.st_dev && own.st_ino == host.st_ino)
 		return 0;
-	(void)snprintf(path, sizeof(path), "/proc/%u/mountinfo", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	while (getline(&line, &line_n, f) > 0) {
-		const char *lower;
-
-		/* Only what is mounted on the root of the process. */
-		if (sscanf(line, "%*d %*d %*s %*s %1023s", dir) != 1 || strcmp(dir, "/") != 0)
-			continue;
-		lower = strstr(line, "lowerdir=");
-		if (strstr(line, " - overlay ") && lower) {
-			size_t len = strcspn(lower += 9, ", \n");
-
-			if (!(len == 1 &&
-			      lower[0] == '/')) /* over the host's root: the host's own files */
-				(void)snprintf(buf, n, "image:%012" PRIx64,
-					       layers_hash(lower, len) >> 16);
-			free(line);
-			return 0;
-		}
-		break;
-	}
-	free(line);
-	(void)snprintf(buf, n, "root:%012" PRIx64, hash_mix2(own.st_dev, own.st_ino) >> 16);
-	return 0;
+	if (!m || !mount_find(pid, "/", m))
+		return -ENOENT;
+	if (m->overlay && strcmp(m->lower, "/") == 0) /* the host's own files */
+		return 0;
+	if (m->overlay)
+		hash = FWM_IMAGE(FWM_IMAGE_OVERLAY, layers_hash(m));
+	else if (m->memory && (r = bound_hash(pid, m, &hash)) == 0)
+		hash = FWM_IMAGE(FWM_IMAGE_ROOT, hash);
+	else if (r == 0)
+		hash = FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, m->dev, own.st_ino));
+	if (r == 0)
+		(void)naming_image(hash, buf, n);
+	return r;
 }
 
 int procfs_container(uint32_t pid, char *buf, size_t n)
@@ -430,7 +515,11 @@ void procfs_name(struct naming *n, const struct obs *o, struct obs *ret)
 	char image[NAMING_TEXT_MAX];
 
 	/* One that has ended already keeps what it had from its parent. */
-	if (naming_follow(n, o) == NAMING_ASK && procfs_image(o->pid, image, sizeof(image)) == 0)
-		naming_set(n, o->pid, image);
+	if (naming_follow(n, o) == NAMING_ASK) {
+		if (o->image)
+			naming_set(n, o->pid, o->image);
+		else if (procfs_image(o->pid, image, sizeof(image)) == 0)
+			naming_set(n, o->pid, image);
+	}
 	naming_obs(n, o, ret);
 }

@@ -26,7 +26,9 @@ int procfs_maps(uint32_t pid, uint64_t ts_ns, procfs_fn fn, void *ctx);
 int procfs_cgroup2_dir(char *buf, size_t n);
 
 /* What the root directory of a process is made of: "" the host's own, else "image:HASH" for an
- * overlay (the same for all containers of one image) or "root:HASH" for anything else. */
+ * overlay (the same for all containers of one image) or "root:HASH" for anything else. What the
+ * kernel side tells in FWM_EVENT_EXEC, for processes that ran before; where layers cannot be reached
+ * from here the hash is one of their names, and differs. */
 int procfs_image(uint32_t pid, char *buf, size_t n);
 /* The container a process is in by its cgroup: 12 digits of the id for the usual engines, the unit
  * for systemd, "" for none. */
@@ -34,6 +36,8 @@ int procfs_container(uint32_t pid, char *buf, size_t n);
 
 struct naming;
 
+/* The host's root directory as the kernel has it. */
+int procfs_root(uint32_t *ret_dev, uint64_t *ret_ino);
 /* The mount namespace that is the host's: process 1's, or our own when that cannot be read. */
 uint32_t procfs_host_mntns(void);
 /* o with names that say whose they are (core/naming.h); asks /proc about each program that
