@@ -9,6 +9,9 @@
 
 /* Adds one. Atomic although the slot is per CPU: a hook in an interrupt may come between. */
 #define count_one(c, field) __sync_fetch_and_add(&(c)->field, 1)
+/* The same where one program alone counts, that of one system call: it never runs within itself on one
+ * CPU, for a tracepoint has preemption off and the kernel refuses a trampoline to recurse. */
+#define count_call(c, field) (((volatile struct fwm_counts *)(c))->field++)
 
 /* The counters of a hook, with this run counted as seen. Only a bug makes it NULL. */
 static __always_inline struct fwm_counts *count_seen(__u32 hook)
@@ -20,10 +23,24 @@ static __always_inline struct fwm_counts *count_seen(__u32 hook)
 	return c;
 }
 
-/* Wake the reader now, once until it drains. */
-static __always_inline __u64 wake_flags(bool urgent)
+static __always_inline struct fwm_counts *count_call_seen(__u32 hook)
 {
-	if (!urgent && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < wake_bytes)
+	struct fwm_counts *c = bpf_map_lookup_elem(&counts, &hook);
+
+	if (c)
+		count_call(c, seen);
+	return c;
+}
+
+static __always_inline __u64 ring_unread(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+}
+
+/* Wake the reader now, once until it drains, when so much is unread or it cannot wait. */
+static __always_inline __u64 wake_flags(bool urgent, __u64 unread)
+{
+	if (!urgent && unread < wake_bytes)
 		return BPF_RB_NO_WAKEUP;
 	if (wake_sent)
 		return BPF_RB_NO_WAKEUP;
@@ -44,7 +61,7 @@ static __always_inline void hdr_fill(struct fwm_hdr *h, __u16 kind, __u64 size, 
 /* Sends rec, size bytes, and counts what came of it. */
 static __always_inline int emit(struct fwm_counts *c, void *rec, __u64 size, bool urgent)
 {
-	if (bpf_ringbuf_output(&ring, rec, size, wake_flags(urgent)))
+	if (bpf_ringbuf_output(&ring, rec, size, wake_flags(urgent, urgent ? 0 : ring_unread())))
 		count_one(c, ring_full);
 	else
 		count_one(c, sent);

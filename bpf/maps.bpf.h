@@ -159,11 +159,20 @@ struct name_scratch_map {
 	__type(value, struct name_scratch);
 };
 
+/* A record being built, and the root directory last looked at: mostly it is the next one's too. */
+struct miss_scratch {
+	struct fwm_miss rec;
+	__u64 root_mnt, root_dentry;
+	struct fwm_file root;
+	__u32 root_inval; /* of name_inval then; 0: none */
+	__u32 chroot;	  /* it is not that of the mount namespace */
+};
+
 struct miss_scratch_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct fwm_miss);
+	__type(value, struct miss_scratch);
 };
 
 struct sock_scratch_map {

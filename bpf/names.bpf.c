@@ -218,7 +218,7 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode)
 	hdr_fill(&s->rec.hdr, FWM_EVENT_NAME, size, bpf_ktime_get_ns(), bpf_get_current_pid_tgid());
 	s->rec.hdr.flags = w->flags;
 	s->rec.comps_len = size - offsetof(struct fwm_name, comps);
-	if (bpf_ringbuf_output(&ring, &s->rec, size, wake_flags(false))) {
+	if (bpf_ringbuf_output(&ring, &s->rec, size, wake_flags(false, ring_unread()))) {
 		count_one(c, ring_full);
 		return NAME_UNSENT;
 	}

@@ -2,7 +2,7 @@
 /*
  * names.bpf.h - which file is this, and does user space have its path?
  *
- * The common answer (yes) costs three reads of kernel memory and one array lookup; the other calls
+ * The common answer (yes) costs some loads of kernel memory and one array lookup; the other calls
  * name_send() in bpf/names.bpf.c, which walks dentries and mounts to the root.
  */
 #ifndef FWM_NAMES_BPF_H
@@ -21,6 +21,54 @@ enum name_result {
  * a global function, verified once for all callers, takes nothing else on old kernels.
  * Returns enum name_result. */
 int name_send(__u64 dentry, __u64 mnt, __u64 inode);
+
+/* Where an open file, or a directory of a process, is. */
+struct place {
+	__u64 mnt, dentry, inode;
+};
+
+#define field_addr(ptr, field) ((__u64)__builtin_preserve_access_index(&(ptr)->field))
+
+static __always_inline int place_of_path(__u64 path, struct place *ret)
+{
+	const struct path *p = (const struct path *)path;
+	const struct dentry *d;
+
+	if (can_peek) {
+		ret->mnt = peek64(field_addr(p, mnt));
+		ret->dentry = peek64(field_addr(p, dentry));
+		d = (const struct dentry *)ret->dentry;
+		ret->inode = peek64(field_addr(d, d_inode));
+	} else {
+		if (bpf_core_read(&ret->mnt, 8, &p->mnt) ||
+		    bpf_core_read(&ret->dentry, 8, &p->dentry))
+			return -1;
+		d = (const struct dentry *)ret->dentry;
+		if (bpf_core_read(&ret->inode, 8, &d->d_inode))
+			return -1;
+	}
+	return ret->inode ? 0 : -1;
+}
+
+static __always_inline int place_of_file(const struct file *f, struct place *ret)
+{
+	struct {
+		__u64 mnt, dentry;
+	} path;
+
+	if (can_peek) {
+		ret->mnt = peek64(field_addr(f, f_path.mnt));
+		ret->dentry = peek64(field_addr(f, f_path.dentry));
+		ret->inode = peek64(field_addr(f, f_inode));
+	} else {
+		if (bpf_core_read(&path, sizeof(path), &f->f_path) ||
+		    bpf_core_read(&ret->inode, 8, &f->f_inode))
+			return -1;
+		ret->mnt = path.mnt;
+		ret->dentry = path.dentry;
+	}
+	return ret->inode ? 0 : -1;
+}
 
 static __always_inline int dentry_head_read(struct dentry_head *ret, const struct dentry *d)
 {
@@ -47,20 +95,51 @@ static __always_inline __u32 name_set_of(__u64 dentry)
 	return (__u32)(((dentry >> 6) * 0x9e3779b97f4a7c15ull) >> 40) & name_sets_mask;
 }
 
-static __always_inline int name_file(const struct dentry *dentry, __u64 mnt,
-				     const struct inode *inode, struct fwm_file *ret)
+/* The fields that tell a file from the one its slot was filled for. */
+struct file_head {
+	__u64 ino, pprev, parent, hash_len;
+	__u32 gen;
+};
+
+static __always_inline int file_head_read(struct file_head *ret, const struct place *at)
 {
+	const struct inode *inode = (const struct inode *)at->inode;
+	const struct dentry *dentry = (const struct dentry *)at->dentry;
 	struct dentry_head d;
 	unsigned long ino;
-	__u32 gen, set_no, i;
-	struct name_set *set;
 
+	if (can_peek) {
+		ret->ino = peek64(field_addr(inode, i_ino));
+		ret->gen = peek32(field_addr(inode, i_generation));
+		ret->pprev = peek64(field_addr(dentry, d_hash.pprev));
+		ret->parent = peek64(field_addr(dentry, d_parent));
+		ret->hash_len = peek64(field_addr(dentry, d_name));
+		return 0;
+	}
 	if (bpf_core_read(&ino, sizeof(ino), &inode->i_ino) ||
-	    bpf_core_read(&gen, sizeof(gen), &inode->i_generation) || dentry_head_read(&d, dentry))
-		return NAME_UNREADABLE;
+	    bpf_core_read(&ret->gen, sizeof(ret->gen), &inode->i_generation) ||
+	    dentry_head_read(&d, dentry))
+		return -1;
 	ret->ino = ino;
-	ret->gen = gen;
-	set_no = name_set_of((__u64)dentry);
+	ret->pprev = d.pprev;
+	ret->parent = d.parent;
+	ret->hash_len = d.hash_len;
+	return 0;
+}
+
+static __always_inline int name_place(const struct place *at, struct fwm_file *ret)
+{
+	const struct name_scratch *scratch;
+	struct file_head f;
+	__u32 set_no, i, zero = 0;
+	struct name_set *set;
+	int r;
+
+	if (file_head_read(&f, at))
+		return NAME_UNREADABLE;
+	ret->ino = f.ino;
+	ret->gen = f.gen;
+	set_no = name_set_of(at->dentry);
 	set = bpf_map_lookup_elem(&names, &set_no);
 	if (!set)
 		return NAME_UNREADABLE;
@@ -68,58 +147,35 @@ static __always_inline int name_file(const struct dentry *dentry, __u64 mnt,
 	for (i = 0; i < NAME_WAYS; i++) {
 		const struct name_slot *s = &set->way[i];
 
-		if (s->dentry == (__u64)dentry && s->mnt == mnt && s->parent == d.parent &&
-		    s->hash_len == d.hash_len && s->ino == ino && s->gen == gen &&
-		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!d.pprev) {
+		if (s->dentry == at->dentry && s->mnt == at->mnt && s->parent == f.parent &&
+		    s->hash_len == f.hash_len && s->ino == f.ino && s->gen == f.gen &&
+		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!f.pprev) {
 			ret->dev = s->dev;
 			ret->name = chain_name(s->chain);
 			return s->flags & NAME_SLOT_PSEUDO ? NAME_PSEUDO : NAME_KNOWN;
 		}
 	}
-	{
-		const struct name_scratch *scratch;
-		__u32 zero = 0;
-		int r = name_send((__u64)dentry, mnt, (__u64)inode);
-
-		scratch = bpf_map_lookup_elem(&name_scratch, &zero);
-		if (!scratch)
-			return NAME_UNREADABLE;
-		ret->dev = scratch->rec.file.dev;
-		ret->name = scratch->rec.file.name;
-		return r;
-	}
+	r = name_send(at->dentry, at->mnt, at->inode);
+	scratch = bpf_map_lookup_elem(&name_scratch, &zero);
+	if (!scratch)
+		return NAME_UNREADABLE;
+	ret->dev = scratch->rec.file.dev;
+	ret->name = scratch->rec.file.name;
+	return r;
 }
 
-/* The same for an open file, and for a directory of a process. */
 static __always_inline int name_struct_file(const struct file *file, struct fwm_file *ret)
 {
-	struct {
-		__u64 mnt;
-		const struct dentry *dentry;
-	} p;
-	const struct inode *inode;
+	struct place at;
 
-	if (bpf_core_read(&p, sizeof(p), &file->f_path) ||
-	    bpf_core_read(&inode, sizeof(inode), &file->f_inode))
-		return NAME_UNREADABLE;
-	return name_file(p.dentry, p.mnt, inode, ret);
+	return place_of_file(file, &at) ? NAME_UNREADABLE : name_place(&at, ret);
 }
 
 static __always_inline int name_path(const struct path *path, struct fwm_file *ret)
 {
-	struct {
-		__u64 mnt;
-		const struct dentry *dentry;
-	} p;
-	const struct inode *inode;
-	const struct dentry *dentry;
+	struct place at;
 
-	if (bpf_probe_read_kernel(&p, sizeof(p), path))
-		return NAME_UNREADABLE;
-	dentry = p.dentry;
-	if (bpf_core_read(&inode, sizeof(inode), &dentry->d_inode) || !inode)
-		return NAME_UNREADABLE;
-	return name_file(dentry, p.mnt, inode, ret);
+	return place_of_path((__u64)path, &at) ? NAME_UNREADABLE : name_place(&at, ret);
 }
 
 static __always_inline const struct file *file_of_fd(__s64 fd)
@@ -143,6 +199,8 @@ static __always_inline const struct file *file_of_fd(__s64 fd)
 	}
 	if (fd < 0 || (__u64)fd >= max)
 		return NULL;
+	if (can_peek)
+		return (const struct file *)peek64((__u64)fds + (__u64)fd * sizeof(*fds));
 	if (bpf_probe_read_kernel(&file, sizeof(file), fds + fd))
 		return NULL;
 	return file;
@@ -186,34 +244,49 @@ static __always_inline int name_cwd(struct fwm_file *ret)
 	return name_path((const struct path *)((__u64)fs + bpf_core_field_offset(fs->pwd)), ret);
 }
 
-/* The root of the current process when that is not the root of its mount namespace: true. */
-static __always_inline bool name_chroot(struct fwm_file *ret)
+static __always_inline __u64 fs_root(void)
 {
-	const struct mount *m, *up;
-	struct {
-		__u64 mnt;
-		const struct dentry *dentry;
-	} root;
-	const struct vfsmount *mnt;
-	const struct dentry *mnt_root;
 	struct fs_struct *fs;
-	const struct path *p;
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 		fs = ((struct task_struct *)bpf_get_current_task_btf())->fs;
 	else
 		fs = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), fs);
-	p = (const struct path *)((__u64)fs + bpf_core_field_offset(fs->root));
-	if (bpf_probe_read_kernel(&root, sizeof(root), p))
+	return (__u64)fs + bpf_core_field_offset(fs->root);
+}
+
+/* The root of the current process when that is not the root of its mount namespace: true. */
+static __always_inline bool name_chroot(struct miss_scratch *s, struct fwm_file *ret)
+{
+	__u32 inval = name_inval;
+	const struct vfsmount *mnt;
+	const struct dentry *mnt_root;
+	const struct mount *m, *up;
+	int r = NAME_KNOWN;
+	struct place at;
+
+	if (place_of_path(fs_root(), &at))
 		return false;
-	mnt = (const struct vfsmount *)root.mnt;
-	m = (const struct mount *)(root.mnt - bpf_core_field_offset(struct mount, mnt));
-	if (bpf_core_read(&up, sizeof(up), &m->mnt_parent) ||
-	    bpf_core_read(&mnt_root, sizeof(mnt_root), &mnt->mnt_root))
-		return false;
-	if (up == m && mnt_root == root.dentry)
-		return false;
-	return name_path(p, ret) <= NAME_UNSENT;
+	if (s->root_inval != inval || s->root_mnt != at.mnt || s->root_dentry != at.dentry) {
+		s->root_inval = 0;
+		mnt = (const struct vfsmount *)at.mnt;
+		m = (const struct mount *)(at.mnt - bpf_core_field_offset(struct mount, mnt));
+		if (bpf_core_read(&up, sizeof(up), &m->mnt_parent) ||
+		    bpf_core_read(&mnt_root, sizeof(mnt_root), &mnt->mnt_root))
+			return false;
+		s->root = (struct fwm_file){};
+		s->chroot = up != m || (__u64)mnt_root != at.dentry;
+		if (s->chroot)
+			r = name_place(&at, &s->root);
+		if (r == NAME_KNOWN)
+			s->root_inval = inval;
+		else if (r == NAME_UNREADABLE)
+			s->chroot = 0;
+		s->root_mnt = at.mnt;
+		s->root_dentry = at.dentry;
+	}
+	*ret = s->root;
+	return s->chroot;
 }
 
 #endif

@@ -10,12 +10,14 @@
  *          uring.bpf.c), files opened by the kernel itself (exec.bpf.c has the ones of an image),
  *          descriptors passed over a socket.
  */
+#define PEEKS
 #include "calls.bpf.h"
 #include "emit.bpf.h"
 #include "filter.bpf.h"
 #include "names.bpf.h"
-
 #include "pending.bpf.h"
+
+const volatile __u32 can_peek = 0;
 
 static __always_inline int open_enter(__u32 hook, __s32 dfd, __u64 text, __u32 oflags, __u32 state)
 {
@@ -62,7 +64,7 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 
 	if (!f)
 		return false;
-	wake_flags(false);
+	wake_flags(false, fold_bytes);
 	__builtin_memset(f, 0, sizeof(*f));
 	f->key.ino = file->ino;
 	f->key.dev = file->dev;
@@ -91,11 +93,20 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 	return true;
 }
 
-static __always_inline bool folded(const struct fwm_file *file, const char *path, __u32 err,
-				   __u64 latency_ns, __u64 now)
+/* Sends or folds rec of a hook on a system call, and counts which. file: what it is of, or below. */
+static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
+				const struct fwm_file *file, const char *path, __u32 err,
+				__u64 latency_ns, __u64 now)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= fold_bytes &&
-	       fold(file, path, err, latency_ns, now);
+	__u64 unread = ring_unread();
+
+	if (unread >= fold_bytes && fold(file, path, err, latency_ns, now))
+		count_call(c, folded);
+	else if (bpf_ringbuf_output(&ring, rec, size, wake_flags(false, unread)))
+		count_call(c, ring_full);
+	else
+		count_call(c, sent);
+	return 0;
 }
 
 /* A lookup in vain: the path as it was passed, and what it is relative to. */
@@ -103,16 +114,18 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 				const struct pending *s, __s64 ret, __u32 flags)
 {
 	__u32 zero = 0;
-	struct fwm_miss *m = bpf_map_lookup_elem(&miss_scratch, &zero);
+	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
+	struct fwm_miss *m;
 	long n;
 
-	if (!m || !s->text) {
-		count_one(c, unreadable);
+	if (!scratch || !s->text) {
+		count_call(c, unreadable);
 		return 0;
 	}
+	m = &scratch->rec;
 	n = bpf_probe_read_user_str(m->path, sizeof(m->path), (const void *)s->text);
 	if (n <= 0 || n > FWM_PATH_MAX) {
-		count_one(c, unreadable);
+		count_call(c, unreadable);
 		return 0;
 	}
 	if (n == FWM_PATH_MAX)
@@ -130,15 +143,11 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 		if (m->path[0] == '/')
 			flags |= FWM_F_CHROOT;
 		if (!m->base.ino) { /* relative to no directory: a bad descriptor */
-			count_one(c, unreadable);
+			count_call(c, unreadable);
 			return 0;
 		}
-	} else if (name_chroot(&m->base)) {
+	} else if (name_chroot(scratch, &m->base)) {
 		flags |= FWM_F_CHROOT;
-	}
-	if (folded(&m->base, m->path, -ret, latency_ns, now)) {
-		count_one(c, folded);
-		return 0;
 	}
 	m->latency_ns = saturate32(latency_ns);
 	m->oflags = s->oflags;
@@ -147,14 +156,15 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	m->mntns = mntns_current();
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, id);
 	m->hdr.flags = flags;
-	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
+	return tell(c, m, offsetof(struct fwm_miss, path) + n, &m->base, m->path, -ret, latency_ns,
+		    now);
 }
 
 static __always_inline int open_exit(__u32 hook, __s64 ret)
 {
 	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
 	const struct proc *p = proc_get(id >> 32);
-	struct fwm_counts *c = count_seen(hook);
+	struct fwm_counts *c = count_call_seen(hook);
 	const struct pending *s;
 	struct fwm_open e = {};
 	const struct file *file;
@@ -163,7 +173,7 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 	if (!c)
 		return 0;
 	if (!wanted(id >> 32, p) || (p && (p->flags & FWM_MARK_QUIET))) {
-		count_one(c, filtered);
+		count_call(c, filtered);
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
@@ -177,32 +187,28 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 	}
 	if (ret < 0) {
 		if (!s) {
-			count_one(c, unreadable);
+			count_call(c, unreadable);
 			return 0;
 		}
 		return miss(c, id, now, latency_ns, s, ret, 0);
 	}
 	file = file_of_fd(ret);
 	if (!file) { /* another thread closed it already */
-		count_one(c, unreadable);
+		count_call(c, unreadable);
 		return 0;
 	}
 	known = name_struct_file(file, &e.file);
 	if (known == NAME_PSEUDO) {
-		count_one(c, filtered);
+		count_call(c, filtered);
 		return 0;
 	}
 	if (known == NAME_UNREADABLE) {
-		count_one(c, unreadable);
-		return 0;
-	}
-	if (folded(&e.file, NULL, 0, latency_ns, now)) {
-		count_one(c, folded);
+		count_call(c, unreadable);
 		return 0;
 	}
 	e.latency_ns = saturate32(latency_ns);
 	hdr_fill(&e.hdr, FWM_EVENT_OPEN, sizeof(e), now, id);
-	return emit(c, &e, sizeof(e), false);
+	return tell(c, &e, sizeof(e), &e.file, NULL, 0, latency_ns, now);
 }
 
 CALL_ENTER(open)

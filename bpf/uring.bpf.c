@@ -89,12 +89,14 @@ int BPF_PROG(on_submit_sqe, struct io_kiocb *req)
 static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, __u64 now, __u32 err)
 {
 	__u32 zero = 0, n = op->text_len;
-	struct fwm_miss *m = bpf_map_lookup_elem(&miss_scratch, &zero);
+	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
+	struct fwm_miss *m;
 
-	if (!m || !n) {
+	if (!scratch || !n) {
 		count_one(c, unreadable);
 		return 0;
 	}
+	m = &scratch->rec;
 	n = masked(n, URING_TEXT_MAX * 2 - 1);
 	if (n > URING_TEXT_MAX)
 		n = URING_TEXT_MAX;

@@ -846,6 +846,8 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	if (!btf)
 		return why(o, -errno, "the kernel's BTF could not be read: %s", strerror(errno));
 	proto = btf_proto(btf, "io_uring_complete");
+	c->skel->rodata->can_peek =
+		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	c->skel->rodata->uring_cqe = proto && btf_vlen(proto) == 4;
 	r = progs_find(c, btf);
 	btf__free(btf);
