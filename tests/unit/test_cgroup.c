@@ -184,6 +184,13 @@ static void test_cgroup_v2_without_controllers_says_what_it_cannot(void **state)
 	h = cgroup_close(h);
 }
 
+static int never(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return 1;
+}
+
 static void test_cgroup_hybrid_takes_each_where_it_is(void **state)
 {
 	const struct mounted m[] = {
@@ -208,10 +215,13 @@ static void test_cgroup_hybrid_takes_each_where_it_is(void **state)
 	assert_int_equal(open_host(m, ARRAY_SIZE(m), &h), 0);
 	assert_string_equal(cgroup_layout(h), "hybrid");
 	cgroup_report(h, report, sizeof(report));
-	assert_string_equal(report, "memory v1, cpu v1, pids v1, io none, freeze v2, kill v2");
-	/* The v1 freezer and cpuacct serve nothing: no sandbox joins them. */
-	assert_int_equal(cgroup_hiers(h, fds, &v2), 4);
+	assert_string_equal(report, "memory v1, cpu v1, pids v1, io none, freeze v1, kill v2");
+	/* cpuacct serves nothing: no sandbox joins it. */
+	assert_int_equal(cgroup_hiers(h, fds, &v2), 5);
 	assert_true(v2);
+	/* An empty group is always frozen beside the others, and is none of them. */
+	assert_int_equal(access(path("freezer/fw/hold"), F_OK), 0);
+	assert_int_equal(cgroup_group_each(h, never, NULL), 0);
 	files("cpu/a/fw/g", v1_cpu);
 	files("memory/b/fw/g", v1_memory);
 	files("pids/fw/g", v1_pids);
@@ -220,6 +230,16 @@ static void test_cgroup_hybrid_takes_each_where_it_is(void **state)
 	assert_string_equal(get(path("memory/b/fw/g/memory.limit_in_bytes")), "67108864");
 	assert_string_equal(get(path("cpu/a/fw/g/cpu.cfs_quota_us")), "50000");
 	assert_string_equal(get(path("pids/fw/g/pids.max")), "33");
+	/* Killed by v2, and thawed so that it can die. */
+	files("unified/fw/g", (const char *const[]){"cgroup.kill", NULL});
+	files("freezer/fw/g", v1_freezer);
+	assert_int_equal(cgroup_group_freeze(h, "g", true), 0);
+	assert_string_equal(get(path("freezer/fw/g/freezer.state")), "FROZEN");
+	assert_int_equal(cgroup_group_kill(h, "g"), 0);
+	assert_string_equal(get(path("unified/fw/g/cgroup.kill")), "1");
+	assert_string_equal(get(path("freezer/fw/g/freezer.state")), "THAWED");
+	(void)cgroup_remove_base(h); /* plain files are not removed with their directory */
+	assert_int_equal(access(path("freezer/fw/hold"), F_OK), -1);
 	h = cgroup_close(h);
 }
 

@@ -12,8 +12,8 @@
  *          mask that cgroup_knobs() returns, and the caller reports it.
  * Threads  One owner at a time.
  * Source   Measured on 6.18: a write to any cgroup.procs takes 11 ms after 20 ms of quiet (8 us back
- *          to back), CLONE_INTO_CGROUP 40 us, cgroup.freeze 11 us, the v1 freezer 120 us. So nothing
- *          here writes cgroup.procs except cgroup_open() for ourselves on pure v2; members are born
+ *          to back), CLONE_INTO_CGROUP 40 us, cgroup.freeze 11 us, the v1 freezer 120 us the first and the
+ *          last time, else the faster of the two to thaw. So nothing here writes cgroup.procs except cgroup_open() for ourselves on pure v2; members are born
  *          into a group, or join it by "tasks" (see box/filler.c).
  */
 #ifndef SYS_CGROUP_H

@@ -138,9 +138,10 @@ static void slot_kill(struct pool *p, struct sandbox *sb)
 	/* pid 1's death takes the whole namespace along, frozen members too with the v2 freezer. */
 	(void)syscall(SYS_pidfd_send_signal, sb->init_pidfd, SIGKILL, NULL,
 		      0); /* dead: its event comes */
-	if (sb->freeze_fd >= 0 && p->o.cgroup &&
-	    cgroup_can(p->o.cgroup, CGROUP_FREEZE) == CGROUP_V1)
-		(void)cgroup_freeze_write(p->o.cgroup, sb->freeze_fd, false); /* or it cannot die */
+	/* Else none dies before it is thawed, and none may run before it is to die: it could take
+	 * a connection along. */
+	if (p->o.cgroup && cgroup_can(p->o.cgroup, CGROUP_FREEZE) == CGROUP_V1)
+		(void)cgroup_group_kill(p->o.cgroup, sb->group); /* gone: as wanted */
 }
 
 static void slot_release(struct pool *p, struct sandbox *sb, bool asked)
