@@ -3,6 +3,7 @@
  * bench_services - what a client of an on-demand service waits for its first byte.
  *
  *   bench_services [--rounds N] [--cold N] [--ndjson FILE] [--only SUBJECT] [--quiet MS[,MS...]]
+ *                  [--parked N]
  *
  * Subjects: a C echo server over a UNIX socket and over TCP, Python's http.server and Node's http over
  * TCP. Five ways, one after the other in every round, with the same time of quiet before each request:
@@ -16,6 +17,9 @@
  *
  * The time is from before connect() to the first byte of the answer. "frozen" is what the service's
  * own count of thawed connections confirms: requests that found it running are reported as such.
+ *
+ * Last, N services (default 100) that wake PARKED_HZ times a second for nothing: the CPU they use in
+ * PARKED_S seconds when always on, when frozen, and that of the host which watches their sockets.
  */
 #include "base/cleanup.h"
 #include "core/unitfile.h"
@@ -39,11 +43,13 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000 };
+enum { PARKED_MAX = 200, PARKED_HZ = 20, PARKED_S = 3 };
 enum way { ALWAYS, PREDICTED, FROZEN, COLD, ACTIVATED, WAY_N };
 /* Whose socket. */
 enum place { OURS, PLAIN, SYSTEMD };
@@ -57,7 +63,7 @@ struct subject {
 	const char *argv[6];
 };
 
-enum what { ASK_PREDICT, ASK_RELEASE, ASK_OBSERVED };
+enum what { ASK_PREDICT, ASK_RELEASE, ASK_OBSERVED, ASK_CPU };
 
 struct ask {
 	enum what what;
@@ -69,7 +75,7 @@ struct run {
 	char dir[64], group[40], out[256];
 	int ctl;
 	pid_t host, plain[SUBJECT_N];
-	int rounds, cold_rounds;
+	int rounds, cold_rounds, parked_n;
 	FILE *ndjson;
 };
 
@@ -145,6 +151,8 @@ static int address(const struct run *run, int k, enum place place, struct sockad
 
 struct shared { /* what the host shows of its services, without being asked */
 	struct svc_view views[SUBJECT_N];
+	int frozen_n;		     /* of the parked ones */
+	uint64_t cpu_ns, box_cpu_ns; /* of the host, of all sandboxes; shown when asked */
 };
 
 static struct shared *shared;
@@ -159,21 +167,36 @@ static void on_say(void *ctx, enum services_say level, const char *text)
 static void show(struct services *s)
 {
 	struct service_view v;
+	int frozen_n = 0;
 
 	for (uint32_t i = 0; i < services_n(s); i++) {
 		services_view(s, i, &v);
+		frozen_n += strncmp(v.name, "parked", 6) == 0 && v.svc.state == SVC_FROZEN;
 		for (int k = 0; k < SUBJECT_N; k++)
 			if (strcmp(v.name, subjects[k].name) == 0)
 				shared->views[k] = v.svc;
 	}
+	shared->frozen_n = frozen_n;
+}
+
+static void show_cpu(struct cgroup_host *h)
+{
+	struct timespec ts;
+	uint64_t box = 0;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	(void)cgroup_group_cpu_ns(h, ".", &box); /* our base, so all that is below */
+	shared->cpu_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	__atomic_store_n(&shared->box_cpu_ns, box, __ATOMIC_RELEASE);
 }
 
 static _Noreturn void host_main(const struct run *run, int ctl)
 {
 	struct cgroup_options c = {.name = run->group};
-	struct pool_options p = {.parked_target = {0, 2}};
-	struct services_options o = {.limits = {.service_max = 8,
-						.run_max = 8,
+	const uint32_t max = 8 + (uint32_t)run->parked_n;
+	struct pool_options p = {.parked_target = {0, 2}, .sandbox_max = max + 8};
+	struct services_options o = {.limits = {.service_max = max,
+						.run_max = max,
 						.start_max = 4,
 						.memory_max_bytes = 8ull << 30},
 				     .freeze_max_ns = 3600000000000,
@@ -218,6 +241,8 @@ static _Noreturn void host_main(const struct run *run, int ctl)
 				services_tick(s, 1); /* no memory left: what is idle goes */
 			else if (a.what == ASK_PREDICT)
 				(void)services_predict(s, a.name, 1, 1000000);
+			else if (a.what == ASK_CPU)
+				show_cpu(o.cgroup);
 			else
 				(void)services_observe(s, a.name, a.at_ns);
 			services_tick(s, 0);
@@ -258,6 +283,21 @@ static void write_units(struct run *run)
 			subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "");
 		write_file(path, text);
 	}
+	for (int i = 0; i < run->parked_n; i++) {
+		char path[160], text[512];
+
+		(void)snprintf(path, sizeof(path), "%s/parked%d.socket", run->dir, i);
+		(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=%s/parked%d\n", run->dir,
+			       i);
+		write_file(path, text);
+		(void)snprintf(path, sizeof(path), "%s/parked%d.service", run->dir, i);
+		(void)snprintf(text, sizeof(text),
+			       "[Service]\nUser=nobody\nExecStart=%s --tick %d\n"
+			       "X-Forewarm-FreezeAfterSec=1ms\nX-Forewarm-ReleaseAfterSec=1h\n"
+			       "X-Forewarm-Prestart=no\n",
+			       echo_path, 1000 / PARKED_HZ);
+		write_file(path, text);
+	}
 }
 
 static void start_host(struct run *run)
@@ -280,19 +320,15 @@ static void start_host(struct run *run)
 
 /* --- the baseline ------------------------------------------------------------------------------------- */
 
-static pid_t start_plain(const struct run *run, int k)
+static pid_t start_at(const struct sockaddr_storage *a, socklen_t n, const char *const *argv)
 {
-	const struct subject *s = &subjects[k];
-	struct sockaddr_storage a;
-	socklen_t n;
 	int one = 1, fd;
 	pid_t pid;
 
-	(void)address(run, k, PLAIN, &a, &n);
-	fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* UNIX: no such thing */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 4096) < 0)
+	if (fd < 0 || bind(fd, (const struct sockaddr *)a, n) < 0 || listen(fd, 4096) < 0)
 		die("listen");
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	pid = fork();
@@ -306,11 +342,20 @@ static pid_t start_plain(const struct run *run, int k)
 		(void)snprintf(text, sizeof(text), "%d", (int)getpid());
 		(void)setenv("LISTEN_PID", text, 1);
 		(void)setenv("LISTEN_FDS", "1", 1);
-		(void)execv(s->argv[0], (char *const *)(uintptr_t)s->argv);
+		(void)execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	(void)close(fd);
 	return pid;
+}
+
+static pid_t start_plain(const struct run *run, int k)
+{
+	struct sockaddr_storage a;
+	socklen_t n;
+
+	(void)address(run, k, true, &a, &n);
+	return start_at(&a, n, subjects[k].argv);
 }
 
 /* Listens, and becomes the program at the first connection. -1 when it cannot be run. */
@@ -517,6 +562,95 @@ static void measure(struct run *run, int k, int quiet_ms)
 	(void)fflush(stdout);
 }
 
+/* --- what is parked costs nothing ------------------------------------------------------------------- */
+
+static uint64_t cpu_of(const pid_t *pids, int n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < n; i++) {
+		char path[64];
+		unsigned long long ns = 0;
+		FILE *f;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pids[i]);
+		f = fopen(path, "re");
+		if (!f || fscanf(f, "%llu", &ns) != 1)
+			die(path);
+		(void)fclose(f);
+		sum += ns;
+	}
+	return sum;
+}
+
+static void ask_cpu(struct run *run, uint64_t *ret_host, uint64_t *ret_boxes)
+{
+	const uint64_t none = UINT64_MAX;
+
+	__atomic_store_n(&shared->box_cpu_ns, none, __ATOMIC_RELEASE);
+	tell(run, 0, ASK_CPU, 0);
+	while (__atomic_load_n(&shared->box_cpu_ns, __ATOMIC_ACQUIRE) == none)
+		sleep_ns(1000000);
+	*ret_host = shared->cpu_ns;
+	*ret_boxes = shared->box_cpu_ns;
+}
+
+static void report_cpu(struct run *run, const char *subject, uint64_t ns, uint64_t base_ns)
+{
+	const double share = (double)ns / (PARKED_S * 1e7);
+
+	(void)printf("  %-32s %8.3f %% of a processor\n", subject, share);
+	if (run->ndjson)
+		(void)fprintf(run->ndjson,
+			      "{\"bench\":\"sandbox\",\"metric\":\"CPU of %d idle services\","
+			      "\"subject\":\"%s\",\"value\":%.4f,\"unit\":\"%%\",\"baseline\":"
+			      "\"always-on\",\"ratio\":%.5f,\"n\":%d}\n",
+			      run->parked_n, subject, share,
+			      base_ns ? (double)ns / (double)base_ns : 1.0, run->parked_n);
+}
+
+static void parked(struct run *run)
+{
+	static pid_t pids[PARKED_MAX];
+	const char *const argv[] = {echo_path, "--tick", "50", NULL};
+	uint64_t until, host0, host1, box0, box1, plain;
+
+	_Static_assert(PARKED_HZ == 20, "a tick is 50 ms");
+	for (int i = 0; i < run->parked_n; i++) {
+		struct sockaddr_un a = {.sun_family = AF_UNIX}, p = a;
+		struct sockaddr_storage at = {0};
+		char c = 'x';
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		(void)snprintf(a.sun_path, sizeof(a.sun_path), "%s/parked%d", run->dir, i);
+		(void)snprintf(p.sun_path, sizeof(p.sun_path), "%s/plain%d", run->dir, i);
+		if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || send(fd, &c, 1, 0) != 1 ||
+		    recv(fd, &c, 1, 0) != 1)
+			die(a.sun_path);
+		(void)close(fd);
+		memcpy(&at, &p, sizeof(p));
+		pids[i] = start_at(&at, sizeof(p), argv);
+	}
+	for (until = now_ns() + 20000000000ull;
+	     *(volatile int *)&shared->frozen_n < run->parked_n && now_ns() < until;)
+		sleep_ns(10000000);
+	sleep_ns(200000000);
+	ask_cpu(run, &host0, &box0);
+	plain = cpu_of(pids, run->parked_n);
+	sleep_ns(PARKED_S * 1000000000ull);
+	plain = cpu_of(pids, run->parked_n) - plain;
+	ask_cpu(run, &host1, &box1);
+	(void)printf("%d idle services (%d frozen), each waking %d times a second for nothing:\n",
+		     run->parked_n, shared->frozen_n, PARKED_HZ);
+	report_cpu(run, "always-on", plain, 0);
+	report_cpu(run, "frozen", box1 - box0, plain);
+	report_cpu(run, "the process that holds them", host1 - host0, plain);
+	for (int i = 0; i < run->parked_n; i++) {
+		(void)kill(pids[i], SIGKILL);
+		(void)waitpid(pids[i], NULL, 0);
+	}
+}
+
 /* Interrupted: the host still ends its services, its holder and its control groups. */
 static int interrupted_ctl = -1;
 static pid_t interrupted_host;
@@ -563,11 +697,14 @@ static void prepare(struct run *run, const char *self)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"rounds", required_argument, NULL, 'r'}, {"cold", required_argument, NULL, 'c'},
-		{"ndjson", required_argument, NULL, 'n'}, {"only", required_argument, NULL, 'o'},
-		{"quiet", required_argument, NULL, 'q'},  {0}};
-	struct run run = {.rounds = 60, .cold_rounds = 12};
+	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
+						{"cold", required_argument, NULL, 'c'},
+						{"ndjson", required_argument, NULL, 'n'},
+						{"only", required_argument, NULL, 'o'},
+						{"quiet", required_argument, NULL, 'q'},
+						{"parked", required_argument, NULL, 'p'},
+						{0}};
+	struct run run = {.rounds = 60, .cold_rounds = 12, .parked_n = 100};
 	int quiets[QUIET_MAX] = {2, 20, 200}, quiet_n = 3, opt, status;
 	const char *only = NULL;
 
@@ -580,6 +717,8 @@ int main(int argc, char **argv)
 			run.ndjson = fopen(optarg, "ae");
 		else if (opt == 'o')
 			only = optarg;
+		else if (opt == 'p')
+			run.parked_n = atoi(optarg) < PARKED_MAX ? atoi(optarg) : PARKED_MAX;
 		else if (opt == 'q') {
 			quiet_n = 0;
 			for (char *w = strtok(optarg, ","); w && quiet_n < QUIET_MAX;
@@ -611,6 +750,8 @@ int main(int argc, char **argv)
 		(void)kill(run.plain[k], SIGKILL);
 		(void)waitpid(run.plain[k], NULL, 0);
 	}
+	if (run.parked_n > 0)
+		parked(&run);
 	(void)close(run.ctl);
 	(void)waitpid(run.host, &status, 0);
 	(void)nftw(run.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -7,6 +7,7 @@
  *   --bind PORT     knows no LISTEN_FDS: binds 127.0.0.1:PORT itself
  *   --term          has a SIGTERM handler: serves what it has, then exits 0
  *   --fail          exits 1 at once
+ *   --tick MS       wakes that often for nothing, as many a service does
  *
  * A line "who" is answered with "pid uid LISTEN_FDS LISTEN_FDNAMES fd,fd,...", "exit N" ends it with
  * status N, "burn MS" uses the CPU for so long after the answer. Everything else is echoed.
@@ -27,7 +28,7 @@
 enum { LISTEN_FIRST = 3, LISTEN_MAX = 16, FD_MAX = 4096 };
 
 static volatile sig_atomic_t terminated;
-static int epoll_fd, listen_n, open_n;
+static int epoll_fd, listen_n, open_n, tick_ms = -1;
 static char is_listen[FD_MAX];
 
 static void on_term(int sig)
@@ -140,7 +141,7 @@ static void loop(void)
 {
 	while (!terminated || open_n) {
 		struct epoll_event ev[64];
-		int n = epoll_wait(epoll_fd, ev, 64, terminated ? 10 : -1);
+		int n = epoll_wait(epoll_fd, ev, 64, terminated ? 10 : tick_ms);
 
 		for (int i = 0; i < n; i++) {
 			int fd = ev[i].data.fd, type = 0, got;
@@ -180,6 +181,8 @@ int main(int argc, char **argv)
 			return 1;
 		else if (strcmp(argv[i], "--delay-ms") == 0 && i + 1 < argc)
 			delay = atol(argv[++i]);
+		else if (strcmp(argv[i], "--tick") == 0 && i + 1 < argc)
+			tick_ms = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--bind") == 0 && i + 1 < argc)
 			port = atoi(argv[++i]);
 		else
