@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* svc_moves.c - what every event means in every state: the table is at the end. */
+#include "core/svc_impl.h"
+
+enum {
+	FAIL_ROW_MAX = 24, /* the hold is at its maximum long before */
+	SHORT_ROW_MAX = 3, /* clean exits at once, one after the other, with somebody waiting */
+};
+
+static const uint64_t short_run_ns = 1000000000;
+static const uint64_t guess_slack_ns = 500000000, guess_max_ns = 600000000000;
+static const uint64_t thaw_ahead_ns = 50000000; /* several wake-ups of a busy host */
+
+void one_say(struct one *v, enum svc_action_kind what)
+{
+	if (what == SVC_DO_THAW)
+		v->act_mask &= ~(1u << SVC_DO_FREEZE);
+	if (what == SVC_DO_FREEZE)
+		v->act_mask &= ~(1u << SVC_DO_THAW | 1u << SVC_DO_CHECK);
+	if (what == SVC_DO_RELEASE)
+		v->act_mask = 0;
+	v->act_mask |= 1u << what;
+}
+
+/* --- what is counted ----------------------------------------------------------------------------- */
+
+void one_hold_begin(struct one *v, uint64_t now_ns)
+{
+	if (!v->held_ns)
+		v->held_ns = now_ns;
+}
+
+static void one_hold_end(struct one *v, uint64_t now_ns, bool wasted)
+{
+	double mbs;
+
+	if (!v->held_ns)
+		return;
+	mbs = one_memory_mb(v) * (double)since(now_ns, v->held_ns) / 1e9;
+	v->f.held_mbs += mbs;
+	if (wasted)
+		v->f.wasted_mbs += mbs;
+	v->held_ns = 0;
+}
+
+void one_guess_end(struct one *v, uint64_t now_ns, enum svc_outcome outcome)
+{
+	if (!v->guess)
+		return;
+	v->f.guess_outcome_n[outcome]++;
+	if (outcome == SVC_GUESS_HIT || outcome == SVC_GUESS_LATE)
+		gaps_add(&v->habit.lead, since(now_ns, v->guess_made_ns));
+	v->guess = v->guess_did = false;
+}
+
+/* The gap that this connection ends is learnt once. */
+static void learn_gap(struct one *v, uint64_t at_ns)
+{
+	if (v->idle_since_ns && at_ns > v->idle_since_ns) {
+		gaps_add(&v->habit.idle, at_ns - v->idle_since_ns);
+		one_learn_window(v);
+	}
+	v->idle_since_ns = 0;
+	v->last_ns = max_u64(v->last_ns, at_ns);
+}
+
+static void served(struct one *v, enum svc_class class, uint64_t delay_ns)
+{
+	v->f.class_n[class]++;
+	sketch_add(&v->f.class_delay[class], delay_ns);
+}
+
+/* --- moves ------------------------------------------------------------------------------------- */
+
+static void enter(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_why why)
+{
+	sm_move(&v->sm, v, to);
+	v->since_ns = now_ns;
+	v->why = why;
+	v->adopted_until_ns = 0;
+	if (to == SVC_READY || to == SVC_ACTIVE) {
+		v->quiet_since_ns = v->checked_ns = now_ns;
+		v->busy_wait_ns = 0;
+		v->next_check_ns =
+			later(now_ns, max_u64(check_min_ns, min_u64(v->window_ns, check_max_ns)));
+	}
+}
+
+void one_start(struct svc *s, struct one *v, uint64_t now_ns, enum svc_why why)
+{
+	one_say(v, SVC_DO_START);
+	v->f.start_n++;
+	v->want = v->for_room = v->kill_said = false;
+	v->cpu_ns = 0;
+	v->connection_n = 0;
+	if (v->guess)
+		v->guess_did = true;
+	if (v->vt < s->vt)
+		v->vt = s->vt;
+	s->vt = v->vt;
+	v->vt += 100.0 / v->c.weight;
+	enter(v, now_ns, SVC_STARTING, why);
+}
+
+void one_release(struct one *v, uint64_t now_ns, enum svc_why why)
+{
+	v->release_arg = state_of(v) == SVC_FROZEN;
+	v->f.release_n++;
+	if (why == SVC_WHY_ROOM || why == SVC_WHY_PRESSURE)
+		v->f.evict_n++;
+	one_hold_end(v, now_ns, true);
+	one_guess_end(v, now_ns, v->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
+	v->connection_n = 0;
+	one_say(v, SVC_DO_RELEASE);
+	enter(v, now_ns, SVC_RELEASING, why);
+}
+
+static void one_freeze(struct one *v, uint64_t now_ns, enum svc_why why)
+{
+	one_say(v, SVC_DO_FREEZE);
+	enter(v, now_ns, SVC_FREEZING, why);
+}
+
+void one_thaw(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_why why)
+{
+	one_say(v, SVC_DO_THAW);
+	v->f.thaw_n++;
+	v->for_room = false;
+	enter(v, now_ns, to, why);
+}
+
+/* Longer after each failure of a row; a minute without one takes one off. */
+void one_failed(struct one *v, uint64_t now_ns)
+{
+	uint64_t hold = v->c.restart_ns ? v->c.restart_ns : 1000000;
+
+	while (v->fail_row_n && since(now_ns, v->failed_ns) >= SVC_HEAL_NS) {
+		v->fail_row_n--;
+		v->failed_ns += SVC_HEAL_NS;
+	}
+	v->failed_ns = now_ns;
+	for (uint32_t i = 0; i < v->fail_row_n && hold < SVC_HOLD_MAX_NS; i++)
+		hold *= 2;
+	if (v->fail_row_n < FAIL_ROW_MAX)
+		v->fail_row_n++;
+	v->hold_ns = later(now_ns, min_u64(hold, SVC_HOLD_MAX_NS));
+	v->f.fail_n++;
+	/* Whoever still waits is seen again when the hold is over. */
+	if (v->waiting_ns)
+		v->waited_ns = v->waiting_ns;
+	v->waiting_ns = 0;
+}
+
+/* --- events: (service, now, event) -------------------------------------------------------------- */
+
+static void ignore(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s, (void)v, (void)now_ns, (void)e;
+}
+
+static uint64_t at_of(uint64_t now_ns, const struct svc_event *e)
+{
+	return e->at_ns && e->at_ns < now_ns ? e->at_ns : now_ns;
+}
+
+static void waits(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	uint64_t at = at_of(now_ns, e);
+
+	(void)s;
+	if (v->waiting_ns)
+		return;
+	v->waiting_ns = v->waited_ns ? v->waited_ns : at;
+	if (!v->waited_ns) /* else it is the one that the last start left waiting */
+		learn_gap(v, at);
+}
+
+/* The first connection that READY has waited for. */
+static void came(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	uint64_t at = at_of(now_ns, e);
+
+	(void)s;
+	served(v, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_WARM, 0);
+	one_guess_end(v, at, SVC_GUESS_HIT);
+	learn_gap(v, at);
+	one_hold_end(v, now_ns, false);
+	enter(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
+}
+
+static void came_frozen(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	uint64_t at = at_of(now_ns, e);
+
+	(void)s;
+	served(v, SVC_CLASS_THAWED, since(now_ns, at));
+	if (at < now_ns)
+		one_blend(&v->habit.thaw_ns, (double)since(now_ns, at));
+	one_guess_end(v, at, v->guess_did ? SVC_GUESS_LATE : SVC_GUESS_DROPPED);
+	learn_gap(v, at);
+	one_hold_end(v, now_ns, false);
+	one_thaw(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
+}
+
+static void seen_active(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	uint64_t at = at_of(now_ns, e);
+
+	(void)s;
+	if (at <= v->last_ns)
+		return; /* the one that the socket told us of */
+	served(v, SVC_CLASS_WARM, 0);
+	one_guess_end(v, at, SVC_GUESS_HIT);
+	learn_gap(v, at);
+	one_hold_end(v, now_ns, false);
+	/* It may be over before the next look: count the gap from here. */
+	v->idle_since_ns = at;
+	v->quiet_since_ns = max_u64(v->quiet_since_ns, at);
+}
+
+static void seen_ready(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	if (at_of(now_ns, e) > v->last_ns)
+		came(s, v, now_ns, e);
+}
+
+/* How long before the connection to start: the usual time, and as much again as costs no more than a
+ * hundredth of what a start in time saves. Being late costs all of it. */
+static uint64_t start_ahead_ns(const struct svc *s, const struct one *v)
+{
+	double spare_s = 0.01 * one_saving_s(v) / (svc_price(s) * one_memory_mb(v));
+
+	return (uint64_t)(v->habit.cold_ns * 2 + (spare_s < 60 ? spare_s : 60) * 1e9);
+}
+
+static void guessed(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	const struct gaps *lead = &v->habit.lead;
+	uint64_t need, early = e->lead_ns, window;
+
+	v->f.guess_n++;
+	if (lead->observed >= 4)
+		early = min_u64(early, gaps_quantile_ns(lead, 0.05));
+	need = state_of(v) == SVC_COLD ? start_ahead_ns(s, v) : thaw_ahead_ns;
+	window = later(2 * min_u64(e->lead_ns, guess_max_ns), guess_slack_ns);
+	if (lead->observed >= 4)
+		window = gaps_quantile_ns(lead, 0.95) * 3 / 2 + 50000000;
+	window = min_u64(window, guess_max_ns);
+	if (v->guess) { /* one guess more for the same connection */
+		v->f.guess_outcome_n[SVC_GUESS_DROPPED]++;
+		v->guess_p = e->p > v->guess_p ? e->p : v->guess_p;
+		v->guess_act_ns = min_u64(v->guess_act_ns, now_ns + since(early, need));
+		v->guess_until_ns = max_u64(v->guess_until_ns, later(now_ns, window));
+		return;
+	}
+	v->guess = true;
+	v->guess_did = false;
+	v->guess_p = e->p;
+	v->guess_made_ns = now_ns;
+	v->guess_lead_ns = e->lead_ns;
+	v->guess_act_ns = now_ns + since(early, need);
+	v->guess_until_ns = later(now_ns, window);
+}
+
+static void became_ready(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s, (void)e;
+	if (v->cold_known)
+		one_blend(&v->habit.cold_ns, (double)since(now_ns, v->since_ns));
+	else
+		v->habit.cold_ns = (double)since(now_ns, v->since_ns);
+	v->cold_known = true;
+	v->waited_ns = 0;
+	if (v->waiting_ns) {
+		served(v, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_COLD,
+		       since(now_ns, v->waiting_ns));
+		one_guess_end(v, v->waiting_ns, SVC_GUESS_LATE);
+		v->waiting_ns = 0;
+		enter(v, now_ns, SVC_ACTIVE, v->why);
+	} else {
+		one_hold_begin(v, now_ns);
+		enter(v, now_ns, SVC_READY, v->why);
+	}
+}
+
+static void exited_starting(struct svc *s, struct one *v, uint64_t now_ns,
+			    const struct svc_event *e)
+{
+	(void)s, (void)e;
+	one_failed(v, now_ns);
+	one_release(v, now_ns, SVC_WHY_FAILED);
+}
+
+static void exited(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	bool in_vain = e->waiting && since(now_ns, v->since_ns) < short_run_ns, crashed;
+
+	(void)s;
+	/* Clean, but somebody still waits: the next one already, or has it accepted nobody? */
+	v->short_row_n = in_vain ? v->short_row_n + 1 : 0;
+	crashed = !e->clean || v->short_row_n >= SHORT_ROW_MAX;
+	if (crashed)
+		one_failed(v, now_ns);
+	if (v->c.restart_always || (!e->clean && v->c.restart_failed)) {
+		v->want = true;
+		v->want_why = SVC_WHY_RESTART;
+	}
+	one_release(v, now_ns, crashed ? SVC_WHY_FAILED : SVC_WHY_EXITED);
+}
+
+/* What a look at an idle instance leads to. */
+static void consider(struct svc *s, struct one *v, uint64_t now_ns)
+{
+	uint64_t quiet = since(now_ns, v->quiet_since_ns);
+	bool room = v->for_room;
+
+	v->for_room = false;
+	if (!quiet || !one_is_idle(v) || v->guess)
+		return;
+	if (v->c.freeze) {
+		if (now_ns < v->no_freeze_ns || (quiet < v->window_ns && !room))
+			return;
+		v->for_room = room;
+		one_freeze(v, now_ns, room ? SVC_WHY_ROOM : SVC_WHY_IDLE);
+		return;
+	}
+	if (v->c.release && (room || (v->c.release_after_ns != SVC_NEVER
+					      ? one_idle_age(v, now_ns) >= v->c.release_after_ns
+					      : one_value(v, now_ns) < svc_price(s))))
+		one_release(v, now_ns, room ? SVC_WHY_ROOM : SVC_WHY_IDLE);
+}
+
+/* When to look again: at the end of the window, or, at long connections, more and more rarely. */
+static void plan_check(struct one *v, uint64_t now_ns, bool busy)
+{
+	uint64_t wait = since(v->window_ns, since(now_ns, v->quiet_since_ns));
+
+	if (busy)
+		v->busy_wait_ns = min_u64(max_u64(2 * v->busy_wait_ns, check_min_ns), check_max_ns);
+	else
+		v->busy_wait_ns = 0;
+	wait = max_u64(wait, max_u64(v->busy_wait_ns, check_min_ns));
+	v->next_check_ns = later(now_ns, min_u64(wait, check_max_ns));
+}
+
+/* Busy: connections, or more CPU than a timer or two would use. */
+static void checked(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	uint64_t span = since(now_ns, v->checked_ns), cpu = since(e->cpu_ns, v->cpu_ns);
+	bool worked = cpu > 300000 + span / 100;
+
+	if (e->memory_bytes)
+		one_blend(&v->habit.memory_bytes, (double)e->memory_bytes);
+	if (e->connection_n && state_of(v) == SVC_READY) /* it was quicker than the poll */
+		came(s, v, now_ns, &(struct svc_event){.at_ns = v->checked_ns + 1});
+	if (e->connection_n) {
+		if (v->idle_since_ns > v->last_ns)
+			learn_gap(v, now_ns);
+		v->idle_since_ns = 0;
+		one_hold_end(v, now_ns, false);
+	} else if (!v->idle_since_ns && state_of(v) == SVC_ACTIVE) {
+		v->idle_since_ns = max_u64(v->last_ns, v->checked_ns);
+		one_hold_begin(v, now_ns);
+	}
+	if (e->connection_n || worked) {
+		v->quiet_since_ns = now_ns;
+	} else if (span > 0) {
+		one_blend(&v->idle_cpu, (double)cpu / (double)span);
+		one_learn_window(v);
+	}
+	v->connection_n = e->connection_n;
+	v->cpu_ns = e->cpu_ns;
+	v->checked_ns = now_ns;
+	plan_check(v, now_ns, e->connection_n > 0);
+	consider(s, v, now_ns);
+}
+
+static void froze(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s;
+	v->f.freeze_n++;
+	if (e->memory_bytes)
+		one_blend(&v->habit.memory_bytes, (double)e->memory_bytes);
+	if (e->connection_n) {
+		/* Accepted in the moment before: nobody may be left half served. */
+		served(v, SVC_CLASS_WARM, 0);
+		learn_gap(v, now_ns);
+		one_hold_end(v, now_ns, false);
+		one_thaw(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
+		v->connection_n = e->connection_n;
+		return;
+	}
+	if (!v->idle_since_ns)
+		v->idle_since_ns = v->last_ns;
+	one_hold_begin(v, now_ns);
+	enter(v, now_ns, SVC_FROZEN, v->why);
+}
+
+static void gone(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s, (void)e;
+	v->kill_said = v->for_room = false;
+	if (!v->idle_since_ns)
+		v->idle_since_ns = v->last_ns;
+	enter(v, now_ns, SVC_COLD, v->why);
+}
+
+/* A connection was quicker than the release. */
+static void kept(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	(void)s, (void)e;
+	v->f.release_n--;
+	served(v, SVC_CLASS_THAWED, 0);
+	learn_gap(v, now_ns);
+	v->waiting_ns = 0;
+	v->kill_said = v->for_room = false;
+	enter(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
+}
+
+const svc_event_fn svc_moves[SVC_STATE_MAX][SVC_EV_MAX] = {
+	/*             CONNECTION, OBSERVED, GUESS, READY, EXITED, CHECKED, FROZEN, GONE, KEPT */
+	[SVC_COLD] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, ignore, ignore},
+	[SVC_STARTING] = {waits, ignore, guessed, became_ready, exited_starting, ignore, ignore,
+			  ignore, ignore},
+	[SVC_READY] = {came, seen_ready, guessed, ignore, exited, checked, ignore, ignore, ignore},
+	[SVC_ACTIVE] = {ignore, seen_active, guessed, ignore, exited, checked, ignore, ignore,
+			ignore},
+	[SVC_FREEZING] = {came_frozen, ignore, guessed, ignore, exited, ignore, froze, ignore,
+			  ignore},
+	[SVC_FROZEN] = {came_frozen, ignore, guessed, ignore, exited, ignore, ignore, ignore,
+			ignore},
+	[SVC_RELEASING] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, gone, kept},
+};
+
