@@ -53,7 +53,7 @@ static void act(struct host *h)
 	struct action a;
 
 	while (engine_next_action(h->engine, &a))
-		if (a.kind != ACTION_CANCEL)
+		if (a.name)
 			(void)engine_result(h->engine,
 					    &(struct action_result){.guess_id = a.guess_id,
 								    .bytes_read = a.bytes,

@@ -43,7 +43,7 @@ static const struct action *find_action(const struct action_list *l, enum action
 static void finish_actions(struct host *h, const struct action_list *l, bool resident)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		if (l->actions[i].kind == ACTION_CANCEL)
+		if (!l->actions[i].name[0]) /* a word about an earlier one */
 			continue;
 		assert_int_equal(
 			engine_result(h->engine,
@@ -173,7 +173,8 @@ static void test_engine_keeps_score(void **state)
 	assert_true(after.score.bytes_wasted >= 2 << 20);
 	assert_int_equal(after.guesses_open_n, 0);
 	take_actions(&h, &l); /* what was wasted is to be released */
-	assert_true(l.n > 0 && l.actions[0].kind == ACTION_CANCEL);
+	assert_non_null(find_action(&l, ACTION_CANCEL, ""));
+	assert_non_null(find_action(&l, ACTION_SETTLE, "")); /* and what came true is to be kept */
 
 	before = after;
 	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
@@ -187,6 +188,46 @@ static void test_engine_keeps_score(void **state)
 	host_exit(&h, one);
 	engine_stats(h.engine, &after);
 	assert_true(after.score.outcome_n[OUTCOME_LATE] > before.score.outcome_n[OUTCOME_LATE]);
+	host_fini(&h);
+}
+
+/* The script ends after its first step: at once, and not seconds later, what was read for the others is
+ * given up, and a second time nothing like as much is asked for. */
+static void test_engine_gives_up_with_the_run(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats before, after;
+	struct action_list l;
+	size_t asked_n[4] = {0};
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++)
+		run_script(&h, "/bin/three");
+	take_actions(&h, &l);
+	for (int i = 0; i < 4; i++) {
+		uint32_t pid;
+
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+		take_actions(&h, &l);
+		pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+		take_actions(&h, &l);
+		for (size_t j = 0; j < l.n; j++)
+			asked_n[i] += strstr(l.names[j], "two") || strstr(l.names[j], "three");
+		finish_actions(&h, &l, false);
+		engine_stats(h.engine, &before);
+		host_exit(&h, pid);
+		engine_stats(h.engine, &after);
+		take_actions(&h, &l);
+		if (i == 0) {
+			assert_true(after.guesses_open_n < before.guesses_open_n);
+			assert_non_null(find_action(&l, ACTION_CANCEL, ""));
+		}
+	}
+	assert_true(asked_n[0] >= 4);
+	assert_int_equal(asked_n[3], 0);
 	host_fini(&h);
 }
 
@@ -218,7 +259,7 @@ static void test_engine_stops_when_only_wrong(void **state)
 		host_pass(&h, 4 * S);
 		host_tick(&h);
 		for (size_t j = 0; j < l.n; j++)
-			last_n -= l.actions[j].kind == ACTION_CANCEL;
+			last_n -= !l.actions[j].name[0];
 	}
 	engine_stats(h.engine, &stats);
 	assert_true(last_n <= 2);
@@ -377,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_score),
+		cmocka_unit_test(test_engine_gives_up_with_the_run),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
 		cmocka_unit_test(test_engine_keeps_users_apart),
 		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),

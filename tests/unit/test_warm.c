@@ -364,6 +364,62 @@ static void test_warm_cancels_and_is_late(void **state)
 		WARM_LATE);
 }
 
+static void test_warm_hurries_what_had_time(void **state)
+{
+	enum { JOBS = 40 };
+	struct fix *f = *state;
+	const char *p;
+	char name[16];
+	int place = -1;
+
+	skip_on_tmpfs(f);
+	f->limits.thread_n = f->limits.ahead_thread_n = 1;
+	f->limits.ahead_inflight_max = 65536;
+	start(f);
+	warm_rate(f->w, 0, true);
+	for (uint64_t i = 1; i <= JOBS; i++) {
+		snprintf(name, sizeof(name), "hurry%d", (int)i);
+		p = file(f, name, MIB);
+		assert_int_equal(
+			warm_submit(f->w,
+				    &(struct warm_job){
+					    .id = i, .kind = WARM_FILE, .path = p, .priority = 1},
+				    NULL),
+			0);
+	}
+	warm_hurry(f->w, JOBS);
+	warm_rate(f->w, 0, false);
+	for (int i = 0; i < JOBS; i++) {
+		struct warm_result r = take(f);
+
+		assert_int_equal(r.outcome, WARM_DONE);
+		if (r.id == JOBS)
+			place = i;
+	}
+	assert_in_range(place, 0, JOBS / 2); /* it was the last */
+}
+
+/* Settled before it was read: it stays all the same. */
+static void test_warm_keeps_what_is_settled_early(void **state)
+{
+	struct fix *f = *state;
+	const char *p;
+
+	skip_on_tmpfs(f);
+	start(f);
+	p = file(f, "early", 2 * MIB);
+	warm_rate(f->w, 0, true);
+	assert_int_equal(
+		warm_submit(f->w, &(struct warm_job){.id = 7, .kind = WARM_FILE, .path = p}, NULL),
+		0);
+	warm_settle(f->w, 7);
+	warm_rate(f->w, 0, false);
+	assert_int_equal(take(f).bytes_read, 2 * MIB);
+	assert_int_equal(warm_release(f->w, 7), 0);
+	assert_int_equal(take(f).bytes_read, 0);
+	assert_int_equal(resident(p), 2 * MIB);
+}
+
 static void test_warm_keeps_to_its_rate(void **state)
 {
 	struct fix *f = *state;
@@ -513,6 +569,8 @@ int main(void)
 		T(test_warm_caches_entries_and_absences),
 		T(test_warm_leaves_times_alone),
 		T(test_warm_cancels_and_is_late),
+		T(test_warm_hurries_what_had_time),
+		T(test_warm_keeps_what_is_settled_early),
 		T(test_warm_keeps_to_its_rate),
 		T(test_warm_is_bounded),
 		T(test_warm_holds_no_more_than_allowed),

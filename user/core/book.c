@@ -153,6 +153,28 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	}
 }
 
+void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted, bool *ret_ahead)
+{
+	struct guess *g = &b->guesses[id % b->guess_max];
+
+	*ret_wasted = false;
+	*ret_ahead = g->via != g->block;
+	if (g->id != id || !bytes)
+		return;
+	b->sum.bytes_read += bytes;
+	*ret_wasted = g->outcome == OUTCOME_DROPPED || g->outcome == OUTCOME_WASTED;
+	if (*ret_wasted)
+		b->sum.bytes_wasted += bytes;
+	if (g->outcome == OUTCOME_DROPPED) {
+		b->sum.outcome_n[OUTCOME_DROPPED]--;
+		b->sum.outcome_n[OUTCOME_WASTED]++;
+		g->outcome = OUTCOME_WASTED;
+		decay(b);
+		b->acted++;
+	}
+	g->bytes_read += bytes;
+}
+
 void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold)
 {
 	b->sum.outcome_n[cold ? outcome : OUTCOME_RESIDENT] += n;
@@ -198,6 +220,11 @@ void book_score(const struct book *b, struct score *ret)
 	ret->precision = b->acted > 0 ? b->good / b->acted : 0;
 	ret->recall = b->needed > 0 ? b->good / b->needed : 0;
 	ret->lambda = lambda;
+}
+
+uint64_t book_newest(const struct book *b)
+{
+	return b->next_id - 1;
 }
 
 uint64_t book_open_n(const struct book *b)

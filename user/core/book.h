@@ -38,12 +38,18 @@ void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
 void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns);
 /* The next open guess whose deadline is past, not ended yet; NULL at the end. */
 struct guess *book_expired(struct book *b, uint64_t now_ns);
+/* Bytes that arrived for a guess after it had ended: those of one that was dropped are wasted after all,
+ * *ret_wasted says so. */
+void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted,
+		     bool *ret_ahead);
 /* n needs came out as MISSED, or LATE. Whether they were cold is known when their process ends; until then
  * book_end() does not count them. What was in memory all the same is RESIDENT. */
 void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold);
 
 bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
 void book_score(const struct book *b, struct score *ret);
+/* The id given out last; 0 none. */
+uint64_t book_newest(const struct book *b);
 uint64_t book_open_n(const struct book *b);
 uint64_t book_evicted(const struct book *b);
 

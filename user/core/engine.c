@@ -60,6 +60,8 @@ int engine_new(const struct engine_limits *limits, const struct plan_policy *pol
 	if (r >= 0)
 		r = use_new(&ranges, node_max, &e->use);
 	if (r >= 0)
+		r = credit_new(&e->credit);
+	if (r >= 0)
 		r = index_init(&e->by_symbol, node_max);
 	if (r >= 0) {
 		e->aux = calloc((size_t)node_max + 1, sizeof(*e->aux));
@@ -84,6 +86,7 @@ struct engine *engine_free(struct engine *e)
 	e->book = book_free(e->book);
 	e->plan = plan_free(e->plan);
 	e->use = use_free(e->use);
+	e->credit = credit_free(e->credit);
 	index_fini(&e->by_symbol);
 	free(e->aux);
 	free(e);
@@ -353,6 +356,7 @@ static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
 
 	if (e->aux[rn->block].parent)
 		(void)vomm_observe(e->model, &rn->stream, SYMBOL_END, ts_ns, NULL);
+	predict_hopeless(e, run);
 	lineage_end(e->lineage, run);
 }
 
@@ -428,9 +432,14 @@ static int observe_exec(struct engine *e, const struct obs *o)
 					   NULL);
 	}
 	run = lineage_exec(e->lineage, o->pid, o->ppid, o->ts_ns, &ended);
-	if (ended != RUN_NONE)
-		lineage_end(e->lineage, ended);
 	rn = lineage_run(e->lineage, run);
+	if (ended != RUN_NONE) { /* what was hoped of env is hoped of what it became */
+		rn->hope = lineage_run(e->lineage, ended)->hope;
+		rn->hope_first = lineage_run(e->lineage, ended)->hope_first;
+		lineage_end(e->lineage, ended);
+	} else {
+		rn->hope = ++e->hope_n;
+	}
 	rn->block = block;
 	rn->program = program;
 	rn->uid = o->uid;
@@ -600,7 +609,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 	book_score(e->book, &ret->score);
 	ret->bytes = sizeof(*e) + ret->graph.bytes + lineage_bytes(e->lineage) +
 		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
-		     use_memory(e->use) +
+		     use_memory(e->use) + credit_memory(e->credit) +
 		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
 }
 

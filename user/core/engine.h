@@ -56,14 +56,18 @@ enum action_kind {
 	ACTION_LOOKUP,	 /* have its dentry and inode cached, or its absence */
 	ACTION_PRESTART, /* have the service name answer */
 	ACTION_CANCEL,	 /* the guess is dead: stop, and release what it took */
+	ACTION_HURRY,	 /* what the guess is about is wanted now: whatever is left of it first */
+	ACTION_SETTLE,	 /* the guess came true: what it took is not ours to release */
+	ACTION_MAX
 };
 
 /* Something to do now. name is borrowed. */
 struct action {
 	enum action_kind kind;
 	uint64_t guess_id;
+	uint64_t event_ns;   /* of the observation it follows from */
 	uint32_t block, dep; /* graph ids: who will need what */
-	const char *name;    /* path, or service */
+	const char *name;    /* path, or service; NULL: a word about an action given out before */
 	double p;
 	uint64_t bytes;			 /* expected; 0 unknown */
 	uint64_t deadline_ns;		 /* of no use after */
@@ -106,6 +110,7 @@ struct guess {
 	uint8_t acted;	 /* an action was given out */
 	uint8_t order;	 /* length of the context that made it */
 	bool resident;	 /* acted on, and nothing had to be read */
+	bool has_time;	 /* acted on as not urgent */
 	uint32_t uid, pid;
 	double p;
 	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */
@@ -116,6 +121,10 @@ struct guess {
 	uint64_t bytes_read, saved_ns;
 	double value_us, price_us;
 	uint32_t context[4]; /* the blocks it was guessed from, latest first; 0 ends */
+	/* The block that is to start `via`, and the number of its run: when that has ended, via will not
+	 * come. 0: whoever starts it. */
+	uint32_t from;
+	uint64_t hope;
 };
 
 struct score {

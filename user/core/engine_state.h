@@ -10,6 +10,7 @@
 
 #include "base/index.h"
 #include "core/book.h"
+#include "core/credit.h"
 #include "core/engine.h"
 #include "core/lineage.h"
 #include "core/plan.h"
@@ -20,7 +21,7 @@
  * symbols mean the same after a restart, whatever ids the graph gives. */
 #define SYMBOL_END 1u
 
-enum { CANDIDATE_MAX = 64, CANCEL_MAX = 1024, ACTION_RANGES = 512 };
+enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
 
 struct node_aux {
 	uint64_t resident_ns; /* FILE: taken as resident until then */
@@ -37,6 +38,7 @@ struct node_aux {
 /* A block that may run, and when. */
 struct candidate {
 	uint32_t block;
+	uint32_t from; /* the run that is to start it, directly or not */
 	uint32_t support;
 	uint8_t order, depth;
 	double p, p_model;
@@ -52,13 +54,19 @@ struct engine {
 	struct book *book;
 	struct plan *plan;
 	struct use *use;
+	struct credit *credit;
+	uint64_t hope_n;	/* the last number given to a run */
 	struct node_aux *aux;	/* by graph id */
 	struct index by_symbol; /* symbol -> graph id */
 	int64_t wall_offset_ns;
 	uint64_t now_ns; /* of the newest observation or tick */
 	struct engine_stats stats;
-	uint64_t cancels[CANCEL_MAX]; /* ids of guesses that ended with something to release */
-	uint32_t cancel_head, cancel_n;
+	/* Guesses that ended with something to release, or to keep, or that have become urgent. */
+	struct {
+		uint64_t id;
+		enum action_kind kind;
+	} words[WORD_MAX];
+	uint32_t word_head, word_n;
 	struct candidate candidates[CANDIDATE_MAX];
 	size_t candidate_n;
 	struct vomm_guess guesses[CANDIDATE_MAX];
@@ -77,5 +85,7 @@ double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run
 void predict_from(struct engine *e, uint32_t run);
 /* dep was needed by run: ends the open guess for it. known_p is how likely that was, 0: not known. */
 void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p);
+/* The run ended: what it was to start, and has not, will not come. */
+void predict_hopeless(struct engine *e, uint32_t run);
 
 #endif

@@ -38,6 +38,9 @@ struct run {
 	uint32_t below_n;  /* of those, by descendants */
 	uint32_t missed_n; /* needs that could have been seen to and were not */
 	uint32_t late_n;   /* that were being seen to when they came */
+	/* What is guessed to be started by this run, or by what it execs in its place, bears this number. */
+	uint64_t hope;
+	uint64_t hope_first; /* the oldest guess that does; 0 none */
 	struct vomm_stream stream;
 };
 

@@ -6,8 +6,9 @@
  * and price both grow with the bytes. That is just above one in three, so that of three scripts which
  * are equally likely none is read until one starts. lambda is the ratio of what was wasted to what
  * came true lately, in bytes, over the ratio we are content with: 1 at 3 wasted for 7 true, a
- * precision of 70 %, and never less; above 1 / PRICE_IDLE even a certain guess is refused. Lately is
- * the last WINDOW_BYTES, for a block guessed wrong wastes hundreds of files at once, and must weigh
+ * precision of 70 %, and never less; at LAMBDA_MAX only what is nine tenths sure is read: how often a habit
+ * held is what core/credit.h counts, and those which hold shall not suffer for those which do not. Of
+ * what runs already even a certain guess is refused at LAMBDA_NOW_MAX. Lately is the last WINDOW_BYTES, for a block guessed wrong wastes hundreds of files at once, and must weigh
  * what it read and not how many files that was. What was wasted is forgotten by half in DRIFT_NS, which is how a planner that
  * stopped comes to try again, a little.
  */
@@ -29,7 +30,8 @@
 /* Holding 1 MiB for 1 s costs as much as so many us of waiting: 1 % of reading it at 1 GiB/s. */
 #define PRICE_HOLD_US 10.0
 #define LAMBDA_MIN 1.0
-#define LAMBDA_MAX 16.0
+#define LAMBDA_MAX 2.6
+#define LAMBDA_NOW_MAX 16.0
 #define DRIFT_NS (300ull * 1000 * 1000 * 1000)
 /* Lambda is 1 at so much wasted per byte that came true. */
 #define CONTENT (3.0 / 7)
@@ -40,13 +42,17 @@
 #define COLD_BASE_US 120.0
 #define US_PER_MIB_START 2500.0 /* 400 MiB/s until learnt */
 
+struct balance {
+	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
+};
+
 struct plan {
 	struct plan_policy policy;
 	struct heap queue;
 	struct plan_stats stats;
 	double us_per_mib;
-	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
-	double tokens;			/* bytes that may be started now */
+	struct balance balance[2]; /* of what runs, of what is ahead */
+	double tokens;		   /* bytes that may be started now */
 	uint64_t inflight_bytes, tick_ns;
 	bool roomy;
 	double crowd; /* 0: idle device .. 1: at the limit of the policy */
@@ -63,8 +69,8 @@ int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan *
 	if (r < 0)
 		return r;
 	p->policy = *policy;
-	p->hit_bytes = WINDOW_BYTES / 4;
-	p->wasted_bytes = CONTENT * p->hit_bytes;
+	for (int i = 0; i < 2; i++)
+		p->balance[i] = (struct balance){WINDOW_BYTES / 4, CONTENT * WINDOW_BYTES / 4};
 	p->us_per_mib = US_PER_MIB_START;
 	p->roomy = true;
 	p->tokens = (double)policy->bytes_per_s_max;
@@ -91,16 +97,19 @@ void plan_policy(struct plan *p, const struct plan_policy *policy)
 	p->policy = *policy;
 }
 
-static double lambda(const struct plan *p)
+static double lambda(const struct plan *p, bool ahead)
 {
-	return fmin(fmax(p->wasted_bytes / p->hit_bytes / CONTENT, LAMBDA_MIN), LAMBDA_MAX);
+	const struct balance *b = &p->balance[ahead];
+
+	return fmin(fmax(b->wasted_bytes / b->hit_bytes / CONTENT, LAMBDA_MIN),
+		    ahead ? LAMBDA_MAX : LAMBDA_NOW_MAX);
 }
 
 void plan_stats(const struct plan *p, struct plan_stats *ret)
 {
 	*ret = p->stats;
 	ret->queued_n = p->queue.used_n;
-	ret->lambda = lambda(p);
+	ret->lambda = lambda(p, true);
 	ret->us_per_mib = p->us_per_mib;
 }
 
@@ -120,9 +129,9 @@ double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns)
 	       mib(bytes) * (double)lead_ns / 1e9 * PRICE_HOLD_US;
 }
 
-bool plan_worth(const struct plan *p, double value_us, double price_us)
+bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_us)
 {
-	return value_us > lambda(p) * price_us;
+	return value_us > lambda(p, ahead) * price_us;
 }
 
 int plan_push(struct plan *p, uint64_t need_ns, uint64_t id)
@@ -147,7 +156,7 @@ bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uin
 			(void)heap_pop(&p->queue, &need_ns, &id);
 			continue;
 		}
-		if (it.late_ns < now_ns || !plan_worth(p, it.value_us, it.price_us)) {
+		if (it.late_ns < now_ns || !plan_worth(p, it.ahead, it.value_us, it.price_us)) {
 			if (it.late_ns < now_ns)
 				p->stats.late_n++;
 			else
@@ -180,9 +189,14 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr)
 
 	p->tick_ns = now_ns;
 	p->tokens = fmin(p->tokens + rate * (double)step_ns / 1e9, rate);
-	if (lambda(p) > 1)
-		p->wasted_bytes = fmax(p->wasted_bytes * exp2(-(double)step_ns / (double)DRIFT_NS),
-				       CONTENT * p->hit_bytes);
+	for (int i = 0; i < 2; i++) {
+		struct balance *b = &p->balance[i];
+
+		if (lambda(p, i) > 1)
+			b->wasted_bytes =
+				fmax(b->wasted_bytes * exp2(-(double)step_ns / (double)DRIFT_NS),
+				     CONTENT * b->hit_bytes);
+	}
 	if (!pr)
 		return;
 	p->crowd = fmax(over(pr->io_some_avg10, p->policy.io_some_max),
@@ -203,20 +217,21 @@ void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uin
 		p->us_per_mib += 0.1 * ((double)took_ns / 1e3 / mib(bytes_read) - p->us_per_mib);
 }
 
-void plan_feedback(struct plan *p, enum outcome outcome, uint64_t bytes)
+void plan_feedback(struct plan *p, bool ahead, enum outcome outcome, uint64_t bytes)
 {
+	struct balance *b = &p->balance[ahead];
 	double sum;
 
 	if (!bytes)
 		return;
 	if (outcome == OUTCOME_WASTED)
-		p->wasted_bytes += (double)bytes + GUESS_BYTES;
+		b->wasted_bytes += (double)bytes + GUESS_BYTES;
 	else if (outcome == OUTCOME_HIT)
-		p->hit_bytes += (double)bytes + GUESS_BYTES;
-	sum = p->hit_bytes + p->wasted_bytes;
+		b->hit_bytes += (double)bytes + GUESS_BYTES;
+	sum = b->hit_bytes + b->wasted_bytes;
 	if (sum <= WINDOW_BYTES)
 		return;
-	p->wasted_bytes *= WINDOW_BYTES / sum;
+	b->wasted_bytes *= WINDOW_BYTES / sum;
 	/* So much is left however much was wasted, or no hit could ever outweigh it again. */
-	p->hit_bytes = fmax(p->hit_bytes * WINDOW_BYTES / sum, WINDOW_BYTES / 12);
+	b->hit_bytes = fmax(b->hit_bytes * WINDOW_BYTES / sum, WINDOW_BYTES / 12);
 }

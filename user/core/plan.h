@@ -6,7 +6,8 @@
  *          the host: its time at the device, dearer the busier the device is, and the memory it
  *          holds. A guess is acted on while value > lambda x price. lambda rises with what was
  *          wasted, falls with what came true, and drifts back to 1, so that a planner that has
- *          stopped tries again. What cannot run now waits, the most urgent first, and is dropped
+ *          stopped tries again. There is one for what runs already and one for what has yet to
+ *          start, so that wrong guesses of the one do not stop the other. What cannot run now waits, the most urgent first, and is dropped
  *          when it is too late.
  * Units    us for value and price, bytes, ns.
  * Bounds   queue_max waiting entries; one more is refused and counted.
@@ -28,7 +29,7 @@ enum { PLAN_FULL = 1 };
 
 struct plan_stats {
 	uint64_t queued_n, refused_n, late_n, unworthy_n;
-	double lambda, us_per_mib;
+	double lambda, us_per_mib; /* lambda of what has yet to start */
 };
 
 struct plan;
@@ -42,7 +43,8 @@ void plan_stats(const struct plan *p, struct plan_stats *ret);
 /* What one cold access to so many bytes costs a program here, as learnt from plan_learn(). */
 double plan_cold_us(const struct plan *p, uint64_t bytes);
 double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
-bool plan_worth(const struct plan *p, double value_us, double price_us);
+/* ahead: of a program that has yet to start. */
+bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_us);
 
 /* Queues guess id, needed at need_ns. */
 int plan_push(struct plan *p, uint64_t need_ns, uint64_t id);
@@ -50,6 +52,7 @@ int plan_push(struct plan *p, uint64_t need_ns, uint64_t id);
 struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */
 	double value_us, price_us;
+	bool ahead;
 };
 /* Tells what guess id is about; false when it has ended meanwhile. */
 typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);
@@ -61,6 +64,6 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr);
 /* What an action came to: teaches the device's speed and frees the bytes in flight. */
 void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns);
 /* An ended guess moves lambda. */
-void plan_feedback(struct plan *p, enum outcome outcome, uint64_t bytes);
+void plan_feedback(struct plan *p, bool ahead, enum outcome outcome, uint64_t bytes);
 
 #endif

@@ -28,6 +28,13 @@
 /* By so much more likely, a block is planned again at once: three scripts with a third each, until
  * one of them starts. */
 #define SURER 0.1
+#define LIKELY 0.5
+/* What is needed that soon is as urgent as what is needed now. */
+#define SOON_NS (50 * MS)
+/* Of an inode, a directory block, a small file: what the device reads for it at least. */
+#define LOOKUP_BYTES (16ull << 10)
+/* Guesses looked through when a run ends; what is older expires by its time. */
+#define HOPELESS_MAX 4096
 #define CHAIN_STEPS 12
 #define DEPTH_MAX 6
 #define USERS_MAX 64 /* looked at, of those that need one file */
@@ -73,6 +80,7 @@ static void descend(struct engine *e, size_t first)
 				continue;
 			candidate_add(e, &(struct candidate){
 						 .block = edge->to,
+						 .from = c.from,
 						 .support = (uint32_t)edge->runs_n,
 						 .order = c.order,
 						 .depth = (uint8_t)(c.depth + 1),
@@ -84,8 +92,9 @@ static void descend(struct engine *e, size_t first)
 }
 
 /* What the run will start next, given what it has started so far. */
-static void add_next(struct engine *e, const struct run *rn)
+static void add_next(struct engine *e, uint32_t run)
 {
+	const struct run *rn = lineage_run(e->lineage, run);
 	size_t n = 0, first = e->candidate_n;
 
 	if (vomm_chain(e->model, &rn->stream, e->policy.p_min, CHAIN_STEPS, CANDIDATE_MAX,
@@ -99,6 +108,7 @@ static void add_next(struct engine *e, const struct run *rn)
 			continue;
 		candidate_add(e, &(struct candidate){
 					 .block = block,
+					 .from = run,
 					 .support = g->support,
 					 .order = (uint8_t)g->order,
 					 .depth = 1,
@@ -188,13 +198,61 @@ static void put_context(struct engine *e, uint32_t run, struct guess *g)
 	}
 }
 
+/* Of a program that has yet to start, or of the one that runs. */
+static bool is_ahead(const struct guess *g)
+{
+	return g->via != g->block;
+}
+
+/* A word about an action given out before. Without room it stays unsaid: then more is read than needed, or
+ * later. */
+static void say(struct engine *e, uint64_t guess_id, enum action_kind kind)
+{
+	uint32_t at = (e->word_head + e->word_n) % WORD_MAX;
+
+	if (e->word_n == WORD_MAX)
+		return;
+	e->words[at].id = guess_id;
+	e->words[at].kind = kind;
+	e->word_n++;
+}
+
+/* The run g is hoped of, the surest one if several: when that ends, so does g. */
+static void hope(struct engine *e, struct guess *g, uint32_t from)
+{
+	struct run *rn = lineage_run(e->lineage, from);
+
+	g->from = rn->block;
+	g->hope = rn->hope;
+	if (!rn->hope_first || g->id < rn->hope_first)
+		rn->hope_first = g->id;
+}
+
+/* May so much be read for this guess? Even a lookup is a read or two. */
+static bool within_credit(const struct engine *e, const struct candidate *c, const struct guess *g,
+			  uint64_t bytes, uint64_t *spent)
+{
+	uint64_t credit;
+
+	if (!is_ahead(g)) /* it runs already: nothing that has to come first */
+		return true;
+	credit = credit_bytes(e->credit, lineage_run(e->lineage, c->from)->block, g->via,
+			      c->depth ? c->support : g->support);
+	bytes = bytes < LOOKUP_BYTES ? LOOKUP_BYTES : bytes;
+	if (*spent + bytes > credit)
+		return false;
+	*spent += bytes;
+	return true;
+}
+
 static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
-		      const struct edge *edge, double p)
+		      const struct edge *edge, double p, uint64_t *spent)
 {
 	const struct node *dep = graph_node_const(e->graph, edge->to);
 	const struct run *rn = lineage_run(e->lineage, run);
 	uint64_t lead_ns, bytes;
 	struct guess *open, g;
+	bool trusted;
 
 	if (!dep || (dep->flags & NODE_F_TEMP) || (edge->flags & EDGE_F_WRITE) ||
 	    e->aux[edge->to].resident_ns > e->now_ns || !allowed(dep, rn->uid))
@@ -216,20 +274,28 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = needed_bytes(e, g.via, dep);
+	trusted = within_credit(e, c, &g, bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		bool surer = p > open->p + SURER;
 
+		if (p >= open->p)
+			hope(e, open, c->from);
 		if (p > open->p) {
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 		}
 		book_extend(e->book, open, g.deadline_ns);
+		if (open->acted && !open->done_ns && open->has_time &&
+		    (!is_ahead(&g) || lead_ns <= SOON_NS)) {
+			open->has_time = false;
+			say(e, open->id, ACTION_HURRY);
+		}
 		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. What
 		 * was not worth it a moment ago may be by now. */
-		if ((open->acted && open->done_ns) ||
-		    (!open->acted &&
-		     (surer || open->queued_ns + e->policy.recheck_ns < e->now_ns))) {
+		if (trusted && ((open->acted && open->done_ns) ||
+				(!open->acted &&
+				 (surer || open->queued_ns + e->policy.recheck_ns < e->now_ns)))) {
 			open->acted = 0;
 			open->done_ns = 0;
 			open->p = p;
@@ -243,7 +309,10 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	g.price_us = plan_price_us(e->plan, bytes, lead_ns);
 	put_context(e, run, &g);
 	open = book_open(e->book, &g);
-	(void)plan_push(e->plan, e->now_ns + lead_ns, open->id); /* full: counted, not acted on */
+	hope(e, open, c->from);
+	if (trusted)
+		(void)plan_push(e->plan, e->now_ns + lead_ns,
+				open->id); /* full: counted, not acted on */
 }
 
 static void guess_block(struct engine *e, uint32_t run, const struct candidate *c)
@@ -265,17 +334,19 @@ static void guess_block(struct engine *e, uint32_t run, const struct candidate *
 	struct guess *open = book_open_by_dep(e->book, c->block);
 
 	if (open) {
+		if (c->p >= open->p)
+			hope(e, open, c->from);
 		open->p = c->p > open->p ? c->p : open->p;
 		book_extend(e->book, open, g.deadline_ns);
 		return;
 	}
 	put_context(e, run, &g);
-	(void)book_open(e->book, &g);
+	hope(e, book_open(e->book, &g), c->from);
 }
 
 /* The working set of block, as c says it will run; runs_n is the number of the run meant. */
 static void guess_set(struct engine *e, uint32_t run, const struct candidate *c, uint32_t block,
-		      uint64_t run_no)
+		      uint64_t run_no, uint64_t *spent)
 {
 	const struct edge *edge;
 	uint32_t it = 0;
@@ -287,7 +358,7 @@ static void guess_set(struct engine *e, uint32_t run, const struct candidate *c,
 			continue;
 		p = c->p * edge_chance(e, edge, run_no);
 		if (p >= e->policy.p_min)
-			guess_dep(e, run, c, edge, p);
+			guess_dep(e, run, c, edge, p, spent);
 	}
 }
 
@@ -296,7 +367,7 @@ static void guess_candidate(struct engine *e, uint32_t run, const struct candida
 	const struct run *rn = lineage_run(e->lineage, run);
 	const struct node *n = graph_node_const(e->graph, c->block);
 	uint32_t program = e->aux[c->block].program;
-	uint64_t run_no;
+	uint64_t run_no, spent = 0;
 
 	if (!n || !allowed(n, rn->uid))
 		return;
@@ -310,12 +381,12 @@ static void guess_candidate(struct engine *e, uint32_t run, const struct candida
 	}
 	/* The block that is running has been counted already; the others would be their next run. */
 	run_no = n->runs_n + (c->depth > 0);
-	guess_set(e, run, c, c->block, run_no);
+	guess_set(e, run, c, c->block, run_no, &spent);
 	/* Of an invocation that is new, its program's needs are the best there is. */
 	if (run_no <= 1 && program && program != c->block) {
 		n = graph_node_const(e->graph, program);
 		if (n)
-			guess_set(e, run, c, program, n->runs_n + (c->depth > 0));
+			guess_set(e, run, c, program, n->runs_n + (c->depth > 0), &spent);
 	}
 }
 
@@ -325,10 +396,10 @@ void predict_from(struct engine *e, uint32_t run)
 	uint32_t parent = lineage_parent(e->lineage, run);
 
 	e->candidate_n = 0;
-	candidate_add(e, &(struct candidate){.block = rn->block, .p = 1});
+	candidate_add(e, &(struct candidate){.block = rn->block, .from = run, .p = 1});
 	descend(e, 0);
 	if (parent != RUN_NONE)
-		add_next(e, lineage_run(e->lineage, parent));
+		add_next(e, parent);
 	for (size_t i = 0; i < e->candidate_n; i++)
 		guess_candidate(e, run, &e->candidates[i]);
 }
@@ -340,16 +411,24 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 	bool release = g->acted && g->kind != EDGE_EXEC &&
 		       (outcome == OUTCOME_WASTED || (outcome == OUTCOME_DROPPED && !g->resident));
 
+	bool keep = g->acted && (outcome == OUTCOME_HIT || outcome == OUTCOME_LATE) &&
+		    (g->kind == EDGE_OPEN || g->kind == EDGE_BELOW);
+
 	if (outcome != OUTCOME_HIT)
 		g->saved_ns = 0;
-	if (g->p_model > 0) /* a program the model said would run: did it? */
+	/* That something unlikely did not come says nothing. */
+	if (g->kind == EDGE_EXEC && (outcome == OUTCOME_HIT || g->p >= LIKELY))
+		credit_outcome(e->credit, g->from, g->via, g->support, outcome == OUTCOME_HIT);
+	if (release)
+		e->aux[g->dep].resident_ns = 0; /* it is about to go */
+	if (g->p_model > 0)			/* a program the model said would run: did it? */
 		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
 			      outcome == OUTCOME_HIT);
 	book_end(e->book, g, outcome, e->now_ns);
 	if (g->kind != EDGE_EXEC)
-		plan_feedback(e->plan, outcome, g->bytes_read);
-	if (release && e->cancel_n < CANCEL_MAX)
-		e->cancels[(e->cancel_head + e->cancel_n++) % CANCEL_MAX] = g->id;
+		plan_feedback(e->plan, is_ahead(g), outcome, g->bytes_read);
+	if (release || keep)
+		say(e, g->id, release ? ACTION_CANCEL : ACTION_SETTLE);
 }
 
 void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p)
@@ -358,6 +437,8 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	struct run *rn = lineage_run(e->lineage, run);
 
 	if (!g) {
+		if (graph_node_const(e->graph, dep)->kind == NODE_BLOCK && known_p > 0)
+			credit_outcome(e->credit, rn->block, dep, 1, true); /* later than thought */
 		rn->missed_n += known_p >= e->policy.p_min &&
 				e->aux[dep].resident_ns <= e->now_ns &&
 				graph_node_const(e->graph, dep)->kind == NODE_FILE;
@@ -374,6 +455,34 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	} else {
 		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);
 	}
+}
+
+/* Ends the guesses of a run that has ended: what starts are left when exec is set, else what those not
+ * started would have needed. */
+static void hopeless(struct engine *e, const struct run *rn, bool exec)
+{
+	uint64_t id = book_newest(e->book), n = 0;
+
+	for (; id >= rn->hope_first && n < HOPELESS_MAX; id--, n++) {
+		struct guess *g = book_open_by_id(e->book, id), *start;
+
+		if (!g || g->hope != rn->hope || (g->kind == EDGE_EXEC) != exec)
+			continue;
+		start = book_open_by_dep(e->book, g->via);
+		if (start && start->hope == rn->hope)
+			settle(e, g, g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED);
+	}
+}
+
+/* What was started, and has not needed all it was thought to, has its time. */
+void predict_hopeless(struct engine *e, uint32_t run)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+
+	if (!rn->hope_first)
+		return;
+	hopeless(e, rn, false);
+	hopeless(e, rn, true);
 }
 
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
@@ -399,7 +508,8 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 	*ret = (struct plan_item){.bytes = needed_bytes(e, g->via, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
-				  .price_us = g->price_us};
+				  .price_us = g->price_us,
+				  .ahead = is_ahead(g)};
 	return true;
 }
 
@@ -409,11 +519,11 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	struct guess *g;
 	uint64_t id;
 
-	if (e->cancel_n) {
-		*ret = (struct action){.kind = ACTION_CANCEL,
-				       .guess_id = e->cancels[e->cancel_head]};
-		e->cancel_head = (e->cancel_head + 1) % CANCEL_MAX;
-		e->cancel_n--;
+	if (e->word_n) {
+		*ret = (struct action){.kind = e->words[e->word_head].kind,
+				       .guess_id = e->words[e->word_head].id};
+		e->word_head = (e->word_head + 1) % WORD_MAX;
+		e->word_n--;
 		return true;
 	}
 	if (!plan_pop(e->plan, e->now_ns, plan_item, e, &id))
@@ -426,6 +536,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 				       : dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? ACTION_LOOKUP
 										   : ACTION_WARM,
 			       .guess_id = g->id,
+			       .event_ns = g->queued_ns,
 			       .block = g->via,
 			       .dep = g->dep,
 			       .name = dep->name,
@@ -436,8 +547,9 @@ bool engine_next_action(struct engine *e, struct action *ret)
 						  ? g->made_ns + g->lead_ns - e->now_ns
 						  : 0,
 			       .uid = g->uid,
-			       .priority = g->via == g->block ? 0 : 1,
 			       .ranges = e->ranges};
+	g->has_time = is_ahead(g) && ret->lead_ns > SOON_NS;
+	ret->priority = g->has_time;
 	if (ret->kind == ACTION_WARM)
 		(void)use_plan(e->use, g->via, e->aux[g->via].program, g->dep, RANGE_P_MIN,
 			       e->ranges, ACTION_RANGES, &ret->range_n); /* unknown: 0 ranges */
@@ -447,10 +559,15 @@ bool engine_next_action(struct engine *e, struct action *ret)
 int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
+	bool wasted, ahead;
 
 	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
-	if (!g) /* it was needed, or given up, while this was under way */
+	if (!g) { /* it was needed, or given up, while this was under way */
+		book_late_bytes(e->book, r->guess_id, r->bytes_read, &wasted, &ahead);
+		if (wasted)
+			plan_feedback(e->plan, ahead, OUTCOME_WASTED, r->bytes_read);
 		return 0;
+	}
 	if (r->err) {
 		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
 		return 0;

@@ -139,7 +139,7 @@ static int carry_out(struct replay *r, const struct action *a)
 	uint32_t slot = r->free_head;
 	struct pending *p;
 
-	if (a->kind == ACTION_CANCEL)
+	if (!a->name)
 		return 0; /* what is on its way comes back, as from a real disk */
 	if (a->kind == ACTION_PRESTART)
 		return result(r, a->guess_id, a->bytes, 0, ENOENT); /* it holds no service */

@@ -29,7 +29,7 @@ struct replay_host {
 
 struct replay_stats {
 	uint64_t obs_n, ticks_n;
-	uint64_t actions_n[ACTION_CANCEL + 1];
+	uint64_t actions_n[ACTION_MAX];
 	uint64_t first_ns, last_ns; /* of the observations */
 	uint64_t digest;
 };

@@ -55,6 +55,8 @@ struct job {
 	enum job_kind job_kind;
 	struct warm_job job;
 	atomic_bool cancelled;
+	bool hurried; /* under the lock: runs as one that has time, and has none any more */
+	bool settled; /* under the lock: what it takes is not ours to drop */
 	struct warm_result result;
 	struct warm *warm;
 	/* what it took so far */
@@ -66,19 +68,27 @@ struct job {
 	/* then the path and the ranges */
 };
 
+/* What is wanted now, and what has time. */
+enum { LANE_NOW, LANE_AHEAD, LANE_N };
+
+struct lane {
+	struct job **heap;
+	uint32_t queued_n;
+	uint64_t inflight_bytes;
+	pthread_cond_t work; /* something was queued, or the engine stops */
+};
+
 struct warm {
 	struct warm_limits limits;
 	struct mounts *mounts;
 	int event_fd;
 
 	pthread_mutex_t lock;
-	pthread_cond_t work;   /* something was queued, or the engine stops */
 	pthread_cond_t budget; /* tokens, flight room, cancel, stop */
 	atomic_bool stop;      /* also read by a thread in the middle of a job, without the lock */
 	bool paused;
 
-	struct job **heap;
-	uint32_t queued_n;
+	struct lane lanes[LANE_N];
 	struct job *running; /* list */
 	uint32_t running_n;
 	struct job *results, **results_tail;
@@ -111,13 +121,16 @@ void warm_limits_default(struct warm_limits *ret)
 		.job_bytes_max = 256ull << 20,
 		.held_bytes_max = 1ull << 30,
 		.held_ns = 60ull * 1000000000,
-		.nice = 0,
-		.idle_io = false,
 		.remote_fs = false,
 	};
 }
 
 /* --- the queue: a heap by priority, deadline, order ------------------------------------------- */
+
+static struct lane *lane_of(struct warm *w, const struct job *j)
+{
+	return &w->lanes[w->limits.ahead_thread_n && j->job.priority ? LANE_AHEAD : LANE_NOW];
+}
 
 static bool job_before(const struct job *a, const struct job *b)
 {
@@ -129,50 +142,50 @@ static bool job_before(const struct job *a, const struct job *b)
 	return da != db ? da < db : a->seq < b->seq;
 }
 
-static void heap_up(struct warm *w, uint32_t i)
+static void heap_up(struct lane *l, uint32_t i)
 {
-	while (i && job_before(w->heap[i], w->heap[(i - 1) / 2])) {
-		struct job *j = w->heap[i];
+	while (i && job_before(l->heap[i], l->heap[(i - 1) / 2])) {
+		struct job *j = l->heap[i];
 
-		w->heap[i] = w->heap[(i - 1) / 2];
-		w->heap[(i - 1) / 2] = j;
+		l->heap[i] = l->heap[(i - 1) / 2];
+		l->heap[(i - 1) / 2] = j;
 		i = (i - 1) / 2;
 	}
 }
 
-static void heap_down(struct warm *w, uint32_t i)
+static void heap_down(struct lane *l, uint32_t i)
 {
 	for (;;) {
-		uint32_t least = i, l = 2 * i + 1, r = 2 * i + 2;
+		uint32_t least = i, left = 2 * i + 1, right = left + 1;
 		struct job *j;
 
-		if (l < w->queued_n && job_before(w->heap[l], w->heap[least]))
-			least = l;
-		if (r < w->queued_n && job_before(w->heap[r], w->heap[least]))
-			least = r;
+		if (left < l->queued_n && job_before(l->heap[left], l->heap[least]))
+			least = left;
+		if (right < l->queued_n && job_before(l->heap[right], l->heap[least]))
+			least = right;
 		if (least == i)
 			return;
-		j = w->heap[i];
-		w->heap[i] = w->heap[least];
-		w->heap[least] = j;
+		j = l->heap[i];
+		l->heap[i] = l->heap[least];
+		l->heap[least] = j;
 		i = least;
 	}
 }
 
-static void heap_push(struct warm *w, struct job *j)
+static void heap_push(struct lane *l, struct job *j)
 {
-	w->heap[w->queued_n] = j;
-	heap_up(w, w->queued_n++);
+	l->heap[l->queued_n] = j;
+	heap_up(l, l->queued_n++);
 }
 
-static struct job *heap_take(struct warm *w, uint32_t i)
+static struct job *heap_take(struct lane *l, uint32_t i)
 {
-	struct job *j = w->heap[i];
+	struct job *j = l->heap[i];
 
-	w->heap[i] = w->heap[--w->queued_n];
-	if (i < w->queued_n) {
-		heap_down(w, i);
-		heap_up(w, i);
+	l->heap[i] = l->heap[--l->queued_n];
+	if (i < l->queued_n) {
+		heap_down(l, i);
+		heap_up(l, i);
 	}
 	return j;
 }
@@ -261,7 +274,7 @@ static void took_keep_locked(struct warm *w, struct job *j)
 	if (!j->took_bytes)
 		return;
 	took_expire_locked(w);
-	t = j->job.id && w->limits.took_max ? malloc(sizeof(*t) + path_bytes) : NULL;
+	t = j->job.id && !j->settled && w->limits.took_max ? malloc(sizeof(*t) + path_bytes) : NULL;
 	if (!t) {
 		w->held_bytes -= j->took_bytes;
 		return;
@@ -337,6 +350,8 @@ static int gate_ask(void *ctx, uint64_t bytes, uint32_t flight_n)
 {
 	struct job *j = ctx;
 	struct warm *w = j->warm;
+	struct lane *lane = lane_of(w, j);
+	const uint64_t ahead_max = w->limits.ahead_inflight_max;
 	uint64_t began = pages_now_ns();
 	int r = PAGES_STOP;
 
@@ -351,12 +366,16 @@ static int gate_ask(void *ctx, uint64_t bytes, uint32_t flight_n)
 		/* With nothing under way anywhere, one chunk may always go. */
 		if (w->inflight_bytes && w->inflight_bytes + bytes > w->limits.inflight_bytes_max)
 			slow = true;
+		if (lane == &w->lanes[LANE_AHEAD] && lane->inflight_bytes && ahead_max &&
+		    !j->hurried && lane->inflight_bytes + bytes > ahead_max)
+			slow = true;
 		if (!slow && !held_room_locked(w, bytes)) {
 			j->result.err = EDQUOT;
 			break;
 		}
 		if (!slow) {
 			w->inflight_bytes += bytes;
+			lane->inflight_bytes += bytes;
 			w->held_bytes += bytes;
 			if (w->bytes_per_s)
 				w->tokens -= (double)bytes;
@@ -376,10 +395,13 @@ static int gate_ask(void *ctx, uint64_t bytes, uint32_t flight_n)
 
 static void gate_landed(void *ctx, uint64_t bytes)
 {
-	struct warm *w = ((struct job *)ctx)->warm;
+	struct job *j = ctx;
+	struct warm *w = j->warm;
+	struct lane *lane = lane_of(w, j);
 
 	pthread_mutex_lock(&w->lock);
 	w->inflight_bytes -= bytes < w->inflight_bytes ? bytes : w->inflight_bytes;
+	lane->inflight_bytes -= bytes < lane->inflight_bytes ? bytes : lane->inflight_bytes;
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -585,7 +607,7 @@ static void running_remove_locked(struct warm *w, struct job *j)
 	w->running_n--;
 }
 
-static void thread_manners(const struct warm *w)
+static void thread_manners(const struct warm *w, bool ahead)
 {
 	sigset_t all;
 
@@ -593,27 +615,25 @@ static void thread_manners(const struct warm *w)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	(void)prctl(PR_SET_NAME, "warm");
 	(void)prctl(PR_SET_TIMERSLACK, 10000ul);
-	if (w->limits.nice)
-		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->limits.nice);
-	if (w->limits.idle_io)
+	if (ahead && w->limits.ahead_nice)
+		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->limits.ahead_nice);
+	if (ahead && w->limits.ahead_idle_io)
 		(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 			      IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 }
 
-static void *thread_main(void *arg)
+static void work_lane(struct warm *w, struct lane *lane)
 {
-	struct warm *w = arg;
-
-	thread_manners(w);
+	thread_manners(w, lane == &w->lanes[LANE_AHEAD]);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct job *j;
 
-		while (!w->stop && (!w->queued_n || w->paused))
-			pthread_cond_wait(&w->work, &w->lock);
+		while (!w->stop && (!lane->queued_n || w->paused))
+			pthread_cond_wait(&lane->work, &w->lock);
 		if (w->stop)
 			break;
-		j = heap_take(w, 0);
+		j = heap_take(lane, 0);
 		j->next = w->running;
 		w->running = j;
 		w->running_n++;
@@ -628,6 +648,21 @@ static void *thread_main(void *arg)
 		pthread_cond_broadcast(&w->budget);
 	}
 	pthread_mutex_unlock(&w->lock);
+}
+
+static void *now_main(void *arg)
+{
+	struct warm *w = arg;
+
+	work_lane(w, &w->lanes[LANE_NOW]);
+	return NULL;
+}
+
+static void *ahead_main(void *arg)
+{
+	struct warm *w = arg;
+
+	work_lane(w, &w->lanes[LANE_AHEAD]);
 	return NULL;
 }
 
@@ -640,8 +675,9 @@ static int threads_start(struct warm *w)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	while (w->thread_n < w->limits.thread_n && !r) {
-		r = pthread_create(&w->threads[w->thread_n], &attr, thread_main, w);
+	while (w->thread_n < w->limits.thread_n + w->limits.ahead_thread_n && !r) {
+		r = pthread_create(&w->threads[w->thread_n], &attr,
+				   w->thread_n < w->limits.thread_n ? now_main : ahead_main, w);
 		if (!r)
 			w->thread_n++;
 	}
@@ -655,7 +691,8 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	pthread_condattr_t attr;
 	int r;
 
-	assert(limits->thread_n && limits->thread_n <= THREAD_MAX && limits->job_max);
+	assert(limits->thread_n && limits->thread_n + limits->ahead_thread_n <= THREAD_MAX &&
+	       limits->job_max);
 	assert(limits->chunk_bytes && limits->chunk_bytes % 65536 == 0);
 	w = calloc(1, sizeof(*w));
 	if (!w)
@@ -668,12 +705,16 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->work, NULL);
 	pthread_cond_init(&w->budget, &attr);
 	pthread_condattr_destroy(&attr);
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	w->heap = calloc(limits->job_max, sizeof(struct job *));
-	r = w->event_fd < 0 ? fault_errno() : !w->heap ? fault(-ENOMEM) : 0;
+	r = w->event_fd < 0 ? fault_errno() : 0;
+	for (int i = 0; i < LANE_N; i++) {
+		pthread_cond_init(&w->lanes[i].work, NULL);
+		w->lanes[i].heap = calloc(limits->job_max, sizeof(struct job *));
+		if (!r && !w->lanes[i].heap)
+			r = fault(-ENOMEM);
+	}
 	if (!r)
 		r = mounts_new(&w->mounts);
 	if (!r)
@@ -692,13 +733,18 @@ struct warm *warm_free(struct warm *w)
 		return NULL;
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
-	pthread_cond_broadcast(&w->work);
+	for (int i = 0; i < LANE_N; i++)
+		pthread_cond_broadcast(&w->lanes[i].work);
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 	for (uint32_t i = 0; i < w->thread_n; i++)
 		pthread_join(w->threads[i], NULL);
-	for (uint32_t i = 0; i < w->queued_n; i++)
-		job_free(w->heap[i]);
+	for (int i = 0; i < LANE_N; i++) {
+		for (uint32_t n = 0; n < w->lanes[i].queued_n; n++)
+			job_free(w->lanes[i].heap[n]);
+		free(w->lanes[i].heap);
+		pthread_cond_destroy(&w->lanes[i].work);
+	}
 	while (w->results) {
 		struct job *j = w->results;
 
@@ -714,9 +760,7 @@ struct warm *warm_free(struct warm *w)
 	mounts_free(w->mounts);
 	closep(&w->event_fd);
 	pthread_mutex_destroy(&w->lock);
-	pthread_cond_destroy(&w->work);
 	pthread_cond_destroy(&w->budget);
-	free(w->heap);
 	free(w);
 	return NULL;
 }
@@ -761,14 +805,22 @@ static int job_queue(struct warm *w, const struct warm_job *job, enum job_kind k
 		return fault(-ENOMEM);
 	j->job_kind = kind;
 	pthread_mutex_lock(&w->lock);
-	if (w->queued_n + w->running_n + w->results_n < w->limits.job_max) {
+	if (w->lanes[LANE_NOW].queued_n + w->lanes[LANE_AHEAD].queued_n + w->running_n +
+		    w->results_n <
+	    w->limits.job_max) {
 		j->seq = ++w->seq;
 		j->result.cookie = j->seq;
 		if (ret_cookie)
 			*ret_cookie = j->seq;
-		heap_push(w, j);
 		w->stats.submitted_n++;
-		pthread_cond_signal(&w->work);
+		if (kind == JOB_RELEASE && !running_has_locked(w, job->id) &&
+		    !took_find_locked(w, job->id)) { /* nothing was read: no thread is needed */
+			result_end(j, WARM_RELEASED, 0);
+			job_finish_locked(w, j);
+		} else {
+			heap_push(lane_of(w, j), j);
+			pthread_cond_signal(&lane_of(w, j)->work);
+		}
 		r = 0;
 	} else {
 		w->stats.full_n++;
@@ -784,25 +836,34 @@ int warm_submit(struct warm *w, const struct warm_job *job, uint64_t *ret_cookie
 	return job_queue(w, job, JOB_WARM, ret_cookie);
 }
 
-int warm_cancel(struct warm *w, uint64_t id)
+static int lane_cancel_locked(struct warm *w, struct lane *lane, uint64_t id)
 {
 	int n = 0;
 
-	pthread_mutex_lock(&w->lock);
-	for (uint32_t i = 0; i < w->queued_n;) {
-		struct job *j = w->heap[i];
+	for (uint32_t i = 0; i < lane->queued_n;) {
+		struct job *j = lane->heap[i];
 
 		if (j->job.id != id || j->job_kind != JOB_WARM) {
 			i++;
 			continue;
 		}
 		/* heap_take() may move an unseen job to a place before i: look at all again. */
-		heap_take(w, i);
+		heap_take(lane, i);
 		i = 0;
 		result_end(j, WARM_CANCELLED, 0);
 		job_finish_locked(w, j);
 		n++;
 	}
+	return n;
+}
+
+int warm_cancel(struct warm *w, uint64_t id)
+{
+	int n;
+
+	pthread_mutex_lock(&w->lock);
+	n = lane_cancel_locked(w, &w->lanes[LANE_NOW], id) +
+	    lane_cancel_locked(w, &w->lanes[LANE_AHEAD], id);
 	for (struct job *j = w->running; j; j = j->next) {
 		if (j->job.id != id || j->job_kind != JOB_WARM)
 			continue;
@@ -812,6 +873,29 @@ int warm_cancel(struct warm *w, uint64_t id)
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 	return n;
+}
+
+void warm_hurry(struct warm *w, uint64_t id)
+{
+	struct lane *now = &w->lanes[LANE_NOW], *ahead = &w->lanes[LANE_AHEAD];
+
+	pthread_mutex_lock(&w->lock);
+	for (uint32_t i = 0; i < ahead->queued_n; i++) {
+		struct job *j = ahead->heap[i];
+
+		if (j->job.id != id || j->job_kind != JOB_WARM)
+			continue;
+		heap_take(ahead, i);
+		i = UINT32_MAX; /* from the start again: it may have moved an unseen one */
+		j->job.priority = 0;
+		heap_push(now, j);
+		pthread_cond_signal(&now->work);
+	}
+	for (struct job *j = w->running; j; j = j->next)
+		if (j->job.id == id)
+			j->hurried = true;
+	pthread_cond_broadcast(&w->budget);
+	pthread_mutex_unlock(&w->lock);
 }
 
 int warm_next_result(struct warm *w, struct warm_result *ret)
@@ -843,6 +927,13 @@ void warm_settle(struct warm *w, uint64_t id)
 	struct took *t;
 
 	pthread_mutex_lock(&w->lock);
+	for (struct job *j = w->running; j; j = j->next)
+		if (j->job.id == id)
+			j->settled = true;
+	for (int i = 0; i < LANE_N; i++)
+		for (uint32_t n = 0; n < w->lanes[i].queued_n; n++)
+			if (w->lanes[i].heap[n]->job.id == id)
+				w->lanes[i].heap[n]->settled = true;
 	while ((t = took_find_locked(w, id))) {
 		took_unlink_locked(w, t);
 		took_free(t);
@@ -864,7 +955,8 @@ void warm_rate(struct warm *w, uint64_t bytes_per_s, bool paused)
 	tokens_refill_locked(w);
 	w->bytes_per_s = bytes_per_s;
 	w->paused = paused;
-	pthread_cond_broadcast(&w->work);
+	for (int i = 0; i < LANE_N; i++)
+		pthread_cond_broadcast(&w->lanes[i].work);
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -874,7 +966,7 @@ void warm_stats(struct warm *w, struct warm_stats *ret)
 	pthread_mutex_lock(&w->lock);
 	*ret = w->stats;
 	ret->held_bytes = w->held_bytes;
-	ret->queued_n = w->queued_n;
+	ret->queued_n = w->lanes[LANE_NOW].queued_n + w->lanes[LANE_AHEAD].queued_n;
 	ret->running_n = w->running_n;
 	ret->results_n = w->results_n;
 	pthread_mutex_unlock(&w->lock);

@@ -4,7 +4,9 @@
  *
  * Shape    A bounded queue by priority, then deadline, then order of submission; a few threads that
  *          read in chunks, several in flight, and wait until mincore() says that every page is
- *          there; a bounded queue of results. warm_fd() is readable while results wait.
+ *          there; a bounded queue of results. warm_fd() is readable while results wait. What is wanted
+ *          now (priority 0) and what has time have threads of their own: the latter may have fewer
+ *          bytes in flight, the nicer CPU and the idle I/O class, for whoever waits goes first.
  * Units    bytes; ns of CLOCK_MONOTONIC; deadline 0: none. Priority 0 first.
  * Bounds   struct warm_limits: jobs, threads, bytes a second, in flight, a job, and in total for
  *          guesses that are not settled. Memory follows from job_max and took_max.
@@ -55,18 +57,20 @@ enum warm_outcome {
 
 struct warm_limits {
 	uint32_t thread_n;
-	uint32_t job_max;	     /* queued, running or with a result not yet taken */
-	uint32_t took_max;	     /* files remembered for warm_release() */
-	uint32_t chunk_bytes;	     /* of one readahead call; a multiple of 64 KiB */
-	uint32_t dir_entry_max;	     /* of one directory */
-	uint64_t bytes_per_s;	     /* read, all jobs together; 0: no bound */
+	uint32_t ahead_thread_n; /* more threads, for jobs of priority > 0 only; 0: all do all */
+	uint32_t job_max;	 /* queued, running or with a result not yet taken */
+	uint32_t took_max;	 /* files remembered for warm_release() */
+	uint32_t chunk_bytes;	 /* of one readahead call; a multiple of 64 KiB */
+	uint32_t dir_entry_max;	 /* of one directory */
+	uint64_t bytes_per_s;	 /* read, all jobs together; 0: no bound */
 	uint64_t inflight_bytes_max; /* asked for and not yet there, all jobs together */
+	uint64_t ahead_inflight_max; /* of that, by jobs of priority > 0; 0: no bound of its own */
 	uint64_t job_bytes_max;	     /* read by one job, whatever it asks for */
 	uint64_t held_bytes_max;     /* read for guesses neither settled, released nor expired */
 	uint64_t held_ns;	     /* a guess not settled after this is taken as settled */
-	int nice;		     /* of the threads */
-	bool idle_io;	/* I/O class idle: only where the I/O scheduler knows classes */
-	bool remote_fs; /* also read from network and FUSE file systems */
+	int ahead_nice;		     /* of the threads for what has time; and for releases */
+	bool ahead_idle_io; /* their I/O class is idle: only where the I/O scheduler knows classes */
+	bool remote_fs;	    /* also read from network and FUSE file systems */
 };
 
 struct warm_job {
@@ -124,10 +128,13 @@ int warm_submit(struct warm *w, const struct warm_job *job, uint64_t *ret_cookie
  * still gives its result. Returns how many were met. */
 int warm_cancel(struct warm *w, uint64_t id);
 
+/* What of guess id is still to be read is wanted now, as if submitted with priority 0. */
+void warm_hurry(struct warm *w, uint64_t id);
+
 /* The next result, or WARM_EMPTY. */
 int warm_next_result(struct warm *w, struct warm_result *ret);
 
-/* The guess came true: what was read for it is no longer ours to drop. */
+/* The guess came true: what was read for it, or will be, is not ours to drop any more. */
 void warm_settle(struct warm *w, uint64_t id);
 
 /*
