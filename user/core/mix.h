@@ -100,6 +100,28 @@ static inline mix_lanes mix_floats(mix_ints n)
 	return __builtin_convertvector(n, mix_lanes);
 }
 
+static inline uint32_t mix_sum(mix_ints n)
+{
+	return (uint32_t)((n[0] + n[1]) + (n[2] + n[3]));
+}
+
+/* mix_squash() of four, the same bits. */
+static inline mix_lanes mix_squash_lanes(mix_lanes x)
+{
+	mix_lanes limit = {20.0f, 20.0f, 20.0f, 20.0f}, one = {1.0f, 1.0f, 1.0f, 1.0f}, f;
+	mix_ints whole;
+
+	x = -1.44269504f * mix_max(-mix_max(-x, -limit), -limit);
+	f = x - (mix_lanes)((mix_ints)one & (x < 0));
+	whole = __builtin_convertvector(f, mix_ints);
+	f = x - mix_floats(whole);
+	f = (mix_lanes)((whole + 127) << 23) *
+	    (0.9999999f +
+	     f * (0.69315449f +
+		  f * (0.24014182f + f * (0.05586034f + f * (0.00894959f + f * 0.00189375f)))));
+	return one / (one + f);
+}
+
 /* mix_cell_learn() of four cells at once, no two of them the same. */
 static inline void mix_cells_learn(uint32_t *cells, const uint32_t *at, int yes, int32_t limit)
 {

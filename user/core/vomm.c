@@ -193,6 +193,7 @@ void vomm_stream_init(struct vomm_stream *s, const uint32_t *features)
 	memset(s, 0, sizeof(*s));
 	if (features)
 		memcpy(s->feature, features, sizeof(s->feature));
+	vomm_stream_hash(s);
 }
 
 void vomm_stream_headless(struct vomm_stream *s)
@@ -218,6 +219,7 @@ static float step_of(uint32_t *trained)
 
 static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
 {
+	mix_lanes said = mix_squash_lanes(*(const mix_lanes *)d->dot);
 	float y = yes ? 1.0f : 0.0f;
 	uint32_t n = 0;
 
@@ -228,7 +230,7 @@ static void learn_decision(struct vomm *v, const struct decision *d, bool yes)
 	mix_cell_learn(&v->map[d->apm], yes, STATE_WINDOW);
 	for (uint32_t i = 0; i < SETS; i++) {
 		mix_train(d->x, v->weight[i][d->set[i]], INPUTS,
-			  (y - mix_squash(d->dot[i])) * step_of(&v->trained[i][d->set[i]]));
+			  (y - said[i]) * step_of(&v->trained[i][d->set[i]]));
 		v->final[d->final][i] += 0.0005f * (y - d->p_mix) * d->dot[i];
 	}
 }
@@ -349,6 +351,7 @@ static void stream_push(struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
 	if (!s->recent[h >> 24].at)
 		s->recent[h >> 24].at = 1;
 	s->last_ns = t_ns;
+	vomm_stream_hash(s);
 }
 
 void vomm_advance(const struct vomm *v, struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)

@@ -79,6 +79,7 @@ struct vomm_stream {
 	uint32_t match; /* what followed the last time the same came before; 0: none */
 	uint32_t match_len;
 	uint32_t headless; /* 1: it began before we looked, so its start is no context */
+	uint64_t context[VOMM_CONTEXT_MAX]; /* hashes of the newest symbols, order by order */
 	struct vomm_recent recent[VOMM_RECENT];
 };
 

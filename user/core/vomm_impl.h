@@ -81,6 +81,9 @@ struct cell {
 	uint32_t edge[CELL_EDGES]; /* symbol number, then count; 0: free; [0] is the newest */
 };
 
+_Static_assert(sizeof(struct cell) == 32 && offsetof(struct cell, edge) == 8,
+	       "read as two vectors");
+
 struct symbol {
 	uint32_t name;
 	uint32_t count;
@@ -110,6 +113,7 @@ struct opinion {
 	uint32_t total, rest; /* of counts; of those not yet ruled out */
 	uint32_t distinct;
 	uint32_t run;
+	uint32_t sure_n; /* of the symbol that list_sure() looks at */
 };
 
 /* A symbol that may come. */
@@ -125,10 +129,10 @@ struct candidate {
 /* The inputs of a decision, kept for learning. */
 struct decision {
 	float x[INPUTS] __attribute__((aligned(16)));
+	float dot[4] __attribute__((aligned(16))); /* of each set; the last is none */
 	uint32_t state[INPUTS]; /* the state_n cells of the maps they came from */
 	uint32_t state_n;
 	uint32_t set[SETS];
-	float dot[SETS];
 	uint32_t final; /* row of the final weights */
 	uint32_t apm;	/* map cell of refine() */
 	float p_mix;
@@ -152,6 +156,7 @@ struct scratch {
 	float rest;	    /* probability not yet given to a decided candidate */
 	float weight_rest;
 	float unknown_weight; /* of a symbol no context names, for each time it came */
+	bool listed;	      /* all candidates are there, not only the likeliest */
 	bool fallen;	      /* the fallback candidates are there */
 	struct escape escape;
 	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
@@ -227,6 +232,18 @@ static inline void vomm_bucket_prefetch(const struct vomm *v, uint64_t hash)
 	__builtin_prefetch(bucket + 64);
 }
 
+static inline uint64_t vomm_mix64(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+static inline uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext)
+{
+	return vomm_mix64(hash + ext * 0x9e3779b97f4a7c15ull);
+}
+
 /* The half of a hash that a cell is known by. */
 static inline uint32_t vomm_check(uint64_t hash)
 {
@@ -264,7 +281,6 @@ static inline struct lead_cell *vomm_lead_cell(const struct vomm *v, uint32_t fr
 /* Makes an empty cell, forgetting another one when it must, but never `keep`. */
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep);
 void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t symbol);
-uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext);
 /* The number of a symbol, 0 when not known. */
 uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name);
 void vomm_symbol_prefetch(const struct vomm *v, uint32_t name);
@@ -277,7 +293,9 @@ int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min
 /* What feedback made of such a probability of a chain. */
 double vomm_corrected(const struct vomm *v, double p);
 
-/* vomm_predict.c: asks memory for what the next look at the situation will need. */
+/* vomm_predict.c: the contexts that the stream's symbols alone make. */
+void vomm_stream_hash(struct vomm_stream *s);
+/* Asks memory for what the next look at the situation will need. */
 void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s);
 /* Looks the situation up, unless that was the last thing done. */
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);

@@ -26,7 +26,11 @@
 		.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255        \
 	}
 
-/* Suffixes by rising order first. */
+enum { SUFFIXES = 11 };
+
+#define SURE 0.51f /* nothing else can be as heavy: weights add up to 1, but for their rounding */
+
+/* Suffixes by rising order first, what is made of features last. */
 const struct spec vomm_specs[] = {
 	SUFFIX(1, 255),
 	SUFFIX(2, 0),
@@ -52,6 +56,7 @@ const struct spec vomm_specs[] = {
 const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
 
 _Static_assert(sizeof(vomm_specs) / sizeof(vomm_specs[0]) + IN_SPEC <= INPUTS, "inputs");
+_Static_assert(sizeof(vomm_specs) / sizeof(vomm_specs[0]) < VOMM_CONTEXT_MAX, "one row to spare");
 
 static uint64_t step64(uint64_t h, uint64_t x)
 {
@@ -70,30 +75,46 @@ static uint64_t hash_spec(uint64_t hi, uint32_t i)
 	return step64(step64(hi, i + 1), 0) | 1ull << 63;
 }
 
+/* Of a feature, or of nothing, and the symbols of the mask. */
+static uint64_t hash_masked(const struct vomm_stream *s, uint64_t hi, uint32_t i)
+{
+	for (uint32_t left = vomm_specs[i].mask; left; left &= left - 1)
+		hi = step64(hi, back(s, 1 + (uint32_t)__builtin_ctz(left)));
+	return hash_spec(hi, i);
+}
+
+void vomm_stream_hash(struct vomm_stream *s)
+{
+	uint64_t h = 0x5bd1e995;
+	uint32_t i = 0, done = 0;
+
+	for (; i < SUFFIXES; i++) {
+		while (done < vomm_specs[i].order)
+			h = step64(h, back(s, ++done));
+		s->context[i] = hash_spec(h, i);
+	}
+	for (; i < vomm_spec_n && !vomm_specs[i].feature; i++)
+		s->context[i] = hash_masked(s, 0, i);
+}
+
+/* Of all contexts; 0: it does not apply. */
 static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret)
 {
-	uint32_t order_max = s->length + 1 - s->headless, i = 0, done = 0;
-	uint64_t h = 0x5bd1e995;
+	uint32_t order_max = s->length + 1 - s->headless;
 
 	if (order_max > v->limits.order_max)
 		order_max = v->limits.order_max;
-	for (; vomm_specs[i].suffix && vomm_specs[i].order <= order_max; i++) {
-		while (done < vomm_specs[i].order)
-			h = step64(h, back(s, ++done));
-		ret[i] = hash_spec(h, i);
-	}
-	for (; vomm_specs[i].suffix; i++)
-		ret[i] = 0;
-	for (; i < vomm_spec_n; i++) {
-		const struct spec *sp = &vomm_specs[i];
-		uint64_t hi = sp->feature ? s->feature[sp->feature - 1] : 0;
+	for (uint32_t i = 0; i < vomm_spec_n; i++) {
+		uint32_t feature = vomm_specs[i].feature;
 
-		ret[i] = 0;
-		if (sp->order > order_max || (sp->feature && !hi))
-			continue;
-		for (uint32_t left = sp->mask; left; left &= left - 1)
-			hi = step64(hi, back(s, 1 + (uint32_t)__builtin_ctz(left)));
-		ret[i] = hash_spec(hi, i);
+		if (vomm_specs[i].order > order_max)
+			ret[i] = 0;
+		else if (!feature)
+			ret[i] = s->context[i];
+		else
+			ret[i] = s->feature[feature - 1]
+					 ? hash_masked(s, s->feature[feature - 1], i)
+					 : 0;
 	}
 }
 
@@ -103,24 +124,45 @@ static uint32_t mark_home(uint32_t symbol)
 }
 
 /* The candidate with this number, or UINT32_MAX; added when asked to and there is room. */
-static uint32_t candidate_at(struct scratch *sc, uint32_t symbol, bool add)
+static inline uint32_t candidate_find(const struct scratch *sc, uint32_t symbol, uint32_t *ret_i)
 {
-	uint32_t key = sc->mark_epoch << SYMBOL_BITS | symbol;
-	uint32_t i;
+	uint32_t key = sc->mark_epoch << SYMBOL_BITS | symbol, i = mark_home(symbol);
 
-	for (i = mark_home(symbol); sc->mark[i] >> SYMBOL_BITS == sc->mark_epoch;
-	     i = (i + 1) % MARKS)
-		if (sc->mark[i] == key)
-			return sc->mark_at[i];
-	if (!add || sc->candidate_n == VOMM_CANDIDATE_MAX)
+	for (; sc->mark[i] != key; i = (i + 1) % MARKS) {
+		if (sc->mark[i] >> SYMBOL_BITS != sc->mark_epoch) {
+			*ret_i = i;
+			return UINT32_MAX;
+		}
+	}
+	return sc->mark_at[i];
+}
+
+static uint32_t candidate_add(struct scratch *sc, uint32_t symbol, uint32_t i)
+{
+	if (sc->candidate_n == VOMM_CANDIDATE_MAX)
 		return UINT32_MAX;
 	if (sc->candidate_n % 4 == 0) /* a lane more: nothing was counted there yet */
 		for (uint32_t a = 0; a <= sc->opinion_n; a++)
 			((mix_ints *)sc->count[a])[sc->candidate_n / 4] = (mix_ints){0};
-	sc->mark[i] = key;
+	sc->mark[i] = sc->mark_epoch << SYMBOL_BITS | symbol;
 	sc->mark_at[i] = (uint8_t)sc->candidate_n;
 	sc->candidate[sc->candidate_n] = (struct candidate){.symbol = symbol};
 	return sc->candidate_n++;
+}
+
+/* Finds it or adds it; UINT32_MAX: there is no room. */
+static uint32_t candidate_at(struct scratch *sc, uint32_t symbol)
+{
+	uint32_t i, k = candidate_find(sc, symbol, &i);
+
+	return k != UINT32_MAX ? k : candidate_add(sc, symbol, i);
+}
+
+static bool candidate_is(const struct scratch *sc, uint32_t symbol)
+{
+	uint32_t i;
+
+	return candidate_find(sc, symbol, &i) != UINT32_MAX;
 }
 
 static void candidates_clear(struct scratch *sc)
@@ -132,37 +174,61 @@ static void candidates_clear(struct scratch *sc)
 	}
 }
 
-/* Counts what followed the context; true when anything did. */
-static void opinion_gather(struct vomm *v, struct opinion *o, uint32_t at)
+/* Adds up what followed the context, and how often symbol did. */
+static void opinion_sum(const struct vomm *v, struct opinion *o, uint32_t symbol)
 {
-	struct scratch *sc = &v->scratch;
+	const mix_ints edges = {0, 0, -1, -1}; /* of the first half of a cell */
+	const int32_t top = (int32_t)(symbol << COUNT_BITS);
+	mix_ints total = {0}, distinct = {0}, its = {0};
 	const struct cell *c = o->cell;
 
-	for (uint32_t i = 0; i < (sc->candidate_n + 3) / 4; i++)
-		((mix_ints *)sc->count[at])[i] = (mix_ints){0};
-	for (uint32_t e = 1; e <= c->ext_n; e++)
-		vomm_bucket_prefetch(v, vomm_ext_hash(o->hash, e));
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
-		for (int i = 0; c && i < CELL_EDGES; i++) {
-			uint32_t n = c->edge[i] & COUNT_MAX, k;
+		if (c) {
+			mix_ints a = ((const mix_ints *)c)[0] & edges, an = a & COUNT_MAX;
+			mix_ints b = ((const mix_ints *)c)[1], bn = b & COUNT_MAX;
 
-			if (!n)
-				continue;
-			o->total += n;
-			o->distinct++;
-			k = candidate_at(sc, c->edge[i] >> COUNT_BITS, true);
-			__builtin_prefetch(&v->symbols[c->edge[i] >> COUNT_BITS]);
-			if (k == UINT32_MAX)
-				continue;
-			sc->count[at][k] = (int32_t)n;
-			sc->candidate[k].known |= 1u << at;
-			if (!e && !i)
-				sc->candidate[k].newest |= 1u << at;
+			total += an + bn;
+			distinct -= (an != 0) + (bn != 0); /* true is -1 */
+			its += (an & ((a & ~COUNT_MAX) == top)) + (bn & ((b & ~COUNT_MAX) == top));
 		}
 		if (e++ == o->cell->ext_n)
 			break;
 	}
-	o->rest = o->total;
+	o->total = o->rest = mix_sum(total);
+	o->distinct = mix_sum(distinct);
+	o->sure_n = mix_sum(its);
+}
+
+/* The context's successors become candidates. */
+static void opinion_list(struct vomm *v, uint32_t at)
+{
+	struct scratch *sc = &v->scratch;
+	const struct opinion *o = &sc->opinion[at];
+	const struct cell *c = o->cell;
+	uint32_t bit = 1u << at;
+
+	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
+		for (int i = 0; c && i < CELL_EDGES; i++) {
+			uint32_t n = c->edge[i] & COUNT_MAX, symbol = c->edge[i] >> COUNT_BITS;
+			uint32_t k, place;
+
+			if (!n)
+				continue;
+			k = candidate_find(sc, symbol, &place);
+			if (k == UINT32_MAX) {
+				k = candidate_add(sc, symbol, place);
+				if (k == UINT32_MAX)
+					continue;
+				__builtin_prefetch(&v->symbols[symbol]);
+			}
+			sc->count[at][k] = (int32_t)n;
+			sc->candidate[k].known |= bit;
+			if (!e && !i)
+				sc->candidate[k].newest |= bit;
+		}
+		if (e++ == o->cell->ext_n)
+			break;
+	}
 }
 
 /* What the candidates are worth before any suffix is looked at: half by their own frequency, half
@@ -226,20 +292,23 @@ static uint32_t match_bin(uint32_t len)
 	return len < 24 ? 16 : len < 32 ? 17 : len < 64 ? 18 : len < 256 ? 19 : 20;
 }
 
+/* What the long memory says comes next; 0: nothing. */
+static uint32_t match_symbol(const struct vomm *v, const struct vomm_stream *s)
+{
+	const struct step *t = &v->trail[s->match & v->trail_mask];
+
+	if (!s->match || v->trail_head - s->match >= v->trail_mask || t->symbol > v->symbol_n)
+		return 0;
+	return t->symbol;
+}
+
 static void match_gather(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
-	const struct step *t;
+	uint32_t symbol = match_symbol(v, s);
 
-	sc->expected = UINT32_MAX;
-	sc->match_bin = 0;
-	if (!s->match || v->trail_head - s->match >= v->trail_mask)
-		return;
-	t = &v->trail[s->match & v->trail_mask];
-	if (!t->symbol || t->symbol > v->symbol_n)
-		return;
-	sc->expected = candidate_at(sc, t->symbol, true);
-	sc->match_bin = match_bin(s->match_len);
+	sc->expected = symbol ? candidate_at(sc, symbol) : UINT32_MAX;
+	sc->match_bin = symbol ? match_bin(s->match_len) : 0;
 }
 
 void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s)
@@ -253,9 +322,99 @@ void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s)
 	__builtin_prefetch(&v->trail[s->match & v->trail_mask]);
 }
 
+/* The contexts that know something: suffixes longest first, then the others. */
+static void contexts_find(struct vomm *v)
+{
+	struct scratch *sc = &v->scratch;
+	struct opinion *o = sc->opinion;
+
+	for (uint32_t j = 0; j < vomm_spec_n; j++) {
+		uint32_t i = j < SUFFIXES ? SUFFIXES - 1 - j : j;
+		struct cell *c = sc->hash[i] ? vomm_cell_find(v, sc->hash[i]) : NULL;
+
+		if (c) {
+			o->cell = c;
+			o->hash = sc->hash[i];
+			o->spec = i;
+			o->run = c->run;
+			for (uint32_t e = 1; e <= c->ext_n; e++)
+				vomm_bucket_prefetch(v, vomm_ext_hash(o->hash, e));
+			o++;
+		}
+		if (j == SUFFIXES - 1)
+			sc->suffix_n = (uint32_t)(o - sc->opinion);
+	}
+	sc->opinion_n = (uint32_t)(o - sc->opinion);
+}
+
+static void contexts_sum(struct vomm *v, uint32_t symbol)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t n = 0, suffix_n = 0;
+
+	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+		opinion_sum(v, &sc->opinion[a], symbol);
+		if (!sc->opinion[a].total) /* a forged state may have such */
+			continue;
+		if (n != a)
+			sc->opinion[n] = sc->opinion[a];
+		n++;
+		suffix_n += a < sc->suffix_n;
+	}
+	sc->opinion_n = n;
+	sc->suffix_n = suffix_n;
+}
+
+/* Makes all that followed any of the contexts a candidate. */
+static void list_all(struct vomm *v, const struct vomm_stream *s)
+{
+	struct scratch *sc = &v->scratch;
+	struct candidate first = sc->candidate[0];
+
+	candidates_clear(sc);
+	for (uint32_t a = 0; a < sc->opinion_n; a++)
+		opinion_list(v, a);
+	match_gather(v, s);
+	weigh(v);
+	sc->listed = true;
+	if (!sc->decided_n)
+		return;
+	assert(sc->candidate[0].symbol == first.symbol);
+	sc->candidate[0].p_step = first.p_step;
+	sc->candidate[0].p = first.p;
+	sc->weight_rest = 1 - sc->weight[0];
+	sc->weight[0] = -1;
+}
+
+/* Most situations have one symbol that outweighs all others together, so it is decided first, and
+ * mostly it comes: then who the others are is never asked. It is what came last in the longest
+ * suffix, so it is the first in the list of all as well. */
+static bool list_sure(struct vomm *v, const struct vomm_stream *s, uint32_t symbol)
+{
+	struct scratch *sc = &v->scratch;
+	uint32_t match = match_symbol(v, s);
+
+	if (sc->opinion[0].sure_n * 2 <= sc->opinion[0].total || (match && match != symbol))
+		return false;
+	candidates_clear(sc);
+	(void)candidate_at(sc, symbol); /* there is room */
+	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+		const struct opinion *o = &sc->opinion[a];
+
+		sc->count[a][0] = (int32_t)o->sure_n;
+		sc->candidate[0].known |= (uint32_t)(o->sure_n != 0) << a;
+		sc->candidate[0].newest |= (uint32_t)(o->cell->edge[0] >> COUNT_BITS == symbol)
+					   << a;
+	}
+	match_gather(v, s);
+	weigh(v);
+	return sc->weight[0] > SURE;
+}
+
 void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
+	uint32_t sure;
 	uint64_t key = step64(step64(v->observed_n, s->match), s->last_ns);
 
 	hash_specs(v, s, sc->hash);
@@ -265,36 +424,19 @@ void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 	if (sc->key == key)
 		return;
 	sc->key = key;
-	sc->opinion_n = sc->suffix_n = sc->decided_n = 0;
-	candidates_clear(sc);
+	sc->decided_n = 0;
 	for (uint32_t i = 0; i < vomm_spec_n; i++)
 		if (sc->hash[i])
 			vomm_bucket_prefetch(v, sc->hash[i]);
-	for (uint32_t pass = 0; pass < 2; pass++) {
-		for (uint32_t j = 0; j < vomm_spec_n; j++) {
-			/* suffixes longest first, then the others */
-			uint32_t i = pass ? j : vomm_spec_n - 1 - j;
-			struct opinion *o = &sc->opinion[sc->opinion_n];
-
-			if (vomm_specs[i].suffix != !pass || !sc->hash[i])
-				continue;
-			*o = (struct opinion){.hash = sc->hash[i], .spec = i};
-			o->cell = vomm_cell_find(v, o->hash);
-			if (!o->cell)
-				continue;
-			o->run = o->cell->run;
-			opinion_gather(v, o, sc->opinion_n);
-			if (!o->total)
-				continue;
-			sc->opinion_n++;
-			sc->suffix_n += !pass;
-		}
-	}
-	match_gather(v, s);
-	weigh(v);
+	contexts_find(v);
+	sure = sc->suffix_n ? sc->opinion[0].cell->edge[0] : 0;
+	contexts_sum(v, sure >> COUNT_BITS);
 	sc->rest = sc->weight_rest = 1;
 	sc->escape.ready = false;
 	sc->fallen = false;
+	sc->listed = false;
+	if (!(sure & COUNT_MAX) || !list_sure(v, s, sure >> COUNT_BITS))
+		list_all(v, s);
 }
 
 /* Exact to 4, then wider and wider. */
@@ -439,18 +581,30 @@ static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k)
 {
 	struct scratch *sc = &v->scratch;
 	const struct candidate *c = &sc->candidate[k];
+	uint32_t opinion_n = sc->opinion_n, state_n = d->state_n;
 
-	for (uint32_t a = 0; a < sc->opinion_n; a++) {
+	for (uint32_t a = 0; a < opinion_n; a++) {
 		struct opinion *o = &sc->opinion[a];
-		uint32_t n = (uint32_t)sc->count[a][k];
+		uint32_t n = (uint32_t)sc->count[a][k], cell;
 
 		if (!o->rest)
 			continue;
-		opine(d, IN_SPEC + o->spec, v,
-		      MAP_STATE + o->spec * STATES +
-			      state_of(n, o->rest, c->newest >> a & 1, o->run));
+		cell = MAP_STATE + o->spec * STATES +
+		       state_of(n, o->rest, c->newest >> a & 1, o->run);
+		d->state[state_n++] = cell;
+		d->x[IN_SPEC + o->spec] = v->stretch[v->map[cell] >> 20];
 		o->rest -= n;
 	}
+	d->state_n = state_n;
+}
+
+/* How many bits are set; the builtin is a call where the processor may lack the instruction. */
+static uint32_t ones(uint32_t x)
+{
+	x -= x >> 1 & 0x55555555;
+	x = (x & 0x33333333) + (x >> 2 & 0x33333333);
+	x = (x + (x >> 4)) & 0x0f0f0f0f;
+	return x * 0x01010101 >> 24;
 }
 
 static struct regard regard_of(const struct scratch *sc, const struct vomm_stream *s, uint32_t k)
@@ -465,8 +619,8 @@ static struct regard regard_of(const struct scratch *sc, const struct vomm_strea
 			 : sc->expected == k ? 1
 					     : 2,
 		.recent = vomm_recent_bin(s, c->name),
-		.newest_n = (uint32_t)__builtin_popcount(c->newest & suffixes),
-		.other_n = (uint32_t)__builtin_popcount(c->known & ~suffixes),
+		.newest_n = ones(c->newest & suffixes),
+		.other_n = ones(c->known & ~suffixes),
 	};
 }
 
@@ -509,7 +663,7 @@ static float refine(const struct vomm *v, struct decision *d, float x)
 static void fallback_add(struct vomm *v, uint32_t number)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t was = sc->candidate_n, k = candidate_at(sc, number, true);
+	uint32_t was = sc->candidate_n, k = candidate_at(sc, number);
 
 	if (k != was || sc->candidate_n == was)
 		return; /* it was there, or there is no room: it is not needed then */
@@ -549,6 +703,8 @@ bool vomm_decide(struct vomm *v, const struct vomm_stream *s)
 
 	if (j == DECIDE_MAX || (j >= DECIDE_SURE && sc->rest < DECIDE_REST))
 		return false;
+	if (j && !sc->listed)
+		list_all(v, s);
 	if (!sc->fallen && (j == DECIDE_SURE || j == sc->candidate_n))
 		fallback_gather(v, s);
 	if (j == sc->candidate_n)
@@ -628,12 +784,12 @@ double vomm_p_escape(struct vomm *v, uint32_t number)
 {
 	const struct scratch *sc = &v->scratch;
 	const struct escape *e = &sc->escape;
-	uint32_t k;
+	uint32_t k, place;
 
 	vomm_escape(v);
 	if (!number)
 		return sc->rest * e->novel;
-	k = candidate_at(&v->scratch, number, false);
+	k = candidate_find(sc, number, &place);
 	if (k != UINT32_MAX)
 		return vomm_p_tail(v, k);
 	return sc->rest * (1 - e->novel) * (1 - e->tail) * (v->symbols[number].count + 0.5) /
@@ -649,7 +805,5 @@ void vomm_escape_learn(struct vomm *v, uint32_t number)
 	if (v->symbol_n > sc->decided_n)
 		mix_cell_learn(&v->map[e->novel_cell], !number, STATE_WINDOW);
 	if (number && e->tail > 0 && e->tail < 1)
-		mix_cell_learn(&v->map[e->tail_cell],
-			       candidate_at(&v->scratch, number, false) != UINT32_MAX,
-			       STATE_WINDOW);
+		mix_cell_learn(&v->map[e->tail_cell], candidate_is(sc, number), STATE_WINDOW);
 }

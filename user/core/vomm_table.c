@@ -12,18 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-static uint64_t mix64(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-	return x ^ (x >> 31);
-}
-
-uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext)
-{
-	return mix64(hash + ext * 0x9e3779b97f4a7c15ull);
-}
-
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep)
 {
 	struct cell *c = vomm_bucket(v, hash);
@@ -144,7 +132,7 @@ void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t
 
 static uint32_t symbol_home(const struct vomm *v, uint32_t name)
 {
-	return (uint32_t)mix64(name + 0x9e3779b97f4a7c15ull) & v->symbol_mask;
+	return (uint32_t)vomm_mix64(name + 0x9e3779b97f4a7c15ull) & v->symbol_mask;
 }
 
 void vomm_symbol_prefetch(const struct vomm *v, uint32_t name)
