@@ -425,12 +425,13 @@ static void test_vomm_looking_changes_nothing(void **state)
 {
 	struct vomm *v = model(2 << 20), *w = model(2 << 20);
 	struct vomm_stream s, t;
+	struct vomm_stats st;
 
 	(void)state;
 	vomm_stream_init(&s, NULL);
 	vomm_stream_init(&t, NULL);
-	for (uint32_t i = 0; i < 3000; i++) {
-		uint32_t x = noisy(i, 100);
+	for (uint32_t i = 0; i < 12000; i++) {
+		uint32_t x = noisy(i, 100 + i / 4);
 		struct vomm_guess g[10];
 		double p, q;
 		size_t n;
@@ -445,6 +446,8 @@ static void test_vomm_looking_changes_nothing(void **state)
 		(void)vomm_observe(w, &t, x, i, &q);
 		assert_true(p == q);
 	}
+	vomm_stats(v, &st);
+	assert_true(st.context_forgotten_n > 1000);
 	vomm_free(v);
 	vomm_free(w);
 }

@@ -15,9 +15,10 @@
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep)
 {
 	struct cell *c = vomm_bucket(v, hash);
-	struct cell *worst = NULL;
+	struct cell *left = vomm_cell_find(v, hash); /* by a context that was forgotten */
+	struct cell *worst = left;
 
-	for (int i = 0; i < BUCKET; i++) {
+	for (int i = 0; i < BUCKET && !left; i++) {
 		if (!c[i].check) {
 			worst = &c[i];
 			v->context_n++;
@@ -26,7 +27,7 @@ struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const s
 		if (&c[i] != keep && (!worst || c[i].use < worst->use))
 			worst = &c[i];
 	}
-	if (worst->check) {
+	if (!left && worst->check) {
 		v->context_forgotten_n++;
 		/* Who was spared pays for it, so that nothing stays only for what it once was. */
 		for (int i = 0; i < BUCKET; i++)
