@@ -9,7 +9,10 @@
  *   cgroup/sendmsg4, sendmsg6          UDP on a socket that is not connected: each address it sends to,
  *                                      once. The kernel runs these for no other datagram
  *
- * Misses   datagrams to UNIX sockets by address; UDP from a port the program chose, which is how a
+ *   fentry/unix_dgram_sendmsg          the same for UNIX datagrams, where the kernel allows it: what is
+ *                                      written to the journal, say
+ *
+ * Misses   without the last, datagrams to UNIX sockets by address; UDP from a port the program chose, which is how a
  *          service answers, and by processes outside the v2 hierarchy we see.
  */
 #include "calls.bpf.h"
@@ -230,6 +233,19 @@ filtered:
 	return 0;
 }
 
+/* Of FWM_SUN_MAX bytes, a multiple of four. */
+static __always_inline __u64 text_hash(const char *text)
+{
+	const __u32 *w = (const __u32 *)text;
+	__u64 h = 1;
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < FWM_SUN_MAX / 4; i++)
+		h = (h ^ w[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+	return h;
+}
+
 /* A datagram with an address of its own. Told once for each socket and address: later ones are no new
  * dependency. A socket bound to a port is a service that answers, and its clients are not what it
  * needs. */
@@ -287,5 +303,51 @@ int on_send6(struct bpf_sock_addr *ctx)
 {
 	return send(ctx, AF_INET6);
 }
+
+#if defined(__TARGET_ARCH_x86) /* the tier of bpf/calls.bpf.h; it has no twin among tracepoints */
+SEC("fentry/unix_dgram_sendmsg")
+int BPF_PROG(fast_send_unix, struct socket *socket, struct msghdr *msg)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct send_key key = {};
+	struct fwm_counts *c;
+	struct fwm_sock *e;
+	__u32 zero = 0, len;
+	__u8 one = 1;
+
+	if (!msg->msg_name) /* connected, as most are */
+		return 0;
+	c = count_seen(FWM_HOOK_SEND);
+	e = bpf_map_lookup_elem(&sock_scratch, &zero);
+	if (!c || !e)
+		return 0;
+	len = msg->msg_namelen;
+	if (!wanted(id >> 32, proc_get(id >> 32)) || len <= 2 || len > 2 + FWM_SUN_MAX)
+		goto filtered;
+	__builtin_memset(e, 0, sizeof(*e));
+	e->path_len = len - 2;
+	len = masked(len - 2, 0x7f);
+	if (len > FWM_SUN_MAX ||
+	    bpf_probe_read_kernel(e->path, len, (const char *)msg->msg_name + 2)) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	key.cookie = bpf_get_socket_cookie(socket->sk);
+	key.port = text_hash(e->path);
+	if (bpf_map_lookup_elem(&sends, &key))
+		goto filtered;
+	bpf_map_update_elem(&sends, &key, &one, BPF_ANY);
+	e->family = AF_UNIX;
+	if (e->path[0] && e->path[0] != '/')
+		name_cwd(&e->base);
+	e->netns = netns_of(socket->sk);
+	hdr_fill(&e->hdr, FWM_EVENT_CONNECT, sizeof(*e), bpf_ktime_get_ns(), id);
+	e->hdr.flags = FWM_F_NO_LATENCY;
+	return emit(c, e, sizeof(*e), false);
+filtered:
+	count_one(c, filtered);
+	return 0;
+}
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

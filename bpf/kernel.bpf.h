@@ -317,6 +317,11 @@ struct socket {
 	struct sock *sk;
 };
 
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
 struct unix_sock {
 	struct sock sk;
 	struct path path;

@@ -101,7 +101,7 @@ struct conn {
 struct send_key {
 	__u64 cookie; /* of the socket: never used again */
 	__u8 addr[16];
-	__u64 port;
+	__u64 port; /* or a hash of the path of a UNIX socket */
 };
 
 /* A request of io_uring under way. */

@@ -118,8 +118,12 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	struct fwm_miss *m;
 	long n;
 
-	if (!scratch || !s->text) {
+	if (!scratch) {
 		count_call(c, unreadable);
+		return 0;
+	}
+	if (!s->text) { /* a handle: no path was looked up */
+		count_call(c, filtered);
 		return 0;
 	}
 	m = &scratch->rec;

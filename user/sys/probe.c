@@ -81,11 +81,26 @@ static int try_btf(const char *name, enum bpf_prog_type type, enum bpf_attach_ty
 	return link < 0 ? -errno : 0;
 }
 
+/* Where a program can be preempted, another on the same processor finds it running and is left out, and what
+ * both keep per processor is mixed up. On a tracepoint it cannot. */
+static bool kernel_preempts(void)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/sys/kernel/debug/sched/preempt", "re");
+	char modes[64];
+	struct utsname u;
+
+	if (f && fgets(modes, sizeof(modes), f)) /* "none (voluntary) full" */
+		return strstr(modes, "(full)") || strstr(modes, "(lazy)");
+	return uname(&u) < 0 || strstr(u.version, "PREEMPT");
+}
+
 bool probe_calls(void)
 {
 	libbpf_print_fn_t old = libbpf_set_print(NULL);
-	bool yes = try_btf("__x64_sys_openat", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY) == 0 &&
-		   try_btf("__x64_sys_openat", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT) == 0;
+	const char *call = "__x64_sys_openat";
+	bool yes = !kernel_preempts() &&
+		   try_btf(call, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY) == 0 &&
+		   try_btf(call, BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT) == 0;
 
 	(void)libbpf_set_print(old);
 	return yes;
@@ -205,7 +220,8 @@ static void optional(struct list *l)
 		    "used: only the calls we watch are slowed");
 	else
 		add(l, "optional", "fentry, fexit of calls", PROBE_OPTIONAL,
-		    "refused; tracepoints are used, which slow every system call a little");
+		    "%s; tracepoints are used, which slow every system call a little",
+		    kernel_preempts() ? "unsafe in a kernel that is preempted" : "refused");
 	for (size_t i = 0; i < ARRAY_SIZE(unused); i++) {
 		int r = try_btf(unused[i].target, unused[i].type, unused[i].attach);
 
@@ -231,8 +247,12 @@ static void unseen(struct list *l)
 	else
 		add(l, "unseen", "UDP without connect", PROBE_DEGRADED,
 		    "sendto() is not seen: no programs on sendmsg of control groups");
-	add(l, "unseen", "UNIX datagrams by address", PROBE_DEGRADED,
-	    "not seen: a hook there would tax every datagram");
+	if (probe_calls())
+		add(l, "unseen", "UNIX datagrams by address", PROBE_OK,
+		    "seen: each address once for a socket");
+	else
+		add(l, "unseen", "UNIX datagrams by address", PROBE_DEGRADED,
+		    "not seen: that takes fentry");
 	add(l, "unseen", "io_uring without completion", PROBE_DEGRADED,
 	    "opens and connects that ask for none on success are counted, not named");
 	add(l, "unseen", "descriptors passed on", PROBE_DEGRADED,
