@@ -34,7 +34,10 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 	if (!c)
 		return;
 	c->flags = m.flags;
-	c->exec_ns = 0;
+	/* Until it executes something, what it uses is used by the program it was forked from. */
+	c->exec_ns = p ? p->exec_ns : 0;
+	c->exec_tgid = p ? p->exec_tgid : 0;
+	c->looks_n = 0;
 	c->epoch = marks_epoch;
 	c->tgid = child;
 }
@@ -172,6 +175,8 @@ static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
 	if (!p)
 		return;
 	p->exec_ns = now;
+	p->exec_tgid = tgid;
+	p->looks_n = 0;
 	m.flags = (p->flags & ~FWM_MARK_QUIET) | (quiet ? FWM_MARK_QUIET : 0);
 	if (m.flags == p->flags)
 		return;

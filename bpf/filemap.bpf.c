@@ -13,7 +13,7 @@
  * cost one array lookup. Read-ahead that nobody touched sets no bit: replaying what the kernel read
  * ahead would grow with each generation (ChromeOS saw a fifth of waste).
  *
- * Sees     the pages the new image itself touches. Misses the first page of the executable and its
+ * Sees     the pages the new image itself touches, and those of its children until they execute another. Misses the first page of the executable and its
  *          interpreter, which execve() reads before the process becomes the new program; they are
  *          in the first fault-around of each all the same.
  */
@@ -81,7 +81,7 @@ static __always_inline int used(struct address_space *mapping, __u64 first, __u6
 		key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		key.gen = BPF_CORE_READ(inode, i_generation);
 	}
-	key.tgid = tgid;
+	key.tgid = p->exec_tgid;
 	key.group = first / FWM_USED_PAGES;
 	for (int i = 0; i < GROUPS_A_CALL && first <= last; i++, key.group++) {
 		__u64 from = first % FWM_USED_PAGES, end = first - from + FWM_USED_PAGES;

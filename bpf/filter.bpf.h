@@ -18,8 +18,11 @@ static __always_inline struct proc *proc_get(__u32 tgid)
 		return NULL;
 	if (p->tgid == tgid && p->epoch == marks_epoch)
 		return p;
-	if (p->tgid != tgid)
+	if (p->tgid != tgid) {
 		p->exec_ns = 0;
+		p->exec_tgid = 0;
+		p->looks_n = 0;
+	}
 	m = bpf_map_lookup_elem(&marks, &tgid);
 	p->flags = m ? m->flags : 0;
 	p->epoch = marks_epoch;

@@ -36,9 +36,10 @@ struct proc {
 	__u32 tgid;
 	__u32 flags; /* FWM_MARK_* */
 	__u64 exec_ns;
-	__u32 epoch; /* of the marks it was filled from */
+	__u32 epoch;	 /* of the marks it was filled from */
+	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
+	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u32 zero;
-	__u64 zero2;
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same

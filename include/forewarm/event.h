@@ -51,7 +51,9 @@ enum fwm_event_kind {
 #define FWM_F_URING (1u << 5) /* came through io_uring */
 #define FWM_F_NO_LATENCY (1u << 6)
 #define FWM_F_QUIET (1u << 8) /* EXEC: well known, so the opens of this start are not reported */
-#define FWM_F_GONE (1u << 7)  /* LISTEN: nobody listens there any more */
+#define FWM_F_LOOKUP                                                                               \
+	(1u << 9) /* MISS: only asked about (stat, access); whether it is there is not told */
+#define FWM_F_GONE (1u << 7) /* LISTEN: nobody listens there any more */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */
@@ -195,6 +197,7 @@ enum fwm_hook {
 	FWM_HOOK_STATE, /* inet_sock_set_state */
 	FWM_HOOK_URING,
 	FWM_HOOK_NAME,	 /* not a hook of its own: each path that had to be resolved */
+	FWM_HOOK_LOOK,	 /* stat, access, readlink while they are learnt */
 	FWM_HOOK_RENAME, /* whatever makes known paths doubtful: rename, mount; nothing is sent */
 	FWM_HOOK_MAX,
 };

@@ -21,8 +21,8 @@
 struct fwm_used_key {
 	__u64 exec_ns; /* ts_ns of the exec record of this process */
 	__u64 ino;
-	__u32 dev; /* as the kernel has it: major << 20 | minor */
-	__u32 tgid;
+	__u32 dev;   /* as the kernel has it: major << 20 | minor */
+	__u32 tgid;  /* who executed then; a child of it may have used the pages */
 	__u32 gen;   /* of the inode */
 	__u32 group; /* page index / FWM_USED_PAGES */
 };

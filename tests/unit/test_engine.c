@@ -412,9 +412,94 @@ static void test_engine_is_bounded(void **state)
 	host_fini(&h);
 }
 
+/* One run of a tool that asks about two files and opens the second of them. */
+static uint32_t ask_and_open(struct host *h)
+{
+	uint32_t pid = host_spawn(h, 1, "/bin/tool", NULL);
+
+	host_look(h, pid, "/data/asked");
+	host_look(h, pid, "/data/opened");
+	host_open(h, pid, "/data/opened", 0);
+	return pid;
+}
+
+static void test_engine_looks_up_what_is_only_asked_about(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	const struct action *a;
+	const struct graph *g;
+	const struct edge *edge;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++) {
+		host_exit(&h, ask_and_open(&h));
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+	}
+	g = engine_graph_const(h.engine);
+	edge = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/tool"),
+			       graph_find(g, NODE_FILE, "/data/opened"), EDGE_OPEN);
+	assert_non_null(edge);
+	assert_int_equal(edge->flags & EDGE_F_LOOKUP, 0);
+	assert_int_equal(edge->runs_n, 4); /* asking first took nothing away from its opening */
+	take_actions(&h, &l);
+	(void)host_spawn(&h, 1, "/bin/tool", NULL);
+	take_actions(&h, &l);
+	a = find_action(&l, ACTION_LOOKUP, "/data/asked");
+	assert_non_null(a);
+	assert_int_equal(a->bytes, 0);
+	assert_false(a->list);
+	assert_null(find_action(&l, ACTION_WARM, "/data/asked"));
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/opened"));
+	assert_null(find_action(&l, ACTION_LOOKUP, "/data/opened"));
+	host_fini(&h);
+}
+
+/* One script only asks about a file, a second one reads it: when both are about to, its pages count. */
+static void test_engine_wants_pages_where_anyone_does(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t pid, one, other; /* shells of their own: neither program foretells the other */
+
+	(void)state;
+	host_init(&h, &limits);
+	one = host_spawn(&h, 1, "/bin/one", NULL);
+	other = host_spawn(&h, 1, "/bin/other", NULL);
+	for (int i = 0; i < 4; i++) {
+		pid = host_spawn(&h, one, "/bin/asks", NULL);
+		host_look(&h, pid, "/data/both");
+		host_exit(&h, pid);
+		host_pass(&h, 30 * S);
+		host_tick(&h);
+		pid = host_spawn(&h, other, "/bin/reads", NULL);
+		host_open(&h, pid, "/data/both", 0);
+		host_exit(&h, pid);
+		host_pass(&h, 30 * S);
+		host_tick(&h);
+		take_actions(&h, &l);
+	}
+	(void)host_spawn(&h, one, "/bin/asks", NULL);
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_LOOKUP, "/data/both"));
+	finish_actions(&h, &l, false);
+	(void)host_spawn(&h, other, "/bin/reads", NULL);
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/both"));
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
+		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_score),

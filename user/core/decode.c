@@ -365,6 +365,8 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 		o.flags |= OBS_F_WRITE;
 	if (e->hdr.flags & FWM_F_EXEC)
 		o.flags |= OBS_F_MAPPED;
+	if (e->hdr.flags & FWM_F_LOOKUP)
+		o.flags |= OBS_F_LOOKUP;
 	fn(ctx, &o);
 	return 0;
 }

@@ -201,7 +201,8 @@ static int observe_exit(struct duty *d, const struct obs *o, struct fwm_block_ke
 int duty_observe(struct duty *d, const struct obs *o, struct fwm_block_key *ret_key,
 		 struct fwm_known_row *ret_row)
 {
-	if (o->flags & OBS_F_SEED)
+	/* What is only asked about is told for a while only, so that it cannot say what is new. */
+	if (o->flags & (OBS_F_SEED | OBS_F_LOOKUP))
 		return 0;
 	switch (o->kind) {
 	case OBS_EXEC:

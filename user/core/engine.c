@@ -26,6 +26,9 @@
 #define FORGET_MIN 0.12
 #define CHANCE_NEW 0.75 /* of a need seen once, by a block of which no more is known */
 #define TOUCHES_PER_PROCESS 12
+/* Of a run: what find(1) asks about in one is gone through in order anyway, and is not worth the room. */
+#define LOOKED_MAX 512
+#define QUIET_NEEDS 256
 
 static bool symbol_eq(const void *ctx, uint32_t slot, const void *key)
 {
@@ -234,14 +237,25 @@ struct taken {
 	bool first; /* in this run */
 };
 
+/* It does more with dep than ask about it, in some run: that it asked first is no news then. */
+static bool opens(const struct engine *e, uint32_t block, uint32_t dep, enum edge_kind kind)
+{
+	const struct edge *edge = graph_edge_find(e->graph, block, dep, kind);
+
+	return edge && !(edge->flags & EDGE_F_LOOKUP);
+}
+
 /* Counts one use of block -> dep; *ret_p is how likely it was, 0 when it was not known. */
 static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const struct taken *t,
 		     double *ret_p)
 {
 	const struct obs *o = t->o;
+	bool lookup = o->flags & OBS_F_LOOKUP;
 	struct edge *edge;
 	int r;
 
+	if (lookup && opens(e, block, t->dep, t->kind))
+		return 0;
 	r = graph_edge(e->graph, block, t->dep, t->kind, wall(e, o->ts_ns), &edge);
 	if (r != 0)
 		return r;
@@ -249,7 +263,7 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	edge->last_ns = wall(e, o->ts_ns);
 	edge->errno_last = o->err;
 	edge->fail_n += o->err != 0;
-	edge->flags = (uint8_t)(o->flags & OBS_F_WRITE ? EDGE_F_WRITE : 0);
+	edge->flags = o->flags & OBS_F_WRITE ? EDGE_F_WRITE : lookup ? EDGE_F_LOOKUP : 0;
 	if (o->latency_ns) {
 		edge->latency_sum_ns += o->latency_ns;
 		sketch_add(&edge->latency, o->latency_ns);
@@ -330,6 +344,9 @@ static int take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t de
 	predict_resolve(e, run, dep, p);
 	if (kind == EDGE_EXEC)
 		return 0;
+	/* Too many, and each too cheap, to be kept for those above as well. */
+	if (o->flags & OBS_F_LOOKUP)
+		return 0;
 	e->aux[dep].user = rn->block;
 	/* What the block needs each time is known from itself, whoever starts it. */
 	if (rn->block_run >= BELOW_RUNS && p >= BELOW_KNOWN)
@@ -350,6 +367,15 @@ static bool ignored(const char *path)
 	return path[0] != '/' && !naming_inner(path);
 }
 
+static void run_gone(struct engine *e, uint32_t run)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+
+	if (!phase_pid(rn->pid))
+		phase_leave(e, rn->uid);
+	lineage_end(e->lineage, run);
+}
+
 static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
 {
 	struct run *rn = lineage_run(e->lineage, run);
@@ -357,7 +383,18 @@ static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
 	if (e->aux[rn->block].parent)
 		(void)vomm_observe(e->model, &rn->stream, SYMBOL_END, ts_ns, NULL);
 	predict_hopeless(e, run);
-	lineage_end(e->lineage, run);
+	run_gone(e, run);
+}
+
+/* Not touched when it is opened too, or its opening would not count as a need any more. */
+static int observe_lookup(struct engine *e, uint32_t run, uint32_t id, const struct obs *o)
+{
+	struct run *rn = lineage_run(e->lineage, run);
+
+	if (rn->looked_n >= LOOKED_MAX || opens(e, rn->block, id, EDGE_OPEN))
+		return 0;
+	rn->looked_n += !lineage_touched(e->lineage, run, id);
+	return take(e, run, EDGE_OPEN, id, o);
 }
 
 static int observe_file(struct engine *e, uint32_t run, const struct obs *o, const char *path)
@@ -369,6 +406,8 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 	r = intern(e, NODE_FILE, path, o, &id);
 	if (r != 0)
 		return r;
+	if (o->flags & OBS_F_LOOKUP)
+		return observe_lookup(e, run, id, o);
 	n = graph_node(e->graph, id);
 	n->flags &= (uint8_t) ~(NODE_F_ABSENT | NODE_F_DIR);
 	if (o->err == ENOENT || o->err == ENOTDIR)
@@ -381,7 +420,77 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 		n->size_bytes = o->file.size;
 		use_file(e->use, id, o->file.dev, o->file.ino);
 	}
-	return take(e, run, EDGE_OPEN, id, o);
+	r = take(e, run, EDGE_OPEN, id, o);
+	n = graph_node(e->graph, id);
+	if (r < 0 || !e->phases.open_n || !n || (n->flags & NODE_F_TEMP) ||
+	    (o->flags & (OBS_F_SEED | OBS_F_WRITE)))
+		return r;
+	return phase_need(e, id, o);
+}
+
+/* Its opens are not reported: what it most likely needs is taken as needed in the phase. */
+static int phase_quiet(struct engine *e, uint32_t block, const struct obs *o)
+{
+	const struct node *n = graph_node_const(e->graph, block);
+	const struct edge *edge;
+	uint32_t deps[QUIET_NEEDS], deps_n = 0, it = 0;
+	int r = 0;
+
+	while (n && deps_n < QUIET_NEEDS && graph_next_out(e->graph, block, &it, &edge))
+		if (edge->kind == EDGE_OPEN && !(edge->flags & (EDGE_F_WRITE | EDGE_F_LOOKUP)) &&
+		    edge_chance(e, edge, n->runs_n + 1) >= 0.5)
+			deps[deps_n++] = edge->to;
+	for (uint32_t i = 0; i < deps_n && r >= 0; i++)
+		if (graph_node_const(e->graph, deps[i]))
+			r = phase_need(e, deps[i], o);
+	return r;
+}
+
+int engine_run_phase(struct engine *e, const char *name, uint32_t uid, uint32_t pid, uint64_t ts_ns,
+		     uint32_t *ret_run)
+{
+	const struct obs o = {.ts_ns = ts_ns, .uid = uid == PHASE_ANYONE ? 0 : uid};
+	uint32_t features[VOMM_FEATURE_MAX] = {0}, block, run, ended;
+	struct run *rn;
+	int r = intern(e, NODE_BLOCK, name, &o, &block);
+
+	if (r)
+		return r;
+	run = lineage_exec(e->lineage, pid, 0, ts_ns, &ended);
+	if (ended != RUN_NONE)
+		run_gone(e, ended);
+	rn = lineage_run(e->lineage, run);
+	rn->block = rn->program = block;
+	rn->uid = uid;
+	rn->hope = ++e->hope_n;
+	rn->block_run = rn->program_run = ++graph_node(e->graph, block)->runs_n;
+	count_run(e, block);
+	vomm_stream_init(&rn->stream, features);
+	*ret_run = run;
+	return 0;
+}
+
+int engine_phase_takes(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+	struct taken t = {.kind = EDGE_BELOW,
+			  .dep = dep,
+			  .o = o,
+			  .lead_ns = o->ts_ns > rn->start_ns ? o->ts_ns - rn->start_ns : 0,
+			  .first = lineage_touch(e->lineage, run, dep)};
+	double p = 0;
+	int r = take_edge(e, rn->block, rn->block_run, &t, &p);
+
+	return r < 0 ? r : 0;
+}
+
+void engine_phase_ends(struct engine *e, uint32_t pid)
+{
+	uint32_t ended;
+
+	lineage_exit(e->lineage, pid, &ended);
+	if (ended != RUN_NONE)
+		run_gone(e, ended);
 }
 
 /* The symbol of what the run started last; the first of its stream is its own block. */
@@ -436,13 +545,15 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	if (ended != RUN_NONE) { /* what was hoped of env is hoped of what it became */
 		rn->hope = lineage_run(e->lineage, ended)->hope;
 		rn->hope_first = lineage_run(e->lineage, ended)->hope_first;
-		lineage_end(e->lineage, ended);
 	} else {
 		rn->hope = ++e->hope_n;
 	}
 	rn->block = block;
 	rn->program = program;
 	rn->uid = o->uid;
+	phase_enter(e, o, o->uid); /* before it leaves what it was: or it would come from nowhere */
+	if (ended != RUN_NONE)
+		run_gone(e, ended);
 	n = graph_node(e->graph, program);
 	/* A start whose opens are not reported says nothing about how likely they are. */
 	n->runs_n += quiet ? 0 : 1;
@@ -469,6 +580,11 @@ static int observe_exec(struct engine *e, const struct obs *o)
 					       .count = 1,
 					       .file = o->file},
 				 o->name);
+		if (r < 0)
+			return r;
+	}
+	if (quiet && e->phases.open_n) {
+		r = phase_quiet(e, block, o);
 		if (r < 0)
 			return r;
 	}
@@ -533,6 +649,7 @@ static int observe_service(struct engine *e, uint32_t run, const struct obs *o)
 
 static int observe(struct engine *e, const struct obs *o)
 {
+	struct obs mine;
 	uint32_t run;
 
 	switch (o->kind) {
@@ -560,9 +677,11 @@ static int observe(struct engine *e, const struct obs *o)
 		e->stats.obs_orphan_n++;
 		return 0;
 	}
+	mine = *o; /* the kernel tells who a process is at its start only */
+	mine.uid = lineage_run(e->lineage, run)->uid;
 	if (o->kind == OBS_CONNECT || o->kind == OBS_LISTEN)
-		return observe_service(e, run, o);
-	return observe_file(e, run, o, o->name);
+		return observe_service(e, run, &mine);
+	return observe_file(e, run, &mine, o->name);
 }
 
 int engine_observe(struct engine *e, const struct obs *o)
@@ -577,7 +696,7 @@ int engine_observe(struct engine *e, const struct obs *o)
 	e->stats.obs_n[o->kind] += o->count ? o->count : 1;
 	r = observe(e, o);
 	while (lineage_next_evicted(e->lineage, &run))
-		lineage_end(e->lineage, run);
+		run_gone(e, run);
 	return r < 0 ? r : 0; /* a full graph is counted there; there is nothing to do about it */
 }
 

@@ -74,6 +74,7 @@ struct action {
 	uint64_t lead_ns;		 /* expected from now to the need */
 	uint32_t uid;			 /* on whose behalf */
 	uint32_t priority;		 /* 0 first */
+	bool list;			 /* LOOKUP: of a directory whose entries will be read */
 	const struct file_range *ranges; /* WARM: the parts of it, by first use; borrowed */
 	size_t range_n;			 /* 0: not known, so all of it or what seems right */
 };
@@ -111,6 +112,7 @@ struct guess {
 	uint8_t order;	 /* length of the context that made it */
 	bool resident;	 /* acted on, and nothing had to be read */
 	bool has_time;	 /* acted on as not urgent */
+	bool lookup;	 /* it will only be asked about (stat): dentry and inode are enough */
 	uint32_t uid, pid;
 	double p;
 	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */
@@ -156,6 +158,12 @@ void engine_policy(struct engine *e, const struct plan_policy *policy);
 
 /* What to add to an observation's time to get CLOCK_REALTIME ns. */
 void engine_wall_offset(struct engine *e, int64_t offset_ns);
+
+/* Learns what is needed in the first window_ns after a boot, and, with logins, after the first program of
+ * a user of whom nothing ran; 0: neither. Before the first observation. */
+void engine_phases(struct engine *e, uint64_t window_ns, bool logins);
+/* The host has booted a moment ago: guesses what it always needs now. After what was kept is loaded. */
+int engine_boot(struct engine *e, uint64_t now_ns);
 
 int engine_observe(struct engine *e, const struct obs *o);
 /* The process that was executed at exec_ns used these parts of a file; from sys/pageuse.h. What

@@ -13,6 +13,7 @@
 #include "core/credit.h"
 #include "core/engine.h"
 #include "core/lineage.h"
+#include "core/phase.h"
 #include "core/plan.h"
 #include "core/use.h"
 #include "core/vomm.h"
@@ -25,6 +26,7 @@ enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
 
 struct node_aux {
 	uint64_t resident_ns; /* FILE: taken as resident until then */
+	uint64_t looked_ns;   /* FILE: its dentry and inode are */
 	uint64_t planned_ns;  /* BLOCK: its working set was planned until then */
 	float planned_p;      /* BLOCK: as how likely */
 	uint32_t symbol;      /* BLOCK: its name in the model; 0: not yet */
@@ -58,6 +60,7 @@ struct engine {
 	uint64_t hope_n;	/* the last number given to a run */
 	struct node_aux *aux;	/* by graph id */
 	struct index by_symbol; /* symbol -> graph id */
+	struct phases phases;
 	int64_t wall_offset_ns;
 	uint64_t now_ns; /* of the newest observation or tick */
 	struct engine_stats stats;
@@ -76,6 +79,12 @@ struct engine {
 uint32_t engine_symbol(struct engine *e, uint32_t block);
 /* 0 when no living block has that symbol. */
 uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol);
+
+/* For phase.c: makes a run of the block name, whose process is pid; counts dep as needed below it; ends it. */
+int engine_run_phase(struct engine *e, const char *name, uint32_t uid, uint32_t pid, uint64_t ts_ns,
+		     uint32_t *ret_run);
+int engine_phase_takes(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o);
+void engine_phase_ends(struct engine *e, uint32_t pid);
 
 /* The chance that run number `run` of the edge's block takes it, given all runs before. */
 double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run);

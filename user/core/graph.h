@@ -99,7 +99,8 @@ struct edge {
 	struct sketch latency;
 };
 
-#define EDGE_F_WRITE (1u << 0) /* OPEN: was last opened for writing, so there is nothing to warm */
+#define EDGE_F_LOOKUP (1u << 1) /* OPEN, BELOW: was only ever asked about (stat), never opened */
+#define EDGE_F_WRITE (1u << 0)	/* OPEN: was last opened for writing, so there is nothing to warm */
 
 struct graph_limits {
 	uint32_t node_max, edge_max;

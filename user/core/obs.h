@@ -76,6 +76,8 @@ struct obs {
 #define OBS_F_MAPPED (1u << 2) /* OPEN: reached by exec or as its interpreter, not by open(2) */
 #define OBS_F_DIR (1u << 3)    /* OPEN of a directory */
 #define OBS_F_SEED (1u << 4)   /* was already so when the daemon started */
-#define OBS_F_QUIET (1u << 5)  /* EXEC: well known, so its opens are not reported this time */
+#define OBS_F_LOOKUP                                                                               \
+	(1u << 6) /* OPEN: only asked about (stat, access), not opened; err is not known */
+#define OBS_F_QUIET (1u << 5) /* EXEC: well known, so its opens are not reported this time */
 
 #endif

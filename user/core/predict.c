@@ -176,7 +176,7 @@ static uint32_t via_of(struct engine *e, const struct candidate *c, const struct
 /* One user's habits never make another user's files be read. */
 static bool allowed(const struct node *dep, uint32_t uid)
 {
-	return dep->uid == uid || (dep->flags & NODE_F_SHARED);
+	return dep->uid == uid || uid == PHASE_ANYONE || (dep->flags & NODE_F_SHARED);
 }
 
 /* What has to be read of a file for block: the parts learnt, else all of it. */
@@ -250,12 +250,15 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 {
 	const struct node *dep = graph_node_const(e->graph, edge->to);
 	const struct run *rn = lineage_run(e->lineage, run);
+	bool lookup = edge->flags & EDGE_F_LOOKUP;
 	uint64_t lead_ns, bytes;
 	struct guess *open, g;
 	bool trusted;
 
 	if (!dep || (dep->flags & NODE_F_TEMP) || (edge->flags & EDGE_F_WRITE) ||
 	    e->aux[edge->to].resident_ns > e->now_ns || !allowed(dep, rn->uid))
+		return;
+	if (lookup && e->aux[edge->to].looked_ns > e->now_ns)
 		return;
 	if (c->depth == 0 && lineage_touched(e->lineage, run, edge->to))
 		return;
@@ -265,19 +268,20 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .dep = edge->to,
 			   .kind = edge->kind,
 			   .order = c->order,
-			   .uid = rn->uid,
-			   .pid = rn->pid,
+			   .uid = rn->uid == PHASE_ANYONE ? dep->uid : rn->uid,
+			   .pid = phase_pid(rn->pid) ? 0 : rn->pid,
+			   .lookup = lookup,
 			   .p = p,
 			   .support = edge->runs_n,
 			   .made_ns = e->now_ns,
 			   .queued_ns = e->now_ns,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
-	bytes = needed_bytes(e, g.via, dep);
+	bytes = lookup ? 0 : needed_bytes(e, g.via, dep);
 	trusted = within_credit(e, c, &g, bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
-		bool surer = p > open->p + SURER;
+		bool more = open->lookup && !lookup, surer = p > open->p + SURER || more;
 
 		if (p >= open->p)
 			hope(e, open, c->from);
@@ -293,7 +297,11 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		}
 		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. What
 		 * was not worth it a moment ago may be by now. */
-		if (trusted && ((open->acted && open->done_ns) ||
+		if (more) { /* now its pages are wanted too */
+			open->lookup = false;
+			open->via = g.via;
+		}
+		if (trusted && ((open->acted && (open->done_ns || more)) ||
 				(!open->acted &&
 				 (surer || open->queued_ns + e->policy.recheck_ns < e->now_ns)))) {
 			open->acted = 0;
@@ -492,6 +500,7 @@ int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
 	if (now_ns > e->now_ns)
 		e->now_ns = now_ns;
 	plan_tick(e->plan, e->now_ns, p);
+	phase_tick(e, e->now_ns);
 	while ((g = book_expired(e->book, e->now_ns)) != NULL)
 		settle(e, g, g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED);
 	return 0;
@@ -505,7 +514,7 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
-	*ret = (struct plan_item){.bytes = needed_bytes(e, g->via, dep),
+	*ret = (struct plan_item){.bytes = g->lookup ? 0 : needed_bytes(e, g->via, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
 				  .price_us = g->price_us,
@@ -518,6 +527,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	const struct node *dep;
 	struct guess *g;
 	uint64_t id;
+	bool lookup;
 
 	if (e->word_n) {
 		*ret = (struct action){.kind = e->words[e->word_head].kind,
@@ -530,24 +540,26 @@ bool engine_next_action(struct engine *e, struct action *ret)
 		return false;
 	g = book_open_by_id(e->book, id);
 	dep = graph_node_const(e->graph, g->dep);
+	lookup = g->lookup || (dep->flags & (NODE_F_ABSENT | NODE_F_DIR));
 	g->acted = 1;
 	g->acted_ns = e->now_ns;
-	*ret = (struct action){.kind = dep->kind == NODE_SERVICE		   ? ACTION_PRESTART
-				       : dep->flags & (NODE_F_ABSENT | NODE_F_DIR) ? ACTION_LOOKUP
-										   : ACTION_WARM,
-			       .guess_id = g->id,
-			       .event_ns = g->queued_ns,
-			       .block = g->via,
-			       .dep = g->dep,
-			       .name = dep->name,
-			       .p = g->p,
-			       .bytes = needed_bytes(e, g->via, dep),
-			       .deadline_ns = g->deadline_ns,
-			       .lead_ns = g->made_ns + g->lead_ns > e->now_ns
-						  ? g->made_ns + g->lead_ns - e->now_ns
-						  : 0,
-			       .uid = g->uid,
-			       .ranges = e->ranges};
+	*ret = (struct action){
+		.kind = dep->kind == NODE_SERVICE ? ACTION_PRESTART
+			: lookup		  ? ACTION_LOOKUP
+						  : ACTION_WARM,
+		.list = !g->lookup && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
+		.guess_id = g->id,
+		.event_ns = g->queued_ns,
+		.block = g->via,
+		.dep = g->dep,
+		.name = dep->name,
+		.p = g->p,
+		.bytes = g->lookup ? 0 : needed_bytes(e, g->via, dep),
+		.deadline_ns = g->deadline_ns,
+		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
+							       : 0,
+		.uid = g->uid,
+		.ranges = e->ranges};
 	g->has_time = is_ahead(g) && ret->lead_ns > SOON_NS;
 	ret->priority = g->has_time;
 	if (ret->kind == ACTION_WARM)
@@ -560,6 +572,7 @@ int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
 	bool wasted, ahead;
+	uint64_t *until;
 
 	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
 	if (!g) { /* it was needed, or given up, while this was under way */
@@ -580,8 +593,9 @@ int engine_result(struct engine *e, const struct action_result *r)
 	 * whoever holds it knows best whether a guess needs anything done. */
 	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
 		return 0;
-	if (r->done_ns + e->policy.recheck_ns > e->aux[g->dep].resident_ns)
-		e->aux[g->dep].resident_ns = r->done_ns + e->policy.recheck_ns;
+	until = g->lookup ? &e->aux[g->dep].looked_ns : &e->aux[g->dep].resident_ns;
+	if (r->done_ns + e->policy.recheck_ns > *until)
+		*until = r->done_ns + e->policy.recheck_ns;
 	return 0;
 }
 
@@ -645,7 +659,10 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.kind = edge->kind;
 			g.support = edge->runs_n;
 			g.lead_ns = c->lead_ns + edge_lead(edge);
-			g.value_us = g.p * plan_cold_us(e->plan, needed_bytes(e, c->block, dep));
+			g.lookup = edge->flags & EDGE_F_LOOKUP;
+			g.value_us =
+				g.p * plan_cold_us(e->plan,
+						   g.lookup ? 0 : needed_bytes(e, c->block, dep));
 			used_n = put_best(ret, used_n, max, &g);
 		}
 	}

@@ -431,4 +431,3 @@ const svc_event_fn svc_moves[SVC_STATE_MAX][SVC_EV_MAX] = {
 			ignore},
 	[SVC_RELEASING] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, gone, kept},
 };
-

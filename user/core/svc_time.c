@@ -275,7 +275,7 @@ void svc_schedule(struct svc *s, uint64_t now_ns)
 			one_release(out, now_ns, SVC_WHY_ROOM);
 		} else {
 			one_guess_end(out, now_ns,
-				  out->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
+				      out->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
 			out->next_check_ns = now_ns; /* look, freeze, look again, then give up */
 		}
 		one_tick(s, out, now_ns);
@@ -304,4 +304,3 @@ void svc_relieve(struct svc *s, uint64_t now_ns)
 		one_tick(s, worst, now_ns);
 	}
 }
-

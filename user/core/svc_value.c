@@ -2,9 +2,9 @@
 /* svc_value.c - what it is worth to hold an instance, and how long to leave it running. */
 #include "core/svc_impl.h"
 
-static const uint64_t freeze_min_ns = 10000000;	      /* no learnt window is shorter */
-static const double freeze_pair_s = 200e-6; /* CPU and delay of a freeze and a thaw, doubled */
-static const double freeze_gain = 1e-4;	    /* what being frozen is worth if it uses no CPU */
+static const uint64_t freeze_min_ns = 10000000; /* no learnt window is shorter */
+static const double freeze_pair_s = 200e-6;	/* CPU and delay of a freeze and a thaw, doubled */
+static const double freeze_gain = 1e-4;		/* what being frozen is worth if it uses no CPU */
 static const uint64_t freeze_horizon_ns = 10000000000;
 
 bool one_is_idle(const struct one *v)
@@ -84,4 +84,3 @@ void one_learn_window(struct one *v)
 	if (v->c.freeze_after_ns == SVC_NEVER && v->c.freeze_max_ns)
 		v->window_ns = min_u64(v->window_ns, v->c.freeze_max_ns);
 }
-

@@ -93,6 +93,13 @@ static const struct key keys[] = {
 	{"plan", "recheck", TYPE_TIME, FIELD(policy.recheck_ns), "1s", 0, 3600 * S, false,
 	 "A file seen in memory is taken to be there for this long."},
 
+	{"boot", "window", TYPE_TIME, FIELD(boot_window_ns), "2min", 0, 3600 * S, false,
+	 "After a boot or a login: what is always needed so soon is learnt and warmed. 0: not."},
+	{"boot", "uptime", TYPE_TIME, FIELD(boot_uptime_ns), "10min", 0, 86400 * S, false,
+	 "A start of forewarmd counts as a boot so long after that of the host. 0: always."},
+	{"boot", "logins", TYPE_BOOL, FIELD(boot_logins), "yes", 0, 1, false,
+	 "yes: so does the first program of a user of whom nothing ran, as a login of theirs."},
+
 	{"store", "flush", TYPE_TIME, FIELD(flush_ns), "1s", 10 * MS, 3600 * S, false,
 	 "How often what was learnt goes to disk: what a power cut loses at most."},
 

@@ -40,6 +40,12 @@ struct config {
 	uint64_t settle_ns; /* detach the open hooks after so long without anything new; 0: never */
 	uint64_t drain_ns;  /* longest wait between two drains of the ring */
 
+	/* [boot] */
+	uint64_t boot_window_ns; /* learn and warm what the first while needs; 0: not */
+	uint64_t
+		boot_uptime_ns; /* a start of ours counts as a boot so long after the host's; 0: each */
+	bool boot_logins;	/* the same for the first program of a user */
+
 	/* [store] */
 	uint64_t flush_ns; /* what is lost at most by kill -9 */
 

@@ -173,7 +173,7 @@ static void act(struct daemon *d, const struct action *a)
 		}
 		break;
 	case ACTION_LOOKUP:
-		job.kind = dep && (dep->flags & NODE_F_DIR) ? WARM_DIR : WARM_DENTRY;
+		job.kind = a->list ? WARM_DIR : WARM_DENTRY;
 		break;
 	default:
 		return;
@@ -572,6 +572,10 @@ static int open_capture(struct daemon *d)
 			return r;
 		}
 	}
+	r = capture_learn_looks(d->capture, LEARN_NS);
+	if (r < 0)
+		log_warn("capture: what programs only ask about (stat) is not seen: %s, ignoring",
+			 strerror(-r));
 	r = capture_learn_pages(d->capture, LEARN_NS);
 	d->learns_pages = r == 0;
 	if (r != 0)
@@ -600,6 +604,15 @@ static void self_test(struct daemon *d)
 		log_warn("capture: degraded, these hooks see nothing: %s; 'forewarm probe' shows "
 			 "more",
 			 d->degraded);
+}
+
+/* A restart in the middle of a day is no boot. */
+static void booted(struct daemon *d)
+{
+	uint64_t up_ns = clock_ns(CLOCK_BOOTTIME);
+
+	if (!d->config.boot_uptime_ns || up_ns < d->config.boot_uptime_ns)
+		(void)engine_boot(d->engine, clock_ns(CLOCK_MONOTONIC)); /* full graph: counted */
 }
 
 int daemon_new(const struct config *config, const struct daemon_options *options,
@@ -638,6 +651,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	}
 	engine_wall_offset(d->engine,
 			   (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)));
+	engine_phases(d->engine, config->boot_window_ns, config->boot_logins);
 	r = table_new(config->limits.graph.node_max, config->policy.recheck_ns, &d->table);
 	if (r < 0)
 		return r;
@@ -691,6 +705,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_error("daemon: no event loop: %s", strerror(-r));
 		return fault(r);
 	}
+	booted(d);
 	runs_start(d->runs, d->loop);
 	if (serve_start(d->serve, d->loop, true) < 0) {
 		log_warn("services: left out");

@@ -51,6 +51,7 @@ struct prog {
 	struct bpf_link *link;
 	int err;
 	bool calls; /* on a system call: off while detached */
+	bool looks; /* of bpf/look.bpf.c: off unless lookups are being learnt */
 	bool pages; /* of bpf/filemap.bpf.c: off unless pages are being learnt */
 };
 
@@ -272,6 +273,25 @@ static bool calls_family(const char *section)
 	return starts(section, "tp/syscalls/") || fast_family(section);
 }
 
+/* What is only asked about: "sys_enter_newstat" or "__x64_sys_newstat", and so on. */
+static bool looks_family(const char *section)
+{
+	static const char *const calls[] = {"newstat",	  "newlstat", "newfstatat",
+					    "statx",	  "access",   "faccessat",
+					    "faccessat2", "readlink", "readlinkat"};
+	const char *call = strstr(section, "sys_");
+
+	if (!calls_family(section) || !call)
+		return false;
+	call += strlen("sys_");
+	if (starts(call, "enter_"))
+		call += strlen("enter_");
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (!strcmp(call, calls[i]))
+			return true;
+	return false;
+}
+
 static bool cgroup_family(const char *section)
 {
 	return starts(section, "cgroup/");
@@ -424,6 +444,7 @@ static int progs_find(struct capture *c, const struct btf *btf)
 		p->bpf = bpf;
 		p->calls = calls_family(bpf_program__section_name(bpf));
 		p->pages = pages_family(bpf_program__section_name(bpf));
+		p->looks = looks_family(bpf_program__section_name(bpf));
 		if (!hook_exists(c, btf, bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
 			(void)bpf_program__set_autoload(bpf, false);
@@ -441,7 +462,7 @@ static int progs_attach(struct capture *c, const struct capture_opts *o)
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
-		if (p->err || p->pages)
+		if (p->err || p->pages || p->looks)
 			continue;
 		if (prog_attach(c, p) == 0)
 			attached_n++;
@@ -623,7 +644,8 @@ int capture_attach(struct capture *c)
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
-		if (p->err || p->link || !(p->calls || (p->pages && c->skel->bss->learn_ns)))
+		if (p->err || p->link || !(p->calls || p->pages) ||
+		    (p->pages && !c->skel->bss->learn_ns) || (p->looks && !c->skel->bss->look_ns))
 			continue;
 		if (prog_attach(c, p) < 0)
 			r = fault(p->err);
@@ -664,6 +686,22 @@ int capture_learn_pages(struct capture *c, uint64_t for_ns)
 		n++;
 	}
 	return n ? 0 : CAPTURE_NO_PAGES;
+}
+
+int capture_learn_looks(struct capture *c, uint64_t for_ns)
+{
+	__atomic_store_n(&c->skel->bss->look_ns, for_ns, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (!p->looks || p->err)
+			continue;
+		if (!for_ns)
+			prog_detach(p);
+		else if (!p->link && prog_attach(c, p) < 0)
+			return fault(p->err);
+	}
+	return 0;
 }
 
 int capture_used_pages(const struct capture *c, uint64_t *ret_full_n)

@@ -102,6 +102,8 @@ enum { CAPTURE_MORE = 1 /* there are more to detach */ };
  * the map that capture_used_pages() returns the descriptor of; borrowed. */
 int capture_learn_pages(struct capture *c, uint64_t for_ns);
 int capture_used_pages(const struct capture *c, uint64_t *ret_full_n);
+/* Tells what a process only asks about (OBS_F_LOOKUP), for_ns after its exec; 0: not any more. */
+int capture_learn_looks(struct capture *c, uint64_t for_ns);
 
 /* Files whose pages were seen in memory, until the kernel says that one left: what names the pages
  * meant, in the caller's way. known: only if it is still there. -E2BIG: full; clear and go on.

@@ -38,6 +38,7 @@ static const char *const names[FWM_HOOK_MAX] = {
 	[FWM_HOOK_STATE] = "inet_sock_set_state",
 	[FWM_HOOK_URING] = "io_uring",
 	[FWM_HOOK_NAME] = "paths",
+	[FWM_HOOK_LOOK] = "lookups",
 	[FWM_HOOK_RENAME] = "rename",
 };
 
@@ -181,6 +182,7 @@ static int counted(struct capture *c, const struct capture_counters *before, str
 
 	if (r < 0)
 		return r;
+	t->ok[FWM_HOOK_LOOK] = true; /* off but while it is learnt what programs ask about */
 	t->ok[FWM_HOOK_HANDLE] =
 		after.hook[FWM_HOOK_HANDLE].seen > before->hook[FWM_HOOK_HANDLE].seen;
 	t->ok[FWM_HOOK_RENAME] =

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * look.bpf.c - what a program only asks about: stat, access, readlink, in its first seconds.
+ *
+ *   entry of the calls      the path as it was passed; whether it is there does not matter, for having
+ *                          the answer in memory costs the same lookups either way
+ *
+ * Such calls come by the ten thousand, mostly the same ones again: a path is sent once a process, as a
+ * FWM_EVENT_MISS with FWM_F_LOOKUP, and LOOKS_MAX paths a process at most. A process past look_ns, a
+ * well known one (QUIET) and everyone while look_ns is 0 cost an array lookup and are not counted;
+ * with the open hooks these are detached when nothing is new.
+ *
+ * Sees     stat, lstat, newfstatat, statx, access, faccessat, faccessat2, readlink, readlinkat.
+ * Misses   paths of FWM_LOOK_PATH bytes and more; 32-bit programs; a path whose memory is not there
+ *          yet. What is asked of a descriptor (fstat) is no lookup.
+ */
+#include "calls.bpf.h"
+#include "emit.bpf.h"
+#include "filter.bpf.h"
+#include "names.bpf.h"
+
+#define FWM_LOOK_PATH 256
+#define LOOKS_MAX 2048
+#define SEEN_MAX 32768 /* power of two */
+
+/* Paths told already: hashes over exec and path, one place each. One that was pushed out by another is
+ * told again, which does no harm. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SEEN_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} looked SEC(".maps");
+
+/* Look for so long after an exec; 0: not at all. Written by the daemon while running. */
+__u64 look_ns = 0;
+
+static __always_inline bool begins(const char *path, __u64 with, __u64 mask)
+{
+	return ((*(const __u64 *)path) & mask) == with;
+}
+
+/* "/proc/", "/sys/" and "/dev/" as the first bytes of a little endian word. */
+static __always_inline bool kernels_own(const char *path)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return begins(path, 0x2f636f72702full, 0xffffffffffffull) ||
+	       begins(path, 0x2f7379732full, 0xffffffffffull) ||
+	       begins(path, 0x2f7665642full, 0xffffffffffull);
+#else
+	return false;
+#endif
+}
+
+static __always_inline __u64 path_hash(const char *path, __u64 h)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < FWM_LOOK_PATH / 8; i++)
+		h = (h ^ ((const __u64 *)path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+	return h;
+}
+
+/* What a path is relative to; false: to nothing that can be named. */
+static __always_inline bool look_base(struct miss_scratch *s, struct fwm_miss *m, __s32 dfd)
+{
+	const struct file *dir;
+
+	m->base = (struct fwm_file){};
+	if (m->path[0] == '/') {
+		if (name_chroot(s, &m->base))
+			m->hdr.flags |= FWM_F_CHROOT;
+		return true;
+	}
+	if (dfd == AT_FDCWD) {
+		name_cwd(&m->base);
+	} else {
+		dir = file_of_fd(dfd);
+		if (dir)
+			name_struct_file(dir, &m->base);
+	}
+	return m->base.ino;
+}
+
+/* Was the same told of this exec already? It is from now on. */
+static __always_inline bool look_seen(const struct proc *p, const struct fwm_miss *m)
+{
+	__u64 h = path_hash(m->path, p->exec_ns ^ (__u64)p->exec_tgid << 32 ^ m->base.ino), *seen;
+	__u32 slot = (__u32)h & (SEEN_MAX - 1);
+
+	seen = bpf_map_lookup_elem(&looked, &slot);
+	if (!seen || *seen == h)
+		return true;
+	*seen = h;
+	return false;
+}
+
+static __noinline int look_send(__s32 dfd, __u64 text)
+{
+	__u64 id = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
+	struct proc *p = proc_get(id >> 32);
+	struct fwm_counts *c = count_seen(FWM_HOOK_LOOK);
+	__u32 zero = 0;
+	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
+	struct fwm_miss *m;
+	long n;
+
+	if (!c || !scratch || !p)
+		return 0;
+	m = &scratch->rec;
+	__builtin_memset(m->path, 0, FWM_LOOK_PATH);
+	n = bpf_probe_read_user_str(m->path, FWM_LOOK_PATH, (const void *)text);
+	if (n < 0) {
+		count_one(c, unreadable);
+		return 0;
+	}
+	m->hdr.flags = FWM_F_LOOKUP | FWM_F_NO_LATENCY;
+	if (n <= 1 || n == FWM_LOOK_PATH || kernels_own(m->path) || !look_base(scratch, m, dfd) ||
+	    look_seen(p, m) || ring_unread() >= fold_bytes) {
+		count_one(c, filtered);
+		return 0;
+	}
+	p->looks_n++;
+	m->latency_ns = 0;
+	m->oflags = 0;
+	m->err = 0;
+	m->zero = 0;
+	m->path_len = n;
+	m->mntns = mntns_current();
+	m->hdr.ts_ns = now;
+	m->hdr.tgid = id >> 32;
+	m->hdr.tid = (__u32)id;
+	n = masked(n, 0x1ff);
+	m->hdr.size = offsetof(struct fwm_miss, path) + n;
+	m->hdr.kind = FWM_EVENT_MISS;
+	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
+}
+
+static __always_inline int look(__s32 dfd, __u64 text)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & (PROCS_MAX - 1);
+	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+
+	if (!look_ns || !text || !p || p->tgid != tgid || !p->exec_ns ||
+	    (p->flags & FWM_MARK_QUIET) || p->looks_n >= LOOKS_MAX ||
+	    bpf_ktime_get_ns() - p->exec_ns > look_ns || !wanted(tgid, p))
+		return 0;
+	return look_send(dfd, text);
+}
+
+CALL_ENTER(newstat)
+{
+	return look(AT_FDCWD, arg[0]);
+}
+
+CALL_ENTER(newlstat)
+{
+	return look(AT_FDCWD, arg[0]);
+}
+
+CALL_ENTER(newfstatat)
+{
+	return look(arg[0], arg[1]);
+}
+
+CALL_ENTER(statx)
+{
+	return look(arg[0], arg[1]);
+}
+
+CALL_ENTER(access)
+{
+	return look(AT_FDCWD, arg[0]);
+}
+
+CALL_ENTER(faccessat)
+{
+	return look(arg[0], arg[1]);
+}
+
+CALL_ENTER(faccessat2)
+{
+	return look(arg[0], arg[1]);
+}
+
+CALL_ENTER(readlink)
+{
+	return look(AT_FDCWD, arg[0]);
+}
+
+CALL_ENTER(readlinkat)
+{
+	return look(arg[0], arg[1]);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * phase.c - a phase is a run in the lineage whose process never was: so its needs are touched, counted
+ * and forgotten as those of a program, and its guesses expire and are scored alike.
+ */
+#include "core/phase.h"
+
+#include "base/err.h"
+#include "core/engine_state.h"
+
+#include <stdio.h>
+
+static struct phase *phase_free(struct phases *ph)
+{
+	for (size_t i = 0; i < PHASE_MAX; i++)
+		if (!ph->phase[i].end_ns)
+			return &ph->phase[i];
+	return NULL;
+}
+
+static int phase_begin(struct engine *e, const char *name, uint32_t uid, uint64_t ts_ns)
+{
+	struct phases *ph = &e->phases;
+	struct phase *p = phase_free(ph);
+	uint32_t run;
+	int r;
+
+	if (!ph->window_ns || !p)
+		return 0;
+	r = engine_run_phase(e, name, uid, PHASE_PID(p - ph->phase), ts_ns, &run);
+	if (r)
+		return r;
+	*p = (struct phase){.uid = uid, .end_ns = ts_ns + ph->window_ns};
+	ph->open_n++;
+	predict_from(e, run);
+	return 0;
+}
+
+int engine_boot(struct engine *e, uint64_t now_ns)
+{
+	int r;
+
+	if (now_ns > e->now_ns)
+		e->now_ns = now_ns;
+	r = phase_begin(e, "boot", PHASE_ANYONE, now_ns);
+	return r < 0 ? r : 0;
+}
+
+void engine_phases(struct engine *e, uint64_t window_ns, bool logins)
+{
+	e->phases.window_ns = window_ns;
+	e->phases.logins = logins;
+}
+
+static bool logs_in(uint32_t uid)
+{
+	return uid >= PHASE_UID_MIN && uid != 65534 && uid != UINT32_MAX;
+}
+
+void phase_enter(struct engine *e, const struct obs *o, uint32_t uid)
+{
+	struct phases *ph = &e->phases;
+	char name[32];
+	size_t at = PHASE_USERS;
+
+	if (!ph->logins || !logs_in(uid))
+		return;
+	for (size_t i = 0; i < PHASE_USERS; i++) {
+		if (ph->users[i].runs_n && ph->users[i].uid == uid) {
+			ph->users[i].runs_n++;
+			return;
+		}
+		if (!ph->users[i].runs_n && at == PHASE_USERS)
+			at = i;
+	}
+	if (at == PHASE_USERS)
+		return;
+	ph->users[at].uid = uid;
+	ph->users[at].runs_n = 1;
+	if (o->flags & OBS_F_SEED) /* logged in before we came */
+		return;
+	for (size_t i = 0; i < PHASE_MAX; i++)
+		if (ph->phase[i].end_ns && ph->phase[i].uid == uid)
+			return; /* the same login still, or jobs of cron in a row */
+	snprintf(name, sizeof(name), "login:%u", uid);
+	(void)phase_begin(e, name, uid, o->ts_ns); /* a full graph: counted there */
+}
+
+void phase_leave(struct engine *e, uint32_t uid)
+{
+	struct phases *ph = &e->phases;
+
+	if (!ph->logins || !logs_in(uid))
+		return;
+	for (size_t i = 0; i < PHASE_USERS; i++)
+		if (ph->users[i].runs_n && ph->users[i].uid == uid) {
+			ph->users[i].runs_n--;
+			return;
+		}
+}
+
+int phase_need(struct engine *e, uint32_t dep, const struct obs *o)
+{
+	struct phases *ph = &e->phases;
+	int r = 0;
+
+	for (size_t i = 0; i < PHASE_MAX && ph->open_n && r >= 0; i++) {
+		struct phase *p = &ph->phase[i];
+		uint32_t run;
+
+		if (!p->end_ns || o->ts_ns > p->end_ns || p->needs_n >= PHASE_NEEDS ||
+		    (p->uid != PHASE_ANYONE && p->uid != o->uid))
+			continue;
+		run = lineage_run_of(e->lineage, PHASE_PID(i));
+		if (run == RUN_NONE || lineage_touched(e->lineage, run, dep))
+			continue;
+		p->needs_n++;
+		r = engine_phase_takes(e, run, dep, o);
+	}
+	return r;
+}
+
+void phase_tick(struct engine *e, uint64_t now_ns)
+{
+	struct phases *ph = &e->phases;
+
+	for (size_t i = 0; i < PHASE_MAX && ph->open_n; i++) {
+		if (!ph->phase[i].end_ns || now_ns <= ph->phase[i].end_ns)
+			continue;
+		ph->phase[i].end_ns = 0;
+		ph->open_n--;
+		engine_phase_ends(e, PHASE_PID(i));
+	}
+}
