@@ -102,7 +102,9 @@ static inline mix_lanes mix_floats(mix_ints n)
 
 static inline uint32_t mix_sum(mix_ints n)
 {
-	return (uint32_t)((n[0] + n[1]) + (n[2] + n[3]));
+	n += __builtin_shufflevector(n, n, 2, 3, 0, 1);
+	n += __builtin_shufflevector(n, n, 1, 0, 3, 2);
+	return (uint32_t)n[0];
 }
 
 /* mix_squash() of four, the same bits. */
@@ -143,7 +145,8 @@ static inline float mix_dot(const float *x, const float *w, size_t n)
 
 	for (size_t i = 0; i < n / 4; i++)
 		sum += xs[i] * ws[i];
-	return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+	sum += __builtin_shufflevector(sum, sum, 1, 0, 3, 2);
+	return sum[0] + sum[2];
 }
 
 static inline void mix_train(const float *x, float *w, size_t n, float step)

@@ -266,12 +266,12 @@ static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint3
 static void learn_contexts(struct vomm *v, uint32_t number)
 {
 	struct scratch *sc = &v->scratch;
-	bool there[VOMM_CONTEXT_MAX] = {0};
+	uint32_t there = 0;
 
 	for (uint32_t a = 0; a < sc->opinion_n; a++) {
 		struct opinion *o = &sc->opinion[a];
 
-		there[o->spec] = true;
+		there |= 1u << o->spec;
 		if (o->cell->check == vomm_check(o->hash)) /* not forgotten for another */
 			vomm_cell_learn(v, o->cell, o->hash, number);
 	}
@@ -279,7 +279,7 @@ static void learn_contexts(struct vomm *v, uint32_t number)
 		uint32_t parent = vomm_specs[i].parent;
 		struct cell *c;
 
-		if (!sc->hash[i] || there[i] || (parent != 255 && !there[parent]))
+		if (there >> i & 1 || !sc->hash[i] || (parent != 255 && !(there >> parent & 1)))
 			continue;
 		c = vomm_cell_make(v, sc->hash[i], (uint8_t)i, NULL);
 		vomm_cell_learn(v, c, sc->hash[i], number);
@@ -290,7 +290,14 @@ static void learn_contexts(struct vomm *v, uint32_t number)
 static void learn_hot(struct vomm *v, uint32_t number)
 {
 	uint32_t n = v->symbols[number].count, i = 0;
+	mix_ints is = {0}, some;
 
+	for (uint32_t k = 0; k < HOT; k += 4) {
+		memcpy(&some, &v->hot[k], sizeof(some));
+		is |= some == (int32_t)number;
+	}
+	if (!mix_sum(is) && v->hot[HOT - 1])
+		i = HOT;
 	while (i < HOT && v->hot[i] && v->hot[i] != number)
 		i++;
 	if (i == HOT) {

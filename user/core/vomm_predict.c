@@ -85,12 +85,18 @@ static uint64_t hash_masked(const struct vomm_stream *s, uint64_t hi, uint32_t i
 
 void vomm_stream_hash(struct vomm_stream *s)
 {
+	uint32_t i = 0, done = 0, at = s->length;
 	uint64_t h = 0x5bd1e995;
-	uint32_t i = 0, done = 0;
 
 	for (; i < SUFFIXES; i++) {
-		while (done < vomm_specs[i].order)
-			h = step64(h, back(s, ++done));
+		uint32_t order = vomm_specs[i].order;
+
+		if (order <= s->length)
+			for (; done < order; done++)
+				h = step64(h, s->history[--at % VOMM_HISTORY]);
+		else
+			for (; done < order; done++)
+				h = step64(h, back(s, done + 1));
 		s->context[i] = hash_spec(h, i);
 	}
 	for (; i < vomm_spec_n && !vomm_specs[i].feature; i++)
@@ -179,7 +185,7 @@ static void opinion_sum(const struct vomm *v, struct opinion *o, uint32_t symbol
 {
 	const mix_ints edges = {0, 0, -1, -1}; /* of the first half of a cell */
 	const int32_t top = (int32_t)(symbol << COUNT_BITS);
-	mix_ints total = {0}, distinct = {0}, its = {0};
+	mix_ints total = {0}, its = {0}; /* in its low byte: how many there are */
 	const struct cell *c = o->cell;
 
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(o->hash, e))) {
@@ -188,15 +194,17 @@ static void opinion_sum(const struct vomm *v, struct opinion *o, uint32_t symbol
 			mix_ints b = ((const mix_ints *)c)[1], bn = b & COUNT_MAX;
 
 			total += an + bn;
-			distinct -= (an != 0) + (bn != 0); /* true is -1 */
-			its += (an & ((a & ~COUNT_MAX) == top)) + (bn & ((b & ~COUNT_MAX) == top));
+			its -= (an != 0) + (bn != 0); /* true is -1 */
+			its += ((an & ((a & ~COUNT_MAX) == top)) + (bn & ((b & ~COUNT_MAX) == top)))
+			       << 8;
 		}
 		if (e++ == o->cell->ext_n)
 			break;
 	}
 	o->total = o->rest = mix_sum(total);
-	o->distinct = mix_sum(distinct);
 	o->sure_n = mix_sum(its);
+	o->distinct = o->sure_n & 255; /* at most VOMM_SUCCESSOR_MAX */
+	o->sure_n >>= 8;
 }
 
 /* The context's successors become candidates. */
@@ -313,12 +321,8 @@ static void match_gather(struct vomm *v, const struct vomm_stream *s)
 
 void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s)
 {
-	uint64_t hash[VOMM_CONTEXT_MAX];
-
-	hash_specs(v, s, hash);
-	for (uint32_t i = 0; i < vomm_spec_n; i++)
-		if (hash[i])
-			vomm_bucket_prefetch(v, hash[i]);
+	for (uint32_t i = 0; i < vomm_spec_n && !vomm_specs[i].feature; i++)
+		vomm_bucket_prefetch(v, s->context[i]);
 	__builtin_prefetch(&v->trail[s->match & v->trail_mask]);
 }
 

@@ -96,6 +96,13 @@ void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t
 
 	if (first->use < 255)
 		first->use++;
+	if (first->edge[0] >> COUNT_BITS == symbol) { /* as mostly */
+		edge_bump(v, &first->edge[0], first->kind);
+		if ((first->edge[0] & COUNT_MAX) == COUNT_MAX)
+			cell_halve(v, first, hash);
+		cell_front(first, &first->edge[0]);
+		return;
+	}
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(hash, e))) {
 		for (int i = 0; c && i < CELL_EDGES && !found; i++) {
 			uint32_t *edge = &c->edge[i];
