@@ -15,7 +15,9 @@
 #include <getopt.h>
 #include <time.h>
 
-enum { FOLDS = 14, SLOW_QUERIES = 2000, RIVAL_TAIL = 10 };
+enum { FOLDS = 14, SLOW_QUERIES = 2000 };
+
+#define CHAIN_P 0.06 /* paths of less than a quarter of this are not followed */
 
 static const struct predictor predictors[] = {
 	{"last", markov_make, markov_drop, last_predict, NULL, order1_learn, NULL, markov_bytes, 0},
@@ -39,7 +41,6 @@ struct args {
 	bool half;
 	unsigned window, last_n; /* ipredict */
 	size_t fold_max;	 /* ipredict: only the first so many sequences */
-	unsigned train_tail;	 /* ipredict: the model, too, learns only the last so many */
 };
 
 static uint64_t now_ns(void)
@@ -270,17 +271,42 @@ static void ipredict(const struct predictor *pr, const struct folds *f)
 	report(pr->name, f, hit, hit5, ask_ns, train_ns);
 }
 
-/* The model learns each sequence as a stream of its own, to its end. */
-static void model_learn(struct vomm *v, const struct folds *f, size_t i)
+/* Where the end of a sequence begins, the stream says so: what ends them is another thing than what
+ * goes on. */
+static void at_end(struct vomm_stream *s)
+{
+	vomm_stream_feature(s, VOMM_PROGRAM, 1);
+	vomm_stream_feature(s, VOMM_BEFORE, 1);
+}
+
+/* The stream as it is where it is asked: the window, and the end ahead. */
+static struct vomm_stream at_window(const struct vomm *v, const struct test *t)
+{
+	struct vomm_stream s;
+
+	vomm_stream_init(&s, NULL);
+	if (t->context)
+		vomm_stream_headless(&s);
+	for (size_t k = t->context; k < t->end; k++)
+		vomm_advance(v, &s, t->at[k], 0);
+	at_end(&s);
+	return s;
+}
+
+/* First all sequences up to their end, each a stream of its own; then the ends. */
+static void model_learn(struct vomm *v, const struct folds *f, size_t i, bool end)
 {
 	struct test t = test_of(f, i);
 	struct vomm_stream s;
-	size_t k = f->a->train_tail && t.n > f->a->train_tail ? t.n - f->a->train_tail : 0;
+	size_t k = 0;
 
-	vomm_stream_init(&s, NULL);
-	if (k)
-		vomm_stream_headless(&s);
-	for (; k < t.n; k++)
+	if (end) {
+		s = at_window(v, &t);
+		k = t.end;
+	} else {
+		vomm_stream_init(&s, NULL);
+	}
+	for (; k < (end ? t.n : t.end); k++)
 		(void)vomm_observe(v, &s, t.at[k], 0, NULL);
 }
 
@@ -288,16 +314,11 @@ static void model_learn(struct vomm *v, const struct folds *f, size_t i)
 static size_t model_ask(struct vomm *v, const struct folds *f, const struct test *t,
 			struct vomm_guess *ret)
 {
+	struct vomm_stream s = at_window(v, t);
 	struct vomm_guess g[64];
-	struct vomm_stream s;
 	size_t n = 0;
 
-	vomm_stream_init(&s, NULL);
-	if (t->context)
-		vomm_stream_headless(&s);
-	for (size_t k = t->context; k < t->end; k++)
-		vomm_advance(v, &s, t->at[k], 0);
-	if (f->a->last_n == 1 || vomm_chain(v, &s, 0.12, f->a->last_n, 64, g, &n) != 0)
+	if (f->a->last_n == 1 || vomm_chain(v, &s, CHAIN_P, f->a->last_n, 64, g, &n) != 0)
 		if (vomm_predict(v, &s, 5, g, &n) != 0)
 			return 0;
 	n = n < 5 ? n : 5;
@@ -318,9 +339,9 @@ static void ipredict_model(const struct folds *f)
 
 		if (vomm_new(&limits, &v) < 0)
 			exit(1);
-		for (size_t i = 0; i < f->n; i++)
-			if (i * FOLDS / f->n != fold)
-				model_learn(v, f, i);
+		for (size_t i = 0; i < 2 * f->n; i++)
+			if (i % f->n * FOLDS / f->n != fold)
+				model_learn(v, f, i % f->n, i >= f->n);
 		train_ns += now_ns() - t0;
 		for (size_t i = 0; i < f->n; i++) {
 			struct test t = test_of(f, i);
@@ -350,7 +371,7 @@ static const struct option longs[] = {
 	{"sequences", required_argument, NULL, 's'},
 	{"ipredict", required_argument, NULL, 'i'},
 	{"only", required_argument, NULL, 'o'},
-	{"tail", required_argument, NULL, 'T'},
+	{"cpt", required_argument, NULL, 'C'},
 	{"first", required_argument, NULL, 'f'},
 	{0},
 };
@@ -379,8 +400,10 @@ static bool parse(int argc, char **argv, struct args *a)
 		case 'o':
 			a->only = optarg;
 			break;
-		case 'T':
-			a->train_tail = (unsigned)strtoul(optarg, NULL, 10);
+		case 'C':
+			if (sscanf(optarg, "%u,%lf,%lf", &cpt_profile.split, &cpt_profile.enough,
+				   &cpt_profile.noise) != 3)
+				return false;
 			break;
 		case 'f':
 			a->fold_max = strtoul(optarg, NULL, 10);
@@ -407,9 +430,9 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!parse(argc, argv, &a)) {
-		fprintf(stderr,
-			"usage: baselines [--raw] [--every-touch] [--half] [--events N] "
-			"[--sequences N] [--only NAME] [--ipredict W,C [--tail N]] TRACE\n");
+		fprintf(stderr, "usage: baselines [--raw] [--every-touch] [--half] [--events N] "
+				"[--sequences N] [--only NAME] [--ipredict W,C [--first N]] [--cpt "
+				"SPLIT,ENOUGH,NOISE] TRACE\n");
 		return 2;
 	}
 	r = dataset_read(a.trace, &a.data, &d, &line);
