@@ -11,7 +11,8 @@ libsystemd-dev libseccomp-dev libcap-dev libjansson-dev libxxhash-dev libzstd-de
 libinih-dev libcmocka-dev procps util-linux python3 git file mandoc"
 
 case ${1:-} in
-vm) WANT="qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils sqlite3 file iproute2 hostname" ;;
+vm) WANT="qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils sqlite3 file iproute2 hostname
+xfsprogs btrfs-progs bubblewrap" ;;
 fuzz) WANT="clang llvm libclang-rt-14-dev" ;;
 esac
 

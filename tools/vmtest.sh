@@ -11,10 +11,13 @@
 #   KERNEL   a package of the distribution that brings a kernel; the default is the oldest and the
 #            newest that Debian 12 ships. Downloaded and unpacked under .output/vm, never installed.
 #   --quick  a few tests of tests/bpf only: what make check has time for
+#   --boot   tests: all but what needs systemd, with our own first process; systemd: only that, with
+#            systemd's. Both, one after the other, without it
 #   --only   tests whose path matches, as ONLY does for run-tests.sh
 #   --tap    one TAP line a result, for run-tests.sh
 #   --out    the build to test (default .output)
 #
+# An emulated processor is slow: TEST_SCALE makes the longest tests shorter, not their checks weaker.
 # The root file system is made of this host's own packages (BASE below), so what was built here
 # runs there. All kernels run at once; VM_LIMIT bounds the seconds they may take.
 set -eu
@@ -23,16 +26,18 @@ cd "$(dirname "$0")/.."
 KERNELS="linux-image-cloud-amd64 linux-image-6.12-cloud-amd64"
 BASE="bash dash coreutils util-linux mount procps grep sed mawk findutils diffutils tar gzip libc-bin
 base-files sqlite3 bpftool iproute2 kmod python3-minimal python3.11-minimal libpython3.11-minimal
-libpython3.11-stdlib sqlite3 file hostname"
+libpython3.11-stdlib file hostname e2fsprogs xfsprogs btrfs-progs bubblewrap libcap2-bin systemd
+libsystemd-shared"
 MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
-MODULES_ROOT="overlay veth loop unix_diag inet_diag tcp_diag"
+MODULES_ROOT="overlay veth loop xfs btrfs unix_diag inet_diag tcp_diag"
 
-quick= tap= only= out=.output kernels=
+quick= tap= only= boots= out=.output kernels=
 while (($#)); do
 	case $1 in
 	--quick) quick=1 ;;
 	--tap) tap=1 ;;
 	--only) only=$2 && shift ;;
+	--boot) boots=$2 && shift ;;
 	--out) out=$2 && shift ;;
 	-*) echo "vmtest.sh: unknown option '$1'" >&2 && exit 2 ;;
 	*) kernels+=" $1" ;;
@@ -43,6 +48,7 @@ vm=.output/vm
 # What meets the kernel; the pure rest is the same everywhere, and slow without KVM.
 [[ $quick ]] && only=${only:-bpf/test_(verifier|capture)}
 only=${only:-bpf/|e2e/|unit/test_(api|cgroup|psi|warm)}
+boots=${boots:-tests $([[ $quick ]] || echo systemd)}
 limit=${VM_LIMIT:-$([[ $quick ]] && echo 280 || echo 1800)}
 passed=0 failed=0 skipped=0
 
@@ -113,6 +119,7 @@ base_make() { # the host's own packages as a root file system; kept until BASE c
 	cp /usr/bin/busybox "$root/usr/bin/busybox"
 	echo 127.0.0.1 localhost >"$root/etc/hosts"
 	echo vm >"$root/etc/hostname"
+	printf '%032d\n' 1 >"$root/etc/machine-id" # with none systemd asks who we are
 	libraries "$root"
 	echo "$BASE" >"$root/.base"
 }
@@ -129,11 +136,34 @@ tree_make() { # the tree and its build, as /forewarm
 	libraries "$root/forewarm/.output"
 	cp -a "$root/forewarm/.output/usr/." "$root/usr/" 2>/dev/null && rm -rf "$root/forewarm/.output/usr"
 	cp -a "$root/forewarm/.output/lib/." "$root/usr/lib/" 2>/dev/null && rm -rf "$root/forewarm/.output/lib"
+	# What runs the tests, whoever is the first process.
+	cat >"$root/run-tests" <<RUN
+#!/bin/bash
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C
+export FWM_VM=1 TEST_SCALE=4 RESULTS=/dev/ttyS2 TEST_TIMEOUT=$((limit > 600 ? 600 : limit - 20))
+for m in $MODULES_ROOT; do modprobe \$m 2>/dev/null; done
+ip link set lo up
+ulimit -n 65536
+cd /forewarm
+exec >/dev/ttyS1 2>&1 </dev/null
+echo "vm: up \$(cut -d' ' -f1 /proc/uptime) s"
+if [[ \$(</proc/1/comm) == systemd ]]; then
+	ONLY=test_systemd tools/run-tests.sh e2e=.output/tests
+else
+	ONLY='$only' LEAVE=test_systemd tools/run-tests.sh $([[ $quick ]] && echo bpf=.output/tests || echo san=.output/tests root=.output/tests)
+fi
+sync
+echo "vm: done \$(cut -d' ' -f1 /proc/uptime) s"
+exec busybox poweroff -f
+RUN
+	mkdir -p "$root/etc/systemd/system"
+	printf '[Unit]\nRequires=basic.target run-tests.service\n' >"$root/etc/systemd/system/vm.target"
+	printf '[Unit]\nAfter=basic.target\n[Service]\nExecStart=/run-tests\n' \
+		>"$root/etc/systemd/system/run-tests.service"
 	cat >"$root/init" <<INIT
 #!/bin/bash
-# The one process of this machine: mounts what a Debian system has, runs the tests, powers off.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C
-export FWM_VM=1 RESULTS=/dev/ttyS2 ONLY='$only' TEST_TIMEOUT=$((limit > 600 ? 600 : limit - 20))
+# The one process of this machine: mounts what a Debian system has, runs the tests.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
@@ -149,19 +179,10 @@ mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 for c in \$(</sys/fs/cgroup/cgroup.controllers); do
 	echo +\$c >/sys/fs/cgroup/cgroup.subtree_control
 done
-ip link set lo up
 hostname vm
-for m in $MODULES_ROOT; do modprobe \$m 2>/dev/null; done
-ulimit -n 65536
-cd /forewarm
-exec >/dev/ttyS1 2>&1 </dev/null
-echo "vm: up \$(cut -d' ' -f1 /proc/uptime) s"
-tools/run-tests.sh $([[ $quick ]] && echo bpf=.output/tests || echo san=.output/tests root=.output/tests)
-sync
-echo "vm: done \$(cut -d' ' -f1 /proc/uptime) s"
-exec busybox poweroff -f
+exec /run-tests
 INIT
-	chmod +x "$root/init"
+	chmod +x "$root/init" "$root/run-tests"
 }
 
 image_make() { # version, folder: the initramfs that finds the root, and the root
@@ -184,7 +205,10 @@ i=0
 while [ ! -b /dev/vda ] && [ $i -lt 200 ]; do /bin/busybox usleep 50000; i=$((i + 1)); done
 /bin/busybox mount -t ext4 /dev/vda /new || /bin/busybox poweroff -f
 /bin/busybox mount --move /dev /new/dev
-exec /bin/busybox switch_root /new /init
+case $* in
+*systemd*) exec /bin/busybox switch_root /new /lib/systemd/systemd --unit=vm.target ;;
+*) exec /bin/busybox switch_root /new /init ;;
+esac
 INIT
 	chmod +x "$boot/init" && ln -s busybox "$boot/bin/sh"
 	(cd "$boot" && find . | cpio -o -H newc --quiet) >"$dir/initramfs"
@@ -198,22 +222,22 @@ INIT
 	mke2fs -qF -t ext4 -d "$root" -L forewarm -E lazy_itable_init=1 "$dir/root.img" 2G >/dev/null
 }
 
-kernel_boot() { # version, folder
+kernel_boot() { # version, folder, first process: tests or systemd
 	local version=$1 dir=$2
 	date +%s >"$dir/started"
 	timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -smp 2 \
 		-m 3072 -kernel "$vm/kernels/$version/boot/vmlinuz-$version" -initrd "$dir/initramfs" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off rdinit=/init" \
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off rdinit=/init -- $3" \
 		-drive "file=$dir/root.img,if=virtio,format=raw,cache=unsafe" -nic none -display none \
 		-monitor none -no-reboot -serial "file:$dir/kernel" -serial "file:$dir/tests" \
 		-serial "file:$dir/results" </dev/null >"$dir/qemu" 2>&1 &
 	machines+=($!)
 }
 
-kernel_tell() { # version, folder, process
+kernel_tell() { # version, folder, process, first process
 	local version=$1 dir=$2 rc=0 seconds line p=0 f=1 s=0
+	[[ $4 == tests ]] || version+=" under $4"
 	wait "$3" || rc=$?
-	rm -f "$dir/root.img" "$dir/initramfs"
 	seconds=$(($(stat -c %Y "$dir/tests") - $(<"$dir/started"))) # its last word
 	sed -i 's/\r$//' "$dir"/{kernel,tests,results}
 	{
@@ -222,14 +246,15 @@ kernel_tell() { # version, folder, process
 	} | say
 	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$dir/tests" | tail -n 1)
 	if [[ ! $line || $line == "0 passed, 0 failed, 0 skipped" ]]; then
-		echo "not ok - $version: no tests ran to their end (status $rc, limit $limit s)"
+		echo "not ok - $version: the tests did not come to their end (status $rc, limit $limit s)"
+		p=$(grep -ac '^ok ' "$dir/results") f=$(($(grep -ac '^not ok ' "$dir/results") + 1))
 		tail -n 30 "$dir/kernel" "$dir/qemu" | sed 's/^/# /'
 	else
 		read -r p f s <<<"$(tr -dc '0-9 ' <<<"$line")"
 		[[ $tap ]] && sed -nE "s/^(not ok|ok) - /\1 - $version: /p" "$dir/results"
 	fi
 	((passed += p, failed += f, skipped += s)) || :
-	rows+=("$(printf '  %-30s %6d %6d %7d %6s %9d %7d' "$version" "$p" "$f" "$s" \
+	rows+=("$(printf '  %-38s %6d %6d %7d %6s %9d %7d' "$version" "$p" "$f" "$s" \
 		"$(grep -ac 'insns verified' "$dir/results")" "$(insns '[^ ]+' "$dir" |
 			awk '{ n += $1 } END { print n + 0 }')" "$seconds")")
 }
@@ -245,8 +270,7 @@ tree_make
 for k in ${kernels:-$KERNELS}; do
 	if v=$(kernel_get "$k"); then
 		versions+=("$v")
-		image_make "$v" "$vm/run-$v"
-		kernel_boot "$v" "$vm/run-$v"
+		image_make "$v" "$vm/image-$v"
 	elif [[ $quick ]]; then
 		((++skipped))
 		echo "ok - $k # SKIP the package could not be downloaded"
@@ -255,20 +279,32 @@ for k in ${kernels:-$KERNELS}; do
 		echo "not ok - $k: the package could not be downloaded"
 	fi
 done
-for i in "${!versions[@]}"; do
-	kernel_tell "${versions[i]}" "$vm/run-${versions[i]}" "${machines[i]}"
+for boot in $boots; do
+	machines=()
+	for v in "${versions[@]}"; do
+		dir=$vm/boot-$boot-$v
+		mkdir -p "$dir"
+		mv "$vm/image-$v"/* "$dir"
+		kernel_boot "$v" "$dir" "$boot"
+	done
+	for i in "${!versions[@]}"; do
+		v=${versions[i]}
+		kernel_tell "$v" "$vm/boot-$boot-$v" "${machines[i]}" "$boot"
+		mv "$vm/boot-$boot-$v"/{root.img,initramfs} "$vm/image-$v"
+	done
 done
+for v in "${versions[@]}"; do rm -r "$vm/image-$v"; done
 {
 	echo
-	echo "  kernel                         passed failed skipped  progs     insns seconds"
+	echo "  kernel                                 passed failed skipped  progs     insns seconds"
 	printf '%s\n' "${rows[@]}"
 	# What each program cost the verifier: instructions it walked, a column a kernel.
 	for v in "${versions[@]}"; do
-		sed -nE 's/.*test_verifier: ([^ ]+): [0-9]+ insns verified.*/\1/p' "$vm/run-$v/results"
+		sed -nE 's/.*test_verifier: ([^ ]+): [0-9]+ insns verified.*/\1/p' "$vm/boot-tests-$v/results"
 	done | sort -u | while read -r program; do
 		printf '    %-36s' "$program"
 		for v in "${versions[@]}"; do
-			n=$(insns "$program" "$vm/run-$v")
+			n=$(insns "$program" "$vm/boot-tests-$v")
 			printf ' %10s' "${n:--}"
 		done
 		echo
