@@ -146,23 +146,22 @@ static int drop_caps(uint64_t keep)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
-static void on_sigchld(int sig)
+/* SIGCHLD for children, SIGIO for the socket. Blocked; the launched command gets an empty mask. */
+static int signals(const struct box_self *self, sigset_t *ret_wait)
 {
-	(void)sig; /* only there to end ppoll() */
-}
-
-static int signals(sigset_t *ret_wait)
-{
-	struct sigaction sa = {.sa_handler = on_sigchld, .sa_flags = SA_NOCLDSTOP};
-	sigset_t block;
+	struct sigaction sa = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
 
 	(void)signal(SIGPIPE, SIG_DFL);
 	if (sigaction(SIGCHLD, &sa, NULL) < 0)
 		return -errno;
 	(void)sigemptyset(ret_wait);
-	(void)sigemptyset(&block);
-	(void)sigaddset(&block, SIGCHLD);
-	return sigprocmask(SIG_SETMASK, &block, NULL) < 0 ? -errno : 0;
+	(void)sigaddset(ret_wait, SIGCHLD);
+	(void)sigaddset(ret_wait, SIGIO);
+	if (sigprocmask(SIG_SETMASK, ret_wait, NULL) < 0 ||
+	    fcntl(self->ctl, F_SETOWN, getpid()) < 0 ||
+	    fcntl(self->ctl, F_SETFL, fcntl(self->ctl, F_GETFL) | O_ASYNC) < 0)
+		return -errno;
+	return 0;
 }
 
 static void reap(const struct box_self *self)
@@ -234,35 +233,39 @@ static int waited_for(const struct box_self *self)
 	return poll(&p, 1, 0) != 0; /* or it hung up */
 }
 
-static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set)
+static void answer(const struct box_self *self)
 {
 	int fds[BOX_FD_MAX];
 	size_t fd_n;
+	ssize_t n = box_recv(self->ctl, message, sizeof(message), fds, &fd_n);
 
+	if (n < (ssize_t)sizeof(uint32_t))
+		_exit(0);
+	switch (*(uint32_t *)message) {
+	case BOX_START:
+		if (n >= (ssize_t)sizeof(struct box_start))
+			start(self, (size_t)n, fds, fd_n);
+		break;
+	case BOX_UPPER:
+		upper(self);
+		break;
+	default:
+		break;
+	}
+	while (fd_n)
+		(void)close(fds[--fd_n]);
+}
+
+/* Waits for signals, not in poll(): who sleeps there is woken by being frozen and by being thawed, on
+ * a processor of its own and before the command, whose client waits for it. This sleep is frozen as
+ * it is (TASK_FREEZABLE, v1 freezer). */
+static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set)
+{
 	for (;;) {
-		struct pollfd p = {.fd = self->ctl, .events = POLLIN};
-		int r = ppoll(&p, 1, NULL, wait_set);
-		ssize_t n;
-
+		while (waited_for(self))
+			answer(self);
 		reap(self);
-		if (r <= 0)
-			continue;
-		n = box_recv(self->ctl, message, sizeof(message), fds, &fd_n);
-		if (n < (ssize_t)sizeof(uint32_t))
-			_exit(0);
-		switch (*(uint32_t *)message) {
-		case BOX_START:
-			if (n >= (ssize_t)sizeof(struct box_start))
-				start(self, (size_t)n, fds, fd_n);
-			break;
-		case BOX_UPPER:
-			upper(self);
-			break;
-		default:
-			break;
-		}
-		while (fd_n)
-			(void)close(fds[--fd_n]);
+		(void)sigwaitinfo(wait_set, NULL);
 	}
 }
 
@@ -306,7 +309,7 @@ _Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t task
 	self->ruleset = ruleset_new();
 	if ((err = keep_fds(self)) < 0)
 		die(self, err, "descriptors");
-	if (setsid() < 0 || (err = signals(&wait_set)) < 0)
+	if (setsid() < 0 || (err = signals(self, &wait_set)) < 0)
 		die(self, -EIO, "session and signals");
 	(void)umask(022);
 	if ((err = drop_caps(c->caps_keep)) < 0)
