@@ -3,11 +3,7 @@
  * service.c - carries out what core/svc.h decides, and tells it what came of it.
  *
  * One epoll set: the waker's notes, the notify sockets, one timer. After anything that may have moved a
- * service, act() drains the core's actions; that is the only place where something is done.
- *
- * What must survive kill -9 is in two places. Descriptors are in the fd store under NAME.what: the
- * sockets, the sandbox's three, the notify socket, and a memfd with one page of state that both the
- * dead and the next daemon have mapped; so a state change is a store to memory.
+ * service, services_act() drains the core's actions; that is the only place where something is done.
  */
 #include "sys/service.h"
 
@@ -19,20 +15,14 @@
 #include "sys/sockdiag.h"
 #include "sys/waker.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,64 +30,12 @@
 #define ON_WAKER UINT32_MAX
 #define ON_TIMER (UINT32_MAX - 1)
 
-enum {
-	PAGE_VERSION = 1,
-	NOTIFY_MAX = 4096,
-	EVENT_MAX = 32,
-	MEMORY_EVERY_NS = 1000000000,
-	STOP_MS = 3000
-};
+enum { NOTIFY_MAX = 4096, EVENT_MAX = 32, MEMORY_EVERY_NS = 1000000000, STOP_MS = 3000 };
 static const uint64_t frozen_poll_ns =
 	200000; /* freezing takes 11-31 us when nothing is in the kernel */
 static const uint64_t save_every_ns = 60000000000;
 
-/* Shared with the next daemon. Only grows at its end, with a new version. */
-struct page {
-	uint64_t version;
-	uint64_t size;
-	uint32_t used; /* a sandbox is there */
-	uint32_t box_id, box_net;
-	uint32_t starting; /* it has not said that it is ready */
-	struct svc_habit habit;
-};
-
-struct service {
-	struct services *all;
-	bool used;
-	uint32_t id;
-	char name[UNIT_NAME_MAX + 1], fd_name[256], fd_names[UNIT_LISTEN_MAX * 256];
-	struct unit *socket, *unit;
-	struct recipe recipe;
-	int listens[UNIT_LISTEN_MAX];
-	size_t listen_n;
-	int notify_dir, notify;
-	struct page *page;
-	int page_fd;
-
-	struct sandbox *box;
-	int freeze_fd;
-	bool freezing, stopping;
-	uint64_t freeze_look_ns, memory_ns;
-	uint64_t memory_bytes;
-};
-
-struct services {
-	struct services_options o;
-	char run_dir[256], state_dir[256], proxy[256];
-	struct svc *svc;
-	struct waker *waker;
-	struct service *all; /* by svc id */
-	uint32_t n;
-	int epoll, timer, diag;
-	double pressure;
-	uint64_t saved_ns, timer_ns;
-	bool acting;
-};
-
-static void say(struct services *s, enum services_say level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void say(struct services *s, enum services_say level, const char *fmt, ...)
+void service_say(struct services *s, enum services_say level, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -110,77 +48,7 @@ static void say(struct services *s, enum services_say level, const char *fmt, ..
 	s->o.say(s->o.ctx, level, text);
 }
 
-/* --- the fd store ---------------------------------------------------------------------------------- */
-
-static void key_of(const struct service *v, const char *what, char *buf, size_t n)
-{
-	(void)snprintf(buf, n, "%s.%s", v->name, what); /* UNIT_NAME_MAX leaves room */
-}
-
-static void keep(struct service *v, const char *what, int fd)
-{
-	char key[FDSTORE_NAME_MAX + 1];
-	int r;
-
-	key_of(v, what, key, sizeof(key));
-	r = fdstore_put(v->all->o.fdstore, key, fd);
-	if (r < 0)
-		say(v->all, SERVICES_SAY_WARN, "%s: '%s' will not outlive the daemon: %s", v->name,
-		    what, strerror(-r));
-}
-
-static void unkeep(struct service *v, const char *what)
-{
-	char key[FDSTORE_NAME_MAX + 1];
-
-	key_of(v, what, key, sizeof(key));
-	(void)fdstore_remove(v->all->o.fdstore, key); /* the store is gone: so is what it kept */
-}
-
-static int left(struct service *v, const char *what, int *ret_fd)
-{
-	char key[FDSTORE_NAME_MAX + 1];
-
-	key_of(v, what, key, sizeof(key));
-	return fdstore_take(v->all->o.fdstore, key, ret_fd);
-}
-
-static void keep_box(struct service *v)
-{
-	if (sandbox_ctl_fd(v->box) < 0)
-		return;
-	keep(v, "ctl", sandbox_ctl_fd(v->box));
-	keep(v, "init", sandbox_init_pidfd(v->box));
-	v->page->box_id = sandbox_id(v->box);
-	v->page->box_net =
-		v->unit->service.private_network ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST;
-	v->page->starting = 1;
-	v->page->used = 1;
-}
-
-static void unkeep_all(struct service *v)
-{
-	for (size_t i = 0; i < v->listen_n; i++) {
-		char what[32];
-
-		(void)snprintf(what, sizeof(what), "sock%zu", i);
-		unkeep(v, what);
-	}
-	unkeep(v, "notify");
-	unkeep(v, "state");
-}
-
-static void unkeep_box(struct service *v)
-{
-	v->page->used = 0;
-	unkeep(v, "ctl");
-	unkeep(v, "init");
-	unkeep(v, "command");
-}
-
 /* --- events from outside ------------------------------------------------------------------------------- */
-
-static void act(struct services *s);
 
 static void tell(struct service *v, struct svc_event e)
 {
@@ -188,7 +56,7 @@ static void tell(struct service *v, struct svc_event e)
 }
 
 /* Connections that this service has accepted or that are about to be. */
-static uint32_t connections(struct service *v)
+uint32_t service_connections(struct service *v)
 {
 	uint32_t sum = 0, n = 0;
 
@@ -232,10 +100,10 @@ static void box_started(struct service *v)
 	if (v->freeze_fd < 0 && v->all->o.cgroup)
 		r = cgroup_group_freeze_fd(v->all->o.cgroup, sandbox_group(v->box), &v->freeze_fd);
 	if (r)
-		say(v->all, SERVICES_SAY_WARN, "%s: cannot be frozen: %s", v->name,
-		    r < 0 ? strerror(-r) : "its control group is gone");
+		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot be frozen: %s", v->name,
+			    r < 0 ? strerror(-r) : "its control group is gone");
 	if (sandbox_pidfd(v->box) >= 0)
-		keep(v, "command", sandbox_pidfd(v->box));
+		service_keep(v, "command", sandbox_pidfd(v->box));
 	if (v->unit->service.type != UNIT_TYPE_NOTIFY && !v->unit->service.proxy_set)
 		box_ready(v);
 }
@@ -247,7 +115,7 @@ static void box_gone(struct service *v)
 	v->freeze_fd = -1;
 	v->box = NULL;
 	v->freezing = v->stopping = false;
-	unkeep_box(v);
+	service_unkeep_box(v);
 }
 
 static bool clean_exit(const struct service *v, int status)
@@ -260,13 +128,13 @@ static bool clean_exit(const struct service *v, int status)
 					WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGPIPE));
 }
 
-static void on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int arg)
+void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int arg)
 {
 	struct service *v = ctx;
 
 	if (ev == SANDBOX_EV_HANDED) { /* from here on it may accept: it must outlive us */
 		v->box = box;
-		keep_box(v);
+		service_keep_box(v);
 		return;
 	}
 	if (box != v->box)
@@ -278,8 +146,8 @@ static void on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int ar
 		box_started(v);
 		break;
 	case SANDBOX_EV_FAILED:
-		say(v->all, SERVICES_SAY_WARN, "%s: cannot start '%s': %s", v->name,
-		    v->unit->service.exec_path, strerror(-arg));
+		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start '%s': %s", v->name,
+			    v->unit->service.exec_path, strerror(-arg));
 		tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 		break;
 	case SANDBOX_EV_EXITED:
@@ -288,9 +156,9 @@ static void on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int ar
 			break;
 		}
 		if (!clean_exit(v, arg))
-			say(v->all, SERVICES_SAY_WARN, "%s: ended with %s %d", v->name,
-			    WIFSIGNALED(arg) ? "signal" : "status",
-			    WIFSIGNALED(arg) ? WTERMSIG(arg) : WEXITSTATUS(arg));
+			service_say(v->all, SERVICES_SAY_WARN, "%s: ended with %s %d", v->name,
+				    WIFSIGNALED(arg) ? "signal" : "status",
+				    WIFSIGNALED(arg) ? WTERMSIG(arg) : WEXITSTATUS(arg));
 		tell(v, (struct svc_event){.kind = SVC_EV_EXITED,
 					   .clean = clean_exit(v, arg),
 					   .waiting = someone_waits(v)});
@@ -300,11 +168,11 @@ static void on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int ar
 	case SANDBOX_EV_GONE:
 		box_gone(v);
 		tell(v, (struct svc_event){.kind = SVC_EV_EXITED, .waiting = someone_waits(v)});
-		act(v->all);
+		services_act(v->all);
 		tell(v, (struct svc_event){.kind = SVC_EV_GONE});
 		break;
 	}
-	act(v->all);
+	services_act(v->all);
 }
 
 /* --- actions ------------------------------------------------------------------------------------------ */
@@ -320,26 +188,26 @@ static void do_watch(struct service *v, enum svc_watch watch)
 	}
 	r = waker_arm(v->all->waker, v->id, v->listens, v->listen_n, frozen ? v->freeze_fd : -1);
 	if (r < 0)
-		say(v->all, SERVICES_SAY_ERROR, "%s: cannot poll its sockets: %s", v->name,
-		    strerror(-r));
+		service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot poll its sockets: %s", v->name,
+			    strerror(-r));
 }
 
 static void do_start(struct service *v)
 {
 	int r = recipe_start(&v->recipe, v->all->o.pool, v->listens, v->listen_n, v->fd_names,
-			     on_box, v, &v->box);
+			     service_on_box, v, &v->box);
 
 	v->memory_ns = 0;
 	v->stopping = v->freezing = false;
 	if (r == 0)
 		return;
 	if (v->box)
-		unkeep_box(v);
+		service_unkeep_box(v);
 	v->box = NULL;
-	say(v->all, SERVICES_SAY_WARN, "%s: cannot start: %s", v->name,
-	    r == POOL_FULL ? "no sandbox is free"
-	    : r < 0	   ? strerror(-r)
-			   : "refused");
+	service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start: %s", v->name,
+		    r == POOL_FULL ? "no sandbox is free"
+		    : r < 0	   ? strerror(-r)
+				   : "refused");
 	tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 }
 
@@ -355,7 +223,7 @@ static void do_freeze(struct service *v)
 
 static void do_check(struct service *v)
 {
-	struct svc_event e = {.kind = SVC_EV_CHECKED, .connection_n = connections(v)};
+	struct svc_event e = {.kind = SVC_EV_CHECKED, .connection_n = service_connections(v)};
 
 	(void)sandbox_cpu_ns(v->box, &e.cpu_ns); /* unknown: connections alone decide */
 	e.memory_bytes = memory_now(v);
@@ -424,7 +292,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 	case SVC_DO_THAW:
 		v->freezing = false;
 		if (v->box && sandbox_thaw(v->box) < 0)
-			say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
+			service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
 		break;
 	case SVC_DO_FREEZE:
 		do_freeze(v);
@@ -443,8 +311,8 @@ static void do_action(struct service *v, const struct svc_action *a)
 	case SVC_DO_MAX:
 		break;
 	}
-	say(v->all, SERVICES_SAY_DEBUG, "%s: action %d, because of %s", v->name, a->kind,
-	    svc_why_name(a->why));
+	service_say(v->all, SERVICES_SAY_DEBUG, "%s: action %d, because of %s", v->name, a->kind,
+		    svc_why_name(a->why));
 }
 
 static void set_timer(struct services *s)
@@ -480,7 +348,7 @@ static bool look_frozen(struct services *s)
 			v->freezing = false;
 			told = true;
 			tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
-						   .connection_n = connections(v),
+						   .connection_n = service_connections(v),
 						   .memory_bytes = memory_now(v)});
 		} else {
 			v->freeze_look_ns = now + frozen_poll_ns;
@@ -490,7 +358,7 @@ static bool look_frozen(struct services *s)
 }
 
 /* Actions can cause events and those actions; not on the stack, but in this loop. */
-static void act(struct services *s)
+void services_act(struct services *s)
 {
 	struct svc_action a;
 
@@ -520,7 +388,7 @@ static void on_waker(struct services *s)
 		svc_event(s->svc, v->id,
 			  note.thawed_ns ? note.thawed_ns : clock_ns(CLOCK_MONOTONIC),
 			  &(struct svc_event){.kind = SVC_EV_CONNECTION, .at_ns = note.seen_ns});
-		act(s);
+		services_act(s);
 	}
 }
 
@@ -583,7 +451,7 @@ static void on_notify(struct service *v)
 		     line = strtok_r(NULL, "\n", &save))
 			if (strcmp(line, "READY=1") == 0)
 				box_ready(v);
-		act(v->all);
+		services_act(v->all);
 	}
 }
 
@@ -605,446 +473,15 @@ int services_dispatch(struct services *s)
 	}
 	s->timer_ns = 0; /* it may have run out: set it anew */
 	svc_run(s->svc, clock_ns(CLOCK_MONOTONIC), s->pressure);
-	act(s);
+	services_act(s);
 	return 0;
 }
 
-/* --- loading ------------------------------------------------------------------------------------------- */
-
-static int watch(struct services *s, int fd, uint32_t what)
+int services_watch(struct services *s, int fd, uint32_t what)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = what};
 
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? fault_errno() : 0;
-}
-
-/* The file as text; UNIT_REFUSED with the reason when it cannot be read. */
-static int read_unit(struct unit *u, enum unit_kind kind, int dir, const char *file,
-		     struct unit_why *why)
-{
-	static char bytes[UNIT_FILE_MAX + 1];
-	static char machine_id[64], boot_id[64];
-	struct utsname uts = {0};
-	struct unit_host host = {uts.nodename, machine_id, boot_id, uts.release};
-	_cleanup_(closep) int fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	_cleanup_(closep) int m = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
-	_cleanup_(closep) int b = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : -1;
-
-	if (n < 0) {
-		*why = (struct unit_why){0};
-		(void)snprintf(why->text, sizeof(why->text), "%s", strerror(errno));
-		return UNIT_REFUSED;
-	}
-	(void)uname(&uts);
-	if (m < 0 || read(m, machine_id, sizeof(machine_id) - 1) <= 0)
-		host.machine_id = NULL;
-	if (b < 0 || read(b, boot_id, sizeof(boot_id) - 1) <= 0)
-		host.boot_id = NULL;
-	machine_id[strcspn(machine_id, "\n")] = '\0';
-	boot_id[strcspn(boot_id, "\n")] = '\0';
-	return unit_parse(u, kind, file, &host, bytes, (size_t)n, why);
-}
-
-static int load_units(struct service *v, int dir, const char *socket_file, const char **ret_file,
-		      struct unit_why *why)
-{
-	static char file[UNIT_NAME_MAX + 16];
-	int r;
-
-	*ret_file = socket_file;
-	v->socket = unit_new();
-	v->unit = unit_new();
-	if (!v->socket || !v->unit)
-		return fault(-ENOMEM);
-	r = read_unit(v->socket, UNIT_SOCKET, dir, socket_file, why);
-	if (r)
-		return r;
-	(void)snprintf(v->name, sizeof(v->name), "%s", v->socket->name);
-	(void)snprintf(file, sizeof(file), "%s.service",
-		       v->socket->socket.service ? v->socket->socket.service : v->name);
-	*ret_file = file;
-	return read_unit(v->unit, UNIT_SERVICE, dir, file, why);
-}
-
-/* A socket bound to address i: one of those an earlier daemon left, or a new one. */
-static int take_listen(struct service *v, size_t i, struct unit_why *why)
-{
-	const struct unit_socket *s = &v->socket->socket;
-	char what[32];
-	int fd = -1, r;
-
-	(void)snprintf(what, sizeof(what), "sock%zu", i);
-	r = left(v, what, &fd);
-	if (r == 0 && listen_is(fd, &s->listens[i])) {
-		v->listens[v->listen_n++] = fd;
-		return 0;
-	}
-	closep(&fd);
-	r = listen_open(s, &s->listens[i], &fd);
-	if (r < 0) {
-		char text[160];
-
-		unit_addr_format(&s->listens[i], text, sizeof(text));
-		(void)snprintf(why->text, sizeof(why->text), "%s: %s", text, strerror(-r));
-		return UNIT_REFUSED;
-	}
-	v->listens[v->listen_n++] = fd;
-	keep(v, what, fd);
-	return 0;
-}
-
-static int take_listens(struct service *v, struct unit_why *why)
-{
-	size_t n = 0;
-	int r = 0;
-
-	if (v->socket->socket.fd_name)
-		(void)snprintf(v->fd_name, sizeof(v->fd_name), "%s", v->socket->socket.fd_name);
-	else
-		(void)snprintf(v->fd_name, sizeof(v->fd_name), "%s.socket", v->name);
-	for (size_t i = 0; i < v->socket->socket.listen_n && !r; i++) {
-		r = take_listen(v, i, why);
-		n += (size_t)snprintf(v->fd_names + n, sizeof(v->fd_names) - n, "%s%s",
-				      i ? ":" : "", v->fd_name);
-	}
-	return r;
-}
-
-/* Only the service's sandbox sees the directory the socket is in. */
-static int open_notify(struct service *v)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	char dir[256 + UNIT_NAME_MAX + 16];
-	const int one = 1;
-	int r = left(v, "notify", &v->notify);
-
-	(void)snprintf(dir, sizeof(dir), "%s/notify", v->all->run_dir);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return fault_errno();
-	(void)snprintf(dir, sizeof(dir), "%s/notify/%s", v->all->run_dir, v->name);
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return fault_errno();
-	v->notify_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (v->notify_dir < 0)
-		return fault_errno();
-	if (r != 0) {
-		/* By the descriptor: the path may be longer than a socket's name can be. */
-		(void)snprintf(at.sun_path, sizeof(at.sun_path), "/proc/self/fd/%d/notify",
-			       v->notify_dir);
-		(void)unlinkat(v->notify_dir, "notify", 0);
-		v->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (v->notify < 0 || fchmod(v->notify, 0666) < 0 ||
-		    bind(v->notify, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
-		    fchmodat(v->notify_dir, "notify", 0666, 0) < 0 ||
-		    setsockopt(v->notify, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) < 0)
-			return fault_errno();
-		keep(v, "notify", v->notify);
-	}
-	return 0;
-}
-
-static void remove_notify(const struct service *v)
-{
-	char dir[256 + UNIT_NAME_MAX + 16];
-
-	(void)unlinkat(v->notify_dir, "notify", 0);
-	(void)snprintf(dir, sizeof(dir), "%s/notify/%s", v->all->run_dir, v->name);
-	(void)rmdir(dir);
-	(void)snprintf(dir, sizeof(dir), "%s/notify", v->all->run_dir);
-	(void)rmdir(dir); /* other services' are still in there, most times */
-}
-
-/* The page an earlier daemon left, or a fresh one. */
-static int open_page(struct service *v)
-{
-	int r = left(v, "state", &v->page_fd);
-	void *at;
-
-	if (r == 0) {
-		struct stat st;
-
-		at = fstat(v->page_fd, &st) == 0 && st.st_size >= (off_t)sizeof(struct page)
-			     ? mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED,
-				    v->page_fd, 0)
-			     : MAP_FAILED;
-		if (at != MAP_FAILED) {
-			v->page = at;
-			if (v->page->version == PAGE_VERSION &&
-			    v->page->size == sizeof(struct page))
-				return 0;
-			(void)munmap(at, sizeof(struct page));
-			v->page = NULL;
-		}
-		closep(&v->page_fd);
-	}
-	v->page_fd = memfd_create("forewarm-service", MFD_CLOEXEC);
-	if (v->page_fd < 0 || ftruncate(v->page_fd, sizeof(struct page)) < 0)
-		return fault_errno();
-	at = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, v->page_fd, 0);
-	if (at == MAP_FAILED)
-		return fault_errno();
-	v->page = at;
-	v->page->version = PAGE_VERSION;
-	v->page->size = sizeof(struct page);
-	keep(v, "state", v->page_fd);
-	return 0;
-}
-
-static void habit_path(const struct service *v, char *buf, size_t n)
-{
-	(void)snprintf(buf, n, "%s/%s.habit", v->all->state_dir, v->name);
-}
-
-static void habit_save(struct service *v)
-{
-	char path[600], temp[608];
-	_cleanup_(fclosep) FILE *f = NULL;
-
-	svc_habit(v->all->svc, v->id, &v->page->habit);
-	if (!v->all->state_dir[0])
-		return;
-	habit_path(v, path, sizeof(path));
-	(void)snprintf(temp, sizeof(temp), "%s.new", path);
-	f = fopen(temp, "we");
-	if (!f || fwrite(&v->page->habit, sizeof(v->page->habit), 1, f) != 1 || fflush(f) ||
-	    rename(temp, path) < 0)
-		say(v->all, SERVICES_SAY_WARN, "%s: cannot write '%s': %s, ignoring", v->name, path,
-		    strerror(errno));
-}
-
-/* From shared memory if it is newer than what a reboot left on disk. */
-static bool habit_load(struct service *v, struct svc_habit *ret)
-{
-	char path[600];
-	_cleanup_(fclosep) FILE *f = NULL;
-
-	if (v->page->habit.version) {
-		*ret = v->page->habit;
-		return true;
-	}
-	if (!v->all->state_dir[0])
-		return false;
-	habit_path(v, path, sizeof(path));
-	f = fopen(path, "re");
-	return f && fread(ret, sizeof(*ret), 1, f) == 1;
-}
-
-/* Whether the init has a child: the command was executed, though nobody has been told yet. */
-static bool has_command(int init_pidfd)
-{
-	char path[64], line[256] = "";
-	int pid = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", init_pidfd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pid: %d", &pid) == 1)
-			break;
-	fclosep(&f);
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	f = fopen(path, "re");
-	pid = 0;
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	fclosep(&f);
-	return pid > 0;
-}
-
-/* Frozen with nobody half served, or running: a freeze that was ordered and not seen through, or with
- * a connection accepted in the moment before, is undone. */
-static bool stays_frozen(struct service *v, const char *group)
-{
-	bool frozen = false;
-
-	if (!v->all->o.cgroup)
-		return false;
-	if (cgroup_group_frozen(v->all->o.cgroup, group, &frozen) == 0 && frozen &&
-	    connections(v) == 0)
-		return true;
-	(void)cgroup_group_freeze(v->all->o.cgroup, group, false); /* gone: its pidfd tells */
-	return false;
-}
-
-/* What an earlier daemon left running; SVC_COLD when nothing did. */
-static enum svc_state adopt(struct service *v)
-{
-	struct pool_adopt a = {.id = v->page->box_id,
-			       .net = (enum sandbox_net)v->page->box_net,
-			       .ctl_fd = -1,
-			       .init_pidfd = -1,
-			       .command_pidfd = -1};
-	char group[CGROUP_NAME_LEN];
-
-	if (!v->page->used)
-		return SVC_COLD;
-	(void)left(v, "ctl", &a.ctl_fd);
-	(void)left(v, "init", &a.init_pidfd);
-	(void)left(v, "command", &a.command_pidfd); /* not there: it was about to start */
-	(void)snprintf(group, sizeof(group), "sb-%u", a.id);
-	if (a.ctl_fd >= 0 && a.init_pidfd >= 0) {
-		a.starting = a.command_pidfd < 0 && !has_command(a.init_pidfd);
-		a.frozen = !a.starting && stays_frozen(v, group);
-		if (pool_adopt(v->all->o.pool, &a, on_box, v, &v->box))
-			v->box = NULL;
-	}
-	if (!v->box) {
-		closep(&a.ctl_fd);
-		closep(&a.init_pidfd);
-		closep(&a.command_pidfd);
-		unkeep_box(v);
-		return SVC_COLD;
-	}
-	if (a.starting)
-		return SVC_STARTING;
-	if (v->all->o.cgroup)
-		(void)cgroup_group_freeze_fd(v->all->o.cgroup, group, &v->freeze_fd);
-	/* One that had not said it was ready may have said it to nobody: whoever connects waits in the
-	 * queue until it is. */
-	v->page->starting = 0;
-	return a.frozen ? SVC_FROZEN : SVC_ACTIVE;
-}
-
-static struct svc_config config_of(const struct services *s, const struct unit_service *u)
-{
-	return (struct svc_config){
-		.weight = u->weight,
-		.timeout_start_ns = u->timeout_start_ns,
-		.timeout_stop_ns = u->timeout_stop_ns,
-		.freeze_after_ns = u->freeze_after_ns,
-		.release_after_ns = u->release_after_ns,
-		.restart_ns = u->restart_ns,
-		.freeze_max_ns = s->o.freeze_max_ns,
-		.release_max_ns = s->o.release_max_ns,
-		.freeze = u->freeze && (s->o.freeze_max_ns || u->freeze_after_ns != SVC_NEVER),
-		.release = u->release && (s->o.release_max_ns || u->release_after_ns != SVC_NEVER),
-		.prestart = u->prestart,
-		.restart_failed = u->restart == UNIT_RESTART_ON_FAILURE,
-		.restart_always = u->restart == UNIT_RESTART_ALWAYS,
-	};
-}
-
-static void service_clear(struct service *v)
-{
-	for (size_t i = 0; i < v->listen_n; i++) {
-		const struct unit_addr *a = &v->socket->socket.listens[i];
-
-		if (v->socket->socket.remove_on_stop && a->family == UNIT_UNIX && !v->used)
-			(void)unlink(a->path);
-		closep(&v->listens[i]);
-	}
-	recipe_clear(&v->recipe);
-	if (v->notify_dir >= 0 && !v->used)
-		remove_notify(v);
-	closep(&v->notify);
-	closep(&v->notify_dir);
-	closep(&v->freeze_fd);
-	closep(&v->page_fd);
-	if (v->page)
-		(void)munmap(v->page, sizeof(struct page));
-	v->socket = unit_free(v->socket);
-	v->unit = unit_free(v->unit);
-	*v = (struct service){
-		.all = v->all, .notify = -1, .notify_dir = -1, .freeze_fd = -1, .page_fd = -1};
-}
-
-/* v is filled in; then the core learns of it and it moves to its own place. */
-static int enroll(struct service *v)
-{
-	struct services *s = v->all;
-	struct svc_config c = config_of(s, &v->unit->service);
-	struct svc_habit habit;
-	enum svc_state state;
-	bool known = habit_load(v, &habit);
-	uint32_t id;
-	int r;
-
-	if (!s->o.cgroup || cgroup_can(s->o.cgroup, CGROUP_FREEZE) == CGROUP_NONE)
-		c.freeze = false;
-	r = svc_add(s->svc, clock_ns(CLOCK_MONOTONIC), &c, known ? &habit : NULL, &id);
-	if (r)
-		return r;
-	s->all[id] = *v;
-	*v = (struct service){
-		.all = s, .notify = -1, .notify_dir = -1, .freeze_fd = -1, .page_fd = -1};
-	v = &s->all[id];
-	v->recipe.unit = &v->unit->service;
-	v->id = id;
-	v->used = true;
-	s->n++;
-	r = watch(s, v->notify, id);
-	if (r < 0)
-		return r;
-	state = adopt(v);
-	if (state != SVC_COLD) {
-		svc_adopt(s->svc, id, clock_ns(CLOCK_MONOTONIC), state);
-		say(s, SERVICES_SAY_INFO, "%s: found %s", v->name, svc_state_name(state));
-	}
-	return 0;
-}
-
-/* One pair. UNIT_REFUSED: said why. */
-static int load_one(struct services *s, const char *dir_name, int dir, const char *file)
-{
-	struct service v = {
-		.all = s, .notify = -1, .notify_dir = -1, .freeze_fd = -1, .page_fd = -1};
-	struct unit_why why = {0};
-	const char *about = file;
-	int r = load_units(&v, dir, file, &about, &why);
-
-	if (!r)
-		r = open_notify(&v);
-	if (!r)
-		r = recipe_make(&v.recipe, v.unit, v.notify_dir, s->proxy[0] ? s->proxy : NULL,
-				&why);
-	if (!r)
-		r = take_listens(&v, &why);
-	if (!r)
-		r = open_page(&v);
-	if (!r)
-		r = enroll(&v);
-	if (r == UNIT_REFUSED)
-		say(s, SERVICES_SAY_ERROR, "services: %s/%s:%u: %s", dir_name, about, why.line,
-		    why.text);
-	if (r) /* what was kept for it is of no use to the next daemon either */
-		unkeep_all(&v);
-	service_clear(&v);
-	return r;
-}
-
-static int is_socket_file(const struct dirent *e)
-{
-	const char *dot = strrchr(e->d_name, '.');
-
-	return dot && dot != e->d_name && strcmp(dot, ".socket") == 0;
-}
-
-int services_load(struct services *s, const char *dir, uint32_t *ret_refused_n)
-{
-	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent **names = NULL;
-	uint32_t refused_n = 0;
-	int n, r = 0;
-
-	if (fd < 0 && errno != ENOENT)
-		return fault_errno();
-	n = fd < 0 ? 0 : scandirat(fd, ".", &names, is_socket_file, alphasort);
-	for (int i = 0; i < n; i++) {
-		if (r >= 0)
-			r = load_one(s, dir, fd, names[i]->d_name);
-		refused_n += r > 0;
-		free(names[i]);
-	}
-	free(names);
-	if (n < 0 || r < 0)
-		return r < 0 ? r : fault_errno();
-	r = fdstore_forget_rest(s->o.fdstore);
-	if (r < 0)
-		return r;
-	act(s);
-	*ret_refused_n = refused_n;
-	return 0;
 }
 
 /* --- public -------------------------------------------------------------------------------------------- */
@@ -1076,9 +513,9 @@ int services_new(const struct services_options *o, struct services **ret)
 	if (!r)
 		r = waker_new(o->limits.service_max, o->cgroup, &s->waker);
 	if (!r)
-		r = watch(s, waker_fd(s->waker), ON_WAKER);
+		r = services_watch(s, waker_fd(s->waker), ON_WAKER);
 	if (!r)
-		r = watch(s, s->timer, ON_TIMER);
+		r = services_watch(s, s->timer, ON_TIMER);
 	if (r < 0) {
 		(void)services_free(s, false);
 		return r;
@@ -1096,7 +533,7 @@ static void stop_all(struct services *s)
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
 		if (s->all[i].used)
 			svc_retire(s->svc, i, clock_ns(CLOCK_MONOTONIC));
-	act(s);
+	services_act(s);
 	for (;;) {
 		struct pollfd p = {.fd = s->epoll, .events = POLLIN};
 		bool any = false;
@@ -1124,7 +561,7 @@ struct services *services_free(struct services *s, bool keep_running)
 		return NULL;
 	for (uint32_t i = 0; s->waker && i < s->o.limits.service_max; i++)
 		if (s->all[i].used)
-			habit_save(&s->all[i]);
+			service_habit_save(&s->all[i]);
 	if (s->waker && !keep_running)
 		stop_all(s);
 	s->waker = waker_free(s->waker);
@@ -1137,7 +574,7 @@ struct services *services_free(struct services *s, bool keep_running)
 			pool_disown(s->o.pool, v->box); /* or the pool's end would be its end */
 		/* A manager forgets by itself at a stop, and knows it from a restart. */
 		if (!keep_running && strcmp(fdstore_kind(s->o.fdstore), "holder") == 0)
-			unkeep_all(v);
+			service_unkeep_all(v);
 		v->used = keep_running;
 		service_clear(v);
 	}
@@ -1161,12 +598,12 @@ void services_tick(struct services *s, double pressure)
 
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
-	act(s);
+	services_act(s);
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
 		if (!s->all[i].used)
 			continue;
 		if (now - s->saved_ns >= save_every_ns)
-			habit_save(&s->all[i]);
+			service_habit_save(&s->all[i]);
 		else
 			svc_habit(s->svc, i, &s->all[i].page->habit);
 	}
@@ -1220,7 +657,7 @@ bool services_predict(struct services *s, const char *name, double p, uint64_t l
 	if (!v)
 		return false;
 	tell(v, (struct svc_event){.kind = SVC_EV_GUESS, .p = p, .lead_ns = lead_ns});
-	act(s);
+	services_act(s);
 	return true;
 }
 
@@ -1231,7 +668,7 @@ bool services_observe(struct services *s, const char *name, uint64_t ts_ns)
 	if (!v)
 		return false;
 	tell(v, (struct svc_event){.kind = SVC_EV_OBSERVED, .at_ns = ts_ns});
-	act(s);
+	services_act(s);
 	return true;
 }
 
