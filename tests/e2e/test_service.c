@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
+#include "support/manager.h"
 #include "support/service_host.h"
 
 #include <stdlib.h>
@@ -296,14 +297,14 @@ static void test_service_exit_and_bad_exit_are_started_anew(void **state)
 	assert_int_equal(service_host_view(&host, "ex").figures.fail_n, 1);
 }
 
-static void test_service_survives_kill_9_of_the_daemon(void **state)
+/* The daemon is killed with one service running, one frozen and one cold, and started anew. */
+static void survive_kill_9(void)
 {
 	struct unit_addr a = unix_addr("k1"), b = unix_addr("k2"), c = unix_addr("k3");
 	char before[256], after[256], got[64];
 	pid_t client;
 	int status = -1;
 
-	(void)state;
 	unix_unit("k1", "", "X-Forewarm-FreezeAfterSec=infinity\n");
 	unix_unit("k2", "", "X-Forewarm-FreezeAfterSec=10ms\nX-Forewarm-ReleaseAfterSec=60s\n");
 	unix_unit("k3", "", "");
@@ -329,6 +330,29 @@ static void test_service_survives_kill_9_of_the_daemon(void **state)
 	assert_int_equal(service_host_view(&host, "k1").figures.start_n, 0);
 	assert_int_equal(service_host_view(&host, "k2").figures.start_n, 0);
 	service_host_await(&host, "k2", SVC_FROZEN, 3000);
+}
+
+static void test_service_survives_kill_9_of_the_daemon(void **state)
+{
+	(void)state;
+	survive_kill_9();
+}
+
+/* Started by a service manager, that keeps the descriptors: there is no holder. */
+static void test_service_survives_kill_9_under_a_manager(void **state)
+{
+	char holder[96];
+
+	(void)state;
+	manager_start(host.dir);
+	host.managed = true;
+	survive_kill_9();
+	(void)snprintf(holder, sizeof(holder), "%s/run/fdstore", host.dir);
+	assert_int_equal(access(holder, F_OK), -1);
+	/* Of each a socket, a notify socket and a page, and three of each of the two sandboxes. */
+	assert_true(manager_kept_n() >= 3 * 3 + 2 * 3);
+	service_host_stop(&host);
+	manager_stop();
 }
 
 /* User and system time of a process, in clock ticks of 10 ms. */
@@ -414,6 +438,7 @@ int main(void)
 		WITH_HOST(test_service_crash_loop_heals_and_loses_nobody),
 		WITH_HOST(test_service_exit_and_bad_exit_are_started_anew),
 		WITH_HOST(test_service_survives_kill_9_of_the_daemon),
+		WITH_HOST(test_service_survives_kill_9_under_a_manager),
 		WITH_HOST(test_service_a_hundred_frozen_cost_nothing),
 		WITH_HOST(test_service_unit_that_cannot_be_honoured_is_refused),
 	};

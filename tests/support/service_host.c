@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "support/support.h"
 
+#include "support/manager.h"
 #include "support/service_host.h"
 
 #include "base/cleanup.h"
@@ -221,7 +222,7 @@ uint32_t service_host_start(struct service_host *h)
 	assert_true(h->pid >= 0);
 	if (h->pid == 0) {
 		(void)close(sv[0]);
-		host_main(h, sv[1]);
+		host_main(h, h->managed ? manager_become_service(sv[1]) : sv[1]);
 	}
 	(void)close(sv[1]);
 	h->ctl = sv[0];

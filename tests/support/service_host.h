@@ -15,6 +15,7 @@ struct service_host {
 	char group[40];
 	char helper[256]; /* of tests/helpers/svc_echo */
 	uint32_t parked, run_max, pool_max;
+	bool managed; /* started as a service of manager.h, which has been started */
 	pid_t pid;
 	int ctl;
 };
