@@ -13,13 +13,13 @@
 #include "base/err.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -73,27 +73,14 @@ static void tell_loop(const struct waker *w)
 	(void)write(w->event, &one, sizeof(one)); /* full: it is readable anyway */
 }
 
-/* Ahead of ordinary work: it runs for microseconds, and somebody waits for each of them. Not by a
- * real-time policy: such a thread wakes where it last ran, most often on an idle processor, which takes
- * 60-80 us longer than on the client's own (measured on a virtual machine, 200 ms of quiet). With a
- * short slice it preempts there. Without the right to all this the thread stays an ordinary one. */
+/* Ahead of ordinary work: it runs for microseconds, and somebody waits for each of them; without the
+ * right to it the thread stays an ordinary one. Two things that seem faster are not (virtual machine,
+ * 200 ms of quiet). By a real-time policy it would wake where it last ran and not where the client is,
+ * 60-80 us later. With a slice shorter than the client's it would thaw in the middle of connect(): the
+ * service accepts, finds no request yet, and is woken a second time, elsewhere, 40-70 us later. */
 static void go_first(void)
 {
-	/* struct sched_attr of sched_setattr(2): one header has it, and clashes with pthread.h. */
-	const struct {
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t slice_ns, deadline_ns, period_ns;
-	} first = {
-		.size = sizeof(first),
-		.policy = SCHED_OTHER,
-		.nice = -19,
-		.slice_ns = 100000, /* the least there is; heeded from Linux 6.12 on */
-	};
-
-	(void)syscall(SYS_sched_setattr, 0, &first, 0);
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -19);
 }
 
 /* What was thawed is told of LATE_MS later: the loop's own work would compete with the service for
