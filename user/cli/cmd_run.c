@@ -6,7 +6,7 @@
  * same messages (sys/run.h): without a daemon the server end is in this process.
  */
 #include "cli/cli.h"
-#include "cli/effects.h"
+#include "cli/commit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "api/client.h"
+#include "api/socket.h"
 #include "base/cleanup.h"
 #include "sys/run.h"
 
@@ -38,6 +39,7 @@ enum {
 	EXIT_NOT_EXECUTABLE = 126,
 	EXIT_NOT_FOUND = 127,
 	ASK_TIMEOUT_MS = 10000,
+	START_TIMEOUT_MS = 2000, /* a signal waits so long for the command it is for */
 	TASKS_MAX = 4096
 };
 
@@ -51,13 +53,13 @@ struct run {
 	size_t rw_n;
 	char **argv;
 	int channel, pidfd, signals;
-	uint64_t begin_wall_ns;
+	uint64_t begin_ns; /* by commit_begin_ns() */
 	/* Without a daemon. */
 	struct cgroup_host *cgroup;
 	struct pool *pool;
 	struct run_server *server;
 	/* What came of it. */
-	int status;
+	int status, signal; /* signal: that ended it */
 	struct effect_layer layers[SANDBOX_UPPER_MAX];
 	char at[SANDBOX_UPPER_MAX][RUN_PATH_LEN];
 	size_t layer_n;
@@ -75,9 +77,9 @@ static const char usage[] =
 	"  --rw PATH    what is written below PATH is really written\n"
 	"  --diff       afterwards, list what it would have changed: A added, M modified, D "
 	"deleted\n"
-	"  --commit     afterwards, list it and do it, each file at once, by your own rights; "
-	"refused as a\n"
-	"               whole when one of the files was changed outside meanwhile\n"
+	"  --commit     afterwards, list it and do it by your own rights: all, or nothing when a "
+	"file was\n"
+	"               changed outside meanwhile, a signal ended it, or you press Ctrl-C\n"
 	"  --discard    afterwards, forget it (the default)\n"
 	"  --socket PATH  where forewarmd listens (" FWM_CTL_SOCKET_DEFAULT ")\n"
 	"  --json       the list as NDJSON\n"
@@ -85,14 +87,6 @@ static const char usage[] =
 	"Without a daemon, root gets a fresh sandbox. The exit code is COMMAND's; 128+N when "
 	"signal N ended\n"
 	"it, 127 not found, 126 not executable, 125 anything else that went wrong here.\n";
-
-static uint64_t wall_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail with this clock */
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 /* --- the command line ------------------------------------------------------------------------------- */
 /* 0, or -1 for help, or an exit code. */
@@ -272,7 +266,8 @@ static int send_start(struct run *r)
 	for (int i = 0; i < 3; i++) /* closed: /dev/null is what it would get anyway */
 		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
 			return say_errno("/dev/null", -errno);
-	r->begin_wall_ns = wall_ns();
+	if (r->after == AFTER_COMMIT)
+		r->begin_ns = commit_begin_ns();
 	err = run_send(r->channel, &st, sizeof(st), fds, 4 + r->rw_n);
 	for (size_t i = 0; i < r->rw_n; i++)
 		(void)close(fds[4 + i]);
@@ -325,7 +320,8 @@ static int on_message(struct run *r)
 			r->pidfd = TAKE_FD(fds[0]);
 		break;
 	case RUN_EXITED:
-		r->status = WIFSIGNALED(e.arg) ? 128 + WTERMSIG(e.arg) : WEXITSTATUS(e.arg);
+		r->signal = WIFSIGNALED(e.arg) ? WTERMSIG(e.arg) : 0;
+		r->status = r->signal ? 128 + r->signal : WEXITSTATUS(e.arg);
 		done = r->after == AFTER_DISCARD ? r->status : -1;
 		break;
 	case RUN_LAYER:
@@ -344,20 +340,59 @@ static int on_message(struct run *r)
 	return done;
 }
 
-/* The command is in a session of its own: what the terminal sends us is meant for it. */
-static void pass_signal(struct run *r)
+enum { TO_GROUP = 1 << 2 /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */ };
+
+/* The command is in a session of its own: what the terminal sends us is meant for it and for what
+ * it runs in the foreground; what somebody sends to our pid is for the command alone. */
+static void send_signal(const struct run *r, int sig)
+{
+	bool group = sig != SIGTERM && sig != SIGUSR1 && sig != SIGUSR2;
+
+	if (r->pidfd < 0)
+		return;
+	if (syscall(SYS_pidfd_send_signal, r->pidfd, sig, NULL, group ? TO_GROUP : 0) < 0 &&
+	    errno == EINVAL)
+		(void)syscall(SYS_pidfd_send_signal, r->pidfd, sig, NULL, 0); /* it has ended */
+}
+
+/* Ctrl-Z: stopped as a process group of ours would be. To one without a controlling terminal SIGTSTP
+ * does nothing. */
+static int pass_signal(const struct run *r)
 {
 	struct signalfd_siginfo si;
+	int sig;
 
-	if (read(r->signals, &si, sizeof(si)) == sizeof(si) && r->pidfd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, r->pidfd, (int)si.ssi_signo, NULL,
-			      0); /* it has ended */
+	if (read(r->signals, &si, sizeof(si)) != sizeof(si))
+		return -1;
+	sig = (int)si.ssi_signo;
+	if (r->pidfd < 0 && (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT))
+		return 128 + sig; /* nobody to give it to: closing the channel ends it all */
+	if (sig == SIGTSTP) {
+		send_signal(r, SIGSTOP);
+		(void)raise(SIGSTOP);
+		return -1; /* SIGCONT woke us, and is in the queue */
+	}
+	send_signal(r, sig);
+	return -1;
+}
+
+/* Between two files of a commit: Ctrl-C takes it back. */
+static bool interrupted(void *ctx)
+{
+	const struct run *r = ctx;
+	struct signalfd_siginfo si;
+
+	while (read(r->signals, &si, sizeof(si)) == sizeof(si))
+		if (si.ssi_signo == SIGINT || si.ssi_signo == SIGTERM || si.ssi_signo == SIGHUP ||
+		    si.ssi_signo == SIGQUIT)
+			return true;
+	return false;
 }
 
 static int watch_signals(struct run *r)
 {
-	static const int passed[] = {SIGINT,  SIGTERM, SIGHUP,	 SIGQUIT,
-				     SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT};
+	static const int passed[] = {SIGINT,  SIGTERM, SIGHUP,	 SIGQUIT, SIGUSR1,
+				     SIGUSR2, SIGTSTP, SIGWINCH, SIGCONT};
 	sigset_t set;
 
 	(void)sigemptyset(&set);
@@ -370,25 +405,29 @@ static int watch_signals(struct run *r)
 
 static int wait_end(struct run *r)
 {
-	int code = -1;
+	bool waited = false;
+	int code = -1, n;
 
 	while (code < 0) {
+		bool early = r->pidfd < 0 && !waited;
 		struct pollfd p[] = {
 			{.fd = r->channel, .events = POLLIN},
-			{.fd = r->signals, .events = POLLIN},
+			{.fd = early ? -1 : r->signals, .events = POLLIN},
 			{.fd = r->pool ? pool_fd(r->pool) : -1, .events = POLLIN},
 			{.fd = r->server ? run_server_fd(r->server) : -1, .events = POLLIN},
 		};
 
-		if (poll(p, ARRAY_SIZE(p), -1) < 0 && errno != EINTR)
+		n = poll(p, ARRAY_SIZE(p), early ? START_TIMEOUT_MS : -1);
+		if (n < 0 && errno != EINTR)
 			return say_errno("poll", -errno);
+		waited |= n == 0;
 		if (p[3].revents)
 			run_server_dispatch(r->server);
 		if (p[2].revents)
 			(void)pool_dispatch(r->pool);
 		if (p[1].revents)
-			pass_signal(r);
-		if (p[0].revents)
+			code = pass_signal(r);
+		if (p[0].revents && code < 0)
 			code = on_message(r);
 	}
 	return code;
@@ -401,8 +440,8 @@ static void print_effect(const struct cli *cli, const struct effect *x)
 
 	if (cli->json) {
 		char op[2] = {x->op, 0};
-		json_t *o = json_pack("{s:s, s:s, s:s%, s:I}", "type", "effect", "op", op, "path",
-				      x->path, strlen(x->path), "bytes", (json_int_t)x->bytes);
+		json_t *o = json_pack("{s:s, s:s, s:o, s:I}", "type", "effect", "op", op, "path",
+				      api_string(x->path), "bytes", (json_int_t)x->bytes);
 
 		if (o)
 			cli_print_json(o);
@@ -415,32 +454,50 @@ static void print_effect(const struct cli *cli, const struct effect *x)
 static void say_refused(void *ctx, const char *path, const char *why)
 {
 	(void)ctx;
-	(void)cli_fail(FWM_STATUS_FAILED, "run: not committed: %s %s", path, why);
+	(void)cli_fail(FWM_STATUS_FAILED, "run: not committed: %s %s", cli_text(path), why);
+}
+
+static void say_left(void *ctx, const char *path, const char *why)
+{
+	(void)ctx;
+	(void)cli_fail(FWM_STATUS_FAILED, "run: %s %s", cli_text(path), why);
+}
+
+static int commit(struct run *r, struct effects *e, int code)
+{
+	int err;
+
+	if (r->signal) {
+		(void)cli_fail(FWM_STATUS_FAILED, "run: not committed: signal %d ended it",
+			       r->signal);
+		return code;
+	}
+	if (commit_check(e, r->begin_ns, say_refused, NULL))
+		return EXIT_OURS;
+	err = commit_apply(e, interrupted, say_left, r);
+	if (err < 0)
+		(void)cli_fail(FWM_STATUS_FAILED, "run: not committed: %s: %s", cli_text(e->where),
+			       strerror(-err));
+	else if (err)
+		(void)cli_fail(FWM_STATUS_FAILED, "run: not committed: interrupted");
+	return err ? EXIT_OURS : code;
 }
 
 static int after(struct run *r, int code)
 {
 	struct effects e;
-	size_t done = 0;
 	int err = effects_read(r->layers, r->layer_n, &e);
 
 	if (err < 0) {
 		(void)cli_fail(FWM_STATUS_FAILED, "run: cannot read what it wrote at %s: %s",
-			       e.where, strerror(-err));
+			       cli_text(e.where), strerror(-err));
 		code = EXIT_OURS;
 	} else {
 		for (size_t i = 0; i < e.n; i++)
 			print_effect(r->cli, &e.v[i]);
 	}
-	if (!err && r->after == AFTER_COMMIT) {
-		if (effects_check(&e, r->begin_wall_ns, say_refused, NULL)) {
-			code = EXIT_OURS;
-		} else if ((err = effects_commit(&e, &done)) < 0) {
-			(void)cli_fail(FWM_STATUS_FAILED, "run: committed %zu of %zu, then %s: %s",
-				       done, e.n, e.where, strerror(-err));
-			code = EXIT_OURS;
-		}
-	}
+	if (!err && r->after == AFTER_COMMIT && e.n)
+		code = commit(r, &e, code);
 	effects_free(&e);
 	return code;
 }

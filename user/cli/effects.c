@@ -10,6 +10,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <linux/limits.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,7 +28,7 @@
 #include "base/err.h"
 
 /* --- paths ------------------------------------------------------------------------------------- */
-static int open_beneath(int dir, const char *path, int flags)
+int effects_open_below(int dir, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (__u64)(unsigned)(flags | O_CLOEXEC),
@@ -39,8 +42,7 @@ static int open_beneath(int dir, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The directory of an absolute path on the host; no component may be a link. */
-static int open_parent(const char *path, const char **ret_name)
+int effects_open_parent(const char *path, const char **ret_name)
 {
 	_cleanup_(closep) int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	const char *slash = strrchr(path, '/');
@@ -51,10 +53,10 @@ static int open_parent(const char *path, const char **ret_name)
 	*ret_name = slash + 1;
 	if ((size_t)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path) >= sizeof(dir))
 		return fault(-ENAMETOOLONG);
-	return open_beneath(root, dir, O_RDONLY | O_DIRECTORY);
+	return effects_open_below(root, dir, O_PATH | O_DIRECTORY);
 }
 
-static int fail(struct effects *e, const char *path, int err)
+int effects_fail(struct effects *e, const char *path, int err)
 {
 	snprintf(e->where, sizeof(e->where), "%.500s", path);
 	return err;
@@ -81,6 +83,8 @@ static int add(struct effects *e, enum effect_op op, size_t layer, const char *p
 	*x = (struct effect){.op = (char)op, .layer = (uint8_t)layer};
 	if (st) {
 		x->mode = st->st_mode;
+		x->ino = st->st_ino;
+		x->nlink = S_ISDIR(st->st_mode) ? 1 : (uint32_t)st->st_nlink;
 		x->bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
 	}
 	x->at_n = strcmp(e->layers[layer].at, "/") ? strlen(e->layers[layer].at) : 0;
@@ -114,7 +118,53 @@ static bool same_bytes(int a, int b)
 	}
 }
 
-/* Opened for writing is copied up, written or not: only what differs is a change. */
+/* The owner's own attributes and access lists are part of a file; the overlay's marks are not, and
+ * others need rights that a commit must not exercise. */
+bool effects_xattr_kept(const char *name)
+{
+	return (!strncmp(name, "user.", 5) && strncmp(name, "user.overlay.", 13)) ||
+	       !strncmp(name, "system.posix_acl_", 17);
+}
+
+static size_t xattrs_kept(int fd, char *names)
+{
+	ssize_t n = flistxattr(fd, names, XATTR_LIST_MAX);
+	size_t kept = 0;
+
+	for (char *p = names; n > 0 && p < names + n; p += strlen(p) + 1)
+		kept += effects_xattr_kept(p);
+	return kept;
+}
+
+static bool same_xattrs(int a, int b)
+{
+	static char names[XATTR_LIST_MAX], other[XATTR_LIST_MAX], x[XATTR_SIZE_MAX],
+		y[XATTR_SIZE_MAX];
+	size_t left = xattrs_kept(a, names);
+
+	if (left != xattrs_kept(b, other))
+		return false;
+	for (char *p = names; left; p += strlen(p) + 1) {
+		ssize_t n, m;
+
+		if (!effects_xattr_kept(p))
+			continue;
+		left--;
+		n = fgetxattr(a, p, x, sizeof(x));
+		m = fgetxattr(b, p, y, sizeof(y));
+		if (n < 0 || n != m || memcmp(x, y, (size_t)n))
+			return false;
+	}
+	return true;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Opened for writing is copied up, written or not: only what differs is a change. A directory's time
+ * only follows what is in it. */
 static bool unchanged(int dir, const char *name, const struct stat *st, const char *host,
 		      const struct stat *old)
 {
@@ -123,19 +173,22 @@ static bool unchanged(int dir, const char *name, const struct stat *st, const ch
 
 	if (st->st_mode != old->st_mode || st->st_uid != old->st_uid || st->st_gid != old->st_gid)
 		return false;
-	if (S_ISDIR(st->st_mode))
-		return true;
 	if (S_ISLNK(st->st_mode)) {
 		char x[4096], y[4096];
 		ssize_t n = readlinkat(dir, name, x, sizeof(x)), m = readlink(host, y, sizeof(y));
 
 		return n == m && n > 0 && !memcmp(x, y, (size_t)n);
 	}
-	if (!S_ISREG(st->st_mode) || st->st_size != old->st_size)
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return true; /* a pipe or socket of the same owner and mode */
+	if (S_ISREG(st->st_mode) &&
+	    (st->st_size != old->st_size || !same_time(&st->st_mtim, &old->st_mtim)))
 		return false;
 	a = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	b = open(host, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	return a >= 0 && b >= 0 && same_bytes(a, b);
+	if (S_ISDIR(st->st_mode) && (a < 0 || b < 0))
+		return true; /* not ours to look into, and as it was by all that shows */
+	return a >= 0 && b >= 0 && (S_ISDIR(st->st_mode) || same_bytes(a, b)) && same_xattrs(a, b);
 }
 
 static bool opaque(int dir)
@@ -145,6 +198,79 @@ static bool opaque(int dir)
 	return (fgetxattr(dir, "user.overlay.opaque", v, sizeof(v)) == 1 ||
 		fgetxattr(dir, "trusted.overlay.opaque", v, sizeof(v)) == 1) &&
 	       v[0] == 'y';
+}
+
+/* --- what was lost ------------------------------------------------------------------------------ */
+/* The overlay marks what it copied up with the handle of what lay below; struct ovl_fb of
+ * fs/overlayfs/overlayfs.h: 21 bytes, of which the third is the length and the fifth the type, then
+ * the handle. */
+enum { ORIGIN_HEAD = 21, ORIGIN_MAX = 256 };
+
+static ssize_t origin(int fd, uint8_t ret[ORIGIN_MAX])
+{
+	ssize_t n = fgetxattr(fd, "user.overlay.origin", ret, ORIGIN_MAX);
+
+	return n >= 0 ? n : fgetxattr(fd, "trusted.overlay.origin", ret, ORIGIN_MAX);
+}
+
+/* It was copied up from below, so there was something below when the command first wrote to it. One
+ * of several names may be a new one. */
+static bool copied_up(int dir, const char *name, const struct stat *st)
+{
+	_cleanup_(closep) int fd = -1;
+	uint8_t o[ORIGIN_MAX];
+
+	if (!S_ISDIR(st->st_mode) && (!S_ISREG(st->st_mode) || st->st_nlink > 1))
+		return false;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && origin(fd, o) >= 0;
+}
+
+static struct effects *searched; /* nftw() passes nothing along */
+
+/* Is this thing of the host, which the command moved away, what an addition was copied from? */
+static int found_one(const char *path, const struct stat *st, int type, struct FTW *w)
+{
+	struct {
+		struct file_handle head;
+		uint8_t bytes[MAX_HANDLE_SZ];
+	} h = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
+	int mount_id;
+
+	(void)type, (void)w;
+	if (!S_ISREG(st->st_mode) || name_to_handle_at(AT_FDCWD, path, &h.head, &mount_id, 0) < 0)
+		return 0;
+	for (size_t i = 0; i < searched->n; i++) {
+		struct effect *x = &searched->v[i];
+		_cleanup_(closep) int fd = -1;
+		uint8_t o[ORIGIN_MAX];
+		ssize_t n;
+
+		if (!x->lost || !S_ISREG(x->mode))
+			continue;
+		fd = effects_source_open(searched, x, O_RDONLY | O_NOFOLLOW);
+		n = fd < 0 ? -1 : origin(fd, o);
+		if (n >= ORIGIN_HEAD && n - ORIGIN_HEAD >= (ssize_t)h.head.handle_bytes &&
+		    o[4] == h.head.handle_type &&
+		    !memcmp(o + ORIGIN_HEAD, h.head.f_handle, h.head.handle_bytes))
+			x->lost = false;
+	}
+	return 0;
+}
+
+/* A file that has a new name was not lost: what it was is below a name that is gone or changed. */
+static void find_renamed(struct effects *e)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < e->n; i++)
+		lost += e->v[i].lost && S_ISREG(e->v[i].mode);
+	searched = e;
+	for (size_t i = 0; lost && i < e->n; i++)
+		if (e->v[i].op == EFFECT_DELETE ||
+		    (e->v[i].op == EFFECT_CHANGE && !S_ISDIR(e->v[i].mode)))
+			(void)nftw(e->v[i].path, found_one, 16, FTW_PHYS | FTW_MOUNT);
+	searched = NULL;
 }
 
 static bool whiteout(const struct stat *st)
@@ -181,7 +307,7 @@ static int read_entry(struct effects *e, size_t layer, int dir, const char *name
 	int r = 0;
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return fail(e, path, fault_errno());
+		return effects_fail(e, path, fault_errno());
 	existed = lstat(path, &old) == 0;
 	if (whiteout(&st))
 		return existed ? add(e, EFFECT_DELETE, layer, path, NULL) : 0;
@@ -189,10 +315,13 @@ static int read_entry(struct effects *e, size_t layer, int dir, const char *name
 		r = add(e, EFFECT_DELETE, layer, path, NULL);
 		existed = false;
 	}
-	if (!r && !existed)
+	if (!r && !existed) {
 		r = add(e, EFFECT_ADD, layer, path, &st);
-	else if (!r && !unchanged(dir, name, &st, path, &old))
+		if (!r)
+			e->v[e->n - 1].lost = copied_up(dir, name, &st);
+	} else if (!r && !unchanged(dir, name, &st, path, &old)) {
 		r = add(e, EFFECT_CHANGE, layer, path, &st);
+	}
 	return !r && S_ISDIR(st.st_mode) ? push(todo, path) : r;
 }
 
@@ -222,13 +351,14 @@ static int read_hidden(struct effects *e, size_t layer, int dir, const char *hos
 static int read_dir(struct effects *e, size_t layer, const char *host, struct todo *todo)
 {
 	size_t at_n = strcmp(e->layers[layer].at, "/") ? strlen(e->layers[layer].at) : 0;
-	int fd = open_beneath(e->layers[layer].fd, host + at_n, O_RDONLY | O_DIRECTORY), r = 0;
+	int fd = effects_open_below(e->layers[layer].fd, host + at_n, O_RDONLY | O_DIRECTORY),
+	    r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d) {
 		if (fd >= 0)
 			(void)close(fd);
-		return fail(e, host, fd < 0 ? fault(fd) : fault_errno());
+		return effects_fail(e, host, fd < 0 ? fault(fd) : fault_errno());
 	}
 	for (struct dirent *x; !r && (x = readdir(d));) {
 		char path[4096];
@@ -237,7 +367,7 @@ static int read_dir(struct effects *e, size_t layer, const char *host, struct to
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", strcmp(host, "/") ? host : "",
 				     x->d_name) >= sizeof(path))
-			r = fail(e, host, fault(-ENAMETOOLONG));
+			r = effects_fail(e, host, fault(-ENAMETOOLONG));
 		else
 			r = read_entry(e, layer, dirfd(d), x->d_name, path, todo);
 	}
@@ -275,8 +405,15 @@ int effects_read(const struct effect_layer *layers, size_t layer_n, struct effec
 	free(todo.v);
 	if (e.n)
 		qsort(e.v, e.n, sizeof(*e.v), by_path);
+	if (!r)
+		find_renamed(&e);
 	*ret = e; /* also on a fault: where it happened */
 	return r;
+}
+
+int effects_source_open(const struct effects *e, const struct effect *x, int flags)
+{
+	return effects_open_below(e->layers[x->layer].fd, x->path + x->at_n, flags);
 }
 
 void effects_free(struct effects *e)
@@ -285,303 +422,4 @@ void effects_free(struct effects *e)
 		free(e->v[i].path);
 	free(e->v);
 	*e = (struct effects){0};
-}
-
-/* --- before committing --------------------------------------------------------------------------- */
-static int source_open(const struct effects *e, const struct effect *x, int flags)
-{
-	return open_beneath(e->layers[x->layer].fd, x->path + x->at_n, flags);
-}
-
-static const char *forbidden(const struct effects *e, const struct effect *x)
-{
-	_cleanup_(closep) int fd = -1;
-
-	if (x->op == EFFECT_DELETE)
-		return NULL;
-	if (S_ISREG(x->mode) && (x->mode & (S_ISUID | S_ISGID)))
-		return "is set-user-id or set-group-id";
-	if (S_ISCHR(x->mode) || S_ISBLK(x->mode))
-		return "is a device";
-	if (!S_ISREG(x->mode))
-		return NULL;
-	fd = source_open(e, x, O_RDONLY | O_NOFOLLOW);
-	if (fd < 0)
-		return "cannot be read";
-	return fgetxattr(fd, "security.capability", NULL, 0) > 0 ? "has file capabilities" : NULL;
-}
-
-size_t effects_check(struct effects *e, uint64_t begin_wall_ns,
-		     void (*say)(void *ctx, const char *path, const char *why), void *ctx)
-{
-	size_t bad = 0;
-
-	for (size_t i = 0; i < e->n; i++) {
-		const struct effect *x = &e->v[i];
-		const char *why = forbidden(e, x), *name;
-		_cleanup_(closep) int parent = open_parent(x->path, &name);
-		struct stat st;
-
-		if (!why && parent == -ELOOP)
-			why = "lies behind a symbolic link";
-		if (!why && parent >= 0 && faccessat(parent, ".", W_OK, AT_EACCESS) < 0)
-			why = "is in a directory you may not write";
-		if (!why && parent >= 0 && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    !S_ISDIR(st.st_mode) &&
-		    (uint64_t)st.st_ctim.tv_sec * 1000000000ull + (uint64_t)st.st_ctim.tv_nsec >=
-			    begin_wall_ns)
-			why = "was changed outside meanwhile";
-		if (why) {
-			say(ctx, x->path, why);
-			bad++;
-		}
-	}
-	return bad;
-}
-
-/* --- committing ------------------------------------------------------------------------------------ */
-/* Removes name below dir, whatever it is, following nothing. Directories are emptied one level at a
- * time by coming back to them, so depth costs no stack. */
-static int remove_tree(int dir, const char *name)
-{
-	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return fault_errno();
-	while (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
-		_cleanup_(closep) int at = -1;
-		DIR *d;
-		bool any = false;
-		int fd;
-
-		if (errno != ENOTEMPTY && errno != EEXIST)
-			return fault_errno();
-		/* Down to a directory that has no directory in it, emptying files on the way. */
-		at = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		for (bool deeper = true; at >= 0 && deeper;) {
-			char sub[256] = "";
-
-			deeper = false;
-			fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			d = fd < 0 ? NULL : fdopendir(fd);
-			if (!d)
-				return fault_errno();
-			for (struct dirent *x; (x = readdir(d));) {
-				if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, ".."))
-					continue;
-				if (unlinkat(at, x->d_name, 0) == 0 ||
-				    unlinkat(at, x->d_name, AT_REMOVEDIR) == 0)
-					any = true;
-				else if (errno == ENOTEMPTY || errno == EEXIST)
-					snprintf(sub, sizeof(sub), "%s", x->d_name);
-				else {
-					int err = fault_errno();
-
-					(void)closedir(d);
-					return err;
-				}
-			}
-			(void)closedir(d);
-			if (*sub) {
-				fd = openat(at, sub,
-					    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-				(void)close(at);
-				at = fd;
-				deeper = fd >= 0;
-			}
-		}
-		if (at < 0 || !any)
-			return fault(-EBUSY);
-	}
-	return 0;
-}
-
-/* Owner first: changing it clears mode bits. */
-static int put_metadata(int fd, const struct stat *st)
-{
-	struct timespec times[2] = {st->st_atim, st->st_mtim};
-	struct stat now;
-
-	if (fstat(fd, &now) < 0)
-		return fault_errno();
-	if ((now.st_uid != st->st_uid || now.st_gid != st->st_gid) &&
-	    fchown(fd, st->st_uid, st->st_gid) < 0)
-		return fault_errno();
-	if (fchmod(fd, st->st_mode & 01777) < 0 || futimens(fd, times) < 0)
-		return fault_errno();
-	return 0;
-}
-
-/* user.* except the overlay's own; others need rights that a commit must not exercise. */
-static int put_xattrs(int from, int to)
-{
-	char names[16384], value[4096];
-	ssize_t n = flistxattr(from, names, sizeof(names));
-
-	for (char *p = names; n > 0 && p < names + n; p += strlen(p) + 1) {
-		ssize_t len;
-
-		if (strncmp(p, "user.", 5) || !strncmp(p, "user.overlay.", 13))
-			continue;
-		len = fgetxattr(from, p, value, sizeof(value));
-		if (len < 0 || fsetxattr(to, p, value, (size_t)len, 0) < 0)
-			return fault_errno();
-	}
-	return 0;
-}
-
-static int copy_bytes(int from, int to)
-{
-	for (;;) {
-		char buf[65536];
-		ssize_t n = read(from, buf, sizeof(buf));
-
-		if (n <= 0)
-			return n < 0 ? fault_errno() : 0;
-		for (ssize_t at = 0; at < n;) {
-			ssize_t k = write(to, buf + at, (size_t)(n - at));
-
-			if (k < 0)
-				return fault_errno();
-			at += k;
-		}
-	}
-}
-
-static void temporary_name(char ret[64])
-{
-	static unsigned n;
-
-	snprintf(ret, 64, ".forewarm-%d-%u", (int)getpid(), n++);
-}
-
-/* Written aside, then renamed over: renameat2 refuses to replace what an addition did not see. */
-static int put_file(const struct effects *e, const struct effect *x, int parent, const char *name)
-{
-	_cleanup_(closep) int from = source_open(e, x, O_RDONLY | O_NOFOLLOW);
-	_cleanup_(closep) int to = -1;
-	char tmp[64];
-	struct stat st;
-	int err;
-
-	if (from < 0)
-		return fault(from);
-	if (fstat(from, &st) < 0)
-		return fault_errno();
-	temporary_name(tmp);
-	to = openat(parent, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (to < 0)
-		return fault_errno();
-	err = copy_bytes(from, to);
-	if (!err)
-		err = put_xattrs(from, to);
-	if (!err)
-		err = put_metadata(to, &st);
-	if (!err && fdatasync(to) < 0)
-		err = fault_errno();
-	if (!err &&
-	    renameat2(parent, tmp, parent, name, x->op == EFFECT_ADD ? RENAME_NOREPLACE : 0) < 0)
-		err = fault_errno();
-	if (err)
-		(void)unlinkat(parent, tmp, 0); /* the fault is what matters */
-	return err;
-}
-
-static int put_link(const struct effects *e, const struct effect *x, int parent, const char *name)
-{
-	_cleanup_(closep) int from = source_open(e, x, O_PATH | O_NOFOLLOW);
-	char target[4096], tmp[64];
-	ssize_t n;
-
-	if (from < 0)
-		return fault(from);
-	n = readlinkat(from, "", target, sizeof(target) - 1);
-	if (n < 0)
-		return fault_errno();
-	target[n] = 0;
-	temporary_name(tmp);
-	if (symlinkat(target, parent, tmp) < 0)
-		return fault_errno();
-	if (renameat2(parent, tmp, parent, name, x->op == EFFECT_ADD ? RENAME_NOREPLACE : 0) < 0) {
-		int err = fault_errno();
-
-		(void)unlinkat(parent, tmp, 0);
-		return err;
-	}
-	return 0;
-}
-
-static int put_dir(const struct effects *e, const struct effect *x, int parent, const char *name)
-{
-	_cleanup_(closep) int from = source_open(e, x, O_RDONLY | O_DIRECTORY);
-	_cleanup_(closep) int to = -1;
-	struct stat st, now;
-
-	if (from < 0)
-		return fault(from);
-	if (fstat(from, &st) < 0)
-		return fault_errno();
-	if (x->op == EFFECT_ADD && mkdirat(parent, name, 0700) < 0)
-		return fault_errno();
-	to = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0 || fstat(to, &now) < 0)
-		return fault_errno();
-	if ((now.st_uid != st.st_uid || now.st_gid != st.st_gid) &&
-	    fchown(to, st.st_uid, st.st_gid) < 0)
-		return fault_errno();
-	/* Its own mode comes when all that goes into it is there. */
-	return fchmod(to, (st.st_mode & 07777) | 0700) < 0 ? fault_errno() : 0;
-}
-
-static int finish_dir(const struct effects *e, const struct effect *x)
-{
-	const char *name;
-	_cleanup_(closep) int parent = open_parent(x->path, &name);
-	_cleanup_(closep) int to = -1;
-
-	(void)e;
-	if (parent < 0)
-		return fault(parent);
-	to = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return to < 0 || fchmod(to, x->mode & 07777) < 0 ? fault_errno() : 0;
-}
-
-static int apply(const struct effects *e, const struct effect *x)
-{
-	const char *name;
-	_cleanup_(closep) int parent = open_parent(x->path, &name);
-
-	if (parent < 0)
-		return fault(parent);
-	if (x->op == EFFECT_DELETE)
-		return remove_tree(parent, name);
-	if (S_ISDIR(x->mode))
-		return put_dir(e, x, parent, name);
-	if (S_ISREG(x->mode))
-		return put_file(e, x, parent, name);
-	if (S_ISLNK(x->mode))
-		return put_link(e, x, parent, name);
-	if (S_ISFIFO(x->mode))
-		return mkfifoat(parent, name, x->mode & 0777) < 0 ? fault_errno() : 0;
-	return 0; /* a socket: its server is gone */
-}
-
-int effects_commit(struct effects *e, size_t *ret_n)
-{
-	*ret_n = 0;
-	for (size_t i = 0; i < e->n; i++) {
-		int err = apply(e, &e->v[i]);
-
-		if (err < 0)
-			return fail(e, e->v[i].path, err);
-		++*ret_n;
-	}
-	for (size_t i = e->n; i-- > 0;)
-		if (e->v[i].op != EFFECT_DELETE && S_ISDIR(e->v[i].mode)) {
-			int err = finish_dir(e, &e->v[i]);
-
-			if (err < 0)
-				return fail(e, e->v[i].path, err);
-		}
-	return 0;
 }

@@ -30,7 +30,7 @@ enum {
 	SANDBOX_FD_MAX = 200,
 	SANDBOX_COMMAND_MAX = 4 << 20, /* argv and env; what execve takes is less */
 	SANDBOX_RLIMIT_MAX = 16,
-	SANDBOX_UPPER_MAX = 9,
+	SANDBOX_UPPER_MAX = 17,
 };
 
 /* Outcomes. */

@@ -18,13 +18,16 @@
 
 #include "sys/box/proto.h"
 
-struct box_extra { /* a mount of the host below its root that gets an overlay of its own */
+/* A mount of the host below its root: with an overlay of its own, up to BOX_UPPER_MAX layers, else
+ * read-only. One that was left out would show the directory it is mounted on. */
+struct box_extra {
 	char at[BOX_PATH_LEN];
 };
+enum { BOX_EXTRA_MAX = 64 };
 
 struct box_template {
 	uint32_t extra_n;
-	struct box_extra extras[BOX_UPPER_MAX - 1];
+	struct box_extra extras[BOX_EXTRA_MAX];
 	uint64_t layer_bytes;
 	int userxattr, has_sys;
 	uint32_t proc_ro, proc_files, proc_dirs; /* which of root.c's tables this kernel has */
@@ -47,6 +50,7 @@ struct box_self {
 	int ctl, ruleset;
 	uint32_t upper_n;
 	int uppers[BOX_UPPER_MAX];
+	uint32_t upper_of[BOX_UPPER_MAX]; /* which extra; the first is the root's */
 	const struct box_template *tmpl;
 	const struct box_common *common;
 };

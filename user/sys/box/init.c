@@ -217,12 +217,10 @@ static void upper(const struct box_self *self)
 {
 	struct box_upper u = {
 		.msg = {.kind = BOX_UPPER, .id = self->id, .arg = (int)self->upper_n}};
-	uint32_t n = 1;
 
 	snprintf(u.at[0], sizeof(u.at[0]), "/");
-	for (uint32_t i = 0; i < self->tmpl->extra_n && n < self->upper_n; i++)
-		if (self->tmpl->extras[i].at[0])
-			snprintf(u.at[n++], sizeof(u.at[0]), "%s", self->tmpl->extras[i].at);
+	for (uint32_t i = 1; i < self->upper_n; i++)
+		snprintf(u.at[i], sizeof(u.at[0]), "%s", self->tmpl->extras[self->upper_of[i]].at);
 	(void)box_send(self->ctl, &u, sizeof(u), self->uppers, self->upper_n); /* as above */
 }
 

@@ -196,7 +196,7 @@ static void find_extras(const char *root, struct box_template *t)
 			continue;
 		for (i = 0; i < t->extra_n && strcmp(t->extras[i].at, at); i++)
 			;
-		if (i == t->extra_n && t->extra_n < BOX_UPPER_MAX - 1)
+		if (i == t->extra_n && t->extra_n < BOX_EXTRA_MAX)
 			snprintf(t->extras[t->extra_n++].at, BOX_PATH_LEN, "%s", at);
 	}
 	if (f)
@@ -357,7 +357,7 @@ int root_template(const char *root, struct box_template *t)
 	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
 	static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
 					   "kernel/tracing", NULL};
-	int lower, sys, stage, extras[BOX_UPPER_MAX], resolv, cover_fd, err;
+	int lower, sys, stage, extras[BOX_EXTRA_MAX], resolv, cover_fd, err;
 	char name[16];
 
 	memset(t, 0, sizeof(*t));
@@ -541,11 +541,13 @@ int root_build(const struct box_template *t, struct box_self *self)
 		if (!t->extras[i].at[0])
 			continue;
 		snprintf(lower, sizeof(lower), "/m%u", i);
-		fd = build_overlay(t, up, lower, i + 1, &self->uppers[self->upper_n]);
+		fd = self->upper_n == BOX_UPPER_MAX
+			     ? -ENOSPC
+			     : build_overlay(t, up, lower, i + 1, &self->uppers[self->upper_n]);
 		if (fd < 0) /* cannot be a lower layer (depth, no d_type): visible, read-only */
 			fd = tree_clone(AT_FDCWD, lower, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
 		else
-			self->upper_n++;
+			self->upper_of[self->upper_n++] = i;
 		fd = attach(fd, root, t->extras[i].at);
 		if (fd >= 0)
 			(void)close(fd);
