@@ -15,11 +15,13 @@
 
 /* A wakeup took 3-6 us here (make bench-capture); a tenth of a percent of this much is that. */
 #define WAKE_WORTH_US 1000.0
-#define REWRITE_STARTS 16
+/* A row is written at a start of its block, but not when it is younger than this: to look up what a block
+ * needs for each of a thousand starts a second would cost more than it tells. */
+#define ROW_OLD_NS 500000000ull
 #define LOOK_MAX 64
 
 struct seen {
-	uint64_t start_ns;
+	uint64_t start_ns, row_ns; /* its last start, and the one its row was written at */
 	bool wakes;
 };
 
@@ -118,8 +120,9 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 	s = &t->seen[block];
 	seldom = o->ts_ns - s->start_ns >= t->recheck_ns;
 	s->start_ns = o->ts_ns;
-	if (n->runs_n < 2 || (seldom == s->wakes && n->runs_n % REWRITE_STARTS != 2))
+	if (n->runs_n < 2 || (seldom == s->wakes && s->row_ns && o->ts_ns - s->row_ns < ROW_OLD_NS))
 		return;
+	s->row_ns = o->ts_ns;
 	fill_row(e, block, &row, &worth);
 	row.wake = seldom && worth >= WAKE_WORTH_US;
 	s->wakes = seldom;

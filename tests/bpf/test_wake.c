@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The exec hook looks the table of guesses up: the start of a block that is worth acting on wakes the
+ * reader, another one waits in the ring until it is drained anyway. Only what we start is traced.
+ */
+#include "support/support.h"
+
+#include "core/block.h"
+#include "sys/capture.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { WAKE_MS = 5000, QUIET_MS = 300 };
+
+struct seen {
+	struct fwm_block_key key; /* of the last start */
+	unsigned exec_n;
+};
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct seen *s = ctx;
+
+	if (o->kind != OBS_EXEC)
+		return;
+	s->exec_n++;
+	s->key = block_key_of(&o->file, o->args, o->args_len);
+}
+
+static bool woken(struct capture *c, int ms)
+{
+	struct pollfd p = {.fd = capture_fd(c), .events = POLLIN};
+
+	return poll(&p, 1, ms) == 1;
+}
+
+static unsigned drain_all(struct capture *c, struct seen *s)
+{
+	s->exec_n = 0;
+	while (capture_drain(c, 1000, observe, s) == 1000)
+		;
+	assert_false(woken(c, 0)); /* epoll forgets a wakeup when it looks and finds nothing */
+	return s->exec_n;
+}
+
+static void copy_true(const char *to)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command), "cp /bin/true %s", to);
+	assert_int_equal(system(command), 0);
+}
+
+/* Starts it marked as a target, and waits for its end. */
+static void run(struct capture *c, const char *path, const char *arg)
+{
+	int gate[2], status = -1;
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(gate), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(gate[1]);
+		if (read(gate[0], &byte, 1) == 1)
+			execl(path, path, arg, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(gate[1], &byte, 1), 1);
+	close(gate[0]);
+	close(gate[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void test_wake_only_for_what_is_worth_acting_on(void **state)
+{
+	struct capture_opts o = {.only_targets = true, .trace_children = true};
+	char dir[] = "/tmp/forewarm-wake-XXXXXX", path[2][64];
+	struct fwm_guess_row row = {.guess_n = 0};
+	struct fwm_block_key key[2], whatever;
+	struct capture *c = NULL;
+	struct seen s = {0};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs root");
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(capture_open(&o, &c), 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%d", dir, i);
+		copy_true(path[i]);
+		run(c, path[i], "report");
+		assert_false(woken(c, QUIET_MS)); /* nothing is known of it */
+		assert_int_equal(drain_all(c, &s), 1);
+		key[i] = s.key;
+		assert_true(key[i].ino && key[i].arg);
+		row.wake = i == 1;
+		assert_int_equal(capture_guesses_update(c, &key[i], &row), 0);
+	}
+	run(c, path[0], "report");
+	assert_false(woken(c, QUIET_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	run(c, path[1], "report");
+	assert_true(woken(c, WAKE_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	run(c, path[1], "other"); /* the block is the invocation, not the file */
+	assert_false(woken(c, QUIET_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	whatever = key[1];
+	whatever.arg = 0;
+	assert_int_equal(capture_guesses_update(c, &whatever, &row), 0);
+	run(c, path[1], "other");
+	assert_true(woken(c, WAKE_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	assert_int_equal(capture_guesses_update(c, &whatever, NULL), 0);
+	assert_int_equal(capture_guesses_update(c, &key[1], NULL), 0);
+	run(c, path[1], "report");
+	assert_false(woken(c, QUIET_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	(void)capture_close(c);
+	for (int i = 0; i < 2; i++)
+		(void)unlink(path[i]);
+	(void)rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wake_only_for_what_is_worth_acting_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The pinned table of guesses: readable with bpftool, kept up to date, and saying what is worth a
+# wakeup. That only such a start wakes the daemon is tests/bpf/test_wake.c.
+set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
+out=${FWM_OUT:-$PWD/.output}
+ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
+bpftool=$(PATH=$PATH:/usr/sbin:/sbin command -v bpftool)
+if (($(id -u) != 0)) || [[ ! $bpftool ]]; then
+	tap_skip "the table of guesses" "it takes root and bpftool"
+	tap_end
+fi
+
+name=forewarm-test-table-$$
+dir=$(mktemp -d)
+pid=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[[ $pid ]] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	rm -rf "$dir" "/run/$name"
+}
+trap finish EXIT
+
+"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
+	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no \
+	--set capture.duty=no --set capture.drain=500ms >"$dir/log" 2>&1 </dev/null &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+	"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1 && break
+	sleep 0.1
+done
+
+printf '#!/bin/sh\n/usr/bin/python3 -c pass\n' >"$dir/job"
+chmod +x "$dir/job"
+
+# The row of the script: every field by its name.
+row() { # python expression over row
+	"$bpftool" -j map dump pinned "/sys/fs/bpf/$name/guesses" >"$dir/rows" 2>/dev/null
+	python3 - "$dir/rows" "$1" <<'END'
+import json, sys
+rows = [r["formatted"]["value"] for r in json.load(open(sys.argv[1]))]
+rows = [r for r in rows if r["block"].endswith("/job")]
+sys.exit(not (len(rows) >= 1 and all(eval(sys.argv[2]) for row in rows)))
+END
+}
+for _ in 1 2 3 4; do
+	"$dir/job"
+	sleep 1.1
+done
+row 'row["guess_n"] == 4 and len(row["guesses"]) == 4'
+ok "a block's row has its four top guesses" $?
+row 'all(g["needs"] and 0 < g["p_ppm"] <= 1000000 and g["support"] and g["value"] for g in row["guesses"])'
+ok "each names what is needed, how likely, how often seen, what it is worth" $?
+row 'sorted((g["p_ppm"] for g in row["guesses"]), reverse=True) == [g["p_ppm"] for g in row["guesses"]]'
+ok "the likeliest is first" $?
+row 'row["guesses"][1]["p_ppm"] >= 700000 and row["guesses"][0]["support"] >= 3'
+ok "it is of the newest start but one, not of the second" $?
+row 'row["wake"] == 1'
+ok "a start of it is worth a wakeup" $?
+"$dir/job"
+sleep 1.1
+"$dir/job"
+sleep 1.1
+row 'row["guesses"][0]["support"] >= 5'
+ok "it follows what is learnt" $?
+tap_end
