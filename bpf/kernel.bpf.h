@@ -38,6 +38,7 @@
 #define RESOLVE_IN_ROOT 0x10
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
+#define S_IFREG 0100000
 #define TMPFS_MAGIC 0x01021994
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define PF_KTHREAD 0x00200000
@@ -127,6 +128,29 @@ struct path {
 };
 
 /* Overlayfs; in most kernels a module, whose types are known once it is loaded. */
+struct ovl_path {
+	struct dentry *dentry;
+};
+
+struct ovl_entry {
+	unsigned int __numlower;
+	struct ovl_path __lowerstack[];
+};
+
+struct ovl_inode {
+	struct inode vfs_inode;
+	struct dentry *__upperdentry;
+	struct ovl_entry *oe; /* since 6.5 */
+};
+
+struct ovl_inode___lowerpath { /* since 5.19 */
+	struct ovl_path lowerpath;
+};
+
+struct ovl_inode___lower { /* before that */
+	struct inode *lower;
+};
+
 struct ovl_layer {
 	struct vfsmount *mnt;
 };

@@ -157,6 +157,59 @@ static __noinline int name_read(struct name_scratch *s, const struct dentry *lea
 	return 0;
 }
 
+/* The dentry below that an overlay's inode stands for, where nothing was written to it: the last of its
+ * stack is the one with the data. */
+static __always_inline const struct dentry *overlay_lower(const struct ovl_inode *o)
+{
+	const struct ovl_inode___lowerpath *path = (const void *)o;
+	const struct dentry *d = NULL;
+	const struct ovl_entry *oe;
+	__u64 n;
+
+	if (bpf_core_field_exists(path->lowerpath))
+		return BPF_CORE_READ(path, lowerpath.dentry);
+	if (!bpf_core_field_exists(o->oe))
+		return NULL;
+	oe = BPF_CORE_READ(o, oe);
+	n = BPF_CORE_READ(oe, __numlower);
+	if (n && bpf_probe_read_kernel(
+			 &d, sizeof(d),
+			 (const char *)oe + bpf_core_field_offset(struct ovl_entry, __lowerstack) +
+				 (n - 1) * bpf_core_type_size(struct ovl_path) +
+				 bpf_core_field_offset(struct ovl_path, dentry)))
+		return NULL;
+	return d;
+}
+
+/* Pages belong to the file below. */
+static __noinline int overlay_real(struct fwm_name *rec, __u64 inode)
+{
+	const struct ovl_inode___lower *old;
+	const struct inode *real = NULL;
+	const struct ovl_inode *o;
+	const struct dentry *d;
+
+	rec->real_ino = 0;
+	rec->real_dev = 0;
+	if (rec->magic != OVERLAYFS_SUPER_MAGIC || (rec->mode & S_IFMT) != S_IFREG ||
+	    !bpf_core_type_exists(struct ovl_inode))
+		return 0;
+	o = (const struct ovl_inode *)(inode - bpf_core_field_offset(struct ovl_inode, vfs_inode));
+	old = (const void *)o;
+	d = BPF_CORE_READ(o, __upperdentry);
+	if (!d)
+		d = overlay_lower(o);
+	if (d)
+		real = BPF_CORE_READ(d, d_inode);
+	else if (bpf_core_field_exists(old->lower))
+		real = BPF_CORE_READ(old, lower);
+	if (!real)
+		return 0;
+	rec->real_ino = BPF_CORE_READ(real, i_ino);
+	rec->real_dev = BPF_CORE_READ(real, i_sb, s_dev);
+	return 0;
+}
+
 __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode)
 {
 	const struct dentry *leaf = (const struct dentry *)dentry;
@@ -180,6 +233,7 @@ __attribute__((noinline)) int name_send(__u64 dentry, __u64 mnt, __u64 inode)
 		return NAME_UNREADABLE;
 	}
 	slot = &set->way[way_pick(set, dentry, mnt, s) & (NAME_WAYS - 1)];
+	overlay_real(&s->rec, inode);
 	if (!keep_pseudo && is_pseudo(s->rec.magic)) {
 		count_one(c, filtered);
 		flags = NAME_SLOT_PSEUDO | (d->pprev ? 0 : NAME_SLOT_DELETED);

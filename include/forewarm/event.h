@@ -82,6 +82,9 @@ struct fwm_name {
 	__u32 magic; /* of the file system, as statfs gives it */
 	__u32 mntns; /* inode number of the mount namespace the path is valid in, 0 unknown */
 	__u32 comps_len;
+	__u64 real_ino; /* of an overlay's file: the one below, which has its pages; 0: itself */
+	__u32 real_dev;
+	__u32 zero;
 	char comps[FWM_COMPS_MAX]; /* "ls\0bin\0usr\0" is /usr/bin/ls; nothing is / */
 };
 
@@ -215,7 +218,7 @@ struct fwm_counts {
 
 _Static_assert(sizeof(struct fwm_hdr) == 24, "fwm_hdr is ABI");
 _Static_assert(sizeof(struct fwm_file) == 24, "fwm_file is ABI");
-_Static_assert(sizeof(struct fwm_name) == 72 + FWM_COMPS_MAX, "fwm_name is ABI");
+_Static_assert(sizeof(struct fwm_name) == 88 + FWM_COMPS_MAX, "fwm_name is ABI");
 _Static_assert(sizeof(struct fwm_fork) == 40, "fwm_fork is ABI");
 _Static_assert(sizeof(struct fwm_exec) == 152 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
 _Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");

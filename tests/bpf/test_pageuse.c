@@ -7,9 +7,11 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -173,12 +175,84 @@ static void test_pageuse_off_sees_nothing(void **state)
 	assert_int_equal(run_subject(), 0);
 }
 
+struct named {
+	const char *path;
+	struct obs_file file;
+};
+
+static void name_it(void *ctx, const struct obs *o)
+{
+	struct named *n = ctx;
+
+	if (o->kind == OBS_OPEN && strcmp(o->name, n->path) == 0)
+		n->file = o->file;
+}
+
+static void find_it(void *ctx, const struct pageuse_run *run)
+{
+	const struct obs_file **f = ctx;
+
+	if (*f && run->ino == (*f)->real_ino && run->dev == (*f)->real_dev && run->uses_n)
+		*f = NULL;
+}
+
+/* The kernel tells the pages of the file below: the name must lead there. Upper and lower alike. */
+static void test_pageuse_of_an_overlay_has_a_name(void **state)
+{
+	static const char *const below[] = {"lower", "upper"};
+	char *const argv[] = {(char *)"/proc/self/exe", (char *)"subject", path, NULL};
+	char dir[] = "/var/tmp/forewarm-overlay-XXXXXX", command[2048], was[512];
+	uint64_t full;
+
+	(void)state;
+	need_exact(10000000000ull);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		skip_because("no mount namespace of our own");
+	snprintf(was, sizeof(was), "%s", path);
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < 2; i++) {
+		struct named named = {.path = path};
+		const struct obs_file *left = &named.file;
+		int status;
+		pid_t pid;
+
+		snprintf(command, sizeof(command),
+			 "mkdir -p %s/lower %s/upper %s/work %s/at && cp %s %s/%s/data%zu && sync "
+			 "%s/%s/data%zu && mount -t overlay overlay -o "
+			 "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work %s/at",
+			 dir, dir, dir, dir, was, dir, below[i], i, dir, below[i], i, dir, dir, dir,
+			 dir);
+		if (system(command) != 0)
+			skip_because("an overlay cannot be mounted");
+		snprintf(path, sizeof(path), "%s/at/data%zu", dir, i);
+		pid = fork();
+		if (pid == 0) {
+			execv(argv[0], argv);
+			_exit(9);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		while (capture_drain(capture, 1000000, name_it, &named) == 1000000)
+			;
+		assert_int_not_equal(named.file.real_ino, 0);
+		assert_int_equal(
+			pageuse_take(capture_used_pages(capture, &full), find_it, &left, NULL), 0);
+		assert_null(left);
+		snprintf(command, sizeof(command), "umount %s/at", dir);
+		assert_int_equal(system(command), 0);
+	}
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	assert_int_equal(system(command), 0);
+	snprintf(path, sizeof(path), "%s", was);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pageuse_sees_exactly_what_was_touched),
 		cmocka_unit_test(test_pageuse_learns_only_the_first_while),
 		cmocka_unit_test(test_pageuse_off_sees_nothing),
+		cmocka_unit_test(test_pageuse_of_an_overlay_has_a_name),
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "subject"))

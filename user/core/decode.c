@@ -222,7 +222,9 @@ static int path_decode(struct decoder *d, const struct fwm_file *f, bool whole, 
 					 .ino = f->ino,
 					 .gen = f->gen,
 					 .mode = info.mode,
-					 .size = info.size};
+					 .size = info.size,
+					 .real_dev = info.real_ino ? dev_of(info.real_dev) : 0,
+					 .real_ino = info.real_ino};
 	return 0;
 }
 
@@ -261,7 +263,11 @@ static int name_decode(struct decoder *d, const struct fwm_name *e, size_t n)
 		len += sizeof(deleted) - 1;
 	}
 	key = key_of(&e->file);
-	info = (struct names_info){.size = e->size, .mode = e->mode, .mntns = e->mntns};
+	info = (struct names_info){.size = e->size,
+				   .mode = e->mode,
+				   .mntns = e->mntns,
+				   .real_dev = e->real_dev,
+				   .real_ino = e->real_ino};
 	return names_put(d->names, &key, &info, d->name, len);
 }
 

@@ -415,10 +415,12 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 	else if (o->flags & OBS_F_DIR)
 		n->flags |= NODE_F_DIR;
 	if (o->file.ino) {
-		n->dev = o->file.dev;
-		n->ino = o->file.ino;
+		bool below = o->file.real_ino; /* pages come and go by that name */
+
+		n->dev = below ? o->file.real_dev : o->file.dev;
+		n->ino = below ? o->file.real_ino : o->file.ino;
 		n->size_bytes = o->file.size;
-		use_file(e->use, id, o->file.dev, o->file.ino);
+		use_file(e->use, id, n->dev, n->ino);
 	}
 	r = take(e, run, EDGE_OPEN, id, o);
 	n = graph_node(e->graph, id);

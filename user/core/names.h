@@ -27,7 +27,9 @@ struct names_key {
 struct names_info {
 	uint64_t size;
 	uint32_t mode;
-	uint32_t mntns; /* inode number of the mount namespace the path is valid in; 0 unknown */
+	uint32_t mntns;	   /* inode number of the mount namespace the path is valid in; 0 unknown */
+	uint32_t real_dev; /* of an overlay's file: of the one below, which has its pages */
+	uint64_t real_ino; /* 0: itself */
 };
 
 struct names_stats {

@@ -48,6 +48,8 @@ struct obs_file {
 	uint32_t gen;
 	uint32_t mode; /* S_IFMT and permission bits */
 	uint64_t size; /* bytes */
+	uint64_t real_dev,
+		real_ino; /* of an overlay's file: the one below, which has its pages; 0: itself */
 };
 
 struct obs {
