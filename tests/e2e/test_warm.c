@@ -8,6 +8,7 @@
  */
 #include "support/support.h"
 
+#include "sys/procfs.h"
 #include "sys/warm.h"
 #include "sys/warm_pages.h"
 
@@ -17,6 +18,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -265,6 +267,88 @@ static void test_warm_sees_through_an_overlay(void **state)
 	assert_int_equal(umount2(at("over"), MNT_DETACH), 0);
 }
 
+/* A process whose root is dir/box, until it is killed. */
+static pid_t start_box(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) || mount(at("box"), at("box"), NULL, MS_BIND, NULL) ||
+		    chdir(at("box")) || chroot(".") || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static struct warm_result run_in(struct warm *w, enum warm_kind kind, const char *path, pid_t pid,
+				 const char *image, uint32_t uid)
+{
+	struct warm_job j = {
+		.id = 1, .kind = kind, .path = path, .root_pid = (uint32_t)pid, .uid = uid};
+
+	snprintf(j.root_image, sizeof(j.root_image), "%s", image);
+	assert_int_equal(warm_submit(w, &j, NULL), 0);
+	return take(w);
+}
+
+/* Names in a container lead where they lead for its processes, and never out of it. */
+static void test_warm_reaches_into_a_container(void **state)
+{
+	char image[WARM_IMAGE_MAX] = "";
+	struct warm_result r;
+	struct warm *w;
+	pid_t pid;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	assert_int_equal(mkdir(at("box"), 0755), 0);
+	assert_int_equal(mkdir(at("box/in"), 0755), 0);
+	write_file(at("box/in/data"), 2 * MIB);
+	write_file(at("box/secret"), MIB);
+	write_file(at("outside"), MIB);
+	assert_int_equal(chmod(at("box/secret"), 0600), 0);
+	assert_int_equal(symlink("/in/data", at("box/absolute")), 0);
+	assert_int_equal(symlink("../../../../../../../in/data", at("box/in/up")), 0);
+	assert_int_equal(symlink(at("outside"), at("box/out")), 0);
+	assert_int_equal(symlink("../../outside", at("box/in/out")), 0);
+	assert_int_equal(symlink("/proc/self/root", at("box/magic")), 0);
+	pid = start_box();
+	assert_int_equal(procfs_image((uint32_t)pid, image, sizeof(image)), 0);
+	assert_string_not_equal(image, "");
+	w = start();
+	assert_int_equal(run_in(w, WARM_FILE, "/in/data", pid, image, 0).outcome, WARM_DONE);
+	assert_int_equal(resident(at("box/in/data")), 2 * MIB);
+	assert_int_equal(run_in(w, WARM_FILE, "/absolute", pid, image, 0).outcome, WARM_RESIDENT);
+	assert_int_equal(run_in(w, WARM_FILE, "/in/up", pid, image, 0).outcome, WARM_RESIDENT);
+	assert_int_equal(run_in(w, WARM_FILE, "/out", pid, image, 0).outcome, WARM_GONE);
+	assert_int_equal(run_in(w, WARM_FILE, "/in/out", pid, image, 0).outcome, WARM_GONE);
+	assert_int_equal(run_in(w, WARM_FILE, "/../outside", pid, image, 0).outcome, WARM_GONE);
+	assert_int_equal(run_in(w, WARM_FILE, "/magic/outside", pid, image, 0).outcome, WARM_GONE);
+	assert_int_equal(resident(at("outside")), 0);
+	/* Who made that root says where its names lead: its user's rights count. */
+	r = run_in(w, WARM_FILE, "/secret", pid, image, 41234);
+	assert_int_equal(r.outcome, WARM_REFUSED);
+	assert_int_equal(r.err, EACCES);
+	assert_int_equal(resident(at("box/secret")), 0);
+	/* Another process by now, or none. */
+	assert_int_equal(run_in(w, WARM_FILE, "/secret", getpid(), image, 0).err, ESRCH);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(run_in(w, WARM_FILE, "/secret", pid, image, 0).err, ESRCH);
+	warm_free(w);
+}
+
 static void test_warm_skips_memory(void **state)
 {
 	struct warm *w;
@@ -413,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_warm_survives_a_file_that_shrinks),
 		cmocka_unit_test(test_warm_never_asks_a_server),
 		cmocka_unit_test(test_warm_sees_through_an_overlay),
+		cmocka_unit_test(test_warm_reaches_into_a_container),
 		cmocka_unit_test(test_warm_skips_memory),
 		cmocka_unit_test(test_warm_makes_good_what_is_clipped),
 		cmocka_unit_test(test_warm_is_bounded_in_a_large_directory),

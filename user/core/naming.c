@@ -124,6 +124,17 @@ const char *naming_get(const struct naming *n, uint32_t pid)
 	return p ? p->image : "";
 }
 
+uint32_t naming_find(const struct naming *n, const char *image)
+{
+	for (uint32_t i = n->top; i-- > 0;) {
+		const struct process *p = &n->processes[i];
+
+		if (strcmp(p->image, image) == 0 && process_get(n, p->pid) == p)
+			return p->pid;
+	}
+	return 0;
+}
+
 int naming_follow(struct naming *n, const struct obs *o)
 {
 	switch (o->kind) {

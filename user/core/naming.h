@@ -40,6 +40,8 @@ int naming_follow(struct naming *n, const struct obs *o);
 void naming_set(struct naming *n, uint32_t pid, const char *image);
 /* "" for a process of the host. Borrowed. */
 const char *naming_get(const struct naming *n, uint32_t pid);
+/* A living process with that image, 0: none. O(process_max). */
+uint32_t naming_find(const struct naming *n, const char *image);
 /* o with names that say whose they are. */
 void naming_obs(struct naming *n, const struct obs *o, struct obs *ret);
 /* Processes known to be in containers; those which found no room. */

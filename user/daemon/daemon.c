@@ -130,6 +130,19 @@ static void report_resident(struct daemon *d, const struct action *a)
 						    .done_ns = clock_ns(CLOCK_MONOTONIC)});
 }
 
+/* In a container: by the root of one of its processes. false: none lives. */
+static bool inner(struct daemon *d, const struct action *a, struct warm_job *job)
+{
+	const char *path = naming_inner(a->name);
+
+	snprintf(job->root_image, sizeof(job->root_image), "%.*s", (int)(path - 1 - a->name),
+		 a->name);
+	job->root_pid = naming_find(d->naming, job->root_image);
+	job->uid = a->uid;
+	job->path = path;
+	return job->root_pid;
+}
+
 static void act(struct daemon *d, const struct action *a)
 {
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
@@ -140,8 +153,8 @@ static void act(struct daemon *d, const struct action *a)
 			       .deadline_ns = a->deadline_ns};
 	int r;
 
-	if (a->name && naming_inner(a->name)) {
-		report(d, a, EXDEV); /* in a container's root, which is not ours to walk */
+	if (a->name && naming_inner(a->name) && !inner(d, a, &job)) {
+		report(d, a, ESRCH);
 		return;
 	}
 	switch (a->kind) {

@@ -8,6 +8,7 @@
  * until its guess is settled, released or old: it is what warm_release() may drop.
  */
 #include "sys/warm.h"
+#include "sys/procfs.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
 
@@ -40,6 +41,8 @@ struct took {
 	LIST_ENTRY(took) by_id;
 	uint64_t id;
 	uint64_t at_ns, bytes;
+	char root_image[WARM_IMAGE_MAX];
+	uint32_t root_pid;
 	dev_t dev;
 	ino_t ino;
 	uint32_t part_n;
@@ -290,12 +293,14 @@ static void took_keep_locked(struct warm *w, struct job *j)
 		.id = j->job.id,
 		.at_ns = pages_now_ns(),
 		.bytes = j->took_bytes,
+		.root_pid = j->job.root_pid,
 		.dev = j->dev,
 		.ino = j->ino,
 		.part_n = j->part_n,
 		.parts = TAKE_PTR(j->parts),
 	};
 	memcpy(t->path, j->job.path, path_bytes);
+	memcpy(t->root_image, j->job.root_image, sizeof(t->root_image));
 	TAILQ_INSERT_TAIL(&w->tooks, t, by_age);
 	LIST_INSERT_HEAD(took_bucket(w, t->id), t, by_id);
 	w->stats.took_n++;
@@ -510,10 +515,59 @@ static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 	result_end(j, WARM_DONE, EFBIG);
 }
 
+/* The root of process pid, if that is made of image, and its mounts. /proc/PID, once open, is of that
+ * process for ever: as it can be asked for its root after it was looked at, it was the one. */
+static int root_open(uint32_t pid, const char *image, int *ret_fd, struct mounts **ret_mounts)
+{
+	_cleanup_(closep) int proc = -1, root = -1;
+	char path[32], is[WARM_IMAGE_MAX];
+	int mountinfo, r;
+
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r = proc < 0 ? -ESRCH : procfs_image(pid, is, sizeof(is));
+	if (r < 0 || strncmp(is, image, sizeof(is)) != 0)
+		return -ESRCH;
+	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	mountinfo = openat(proc, "mountinfo", O_RDONLY | O_CLOEXEC);
+	if (root < 0 || mountinfo < 0) {
+		closep(&mountinfo);
+		return -ESRCH;
+	}
+	r = mounts_new_of(mountinfo, ret_mounts);
+	if (r == 0)
+		*ret_fd = TAKE_FD(root);
+	return r;
+}
+
+/* path_walk() from the host's root, or from that of a container. */
+static int walk_from(struct warm *w, uint32_t root_pid, const char *image, const char *path,
+		     struct path_end *end, int *ret_why)
+{
+	_cleanup_(closep) int root = -1;
+	struct mounts *mounts = NULL;
+	int r;
+
+	if (!image[0])
+		return path_walk(w->mounts, path, w->limits.remote_fs, end, ret_why);
+	r = root_open(root_pid, image, &root, &mounts);
+	if (r < 0)
+		return r;
+	r = path_walk_in(mounts, root, path, w->limits.remote_fs, end, ret_why);
+	mounts_free(mounts);
+	return r;
+}
+
+/* In a container, who made its root decides where its names lead. */
+static bool may_read(const struct warm_job *j, const struct stat *st)
+{
+	return !j->root_image[0] || !j->uid || st->st_uid == j->uid || (st->st_mode & S_IROTH);
+}
+
 static void work_warm(struct warm *w, struct job *j)
 {
 	struct path_end end = {.fd = -1};
-	int why = 0, r = path_walk(w->mounts, j->job.path, w->limits.remote_fs, &end, &why);
+	int why = 0, r = walk_from(w, j->job.root_pid, j->job.root_image, j->job.path, &end, &why);
 
 	if (r < 0)
 		return result_end(j, WARM_REFUSED, -r);
@@ -523,6 +577,10 @@ static void work_warm(struct warm *w, struct job *j)
 		if (j->job.kind == WARM_DENTRY)
 			return result_end(j, end.cached ? WARM_RESIDENT : WARM_DONE, ENOENT);
 		return result_end(j, WARM_GONE, ENOENT);
+	}
+	if (!may_read(&j->job, &end.st)) {
+		close(end.fd);
+		return result_end(j, WARM_REFUSED, EACCES);
 	}
 	switch (j->job.kind) {
 	case WARM_FILE:
@@ -542,7 +600,7 @@ static void release_one(struct warm *w, struct job *j, const struct took *t)
 {
 	struct path_end end = {.fd = -1};
 	uint64_t dropped = 0;
-	int why = 0, r = path_walk(w->mounts, t->path, w->limits.remote_fs, &end, &why);
+	int why = 0, r = walk_from(w, t->root_pid, t->root_image, t->path, &end, &why);
 	_cleanup_(closep) int path_fd = end.fd, fd = -1;
 
 	/* Another file by now: what we read is no longer to be had by this name. */

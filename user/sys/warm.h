@@ -18,7 +18,8 @@
  *          whose server is gone. Each component is opened O_PATH|O_NOFOLLOW, the file system it is
  *          on is looked up by mount id *before* anything on it is asked, the end must be a regular
  *          file, and what is then opened is that very inode, O_RDONLY|O_NOATIME|O_NONBLOCK.
- *          Nothing is written, executed, or mapped readable-and-touched.
+ *          Nothing is written, executed, or mapped readable-and-touched. A container's root is that
+ *          of a living process of it, looked at again after it was opened, and never left.
  * Source   A readahead call is clipped to the device's window (18 % of clang resident after one
  *          call a file, 100 % in 1 MiB chunks), hence chunk and verify. Threads, not io_uring:
  *          openat, readahead and fadvise are punted to its worker threads all the same, it is
@@ -37,6 +38,8 @@ enum {
 	WARM_FULL = 1,	/* warm_submit: no room; drain results, try again or drop the job */
 	WARM_EMPTY = 2, /* warm_next_result: none waits */
 };
+
+enum { WARM_IMAGE_MAX = 32 };
 
 enum warm_kind {
 	WARM_FILE,   /* pages of a regular file, its dentry and inode with them */
@@ -78,7 +81,11 @@ struct warm_job {
 	uint64_t tag; /* the caller's own, handed back in the result */
 	enum warm_kind kind;
 	uint32_t priority;
-	const char *path;		 /* absolute */
+	const char *path; /* absolute */
+	/* In a container: what its root is made of as procfs_image() says, a process of it whose root it is,
+	 * and for whom: what that user may not read is refused. "": the host's own. */
+	char root_image[WARM_IMAGE_MAX];
+	uint32_t root_pid, uid;
 	const struct file_range *ranges; /* in the order to read them; NULL: the whole file */
 	uint32_t range_n;
 	uint64_t bytes_max;   /* 0: job_bytes_max */

@@ -117,12 +117,17 @@ static void mounts_forget(struct mounts *m)
 
 static int mounts_load(struct mounts *m)
 {
-	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
+	_cleanup_(fclosep) FILE *f = NULL;
+	_cleanup_(closep) int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 3);
 	_cleanup_(freep) char *line = NULL;
 	size_t size = 0, room = 0;
 
+	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return fault_errno();
+	f = fdopen(fd, "r");
 	if (!f)
 		return fault_errno();
+	fd = -1;
 	mounts_forget(m);
 	while (getline(&line, &size, f) >= 0 && m->n < MOUNT_MAX) {
 		char *point, *fs;
@@ -169,13 +174,20 @@ static enum mount_class mounts_class(struct mounts *m, const char *point)
 
 int mounts_new(struct mounts **ret)
 {
+	int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? fault_errno() : mounts_new_of(fd, ret);
+}
+
+int mounts_new_of(int mountinfo_fd, struct mounts **ret)
+{
 	_cleanup_(freep) struct mounts *m = calloc(1, sizeof(*m));
 
-	if (!m)
+	if (!m) {
+		close(mountinfo_fd);
 		return fault(-ENOMEM);
-	m->fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-	if (m->fd < 0)
-		return fault_errno();
+	}
+	m->fd = mountinfo_fd;
 	pthread_mutex_init(&m->lock, NULL);
 	*ret = TAKE_PTR(m);
 	return 0;
@@ -196,7 +208,7 @@ static int open_path(int dir, const char *name, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
+		.resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH | resolve,
 	};
 	int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
 
@@ -205,7 +217,7 @@ static int open_path(int dir, const char *name, uint64_t resolve)
 
 /* One walk. at is where fd is, as a path without symlinks; rest is what is still to go. */
 struct walk {
-	int fd;
+	int fd, root_fd;
 	enum mount_class class;
 	bool remote_fs;
 	int links_n;
@@ -230,7 +242,8 @@ static int walk_root(struct walk *w, struct mounts *m, int *ret_why)
 		close(w->fd);
 	w->at_len = 0;
 	w->at[0] = '\0';
-	w->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	w->fd = w->root_fd < 0 ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)
+			       : fcntl(w->root_fd, F_DUPFD_CLOEXEC, 3);
 	if (w->fd < 0)
 		return fault_errno();
 	return walk_class(w, m, ret_why);
@@ -425,6 +438,12 @@ static int walk(struct walk *w, struct mounts *m, bool *ret_cached, int *ret_why
 int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_end *ret,
 	      int *ret_why)
 {
+	return path_walk_in(m, -1, path, remote_fs, ret, ret_why);
+}
+
+int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs,
+		 struct path_end *ret, int *ret_why)
+{
 	_cleanup_(freep) struct walk *w = malloc(sizeof(*w));
 	size_t len = strnlen(path, PATH_MAX);
 	bool cached = false;
@@ -437,6 +456,7 @@ int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_en
 	if (path[0] != '/' || len >= PATH_MAX)
 		return PATH_REFUSED;
 	w->fd = -1;
+	w->root_fd = root_fd;
 	w->remote_fs = remote_fs;
 	w->links_n = 0;
 	memcpy(w->rest, path, len + 1);

@@ -7,6 +7,7 @@
  *          rules, a mount is looked up in /proc/self/mountinfo *before* it is entered, so that a
  *          server that does not answer is never asked. The walk ends in an O_PATH descriptor,
  *          which opens nothing; path_open() then opens that very inode.
+ *          In a container it is the root of one of its processes, and that process's mounts.
  * Bounds   PATH_MAX bytes, 40 symlinks (the kernel's own limit), MOUNT_MAX mounts known.
  * Errors   < 0 -errno; > 0 a PATH_ outcome.
  * Threads  any; struct mounts has its own lock.
@@ -32,6 +33,8 @@ enum mount_class {
 struct mounts;
 
 int mounts_new(struct mounts **ret);
+/* Those of another process, from its mountinfo, which is taken whatever the return. */
+int mounts_new_of(int mountinfo_fd, struct mounts **ret);
 struct mounts *mounts_free(struct mounts *m);
 
 struct path_end {
@@ -44,6 +47,10 @@ struct path_end {
 /* PATH_REFUSED sets *ret_why to an errno. On PATH_ABSENT only ret->cached is set. */
 int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_end *ret,
 	      int *ret_why);
+/* The same below root_fd, an O_PATH descriptor of a directory that is never left, whatever symlinks and
+ * ".." say; m is of the process whose root that is. root_fd < 0: our own root. */
+int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs,
+		 struct path_end *ret, int *ret_why);
 
 /* Opens what the O_PATH descriptor stands for; no name is looked up again. */
 int path_open(int path_fd, int flags);
