@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -19,6 +20,15 @@
 #include <unistd.h>
 
 #define SET_MAX 16
+#define PATIENCE_MS 20000
+
+/* For as long as nothing is wrong this is never waited for. */
+static int patience_ms(void)
+{
+	const char *scale = getenv("TEST_SCALE"); /* set on slow machines */
+
+	return PATIENCE_MS * (scale ? atoi(scale) : 1);
+}
 
 void forewarmd_need(void)
 {
@@ -96,10 +106,10 @@ void forewarmd_start(struct forewarmd *f, const char *const *sets)
 		run_daemon(f, sets);
 	p = (struct pollfd){.fd = f->notify_fd, .events = POLLIN};
 	for (;;) {
-		if (poll(&p, 1, 10000) != 1) {
+		if (poll(&p, 1, patience_ms()) != 1) {
 			forewarmd_show_log(f);
 			forewarmd_kill(f);
-			fail_msg("forewarmd did not get ready in 10 s");
+			fail_msg("forewarmd did not get ready in %d ms", patience_ms());
 		}
 		n = recv(f->notify_fd, msg, sizeof(msg) - 1, 0);
 		assert_true(n >= 0);
@@ -132,11 +142,11 @@ int forewarmd_stop(struct forewarmd *f)
 
 	assert_true(f->pid > 0);
 	kill(f->pid, SIGTERM);
-	status = reap(f, 10000);
+	status = reap(f, patience_ms());
 	if (status < 0) {
 		forewarmd_show_log(f);
 		forewarmd_kill(f);
-		fail_msg("forewarmd did not end 10 s after SIGTERM");
+		fail_msg("forewarmd did not end %d ms after SIGTERM", patience_ms());
 	}
 	closep(&f->notify_fd);
 	f->notify_fd = -1;
