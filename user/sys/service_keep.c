@@ -30,8 +30,8 @@ void service_keep(struct service *v, const char *what, int fd)
 	key_of(v, what, key, sizeof(key));
 	r = fdstore_put(v->all->o.fdstore, key, fd);
 	if (r < 0)
-		service_say(v->all, SERVICES_SAY_WARN, "%s: '%s' will not outlive the daemon: %s", v->name,
-		    what, strerror(-r));
+		service_say(v->all, SERVICES_SAY_WARN, "%s: '%s' will not outlive the daemon: %s",
+			    v->name, what, strerror(-r));
 }
 
 static void service_unkeep(struct service *v, const char *what)
@@ -137,8 +137,8 @@ void service_habit_save(struct service *v)
 	f = fopen(temp, "we");
 	if (!f || fwrite(&v->page->habit, sizeof(v->page->habit), 1, f) != 1 || fflush(f) ||
 	    rename(temp, path) < 0)
-		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot write '%s': %s, ignoring", v->name, path,
-		    strerror(errno));
+		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot write '%s': %s, ignoring",
+			    v->name, path, strerror(errno));
 }
 
 /* From shared memory if it is newer than what a reboot left on disk. */
@@ -233,4 +233,3 @@ enum svc_state service_adopt(struct service *v)
 	v->page->starting = 0;
 	return a.frozen ? SVC_FROZEN : SVC_ACTIVE;
 }
-

@@ -254,8 +254,8 @@ static int load_one(struct services *s, const char *dir_name, int dir, const cha
 	if (!r)
 		r = enroll(&v);
 	if (r == UNIT_REFUSED)
-		service_say(s, SERVICES_SAY_ERROR, "services: %s/%s:%u: %s", dir_name, about, why.line,
-		    why.text);
+		service_say(s, SERVICES_SAY_ERROR, "services: %s/%s:%u: %s", dir_name, about,
+			    why.line, why.text);
 	if (r) /* what was kept for it is of no use to the next daemon either */
 		service_unkeep_all(&v);
 	service_clear(&v);
@@ -295,4 +295,3 @@ int services_load(struct services *s, const char *dir, uint32_t *ret_refused_n)
 	*ret_refused_n = refused_n;
 	return 0;
 }
-
