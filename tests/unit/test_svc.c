@@ -319,6 +319,88 @@ static void test_svc_queue_is_fair_by_weight(void **state)
 	assert_in_range(started[0], 295, 305);
 }
 
+/* One start at a time: the others wait for their turn, first come first. */
+static void test_svc_starts_beyond_the_limit_are_queued(void **state)
+{
+	struct svc_limits one = limits;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	one.run_max = 4;
+	one.start_max = 1;
+	assert_int_equal(svc_new(&one, &s), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
+	(void)todo(s);
+	for (uint32_t i = 0; i < 3; i++)
+		send(s, i, t += MS, .kind = SVC_EV_CONNECTION);
+	assert_string_equal(todo(s), "watch2=0 start0 watch0=0 watch1=0 ");
+	assert_true(view_of(s, 1, t).queued && view_of(s, 2, t).queued);
+	send(s, 0, t += MS, .kind = SVC_EV_READY);
+	assert_non_null(strstr(todo(s), "start1 "));
+	send(s, 1, t += MS, .kind = SVC_EV_EXITED); /* that one fails: the next all the same */
+	assert_non_null(strstr(todo(s), "start2 "));
+}
+
+/* There is a place, but not the memory: the third waits until one of the busy ones is gone. */
+static void test_svc_memory_is_bounded(void **state)
+{
+	struct svc_limits small = limits;
+	struct svc_config c = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	small.run_max = 4;
+	small.memory_max_bytes = 40 << 20;
+	c.memory_bytes = 16 << 20;
+	assert_int_equal(svc_new(&small, &s), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		send(s, i, t += MS, .kind = SVC_EV_CONNECTION);
+		send(s, i, t += MS, .kind = SVC_EV_READY);
+		send(s, i, t += MS, .kind = SVC_EV_CHECKED, .connection_n = 1,
+		     .memory_bytes = 16 << 20);
+	}
+	(void)todo(s);
+	send(s, 2, t += MS, .kind = SVC_EV_CONNECTION);
+	assert_string_equal(todo(s), "watch2=0 ");
+	assert_true(view_of(s, 2, t).queued);
+	send(s, 0, t += MS, .kind = SVC_EV_EXITED, .clean = true);
+	assert_string_equal(todo(s), "release0 ");
+	send(s, 0, t += MS, .kind = SVC_EV_GONE);
+	assert_non_null(strstr(todo(s), "start2"));
+}
+
+/* What is worth its memory on an idle host is not when the memory is wanted, long before all goes. */
+static void test_svc_pressure_raises_the_price(void **state)
+{
+	struct svc_config c = config;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	struct svc_habit habit;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	c.release_after_ns = SVC_NEVER;
+	assert_int_equal(svc_new(&limits, &s), 0);
+	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
+	svc_habit(s, id, &habit);
+	svc_drop(s, id);
+	for (int i = 0; i < 40; i++)
+		gaps_add(&habit.idle, 300 * SEC); /* 50 ms each 300 s for 16 MB: 1e-5 */
+	assert_int_equal(svc_add(s, t, &c, &habit, &id), 0);
+	svc_adopt(s, id, t, SVC_FROZEN);
+	svc_run(s, t += SEC, 0.1);
+	assert_null(strstr(todo(s), "release"));
+	svc_run(s, t += SEC, 0.8);
+	assert_non_null(strstr(todo(s), "release0"));
+}
+
 static void test_svc_pressure_gives_up_one_after_the_other(void **state)
 {
 	struct svc_config c = config;
@@ -477,6 +559,9 @@ int main(void)
 		cmocka_unit_test(test_svc_start_and_stop_have_a_limit),
 		cmocka_unit_test(test_svc_full_host_evicts_the_least_valuable),
 		cmocka_unit_test(test_svc_queue_is_fair_by_weight),
+		cmocka_unit_test(test_svc_starts_beyond_the_limit_are_queued),
+		cmocka_unit_test(test_svc_memory_is_bounded),
+		cmocka_unit_test(test_svc_pressure_raises_the_price),
 		cmocka_unit_test(test_svc_pressure_gives_up_one_after_the_other),
 		cmocka_unit_test(test_svc_learns_an_hourly_rhythm),
 		cmocka_unit_test(test_svc_freeze_window_follows_the_rhythm),
