@@ -6,9 +6,9 @@
  * lineage: interleaving them in time does not mix their contexts. What one stream teaches, all
  * streams know.
  *
- * Shape    Hashed contexts (the last 1..order_max symbols, some of them skipped, the features of the
- *          stream), each with the symbols that followed it. The candidates they name are put in
- *          order by interpolated absolute discounting, then decided one by one: "is it this one,
+ * Shape    Hashed contexts (the last 1..order_max symbols, some of them skipped or in any order,
+ *          the features of the stream), each with the symbols that followed it. The candidates they
+ *          name are put in order by interpolated absolute discounting, then decided one by one: "is it this one,
  *          given that it is none of those before?". Each decision mixes what every context says
  *          (adaptive state maps) in the logistic domain with weights learnt online. What is left
  *          at the end of the list belongs to the other known symbols and to novelty, so all

@@ -102,6 +102,7 @@ struct spec {
 	uint8_t suffix;	 /* it is the last `order` symbols, all of them */
 	uint8_t parent;	 /* spec that must know something before this one is made */
 	uint8_t feature; /* 1 + enum vomm_feature; 0: none */
+	uint8_t any;	 /* in whatever order the symbols came */
 	uint32_t mask;	 /* bit i: the symbol i + 1 back takes part */
 };
 

@@ -21,6 +21,10 @@
 	{                                                                                          \
 		.name = text, .order = n, .mask = bits, .parent = 0                                \
 	}
+#define ANY(text, n, bits)                                                                         \
+	{                                                                                          \
+		.name = text, .order = n, .mask = bits, .parent = 0, .any = 1                      \
+	}
 #define FEATURE(text, n, bits, which)                                                              \
 	{                                                                                          \
 		.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255        \
@@ -47,7 +51,7 @@ const struct spec vomm_specs[] = {
 	SKIP("3 back", 3, 4),
 	SKIP("2 and 3 back", 3, 6),
 	SKIP("1 and 3 back", 3, 5),
-	SKIP("1, 2 and 4 back", 4, 11),
+	ANY("last 4 in any order", 4, 15),
 	FEATURE("program", 0, 0, VOMM_PROGRAM),
 	FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
 	FEATURE("parent, last 1", 1, 1, VOMM_PARENT),
@@ -78,8 +82,13 @@ static uint64_t hash_spec(uint64_t hi, uint32_t i)
 /* Of a feature, or of nothing, and the symbols of the mask. */
 static uint64_t hash_masked(const struct vomm_stream *s, uint64_t hi, uint32_t i)
 {
-	for (uint32_t left = vomm_specs[i].mask; left; left &= left - 1)
-		hi = step64(hi, back(s, 1 + (uint32_t)__builtin_ctz(left)));
+	uint64_t start = hi;
+
+	for (uint32_t left = vomm_specs[i].mask; left; left &= left - 1) {
+		uint64_t x = back(s, 1 + (uint32_t)__builtin_ctz(left));
+
+		hi = vomm_specs[i].any ? hi + step64(start, x) : step64(hi, x);
+	}
 	return hash_spec(hi, i);
 }
 
