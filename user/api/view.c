@@ -302,6 +302,14 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put(o, "engine_bytes", s->bytes);
 	(void)json_object_set_new(o, "score", view_score(&s->score));
 	(void)json_object_set_new(o, "pressure", view_pressure(&h->pressure));
+	if (h->first_read_n) {
+		json_t *first = json_object();
+
+		put(first, "starts_n", h->first_read_n);
+		put(first, "p50_ns", h->first_read_p50_ns);
+		put(first, "p99_ns", h->first_read_p99_ns);
+		(void)json_object_set_new(o, "first_read", first);
+	}
 	return o;
 }
 

@@ -36,6 +36,8 @@ struct view_host {
 		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
 	bool acting;	  /* false: guesses are only scored */
 	struct pressure pressure;
+	/* From a program's start to the first read made for it, of the starts that needed one. */
+	uint64_t first_read_n, first_read_p50_ns, first_read_p99_ns;
 };
 
 json_t *view_status(const struct engine_stats *s, const struct view_host *h);

@@ -57,7 +57,8 @@ static void print_pressure(const json_t *p)
 static void each_status(void *ctx, json_t *o)
 {
 	const json_t *cost = json_object_get(o, "cost"), *obs = json_object_get(o, "observed");
-	const json_t *graph = json_object_get(o, "graph");
+	const json_t *graph = json_object_get(o, "graph"),
+		     *first = json_object_get(o, "first_read");
 
 	(void)ctx;
 	if (!is_type(o, "status"))
@@ -82,6 +83,10 @@ static void each_status(void *ctx, json_t *o)
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));
 	cli_print_score(json_object_get(o, "score"));
+	if (first)
+		printf("  first read  %s after a program's start, p99 %s, of %s\n",
+		       cli_ns(get_n(first, "p50_ns")), cli_ns(get_n(first, "p99_ns")),
+		       cli_things(get_n(first, "starts_n"), "start"));
 	print_cost(cost);
 	print_pressure(json_object_get(o, "pressure"));
 }

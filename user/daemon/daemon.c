@@ -46,6 +46,7 @@
 #include <bpf/bpf.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <xxhash.h>
 
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
@@ -64,6 +65,13 @@
 /* A read of 4 KiB that meets two reads of 512 KiB waits some 0.3 ms for them here. */
 #define AHEAD_INFLIGHT (1ull << 20)
 enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 10 };
+
+/* A program's start, and the first read made for it so far. */
+enum { STARTS = 256, FIRST_BINS = 1024 };
+#define FIRST_BIN_NS 100000 /* the last bin has all above 0.1 s */
+struct start {
+	uint64_t event_ns, first_io_ns;
+};
 
 struct daemon {
 	struct config config;
@@ -88,6 +96,8 @@ struct daemon {
 	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
+	struct start starts[STARTS];	  /* of late, by time */
+	uint32_t first_reads[FIRST_BINS]; /* how long that took: how often */
 	struct pressure pressure;
 	bool learns_pages;
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
@@ -148,6 +158,7 @@ static void act(struct daemon *d, const struct action *a)
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
 			       .tag = a->bytes,
+			       .event_ns = a->event_ns,
 			       .priority = a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
@@ -205,6 +216,41 @@ static void step(struct daemon *d)
 		act(d, &a);
 }
 
+static void start_count(struct daemon *d, struct start *s)
+{
+	uint64_t ns = s->first_io_ns - s->event_ns;
+
+	if (s->event_ns && s->first_io_ns > s->event_ns)
+		d->first_reads[ns / FIRST_BIN_NS < FIRST_BINS ? ns / FIRST_BIN_NS
+							      : FIRST_BINS - 1]++;
+	*s = (struct start){0};
+}
+
+/* The upper end of the bin below which that share lies. */
+static uint64_t start_quantile(const struct daemon *d, uint64_t n, double share)
+{
+	uint64_t sum = 0;
+	int i = 0;
+
+	for (; i < FIRST_BINS - 1; i++)
+		if ((double)(sum += d->first_reads[i]) >= share * (double)n)
+			break;
+	return (uint64_t)(i + 1) * FIRST_BIN_NS;
+}
+
+/* Jobs of one start end in any order; which read was the first is known when its place is taken. */
+static void start_note(struct daemon *d, const struct warm_result *w)
+{
+	struct start *s = &d->starts[XXH3_64bits(&w->event_ns, sizeof(w->event_ns)) % STARTS];
+
+	if (!w->event_ns || !w->first_io_ns)
+		return;
+	if (s->event_ns != w->event_ns)
+		start_count(d, s);
+	if (!s->event_ns || w->first_io_ns < s->first_io_ns)
+		*s = (struct start){w->event_ns, w->first_io_ns};
+}
+
 static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct daemon *d = userdata;
@@ -221,6 +267,7 @@ static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 
 		if (w.outcome == WARM_RELEASED)
 			continue;
+		start_note(d, &w);
 		trust_end(d->trust, w.id,
 			  (w.outcome == WARM_DONE || w.outcome == WARM_RESIDENT) &&
 				  !w.bytes_missing);
@@ -310,6 +357,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	(void)usec;
 	psi_read(d->psi, &d->pressure);
 	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), &d->pressure);
+	table_tick(d->table, d->engine, d->capture, clock_ns(CLOCK_MONOTONIC));
 	serve_tick(d->serve, &d->pressure);
 	runs_tick(d->runs, clock_ns(CLOCK_MONOTONIC), &d->pressure);
 	step(d);
@@ -524,6 +572,13 @@ static void host_view(void *ctx, struct view_host *ret)
 		.pressure = d->pressure,
 	};
 	ret->up_ns = ret->now_ns - d->start_ns;
+	for (int i = 0; i < STARTS; i++)
+		if (ret->now_ns - d->starts[i].event_ns > LOOKED_NS)
+			start_count(d, &d->starts[i]);
+	for (int i = 0; i < FIRST_BINS; i++)
+		ret->first_read_n += d->first_reads[i];
+	ret->first_read_p50_ns = start_quantile(d, ret->first_read_n, 0.50);
+	ret->first_read_p99_ns = start_quantile(d, ret->first_read_n, 0.99);
 	bpf_cost(d, ret);
 	if (capture_counters(d->capture, &counters) == 0)
 		for (int i = 0; i < FWM_HOOK_MAX; i++)

@@ -23,6 +23,12 @@
 struct seen {
 	uint64_t start_ns, row_ns; /* its last start, and the one its row was written at */
 	bool wakes;
+	bool busy; /* in the list of those */
+};
+
+struct busy {
+	uint32_t block;
+	struct fwm_block_key key;
 };
 
 #define EDGE_ROWS 512
@@ -30,7 +36,8 @@ struct seen {
 struct table {
 	struct heap top;   /* the EDGE_ROWS edges taken most often, the least of them first */
 	struct seen *seen; /* by graph id of the block */
-	uint32_t node_max;
+	struct busy busy[TABLE_BUSY];
+	uint32_t node_max, busy_n;
 	uint64_t recheck_ns, refused_n;
 };
 
@@ -101,15 +108,29 @@ static void fill_row(struct engine *e, uint32_t block, struct fwm_guess_row *row
 	row->guess_n = n < FWM_GUESS_TOP ? (uint32_t)n : FWM_GUESS_TOP;
 }
 
+static void write_row(struct table *t, struct engine *e, struct capture *c, uint32_t block,
+		      struct fwm_block_key key, bool seldom)
+{
+	struct fwm_guess_row row;
+	double worth;
+
+	fill_row(e, block, &row, &worth);
+	row.wake = seldom && worth >= WAKE_WORTH_US;
+	t->seen[block].wakes = seldom;
+	if (capture_guesses_update(c, &key, &row) < 0)
+		t->refused_n++;
+	key.arg = 0; /* however else it is called: better than nothing */
+	if (capture_guesses_update(c, &key, &row) < 0)
+		t->refused_n++;
+}
+
 void table_note(struct table *t, struct engine *e, struct capture *c, const struct obs *o)
 {
 	struct fwm_block_key key = block_key_of(&o->file, o->args, o->args_len);
 	char name[BLOCK_NAME_MAX];
-	struct fwm_guess_row row;
 	const struct node *n;
 	struct seen *s;
 	uint32_t block;
-	double worth;
 	bool seldom;
 
 	(void)block_name(o, name);
@@ -123,14 +144,31 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 	if (n->runs_n < 2 || (seldom == s->wakes && s->row_ns && o->ts_ns - s->row_ns < ROW_OLD_NS))
 		return;
 	s->row_ns = o->ts_ns;
-	fill_row(e, block, &row, &worth);
-	row.wake = seldom && worth >= WAKE_WORTH_US;
-	s->wakes = seldom;
-	if (capture_guesses_update(c, &key, &row) < 0)
-		t->refused_n++;
-	key.arg = 0; /* however else it is called: better than nothing */
-	if (capture_guesses_update(c, &key, &row) < 0)
-		t->refused_n++;
+	write_row(t, e, c, block, key, seldom);
+	if (!seldom && !s->busy && t->busy_n < TABLE_BUSY) {
+		s->busy = true;
+		t->busy[t->busy_n++] = (struct busy){block, key};
+	}
+}
+
+void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < t->busy_n;) {
+		const struct busy b = t->busy[i];
+		struct seen *s = &t->seen[b.block];
+		const struct node *n = graph_node_const(engine_graph_const(e), b.block);
+
+		if (n && n->kind == NODE_BLOCK && now_ns - s->start_ns < t->recheck_ns) {
+			i++;
+			continue;
+		}
+		s->busy = false;
+		t->busy[i] = t->busy[--t->busy_n];
+		if (!n || n->kind != NODE_BLOCK || s->wakes)
+			continue;
+		s->row_ns = now_ns;
+		write_row(t, e, c, b.block, b.key, true);
+	}
 }
 
 static void fill_edge(const struct graph *g, const struct edge *edge, struct fwm_edge_row *row)

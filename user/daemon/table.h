@@ -6,7 +6,8 @@
  *          first starts, then every 16th, or when it becomes worth waking for. The exec hook
  *          looks the row up to decide whether this start wakes the daemon at once; a person
  *          reads it with bpftool. table_edges() rewrites the rows of `edges`: the edges taken most often.
- * Bounds   One start time a graph node; rows as in forewarm/table.h. A full map is left as it is.
+ * Bounds   One start time a graph node; TABLE_BUSY blocks that are not worth waking for because they are
+ *          started again and again, of more than that the next start after a pause may come late; rows as in forewarm/table.h. A full map is left as it is.
  * Owner    The caller owns struct table.
  * Errors   -ENOMEM at new. What the map refuses is counted in table_refused().
  */
@@ -18,11 +19,15 @@
 
 struct table;
 
+enum { TABLE_BUSY = 1024 };
+
 /* recheck_ns as in struct plan_policy. */
 int table_new(uint32_t node_max, uint64_t recheck_ns, struct table **ret);
 struct table *table_free(struct table *t);
 /* o is an EXEC observation the engine has seen. */
 void table_note(struct table *t, struct engine *e, struct capture *c, const struct obs *o);
+/* What was started often and is no more is worth waking for again; call several times a second. */
+void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns);
 /* Some 1 ms for a full graph; call each few seconds. */
 void table_edges(struct table *t, struct engine *e, struct capture *c);
 uint64_t table_refused(const struct table *t);

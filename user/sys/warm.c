@@ -849,6 +849,7 @@ static struct job *job_new(struct warm *w, const struct warm_job *job)
 	j->warm = w;
 	j->result.id = job->id;
 	j->result.tag = job->tag;
+	j->result.event_ns = job->event_ns;
 	j->result.kind = job->kind;
 	return j;
 }

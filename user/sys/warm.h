@@ -79,6 +79,7 @@ struct warm_limits {
 struct warm_job {
 	uint64_t id;  /* of the guess; several jobs may share one; 0: of none, never released */
 	uint64_t tag; /* the caller's own, handed back in the result */
+	uint64_t event_ns; /* likewise: when happened what led to it */
 	enum warm_kind kind;
 	uint32_t priority;
 	const char *path; /* absolute */
@@ -94,7 +95,7 @@ struct warm_job {
 
 struct warm_result {
 	uint64_t id;
-	uint64_t tag;
+	uint64_t tag, event_ns;
 	uint64_t cookie; /* what warm_submit() gave out, tells the jobs of one guess apart */
 	enum warm_outcome outcome;
 	enum warm_kind kind;
