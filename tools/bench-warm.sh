@@ -12,8 +12,11 @@
 #   vmtouch  the oracle: every file it will open, wholly read before, whatever that costs
 # Gap closed is (cold - x) / (cold - warm) of the medians; at exec has a cold of its own.
 # Then the harm: an unrelated random reader and an unrelated computation beside cold workloads, with
-# forewarmd warming them and without; and a habit that is wrong every time.
+# forewarmd warming them and without, many short rounds in turn, with a 95 % confidence interval of the
+# median change; and a habit that is wrong every time: the wall time of steps after which nothing
+# comes of what is guessed, against that of the same steps unwatched, and watched without acting on guesses.
 # Writes .output/bench/warm.ndjson. LEAD=seconds: time between the first step and the others.
+# PARTS: which of "gap harm wrong". HARM: which of "read cpu". HARM_ROUNDS, HARM_SECONDS, WRONG_ROUNDS.
 set -eu
 cd "$(dirname "$0")/.."
 [[ $(id -u) == 0 ]] || { echo "bench-warm: needs root" >&2 && exit 1; }
@@ -25,6 +28,7 @@ rounds=${1:-10}
 all=(c-compile cxx-compile python node git perl pipeline database java gdb)
 workloads=("${@:-${all[@]}}")
 lead=${LEAD:-0.5}
+parts=" ${PARTS:-gap harm wrong} "
 out=$PWD/.output/bench/warm
 ndjson=$PWD/.output/bench/warm.ndjson
 packages="bash coreutils gcc g++ python3 python3-yaml python3-cryptography nodejs git perl sqlite3
@@ -147,51 +151,7 @@ for w in "${workloads[@]}"; do
 		HOME=/root LEAD="$lead" /bin/bash "/w/$w.sh" 3>/dev/null 2>/dev/null | tail -n 1)"
 done
 
-# --- rounds ---------------------------------------------------------------------------------------
-keep() { # mode workload
-	note "us.$1.$2" "$us"
-	note "faults.$1.$2" "$faults"
-	note "kib.$1.$2" "$(bed_read_kib)"
-}
-# In no order that could be learnt: which workload comes next is not what is measured.
-for ((i = 1; i <= rounds; i++)); do
-	printf '  round %d of %d\r' "$i" "$rounds" >&2
-	for w in $(shuffled); do
-		bed_cold
-		bed_run plain "$w" "$lead"
-		keep cold "$w"
-		bed_run plain "$w" "$lead"
-		keep warm "$w"
-		bed_cold
-		bed_run watched "$w" "$lead"
-		keep ahead "$w"
-		bed_cold
-		bed_run plain "$w" 0
-		keep cold0 "$w"
-		if [[ -s $bed/files.$w ]]; then
-			bed_cold
-			xargs -d '\n' "$out/vmtouch/usr/bin/vmtouch" -q -t <"$bed/files.$w" >/dev/null 2>&1
-			bed_run plain "$w" "$lead"
-			keep vmtouch "$w"
-		fi
-		if [[ -n $preload_pid ]] && ((i <= 3)); then
-			kill -CONT "$preload_pid"
-			bed_cold
-			sleep 4.2
-			bed_run plain "$w" "$lead"
-			keep preload "$w"
-			kill -STOP "$preload_pid"
-		fi
-	done
-	for w in $(shuffled); do
-		bed_cold
-		bed_run watched "$w" 0
-		keep exec "$w"
-	done
-done
-printf '%30s\r' '' >&2
-
-# --- the tables -----------------------------------------------------------------------------------
+# --- the gap --------------------------------------------------------------------------------------
 gap() { # cold x warm: percent of the gap closed
 	awk -v c="$1" -v x="$2" -v w="$3" 'BEGIN { if (c - w < 0.1 * w) print "-"; else printf "%.0f\n", (c - x) * 100 / (c - w) }'
 }
@@ -206,109 +166,209 @@ closed() { # mode, cold, warm: sets closed, and takes note of it
 }
 ratio() { awk -v x="$1" -v of="$2" 'BEGIN { printf "%.3f", of ? x / of : 0 }'; }
 ms() { awk -v us="$1" 'BEGIN { if (us == "" || us == 0) print "-"; else printf "%.0f\n", us / 1000 }'; }
-
-echo
-echo "time of the later steps, median of $rounds [ms]"
-printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' workload cold ahead warm preload "cold'" "at exec" vmtouch
-for w in "${workloads[@]}"; do
-	printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' "$w" "$(ms "$(median "us.cold.$w")")" \
-		"$(ms "$(median "us.ahead.$w")")" "$(ms "$(median "us.warm.$w")")" "$(ms "$(median "us.preload.$w")")" \
-		"$(ms "$(median "us.cold0.$w")")" "$(ms "$(median "us.exec.$w")")" "$(ms "$(median "us.vmtouch.$w")")"
-done
-echo
-echo "gap closed [%], major faults of the later steps, MiB from the device in all"
-printf '%-12s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
-for w in "${workloads[@]}"; do
-	c=$(median "us.cold.$w") c0=$(median "us.cold0.$w") m=$(median "us.warm.$w")
-	closed ahead "$c" "$m"
-	ga=$closed
-	closed exec "$c0" "$m"
-	ge=$closed
-	closed preload "$c" "$m"
-	gp=$closed
-	closed vmtouch "$c" "$m"
-	gv=$closed
-	used=$(median "used.$w") kc=$(median "kib.cold.$w") ka=$(median "kib.ahead.$w")
-	printf '%-12s %6s %8s %8s %8s | %4s>%4s | %6s %6s %6s\n' "$w" "$ga" "$ge" "$gp" "$gv" \
-		"$(median "faults.cold.$w")" "$(median "faults.ahead.$w")" $((kc / 1024)) $((ka / 1024)) $((used / 1024))
-	for k in cold warm ahead cold0 exec preload vmtouch; do
-		[[ -n ${sample[us.$k.$w]-} ]] || continue
-		record "time_$k" "$w" "$(median "us.$k.$w")" us cold "$(ratio "$(median "us.$k.$w")" "$c")" \
-			"$(wc -w <<<"${sample[us.$k.$w]}")"
-	done
-	record major_faults "$w" "$(median "faults.ahead.$w")" faults cold 0 "$rounds"
-	if ((used > 0)); then
-		r=$(ratio "$ka" "$used")
-		note readused "$r"
-		record bytes_read_per_used "$w" "$r" ratio used "$r" "$rounds"
-	fi
-done
-echo
-for k in ahead exec preload vmtouch; do
-	[[ -n ${sample[gap.$k]-} ]] && printf 'gap closed %-8s median %4s %%, worst %4s %%\n' "$k" \
-		"$(median "gap.$k")" "$(quantile 0 ${sample[gap.$k]})"
-done
-[[ -n ${sample[readused]-} ]] && printf 'bytes from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
-echo "time between the first step and the others: $lead s; preload knew $seen programs after $((train * ${#workloads[@]} * 2)) runs"
-
-# --- harm -----------------------------------------------------------------------------------------
-dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
-seconds=8
-for ((i = 1; i <= ${HARM_ROUNDS:-4}; i++)); do
-	for what in read cpu; do
-		for who in plain watched; do
-			.output/tools/bystander $what "$bed/random" $seconds >"$bed/bystander" &
-			bystander=$!
-			for w in $(shuffled) $(shuffled) $(shuffled); do
-				kill -0 $bystander 2>/dev/null || break
+keep() { # mode workload
+	note "us.$1.$2" "$us"
+	note "faults.$1.$2" "$faults"
+	note "kib.$1.$2" "$(bed_read_kib)"
+}
+gap_rounds() {
+	# In no order that could be learnt: which workload comes next is not what is measured.
+	for ((i = 1; i <= rounds; i++)); do
+		printf '  round %d of %d\r' "$i" "$rounds" >&2
+		for w in $(shuffled); do
+			bed_cold
+			bed_run plain "$w" "$lead"
+			keep cold "$w"
+			bed_run plain "$w" "$lead"
+			keep warm "$w"
+			bed_cold
+			bed_run watched "$w" "$lead"
+			keep ahead "$w"
+			bed_cold
+			bed_run plain "$w" 0
+			keep cold0 "$w"
+			if [[ -s $bed/files.$w ]]; then
 				bed_cold
-				bed_run $who "$w" "$lead"
-			done
-			wait $bystander
-			read -r p50 p99 n <"$bed/bystander"
-			note "harm.$what.$who.p50" "$p50"
-			note "harm.$what.$who.p99" "$p99"
+				xargs -d '\n' "$out/vmtouch/usr/bin/vmtouch" -q -t <"$bed/files.$w" >/dev/null 2>&1
+				bed_run plain "$w" "$lead"
+				keep vmtouch "$w"
+			fi
+			if [[ -n $preload_pid ]] && ((i <= 3)); then
+				kill -CONT "$preload_pid"
+				bed_cold
+				sleep 4.2
+				bed_run plain "$w" "$lead"
+				keep preload "$w"
+				kill -STOP "$preload_pid"
+			fi
+		done
+		for w in $(shuffled); do
+			bed_cold
+			bed_run watched "$w" 0
+			keep exec "$w"
 		done
 	done
-done
-echo
-echo "a bystander beside cold workloads, median of ${HARM_ROUNDS:-4} x $seconds s [us]"
-printf '%-10s %12s %12s %8s | %12s %12s %8s\n' bystander "p50 without" "p50 with" change "p99 without" "p99 with" change
-for what in read cpu; do
-	row=$what
-	for q in p50 p99; do
-		a=$(median "harm.$what.plain.$q") b=$(median "harm.$what.watched.$q")
-		d=$(awk -v a="$a" -v b="$b" 'BEGIN { printf "%+.1f%%", (b - a) * 100 / a }')
-		row+=" $a $b $d"
-		record "harm_${q}" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "${HARM_ROUNDS:-4}"
+	printf '%30s\r' '' >&2
+}
+gap_tables() {
+	echo
+	echo "time of the later steps, median of $rounds [ms]"
+	printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' workload cold ahead warm preload "cold'" "at exec" vmtouch
+	for w in "${workloads[@]}"; do
+		printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' "$w" "$(ms "$(median "us.cold.$w")")" \
+			"$(ms "$(median "us.ahead.$w")")" "$(ms "$(median "us.warm.$w")")" "$(ms "$(median "us.preload.$w")")" \
+			"$(ms "$(median "us.cold0.$w")")" "$(ms "$(median "us.exec.$w")")" "$(ms "$(median "us.vmtouch.$w")")"
 	done
-	printf '%-10s %12s %12s %8s | %12s %12s %8s\n' $row
-done
+	echo
+	echo "gap closed [%], major faults of the later steps, MiB from the device in all"
+	printf '%-12s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
+	for w in "${workloads[@]}"; do
+		c=$(median "us.cold.$w") c0=$(median "us.cold0.$w") m=$(median "us.warm.$w")
+		closed ahead "$c" "$m"
+		ga=$closed
+		closed exec "$c0" "$m"
+		ge=$closed
+		closed preload "$c" "$m"
+		gp=$closed
+		closed vmtouch "$c" "$m"
+		gv=$closed
+		used=$(median "used.$w") kc=$(median "kib.cold.$w") ka=$(median "kib.ahead.$w")
+		printf '%-12s %6s %8s %8s %8s | %4s>%4s | %6s %6s %6s\n' "$w" "$ga" "$ge" "$gp" "$gv" \
+			"$(median "faults.cold.$w")" "$(median "faults.ahead.$w")" $((kc / 1024)) $((ka / 1024)) $((used / 1024))
+		for k in cold warm ahead cold0 exec preload vmtouch; do
+			[[ -n ${sample[us.$k.$w]-} ]] || continue
+			record "time_$k" "$w" "$(median "us.$k.$w")" us cold "$(ratio "$(median "us.$k.$w")" "$c")" \
+				"$(wc -w <<<"${sample[us.$k.$w]}")"
+		done
+		record major_faults "$w" "$(median "faults.ahead.$w")" faults cold 0 "$rounds"
+		if ((used > 0)); then
+			r=$(ratio "$ka" "$used")
+			note readused "$r"
+			record bytes_read_per_used "$w" "$r" ratio used "$r" "$rounds"
+		fi
+	done
+	echo
+	for k in ahead exec preload vmtouch; do
+		[[ -n ${sample[gap.$k]-} ]] && printf 'gap closed %-8s median %4s %%, worst %4s %%\n' "$k" \
+			"$(median "gap.$k")" "$(quantile 0 ${sample[gap.$k]})"
+	done
+	[[ -n ${sample[readused]-} ]] && printf 'bytes from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
+	echo "time between the first step and the others: $lead s; preload knew $seen programs after $((train * ${#workloads[@]} * 2)) runs"
+}
+if [[ $parts == *" gap "* ]]; then
+	gap_rounds
+	gap_tables
+fi
+
+# --- harm -----------------------------------------------------------------------------------------
+# The median change of pairs in %, and its 95 % interval from the order statistics of the pairs.
+paired() { # values without, values with, in order: sets change, low, high
+	read -r change low high < <(paste <(printf '%s\n' $1) <(printf '%s\n' $2) |
+		awk '{ printf "%.3f\n", ($2 - $1) * 100 / $1 }' | sort -n | awk '
+		{ v[NR] = $1 }
+		END {
+			k = int((NR - 1.96 * sqrt(NR)) / 2); if (k < 1) k = 1
+			m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
+			printf "%+.1f %+.1f %+.1f\n", m, v[k], v[NR + 1 - k]
+		}')
+}
+harm_rounds=${HARM_ROUNDS:-24} seconds=${HARM_SECONDS:-2}
+harm_round() { # read or cpu, plain or watched
+	local bystander w p50 p99 n
+	.output/tools/bystander "$1" "$bed/random" "$seconds" >"$bed/bystander" &
+	bystander=$!
+	while kill -0 $bystander 2>/dev/null; do
+		for w in $(shuffled); do
+			kill -0 $bystander 2>/dev/null || break
+			bed_cold
+			bed_run "$2" "$w" "$lead"
+		done
+	done
+	wait $bystander
+	read -r p50 p99 n <"$bed/bystander"
+	note "harm.$1.$2.p50" "$p50"
+	note "harm.$1.$2.p99" "$p99"
+}
+if [[ $parts == *" harm "* ]]; then
+	dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
+	for ((i = 1; i <= harm_rounds; i++)); do
+		printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
+		for what in ${HARM:-read cpu}; do
+			for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
+				harm_round $what $who
+			done
+		done
+	done
+	printf '%30s\r' '' >&2
+	echo
+	echo "a bystander beside cold workloads, $harm_rounds pairs of $seconds s [us]; change: median, 95 % interval"
+	printf '%-10s %4s %9s %9s %8s %18s\n' bystander '' without with change interval
+	for what in ${HARM:-read cpu}; do
+		for q in p50 p99; do
+			a=$(median "harm.$what.plain.$q") b=$(median "harm.$what.watched.$q")
+			paired "${sample[harm.$what.plain.$q]}" "${sample[harm.$what.watched.$q]}"
+			printf '%-10s %4s %9s %9s %7s%% %17s%%\n' "$what" "$q" "$a" "$b" "$change" "$low..$high"
+			record "harm_$q" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "$harm_rounds"
+			record "harm_${q}_change" "$what" "${change#+}" % plain 0 "$harm_rounds"
+			record "harm_${q}_change_low" "$what" "${low#+}" % plain 0 "$harm_rounds"
+			record "harm_${q}_change_high" "$what" "${high#+}" % plain 0 "$harm_rounds"
+		done
+	done
+fi
 
 # --- wrong every time -----------------------------------------------------------------------------
 # The first step of each workload, and then none of the others.
-for ((i = 1; i <= rounds; i++)); do
-	for who in plain watched; do
-		bed_cold
-		t0=${EPOCHREALTIME/[.,]/}
-		for w in $(shuffled) $(shuffled); do
-			bed_run_first $who "$w"
-		done
-		note "wrong.$who" $((${EPOCHREALTIME/[.,]/} - t0))
-		[[ $who == plain ]] || sleep 0.5 # what was begun is read by then
-		note "wrongkib.$who.$i" "$(bed_read_kib)"
+wrong_rounds=${WRONG_ROUNDS:-$((2 * rounds))}
+wrong_round() { # plain or watched, name
+	local t0 w
+	bed_cold
+	t0=${EPOCHREALTIME/[.,]/}
+	for w in $(shuffled) $(shuffled); do
+		bed_run_first "$1" "$w"
 	done
-done
+	note "wrong.$2" $((${EPOCHREALTIME/[.,]/} - t0))
+	sleep 0.5 # what was begun is read by then
+	note "wrongkib.$2" "$(bed_read_kib)"
+}
+if [[ $parts == *" wrong "* ]]; then
+	for ((i = 1; i <= wrong_rounds; i++)); do
+		printf '  wrong %d of %d \r' "$i" "$wrong_rounds" >&2
+		for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
+			wrong_round $who $who
+		done
+	done
+	ask status >"$bed/status"
+	# The price of watching alone: what is guessed is the same, and nothing is done about it.
+	daemon_stop
+	daemon_start -s plan.act=no
+	for ((i = 1; i <= wrong_rounds; i++)); do
+		for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
+			wrong_round $who $who.idle
+		done
+	done
+	printf '%30s\r' '' >&2
+	echo
+	a=$(median wrong.plain) b=$(median wrong.watched)
+	paired "${sample[wrong.plain]}" "${sample[wrong.watched]}"
+	awk -v a="$a" -v b="$b" -v n="$wrong_rounds" -v c="$change $low..$high" 'BEGIN { split(c, v, " ")
+		printf "wrong guesses only, %d pairs: %.1f ms without, %.1f ms with: %s %% wall time (%s)\n", n, a / 1000, b / 1000, v[1], v[2] }'
+	record wrong_wall_time all "$b" us "$a" "$(ratio "$b" "$a")" "$wrong_rounds"
+	record wrong_wall_change all "${change#+}" % plain 0 "$wrong_rounds"
+	record wrong_wall_change_low all "${low#+}" % plain 0 "$wrong_rounds"
+	record wrong_wall_change_high all "${high#+}" % plain 0 "$wrong_rounds"
+	paired "${sample[wrong.plain.idle]}" "${sample[wrong.watched.idle]}"
+	echo "of that, watching without acting: $change % ($low..$high)"
+	record wrong_watch_change all "${change#+}" % plain 0 "$wrong_rounds"
+	plain_kib=$(median wrongkib.plain)
+	printf 'read meanwhile, MiB: %d without; with, round by round:' $((plain_kib / 1024))
+	i=0
+	for kib in ${sample[wrongkib.watched]}; do
+		printf ' %d' $((kib / 1024))
+		record wrong_kib "round $((++i))" "$kib" KiB plain "$(ratio "$kib" "$plain_kib")" 1
+	done
+	echo
+else
+	ask status >"$bed/status"
+fi
 echo
-a=$(median wrong.plain) b=$(median wrong.watched)
-awk -v a="$a" -v b="$b" 'BEGIN { printf "wrong guesses only: %.1f ms without, %.1f ms with: %+.1f %% wall time\n", a / 1000, b / 1000, (b - a) * 100 / a }'
-printf 'read meanwhile, MiB: %d without; with, round by round:' $((${sample[wrongkib.plain.1]} / 1024))
-for ((i = 1; i <= rounds; i++)); do printf ' %d' $((${sample[wrongkib.watched.$i]} / 1024)); done
-echo
-record wrong_wall_time all "$b" us "$a" "$(ratio "$b" "$a")" "$rounds"
-for ((i = 1; i <= rounds; i++)); do
-	record wrong_kib "round $i" $((${sample[wrongkib.watched.$i]})) KiB plain \
-		"$(ratio "${sample[wrongkib.watched.$i]}" "${sample[wrongkib.plain.$i]}")" 1
-done
-echo
-ask status
+cat "$bed/status"

@@ -36,7 +36,7 @@ struct view_host {
 		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
 	bool acting;	  /* false: guesses are only scored */
 	struct pressure pressure;
-	/* From a program's start to the first read made for it, of the starts that needed one. */
+	/* From a program's start to the first read made for it, of those it needed at once. */
 	uint64_t first_read_n, first_read_p50_ns, first_read_p99_ns;
 };
 

@@ -64,6 +64,7 @@
 
 /* A read of 4 KiB that meets two reads of 512 KiB waits some 0.3 ms for them here. */
 #define AHEAD_INFLIGHT (1ull << 20)
+#define RESULTS_NS (3ull * 1000 * 1000)
 enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 10 };
 
 /* A program's start, and the first read made for it so far. */
@@ -96,8 +97,9 @@ struct daemon {
 	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
-	struct start starts[STARTS];	  /* of late, by time */
-	uint32_t first_reads[FIRST_BINS]; /* how long that took: how often */
+	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
+	struct start starts[STARTS];		   /* of late, by time */
+	uint32_t first_reads[FIRST_BINS];	   /* how long that took: how often */
 	struct pressure pressure;
 	bool learns_pages;
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
@@ -158,7 +160,8 @@ static void act(struct daemon *d, const struct action *a)
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
 			       .tag = a->bytes,
-			       .event_ns = a->event_ns,
+			       .event_ns =
+				       a->priority ? 0 : a->event_ns, /* what has time may wait */
 			       .priority = a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
@@ -251,12 +254,10 @@ static void start_note(struct daemon *d, const struct warm_result *w)
 		*s = (struct start){w->event_ns, w->first_io_ns};
 }
 
-static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+static void take_results(struct daemon *d)
 {
-	struct daemon *d = userdata;
 	struct warm_result w;
 
-	(void)s, (void)fd, (void)revents;
 	while (warm_next_result(d->warm, &w) == 0) {
 		struct action_result r = {.guess_id = w.id,
 					  .resident = w.outcome == WARM_RESIDENT,
@@ -277,7 +278,29 @@ static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 		(void)engine_result(d->engine, &r);
 	}
 	step(d);
-	return 0;
+}
+
+/* Files of a working set are done one by one; we come for them a few at a time. */
+static int on_warm(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+	struct daemon *d = userdata;
+	int r;
+
+	(void)fd, (void)revents;
+	take_results(d);
+	r = sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(d->warm_again, RESULTS_NS / 1000);
+	return r < 0 ? r : sd_event_source_set_enabled(d->warm_again, SD_EVENT_ONESHOT);
+}
+
+static int on_warm_again(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	(void)s, (void)usec;
+	take_results(d);
+	return sd_event_source_set_enabled(d->warm_source, SD_EVENT_ON);
 }
 
 /* --- observations ---------------------------------------------------------------------------- */
@@ -315,6 +338,7 @@ static void drain(struct daemon *d)
 {
 	int r;
 
+	take_results(d); /* what is done is done before it is needed */
 	do {
 		r = capture_drain(d->capture, DRAIN_MAX, on_obs, d);
 		step(d); /* also between two batches: a guess is worth most now */
@@ -506,7 +530,11 @@ static int add_sources(struct daemon *d)
 	if (r >= 0)
 		r = sd_event_add_io(d->loop, NULL, capture_fd(d->capture), EPOLLIN, on_ring, d);
 	if (r >= 0)
-		r = sd_event_add_io(d->loop, NULL, warm_fd(d->warm), EPOLLIN, on_warm, d);
+		r = sd_event_add_io(d->loop, &d->warm_source, warm_fd(d->warm), EPOLLIN, on_warm,
+				    d);
+	if (r >= 0)
+		r = sd_event_add_time_relative(d->loop, &d->warm_again, CLOCK_MONOTONIC,
+					       RESULTS_NS / 1000, 1000, on_warm_again, d);
 	if (r >= 0 && d->api)
 		r = sd_event_add_io(d->loop, NULL, api_fd(d->api), EPOLLIN, on_api, d);
 	if (r >= 0)
@@ -798,6 +826,8 @@ struct daemon *daemon_free(struct daemon *d)
 	d->trust = trust_free(d->trust);
 	d->naming = naming_free(d->naming);
 	d->engine = engine_free(d->engine);
+	d->warm_source = sd_event_source_unref(d->warm_source);
+	d->warm_again = sd_event_source_unref(d->warm_again);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);
 	drop_lock(d);

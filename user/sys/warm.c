@@ -21,6 +21,7 @@
 #include <linux/ioprio.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -498,7 +499,8 @@ static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 	fd = path_open(end->fd, O_RDONLY | O_NONBLOCK | O_DIRECTORY);
 	if (fd < 0 || !buf)
 		return result_end(j, WARM_REFUSED, fd < 0 ? -fd : ENOMEM);
-	j->result.first_io_ns = pages_now_ns();
+	if (!end->cached)
+		j->result.first_io_ns = pages_now_ns();
 	while (entries_n < w->limits.dir_entry_max) {
 		long n = syscall(SYS_getdents64, fd, buf, 32768);
 
@@ -673,6 +675,8 @@ static void thread_manners(const struct warm *w, bool ahead)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	(void)prctl(PR_SET_NAME, "warm");
 	(void)prctl(PR_SET_TIMERSLACK, 10000ul);
+	/* Does not take the CPU from somebody by waking up: it is there for whoever waits for the disk. */
+	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 	if (ahead && w->limits.ahead_nice)
 		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->limits.ahead_nice);
 	if (ahead && w->limits.ahead_idle_io)
