@@ -65,7 +65,7 @@
 /* A read of 4 KiB that meets two reads of 512 KiB waits some 0.3 ms for them here. */
 #define AHEAD_INFLIGHT (1ull << 20)
 #define RESULTS_NS (3ull * 1000 * 1000)
-enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 10 };
+enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 19 };
 
 /* A program's start, and the first read made for it so far. */
 enum { STARTS = 256, FIRST_BINS = 1024 };
