@@ -151,7 +151,7 @@ def public(data):
 def scale():
     events = "1000000" if QUICK else "10000000"
     title("SCALE, %s events, synthetic host" % events)
-    for cap in ("8", "16"):
+    for cap in ("8", "11", "16"):
         o = objects([".output/tools/bench_model", events, cap, "10"])[0]
         subject = "%s MiB, %dk contexts" % (cap, o["contexts"] / 1000)
         row(subject, "bytes", "", o["bytes"], o["events"])

@@ -20,6 +20,8 @@
 /* A flush is some hundred changes of 300 bytes on a busy host; a compile's first run some thousand. */
 #define BATCH_BYTES (256 * 1024)
 #define BATCHES_MAX 4
+/* Of a model's state, beside what it is in memory. */
+#define HEAD_BYTES 4096
 /* For one queue, at the end. */
 #define CLOSE_WAIT_MS 5000
 
@@ -27,9 +29,10 @@ struct keep {
 	struct store *store;
 	struct writer *writer;
 	struct vomm_limits model;
-	uint64_t ended_ns;  /* of the newest guess that was put */
-	uint64_t model_ns;  /* when the model was put */
-	uint64_t ranges_ns; /* when ranges were put */
+	uint64_t ended_ns;   /* of the newest guess that was put */
+	uint64_t model_ns;   /* when the model was put */
+	uint64_t observed_n; /* what the model had learnt then */
+	uint64_t ranges_ns;  /* when ranges were put */
 	uint8_t packed[RANGES_PACK_MAX];
 	struct writer_stats said;
 };
@@ -195,10 +198,18 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 
 static void put_model(struct keep *k, struct engine *e)
 {
-	struct bytes b = {0};
+	struct vomm *v = engine_model(e);
+	struct bytes b = {.max_n = vomm_bytes(v) + HEAD_BYTES};
+	struct vomm_stats stats;
 
-	if (writer_room(k->writer) && vomm_save(engine_model(e), bytes_write, &b) == 0)
+	vomm_stats(v, &stats);
+	if (stats.observed_n == k->observed_n || !writer_room(k->writer))
+		return;
+	b.data = malloc(b.max_n);
+	if (b.data && vomm_save(v, bytes_write, &b) == 0) {
 		writer_take_model(k->writer, TAKE_PTR(b.data), b.used_n);
+		k->observed_n = stats.observed_n;
+	}
 	free(b.data);
 }
 

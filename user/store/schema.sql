@@ -77,7 +77,7 @@ CREATE TABLE ranges(
 CREATE INDEX ranges_by_file ON ranges(file_id);
 CREATE INDEX ranges_by_time ON ranges(saved_ns);
 
--- The state of the model, in its own coding.
+-- The state of the model, in its own coding, packed by zstd.
 CREATE TABLE model(
 	id INTEGER PRIMARY KEY CHECK(id = 1),
 	saved_ns INTEGER NOT NULL,

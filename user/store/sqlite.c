@@ -14,6 +14,7 @@
  * Corruption may show at any statement. It is noted, the batch fails, and the next begin renames
  * the file and goes on with a fresh one: a daemon that has all in memory does not stop for it.
  */
+#include "store/pack.h"
 #include "store/store.h"
 
 #include "base/cleanup.h"
@@ -932,13 +933,8 @@ static int load_model(struct store *s, void **ret_model, size_t *ret_model_n)
 		const void *state = sqlite3_column_blob(st, 0);
 
 		model_n = (size_t)sqlite3_column_bytes(st, 0);
-		if (state && model_n) {
-			model = malloc(model_n);
-			if (model)
-				memcpy(model, state, model_n);
-			else
-				r = fault(-ENOMEM);
-		}
+		if (state && model_n)
+			r = unpack_bytes(state, model_n, &model, &model_n);
 	} else if (rc != SQLITE_DONE) {
 		r = sql_fault(s, rc);
 	}
@@ -1213,10 +1209,16 @@ int store_put_ranges(struct store *s, const struct node *block, const struct nod
 int store_put_model(struct store *s, const void *state, size_t n)
 {
 	sqlite3_stmt *st = s->stmts[STMT_MODEL];
-	int rc;
+	_cleanup_(freep) void *packed = NULL;
+	int rc, r;
 
 	put_int(st, 1, clock_ns(CLOCK_REALTIME));
-	rc = n ? sqlite3_bind_blob64(st, 2, state, n, SQLITE_STATIC)
+	if (n) {
+		r = pack_bytes(state, n, &packed, &n);
+		if (r < 0)
+			return r;
+	}
+	rc = n ? sqlite3_bind_blob64(st, 2, packed, n, SQLITE_STATIC)
 	       : sqlite3_bind_zeroblob(st, 2, 0);
 	if (rc) {
 		(void)sqlite3_clear_bindings(st);
