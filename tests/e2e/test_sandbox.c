@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -347,6 +348,56 @@ static void test_sandbox_protect_system(void **state)
 }
 
 /* --- network -------------------------------------------------------------------------------------- */
+/* Root and the command's own user, no capability over the host's files, and the bounding set of any
+ * other command. */
+static void test_sandbox_user_namespace(void **state)
+{
+	static const char script[] =
+		"readlink /proc/self/ns/user; cat /proc/self/uid_map | tr -s ' '; id -u; "
+		"grep CapBnd /proc/self/status; stat -c %U:%u /var/tmp /bin | sort -u; "
+		"cat /etc/shadow >/dev/null 2>&1 && echo read; chown 4712 /tmp/own 2>/dev/null && "
+		"echo given; "
+		"unshare -m true 2>/dev/null && echo unshared";
+	const char *argv[] = {"sh", "-c", script, NULL};
+	struct sandbox_command c = {.argv = argv, .users = SANDBOX_USERS_SELF, .caps = UINT64_MAX};
+	struct box_result r, plain;
+	char host[64] = "", want[32];
+	pid_t p = fork();
+	int status = 0;
+
+	(void)state;
+	if (p == 0)
+		_exit(unshare(CLONE_NEWUSER) < 0);
+	waitpid(p, &status, 0);
+	if (status)
+		skip_because("this host permits no user namespaces");
+	assert_true(readlink("/proc/self/ns/user", host, sizeof(host) - 1) > 0);
+	box_sh(&box, SANDBOX_NET_PRIVATE, 0, "grep CapBnd /proc/self/status", &plain);
+	for (uid_t uid = 0; uid <= 4711; uid += 4711) {
+		c.uid = c.gid = uid;
+		box_run(&box, SANDBOX_NET_PRIVATE, &c, &r);
+		if (r.error || !r.exited)
+			printf("# uid %u: error %d, %s\n", uid, r.error, r.out);
+		assert_true(r.exited && !r.error);
+		assert_null(strstr(r.out, host));
+		assert_non_null(strstr(r.out, "user:["));
+		assert_non_null(strstr(r.out, " 0 0 1\n"));
+		snprintf(want, sizeof(want), " %u %u 1\n", uid, uid);
+		assert_non_null(strstr(r.out, want));
+		snprintf(want, sizeof(want), "\n%u\n", uid);
+		assert_non_null(strstr(r.out, want));
+		assert_non_null(strstr(r.out, plain.out)); /* CapBnd */
+		assert_null(strstr(r.out, "given"));
+		assert_null(strstr(r.out, "unshared"));
+		assert_int_equal(strstr(r.out, "read\n") != NULL, uid == 0);
+	}
+	c.users = SANDBOX_USERS_IDENTITY;
+	box_run(&box, SANDBOX_NET_PRIVATE, &c, &r);
+	assert_non_null(strstr(r.out, " 0 0 65536\n"));
+	assert_null(strstr(r.out, host));
+	expect("readlink /proc/self/ns/user | grep -c :", 0, "1\n");
+}
+
 static void test_sandbox_private_network_is_a_loopback_only(void **state)
 {
 	char host[64] = "", script[128];
@@ -1034,8 +1085,9 @@ static void test_pool_hot_path_attaches_and_unshares_nothing(void **state)
 	static const char *const events[] = {
 		"cgroup/cgroup_attach_task", "cgroup/cgroup_transfer_tasks",
 		"cgroup/cgroup_mkdir",	     "syscalls/sys_enter_unshare",
-		"syscalls/sys_enter_setns",  "syscalls/sys_enter_mount"};
-	char dir[128], file[256], line[512];
+		"syscalls/sys_enter_setns",  "syscalls/sys_enter_mount",
+		"syscalls/sys_enter_clone3", "syscalls/sys_enter_fsopen"};
+	char dir[128], file[256], line[512], ours[32];
 	size_t seen = 0, control = 0;
 	struct box_result r[2];
 	const char *argv[] = {"true", NULL};
@@ -1047,6 +1099,7 @@ static void test_pool_hot_path_attaches_and_unshares_nothing(void **state)
 	snprintf(dir, sizeof(dir), "/sys/kernel/tracing/instances/fwm-test-%d", (int)getpid());
 	if (mkdir(dir, 0700) < 0)
 		skip_because("no tracefs instances here");
+	snprintf(ours, sizeof(ours), "-%d ", (int)getpid());
 	wait_all_parked();
 	pool_pause(box.pool, true); /* the refill may attach what it likes, but not now */
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
@@ -1071,7 +1124,7 @@ static void test_pool_hot_path_attaches_and_unshares_nothing(void **state)
 	f = fopen(file, "re");
 	for (bool after = false; f && fgets(line, sizeof(line), f);) {
 		after |= strstr(line, "fwm-control") != NULL;
-		if (!strstr(line, "forewarm-") && !strstr(line, "fwm-test-"))
+		if (!strstr(line, "forewarm-") && !strstr(line, "fwm-test-") && !strstr(line, ours))
 			continue; /* somebody else's */
 		*(after ? &control : &seen) += 1;
 		if (!after)
@@ -1109,6 +1162,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_sandbox_layers_are_not_shared, tidy),
 		cmocka_unit_test_teardown(test_sandbox_mounts_of_the_command, tidy),
 		cmocka_unit_test_teardown(test_sandbox_protect_system, tidy),
+		cmocka_unit_test_teardown(test_sandbox_user_namespace, tidy),
 		cmocka_unit_test_teardown(test_sandbox_private_network_is_a_loopback_only, tidy),
 		cmocka_unit_test_teardown(test_sandbox_recycled_network_keeps_nothing, tidy),
 		cmocka_unit_test_teardown(test_sandbox_limits_hold, tidy),

@@ -107,6 +107,13 @@ tap_check "there" same "$(cat "$dir/data/f")" r
 tap_check "and only there" same "$(ls "$dir/lost" 2>/dev/null)" ""
 tap_check "--rw of what is not there" code 125 --rw "$dir/nosuch" true
 tap_check "no network" same "$(run sh -c 'ls /sys/class/net >/dev/null; grep -c : /proc/net/dev')" 1
+if "$out/forewarm" probe 2>/dev/null | grep -qE 'user namespaces .*ok|ok .*user namespaces'; then
+	tap_check "--user: a user namespace with root in it" same "$(run --user sh -c 'tr -s " " </proc/self/uid_map; id -u')" " 0 0 1
+0"
+	tap_check "--user: not the host's" [ "$(run --user readlink /proc/self/ns/user)" != "$(readlink /proc/self/ns/user)" ]
+else
+	tap_skip "--user: a user namespace with root in it" "this host permits none"
+fi
 tap_check "--net is the host's" same "$(run --net readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/net)"
 
 # A host whose resolv.conf is a link into /run, which a sandbox does not see.

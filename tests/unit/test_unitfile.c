@@ -81,7 +81,8 @@ static void test_unitfile_reads_a_service(void **state)
 		"TimeoutStartSec=1min 30s\nTimeoutStopSec=0\nKillSignal=INT\n"
 		"Restart=on-failure\nRestartSec=200ms\n"
 		"MemoryMax=1.5G\nTasksMax=infinity\nCPUQuota=150%\nIOWeight=50\n"
-		"PrivateNetwork=yes\nPrivateTmp=on\nProtectSystem=strict\nProtectHome=tmpfs\n"
+		"PrivateNetwork=yes\nPrivateTmp=on\nPrivateUsers=identity\nProtectSystem="
+		"strict\nProtectHome=tmpfs\n"
 		"ReadWritePaths=/var/lib/srv -/var/cache/srv\n"
 		"ReadWritePaths=/run/srv\n"
 		"RestrictAddressFamilies=AF_UNIX AF_INET\n"
@@ -122,6 +123,7 @@ static void test_unitfile_reads_a_service(void **state)
 	assert_int_equal(s->cpu_quota, 1500);
 	assert_int_equal(s->io_weight, 50);
 	assert_true(s->private_network && s->private_tmp);
+	assert_int_equal(s->private_users, UNIT_USERS_IDENTITY);
 	assert_int_equal(s->protect_system, UNIT_PROTECT_STRICT);
 	assert_int_equal(s->protect_home, UNIT_HOME_TMPFS);
 	assert_int_equal(s->read_write.item_n, 3);
@@ -187,8 +189,10 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 		 2, "User"},
 		{"less isolation", UNIT_SERVICE, "[Service]\nNoNewPrivileges=no\n", 2,
 		 "switched off"},
-		{"more isolation than there is", UNIT_SERVICE, "[Service]\nPrivateUsers=yes\n", 2,
-		 "not supported"},
+		{"more isolation than there is", UNIT_SERVICE, "[Service]\nRemainAfterExit=yes\n",
+		 2, "not supported"},
+		{"users of its own", UNIT_SERVICE, "[Service]\nPrivateUsers=full\n", 2,
+		 "PrivateUsers"},
 		{"not a bool", UNIT_SERVICE, "[Service]\nPrivateTmp=maybe\n", 2, "neither"},
 		{"not a size", UNIT_SERVICE, "[Service]\nMemoryMax=12X\n", 2, "size"},
 		{"size overflow", UNIT_SERVICE, "[Service]\nMemoryMax=99999999999E\n", 2, "size"},
@@ -277,8 +281,8 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 		 3, "ConditionPathExists"},
 		{"uuidd.service", UNIT_SERVICE,
 		 "[Service]\nExecStart=/usr/sbin/uuidd --socket-activation\nUser=uuidd\n"
-		 "ProtectSystem=strict\nPrivateUsers=yes\n",
-		 5, "PrivateUsers"},
+		 "ProtectSystem=strict\nPrivateUsers=yes\nMemoryDenyWriteExecute=yes\n",
+		 6, "MemoryDenyWriteExecute"},
 	};
 	_cleanup_(unit_freep) struct unit *u = unit_new();
 

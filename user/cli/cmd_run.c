@@ -48,7 +48,7 @@ enum after { AFTER_DISCARD, AFTER_DIFF, AFTER_COMMIT };
 struct run {
 	struct cli *cli;
 	enum after after;
-	bool net;
+	bool net, users;
 	const char *rw[RUN_RW_MAX];
 	size_t rw_n;
 	char **argv;
@@ -66,7 +66,7 @@ struct run {
 };
 
 static const char usage[] =
-	"usage: forewarm run [--net] [--rw PATH]... [--diff | --commit | --discard] [--] "
+	"usage: forewarm run [--net] [--user] [--rw PATH]... [--diff | --commit | --discard] [--] "
 	"COMMAND...\n"
 	"\n"
 	"Runs COMMAND in a sandbox: it sees the files of this host, what it writes goes to a layer "
@@ -74,6 +74,7 @@ static const char usage[] =
 	"its own, it has no network, and nothing it does reaches a process outside.\n"
 	"\n"
 	"  --net        the host's network\n"
+	"  --user       a user namespace with root and you in it: no capability reaches the host\n"
 	"  --rw PATH    what is written below PATH is really written\n"
 	"  --diff       afterwards, list what it would have changed: A added, M modified, D "
 	"deleted\n"
@@ -92,15 +93,12 @@ static const char usage[] =
 /* 0, or -1 for help, or an exit code. */
 static int parse(struct run *r)
 {
-	static const struct option longs[] = {{"net", no_argument, NULL, 'N'},
-					      {"rw", required_argument, NULL, 'w'},
-					      {"diff", no_argument, NULL, 'd'},
-					      {"commit", no_argument, NULL, 'c'},
-					      {"discard", no_argument, NULL, 'x'},
-					      {"socket", required_argument, NULL, 's'},
-					      {"json", no_argument, NULL, 'j'},
-					      {"help", no_argument, NULL, 'h'},
-					      {0}};
+	static const struct option longs[] = {
+		{"net", no_argument, NULL, 'N'},	  {"user", no_argument, NULL, 'u'},
+		{"rw", required_argument, NULL, 'w'},	  {"diff", no_argument, NULL, 'd'},
+		{"commit", no_argument, NULL, 'c'},	  {"discard", no_argument, NULL, 'x'},
+		{"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},	  {0}};
 	int key;
 
 	optind = 0; /* glibc: scan anew */
@@ -109,6 +107,9 @@ static int parse(struct run *r)
 		switch (key) {
 		case 'N':
 			r->net = true;
+			break;
+		case 'u':
+			r->users = true;
 			break;
 		case 'w':
 			if (r->rw_n == RUN_RW_MAX)
@@ -261,7 +262,8 @@ static int send_start(struct run *r)
 		return say_errno("memfd", -errno);
 	st.blob_len = (uint64_t)ftell(f);
 	st.umask = mask;
-	st.flags = (r->net ? RUN_F_NET : 0) | (r->after != AFTER_DISCARD ? RUN_F_LAYER : 0);
+	st.flags = (r->net ? RUN_F_NET : 0) | (r->users ? RUN_F_USERS : 0) |
+		   (r->after != AFTER_DISCARD ? RUN_F_LAYER : 0);
 	fds[3] = memfd;
 	for (int i = 0; i < 3; i++) /* closed: /dev/null is what it would get anyway */
 		if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)

@@ -28,9 +28,9 @@ enum step { STEP_NONE, STEP_STAGED, STEP_PLACED };
 
 struct item {
 	enum step step;
-	bool inner;	     /* in a new directory, which brings it into place */
-	bool two_steps;	     /* the file system exchanges no names: the old one is at aside */
-	char *staged;	     /* absolute; of a deletion: where the old thing waits to be removed */
+	bool inner;	/* in a new directory, which brings it into place */
+	bool two_steps; /* the file system exchanges no names: the old one is at aside */
+	char *staged;	/* absolute; of a deletion: where the old thing waits to be removed */
 	char *aside;
 	struct stat old; /* of a directory whose owner or mode changes */
 };
@@ -352,8 +352,8 @@ static int stage_one(struct commit *c, size_t i)
 	it->inner = up != NULL;
 	if (!up)
 		it->staged = beside(x->path);
-	else if (asprintf(&it->staged, "%s%s", c->v[up - c->e->v].staged,
-			  strrchr(x->path, '/')) < 0)
+	else if (asprintf(&it->staged, "%s%s", c->v[up - c->e->v].staged, strrchr(x->path, '/')) <
+		 0)
 		it->staged = NULL;
 	if (!it->staged)
 		return fault(-ENOMEM);
@@ -537,9 +537,9 @@ static void tidy(struct commit *c, bool failed)
 	for (size_t i = 0; i < c->e->n; i++) {
 		struct item *it = &c->v[i];
 		const struct effect *x = &c->e->v[i];
-		bool old = !failed && it->step == STEP_PLACED &&
-			   (x->op == EFFECT_DELETE ||
-			    (x->op == EFFECT_CHANGE && !S_ISDIR(x->mode)));
+		bool old =
+			!failed && it->step == STEP_PLACED &&
+			(x->op == EFFECT_DELETE || (x->op == EFFECT_CHANGE && !S_ISDIR(x->mode)));
 		const char *left = it->two_steps && !failed ? it->aside : it->staged;
 
 		if (!it->inner && (old || (failed && it->step == STEP_STAGED)) &&

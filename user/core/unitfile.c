@@ -51,6 +51,16 @@ static const struct word_value protects[] = {
 	{"strict", UNIT_PROTECT_STRICT},
 	{NULL, 0},
 };
+static const struct word_value users[] = {
+	{"no", UNIT_USERS_HOST},
+	{"false", UNIT_USERS_HOST},
+	{"yes", UNIT_USERS_SELF},
+	{"true", UNIT_USERS_SELF},
+	{"self", UNIT_USERS_SELF},
+	{"identity", UNIT_USERS_IDENTITY},
+	{"full", -1},
+	{NULL, 0},
+};
 static const struct word_value homes[] = {
 	{"no", UNIT_HOME_SEEN},
 	{"false", UNIT_HOME_SEEN},
@@ -157,6 +167,7 @@ static const struct directive directives[] = {
 	{"Service", "LimitNOFILE", unit_set_size, SERVICE(limit_nofile), 0, 0},
 	{"Service", "PrivateNetwork", unit_set_bool, SERVICE(private_network), 0, 0},
 	{"Service", "PrivateTmp", unit_set_bool, SERVICE(private_tmp), 0, 0},
+	{"Service", "PrivateUsers", unit_set_word, SERVICE(private_users), 0, users},
 	{"Service", "ProtectSystem", unit_set_word, SERVICE(protect_system), 0, protects},
 	{"Service", "ProtectHome", unit_set_word, SERVICE(protect_home), 0, homes},
 	{"Service", "ReadWritePaths", unit_set_paths, SERVICE(read_write), 0, 0},
@@ -183,7 +194,6 @@ static const struct directive directives[] = {
 	{"Service", "RestrictSUIDSGID", unit_set_fixed, NONE, true, 0},
 	/* What it does to none. */
 	{"Service", "DynamicUser", unit_set_fixed, NONE, false, 0},
-	{"Service", "PrivateUsers", unit_set_fixed, NONE, false, 0},
 	{"Service", "MemoryDenyWriteExecute", unit_set_fixed, NONE, false, 0},
 	{"Service", "RemainAfterExit", unit_set_fixed, NONE, false, 0},
 

@@ -48,6 +48,7 @@ enum unit_family { UNIT_INET, UNIT_INET6, UNIT_UNIX, UNIT_ABSTRACT };
 enum unit_bind_v6 { UNIT_V6_DEFAULT, UNIT_V6_BOTH, UNIT_V6_ONLY };
 enum unit_type { UNIT_TYPE_SIMPLE, UNIT_TYPE_EXEC, UNIT_TYPE_NOTIFY };
 enum unit_protect { UNIT_PROTECT_NO, UNIT_PROTECT_YES, UNIT_PROTECT_FULL, UNIT_PROTECT_STRICT };
+enum unit_users { UNIT_USERS_HOST, UNIT_USERS_SELF, UNIT_USERS_IDENTITY };
 enum unit_home { UNIT_HOME_SEEN, UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_TMPFS };
 enum unit_restart { UNIT_RESTART_NO, UNIT_RESTART_ON_FAILURE, UNIT_RESTART_ALWAYS };
 enum unit_output {
@@ -106,6 +107,7 @@ struct unit_service {
 	uint32_t cpu_quota, io_weight; /* 0: not given */
 
 	bool private_network, private_tmp;
+	enum unit_users private_users;
 	enum unit_protect protect_system;
 	enum unit_home protect_home;
 	struct unit_list read_write, read_only, inaccessible;

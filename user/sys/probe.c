@@ -11,7 +11,11 @@
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +23,8 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct list {
 	struct probe_item *items;
@@ -275,11 +281,26 @@ static bool filesystem_known(const char *name)
 	return false;
 }
 
+/* By making one. */
+static int user_namespace(void)
+{
+	struct clone_args ca = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	long pid = syscall(SYS_clone3, &ca, sizeof(ca));
+
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return -errno;
+	(void)waitpid((pid_t)pid, NULL, 0);
+	return 0;
+}
+
 static void host(struct list *l)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
 	char line[1024], dir[256] = "", controllers[256] = "";
 	bool v1 = false;
+	int err;
 
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strstr(line, " - cgroup2 ") && !dir[0])
@@ -316,6 +337,12 @@ static void host(struct list *l)
 		add(l, "host", "cachestat", PROBE_OK, "yes");
 	else
 		add(l, "host", "cachestat", PROBE_OPTIONAL, "absent (kernel 6.5): mincore is used");
+	err = user_namespace();
+	if (err == 0)
+		add(l, "host", "user namespaces", PROBE_OK, "for PrivateUsers= and run --user");
+	else
+		add(l, "host", "user namespaces", PROBE_OPTIONAL,
+		    "%s: PrivateUsers= and run --user fail", strerror(-err));
 	if (filesystem_known("overlay"))
 		add(l, "host", "overlay", PROBE_OK, "yes");
 	else

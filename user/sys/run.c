@@ -250,6 +250,7 @@ static int command_take(struct session *s, const struct run_start *st, const int
 		.mounts = mounts,
 		.mount_n = st->rw_n,
 		.limits = s->rs->has_limits ? &s->rs->limits : NULL,
+		.users = st->flags & RUN_F_USERS ? SANDBOX_USERS_SELF : SANDBOX_USERS_HOST,
 	};
 	int r;
 

@@ -33,7 +33,11 @@ enum {
 };
 
 enum run_kind { RUN_START = 1, RUN_STARTED, RUN_FAILED, RUN_EXITED, RUN_LAYER };
-enum { RUN_F_NET = 1 << 0, RUN_F_LAYER = 1 << 1 /* what it wrote is wanted */ };
+enum {
+	RUN_F_NET = 1 << 0,
+	RUN_F_LAYER = 1 << 1, /* what it wrote is wanted */
+	RUN_F_USERS = 1 << 2, /* a user namespace of its own */
+};
 
 /* fds: stdin, stdout, stderr, memfd, rw_n paths. The memfd holds NUL-ended strings: the working
  * directory, rw_n paths, argc arguments, envc variables. */

@@ -344,6 +344,9 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 	st->flags |= c->keep_tty ? BOX_F_KEEP_TTY : 0;
 	st->flags |= c->listen_n && c->listen_names ? BOX_F_NAMES : 0;
 	st->flags |= c->protect == SANDBOX_PROTECT_STRICT ? BOX_F_STRICT : 0;
+	st->flags |= c->users == SANDBOX_USERS_SELF	  ? BOX_F_USERS_SELF
+		     : c->users == SANDBOX_USERS_IDENTITY ? BOX_F_USERS_IDENTITY
+							  : 0;
 	if ((err = put_fds(c, w, &st->flags)) < 0)
 		return err;
 	head = put_head(c, st);

@@ -83,6 +83,15 @@ enum sandbox_protect { /* systemd's ProtectSystem= */
 		       SANDBOX_PROTECT_STRICT, /* all but /dev /proc /sys and mounts of the command */
 };
 
+/* A user namespace for the command alone: no capability in it reaches anything of the host's, not
+ * even for root. Made when the command is started: some 0.3 ms; a host that permits none fails with
+ * -ENOSPC, -EPERM or -EINVAL (forewarm probe tells). */
+enum sandbox_users {
+	SANDBOX_USERS_HOST, /* none */
+	SANDBOX_USERS_SELF, /* root and the command's own user and group; all others are nobody */
+	SANDBOX_USERS_IDENTITY, /* the first 65536, as they are */
+};
+
 struct sandbox_command {
 	const char *const *argv; /* argv[0] is searched in the PATH of env if it has no slash */
 	const char *path;	 /* executed instead of argv[0] when set */
@@ -103,6 +112,7 @@ struct sandbox_command {
 	const struct sandbox_mount *mounts;
 	size_t mount_n;
 	enum sandbox_protect protect;
+	enum sandbox_users users;
 	const struct sandbox_filter *filter;
 	const struct cgroup_limits *limits; /* NULL: the pool's */
 	bool keep_tty; /* stay in the caller's session: never set for what is not trusted */

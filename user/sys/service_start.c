@@ -490,6 +490,7 @@ int recipe_start(const struct recipe *r, struct pool *pool, const int *listens, 
 		.mounts = r->mounts,
 		.mount_n = r->mount_n,
 		.protect = (enum sandbox_protect)r->unit->protect_system,
+		.users = (enum sandbox_users)r->unit->private_users,
 		.filter = r->filter,
 		.limits = &r->limits,
 	};

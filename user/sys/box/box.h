@@ -84,6 +84,16 @@ _Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t task
 int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds,
 	   size_t fd_n, pid_t *ret_pid, int *ret_pidfd);
 
+/* users.c: a user namespace, held by a process of its own until users_end(). */
+struct users {
+	pid_t pid;
+	int pidfd;
+};
+int users_new(const struct box_start *st, struct users *ret);
+/* In the command's process, which shares our memory: enters it. -1 with errno. */
+int users_enter(const struct users *u);
+void users_end(struct users *u);
+
 /* filler.c */
 int filler_run(int pool_fd);
 

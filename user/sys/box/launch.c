@@ -37,6 +37,7 @@ struct job { /* a START message, decoded */
 	const char *path, *cwd, *names, **mount_paths, **argv, **env;
 	const int *stdio, *listen, *mount_fds;
 	struct sock_fprog filter;
+	struct users users; /* pid 0: none */
 	char listen_pid[32], listen_fds[32], *listen_names;
 	volatile int err; /* set by the child, which shares our memory */
 	const char *volatile where;
@@ -352,12 +353,15 @@ static void identity(struct job *j)
 {
 	const struct box_start *st = j->st;
 
-	if (st->uid == 0)
+	/* A new user namespace begins with all of them, over what is in it. */
+	uint64_t drop = (j->users.pid ? ~0ull : j->self->common->caps_keep) & ~st->caps;
+
+	if (st->uid == 0 || j->users.pid)
 		for (unsigned c = 0; c < 64; c++)
-			if ((j->self->common->caps_keep & ~st->caps) >> c & 1 &&
-			    prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			if (drop >> c & 1 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 &&
+			    errno != EINVAL /* above the last there is */)
 				fail(j, "capabilities");
-	if (syscall(SYS_setgroups, st->group_n, j->groups) < 0)
+	if (!j->users.pid && syscall(SYS_setgroups, st->group_n, j->groups) < 0)
 		fail(j, "groups");
 	if (syscall(SYS_setresgid, st->gid, st->gid, st->gid) < 0)
 		fail(j, "gid");
@@ -453,6 +457,10 @@ static int child(void *arg)
 		snprintf(j->listen_pid, sizeof(j->listen_pid), "LISTEN_PID=%d",
 			 (int)syscall(SYS_getpid));
 	(void)umask(j->st->umask);
+	/* Groups first, which need not be mapped inside. */
+	if (j->users.pid &&
+	    (syscall(SYS_setgroups, j->st->group_n, j->groups) < 0 || users_enter(&j->users) < 0))
+		fail(j, "user namespace");
 	place_fds(j);
 	limits(j);
 	identity(j);
@@ -496,6 +504,8 @@ int launch(const struct box_self *self, struct box_start *st, size_t len, const 
 	if (!err)
 		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) -
 							(st->flags & BOX_F_FILTER ? 1 : 0)));
+	if (!err && st->flags & (BOX_F_USERS_SELF | BOX_F_USERS_IDENTITY))
+		err = STEP("user namespace", users_new(st, &j.users));
 	if (!err) {
 		pid = clone(child, child_stack + STACK_BYTES,
 			    CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &j, &pidfd);
@@ -510,6 +520,7 @@ int launch(const struct box_self *self, struct box_start *st, size_t len, const 
 			*ret_pidfd = pidfd;
 		}
 	}
+	users_end(&j.users);
 	job_free(&j, fds);
 	return err;
 }
