@@ -4,7 +4,8 @@
 # bench-sandbox.sh [CYCLES [SCALE]] - isolation against the usual ways, interleaved (root).
 #
 # Installs bubblewrap, crun and runc from the distribution's packages when they are missing. Prints
-# tables, writes .output/bench/sandbox.ndjson. SCALE 10 takes a tenth of the rounds.
+# tables, writes .output/bench/sandbox.ndjson. SCALE 10 takes a tenth of the rounds. TRY=PATH names a
+# binpash/try to compare with.
 set -eu
 cd "$(dirname "$0")/.."
 out=.output
@@ -31,3 +32,5 @@ nice -n -19 $out/tools/bench_sandbox "$dir/true" "$dir" $out/bench/sandbox.ndjso
 rounds=$((60 / ${2:-1}))
 nice -n -19 $out/tools/bench_services --rounds $((rounds < 5 ? 5 : rounds)) \
 	--cold $((rounds / 5 < 3 ? 3 : rounds / 5)) --ndjson $out/bench/sandbox.ndjson
+# Effects kept or dropped, against binpash/try.
+tools/bench-commit.sh $((10 / ${2:-1} < 3 ? 3 : 10 / ${2:-1}))
