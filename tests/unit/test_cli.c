@@ -96,8 +96,42 @@ static void compile(struct host *h, bool with_odd_names)
 	act(h);
 }
 
+/* As daemon/serve.c answers; the second has everything at its longest. */
+static int answer_services(void *ctx, struct api_call *call)
+{
+	static const char *const services[] = {
+		"{'type':'service','name':'web','state':'frozen','why':'idle','state_ns':"
+		"12000000000,"
+		"'memory_bytes':9437184,'found':{'cold':{'n':1,'p50_ns':41000000,'p99_ns':41000000}"
+		","
+		"'thawed':{'n':12,'p50_ns':61000,'p99_ns':120000},"
+		"'predicted':{'n':20,'p50_ns':0,'p99_ns':0}},"
+		"'guesses':{'n':22,'hit':20,'late':1,'wasted':1},'lead_ns':250000000,"
+		"'held_mbs':830.4,'wasted_mbs':12.2}",
+		"{'type':'service','name':'a-service-with-a-name-that-nobody-could-ever-remember',"
+		"'state':'releasing','waiting':true,'why':'connection','state_ns':86399000000000,"
+		"'memory_bytes':1073741823999,'found':{'cold':{'n':123456789,"
+		"'p50_ns':12345678901,'p99_ns':98765432109}},"
+		"'guesses':{'n':1234567,'hit':1000000,'late':100000,'wasted':134567},"
+		"'lead_ns':59999999999,'held_mbs':123456789.0,'wasted_mbs':12345678.0}",
+	};
+	int r = 0;
+
+	(void)ctx;
+	for (size_t i = 0; i < ARRAY_SIZE(services) && r == 0; i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text), "%s", services[i]);
+		for (char *c = text; *c; c++)
+			*c = *c == '\'' ? '"' : *c;
+		r = api_put(call, json_loads(text, 0, NULL));
+	}
+	return r;
+}
+
 static void serve(const char *path)
 {
+	static const struct routes_hook hooks[] = {{"services", answer_services, NULL}, {0}};
 	struct engine_limits limits = host_limits();
 	struct api *api = NULL;
 	struct routes routes;
@@ -109,7 +143,7 @@ static void serve(const char *path)
 		compile(&h, i % 4 == 3);
 	host_exit(&h, host_spawn(&h, 1, "/opt/bin/make", NULL));
 	host_exit(&h, host_spawn(&h, 1, "/bin/dash", "/tmp/tmp.Qx7vB2nW1k/job.sh"));
-	routes = (struct routes){.engine = h.engine, .host = host_view, .ctx = &h};
+	routes = (struct routes){.engine = h.engine, .host = host_view, .ctx = &h, .hooks = hooks};
 	if (api_open(&(struct api_options){path, NULL, routes_answer, &routes}, &api) < 0)
 		_exit(1);
 	for (;;) {
@@ -181,6 +215,27 @@ static void expect(const struct fixture *f, const char *args, int status, const 
 	    (got[strlen(text)] && !strstr(got + strlen(text), "BELOW")))
 		fail_msg("forewarm %s: exit %d, wanted %d; printed:\n%s---- wanted:\n%s----", args,
 			 r, status, got, text);
+}
+
+static void test_cli_services_fit_80_columns(void **state)
+{
+	char got[16384], *line = got;
+
+	assert_int_equal(run(*state, "services", got, sizeof(got)), 0);
+	printf("%s", got);
+	for (char *end; (end = strchr(line, '\n')); line = end + 1)
+		if (end - line > 80)
+			fail_msg("%td columns: %.*s", end - line, (int)(end - line), line);
+	for (const char *const *w = (const char *const[]){"web", "frozen", "releasing waited for",
+							  "thawed", "predicted", "FORETOLD",
+							  "WASTED MB*s", "12345678", NULL};
+	     *w; w++)
+		if (!strstr(got, *w))
+			fail_msg("'%s' is not in:\n%s", *w, got);
+	assert_int_equal(run(*state, "services --json", got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "\"wasted_mbs\""));
+	assert_non_null(strstr(got, "\"why\""));
+	assert_non_null(strstr(got, "\"p99_ns\""));
 }
 
 static void test_cli_deps_at_80_columns(void **state)
@@ -341,6 +396,7 @@ static void test_cli_pictures_of_top(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cli_services_fit_80_columns),
 		cmocka_unit_test(test_cli_deps_at_80_columns),
 		cmocka_unit_test(test_cli_names_by_their_end),
 		cmocka_unit_test(test_cli_finds_what_has_a_temporary_name),

@@ -4,12 +4,11 @@
 
 #include "base/cleanup.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 struct listing {
-	struct table *states, *found;
+	struct table *states, *found, *guesses;
 	uint64_t n;
 };
 
@@ -40,12 +39,28 @@ static void row_found(struct table *t, const json_t *o, const char *class)
 	table_row(t, (const char *[]){get_text(o, "name"), class, n, p50, p99});
 }
 
+/* What was done ahead, and what holding it ready cost. */
+static void row_guesses(struct table *t, const json_t *o)
+{
+	const json_t *g = json_object_get(o, "guesses");
+	char hits[32], late[32], wasted[32], lead[32], held[32], waste[32];
+
+	if (!get_n(g, "n") && get_real(o, "wasted_mbs") < 0.5)
+		return;
+	snprintf(hits, sizeof(hits), "%s", cli_count(get_n(g, "hit")));
+	snprintf(late, sizeof(late), "%s", cli_count(get_n(g, "late")));
+	snprintf(wasted, sizeof(wasted), "%s", cli_count(get_n(g, "wasted")));
+	snprintf(lead, sizeof(lead), "%s", opt_ns(o, "lead_ns"));
+	snprintf(held, sizeof(held), "%.0f", get_real(o, "held_mbs"));
+	snprintf(waste, sizeof(waste), "%.0f", get_real(o, "wasted_mbs"));
+	table_row(t, (const char *[]){get_text(o, "name"), hits, late, wasted, lead, held, waste});
+}
+
 static void each_service(void *ctx, json_t *o)
 {
 	static const char *const classes[] = {"cold", "thawed", "predicted", "warm"};
 	struct listing *l = ctx;
-	const json_t *guesses = json_object_get(o, "guesses");
-	char hits[48], state[64], since[32], memory[32], waste[32], lead[32];
+	char state[64], since[32], memory[32];
 
 	if (!is_type(o, "service"))
 		return;
@@ -53,12 +68,9 @@ static void each_service(void *ctx, json_t *o)
 	snprintf(state, sizeof(state), "%s", state_text(o));
 	snprintf(since, sizeof(since), "%s", opt_ns(o, "state_ns"));
 	snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
-	snprintf(lead, sizeof(lead), "%s", opt_ns(o, "lead_ns"));
-	snprintf(waste, sizeof(waste), "%.0f", get_real(o, "wasted_mbs"));
-	snprintf(hits, sizeof(hits), "%" PRIu64 "/%" PRIu64, get_n(guesses, "hit"),
-		 get_n(guesses, "hit") + get_n(guesses, "late") + get_n(guesses, "wasted"));
-	table_row(l->states, (const char *[]){get_text(o, "name"), state, get_text(o, "why"), since,
-					      hits, lead, memory, waste});
+	table_row(l->states,
+		  (const char *[]){get_text(o, "name"), state, get_text(o, "why"), since, memory});
+	row_guesses(l->guesses, o);
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		row_found(l->found, o, classes[i]);
 }
@@ -66,21 +78,27 @@ static void each_service(void *ctx, json_t *o)
 int cmd_services(struct cli *cli)
 {
 	static const struct table_column states[] = {
-		{"SERVICE", 'f'}, {"STATE", 'l'}, {"WHY", 'l'},	   {"FOR", 'r'},
-		{"HITS", 'r'},	  {"LEAD", 'r'},  {"MEMORY", 'r'}, {"WASTE MB*s", 'r'}};
+		{"SERVICE", 'f'}, {"STATE", 'l'}, {"WHY", 'l'}, {"FOR", 'r'}, {"MEMORY", 'r'}};
+	static const struct table_column guesses[] = {
+		{"SERVICE", 'f'}, {"FORETOLD", 'r'},  {"LATE", 'r'},	   {"IN VAIN", 'r'},
+		{"LEAD", 'r'},	  {"HELD MB*s", 'r'}, {"WASTED MB*s", 'r'}};
 	static const struct table_column found[] = {{"SERVICE", 'f'},
 						    {"CONNECTION FOUND IT", 'l'},
 						    {"TIMES", 'r'},
 						    {"DELAY p50", 'r'},
 						    {"p99", 'r'}};
 	struct listing l = {.states = table_new(cli, states, ARRAY_SIZE(states)),
-			    .found = table_new(cli, found, ARRAY_SIZE(found))};
+			    .found = table_new(cli, found, ARRAY_SIZE(found)),
+			    .guesses = table_new(cli, guesses, ARRAY_SIZE(guesses))};
 	int r = cli_ask(cli, "services", NULL, each_service, &l);
 
 	table_print(l.states);
 	if (table_rows(l.found))
 		printf("\n");
 	table_print(l.found);
+	if (table_rows(l.guesses))
+		printf("\n");
+	table_print(l.guesses);
 	if (r == FWM_STATUS_OK && !cli->json && !l.n)
 		printf("no services: see forewarm.service(5)\n");
 	return r;
