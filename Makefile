@@ -235,6 +235,10 @@ cov: ## lines and branches the tests of `make test` reach, per file
 	$(Q)find .output/cov -name '*.gcda' -delete
 	$(Q)tools/run-tests.sh unit=.output/cov/tests; tools/cov.sh .output/cov
 
+.PHONY: bench
+bench: setup all unit-tests ## all benchmarks in short, and what we are judged against side by side (root)
+	$(Q)tools/bench-all.py
+
 .PHONY: bench-capture bench-model bench-warm bench-sandbox
 bench-capture bench-model bench-warm bench-sandbox: all unit-tests ## measure against the baselines
 	$(Q)tools/$@.sh $(BENCH_ARGS)
