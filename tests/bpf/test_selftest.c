@@ -91,7 +91,8 @@ static void each_in_turn(enum capture_tier tier)
 	assert_int_equal(capture_selftest(c, ignore, NULL, &t), 0);
 	for (int h = 0; h < FWM_HOOK_MAX; h++)
 		if (!t.ok[h])
-			print_message("# %s sees nothing to begin with\n", hook_name(h));
+			print_message("# %s sees nothing to begin with\n",
+				      hook_name((enum fwm_hook)h));
 	assert_int_equal(t.degraded_n, 0);
 	for (size_t i = 0; i < n && i < ARRAY_SIZE(progs); i++) {
 		enum fwm_hook hook = hook_of(progs[i].section);
