@@ -95,6 +95,13 @@ def host(path, subject):
     for cap in ("8", "256"):
         c = objects(EVAL + [path, "--json", "--alone", "--p", "0", "--cap", cap])[0]
         row(subject + ", cap %s MiB" % cap, "hit@5", "%", c["hit5"], c["n"])
+    again(path, subject)
+
+
+def again(path, subject):
+    """Seen once before: ours beside an oracle that forgot nothing of it."""
+    o = objects(EVAL + [path, "--json", "--alone", "--again"])[0]
+    row(subject + ", second time", "hit@3", "%", o["hit3"], o["n"], o["oracle_hit3"], "oracle")
 
 
 def ipredict(data):
@@ -145,6 +152,9 @@ def public(data):
     for path in have("host/*.tsv.gz"):
         title("HOST " + os.path.basename(path))
         host(path, os.path.basename(path).split(".")[0])
+    title("OWN RECORDINGS")
+    for path in sorted(glob.glob("tests/data/*.tsv.gz")):
+        again(path, os.path.basename(path).split(".")[0])
     ipredict(data)
 
 

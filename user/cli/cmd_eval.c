@@ -31,17 +31,12 @@ struct eval_args {
 enum { CAP_MIB = 64 };
 
 static const struct option longs[] = {
-	{"raw", no_argument, NULL, 'r'},
-	{"every-touch", no_argument, NULL, 't'},
-	{"half", no_argument, NULL, 'H'},
-	{"alone", no_argument, NULL, 'a'},
-	{"cap", required_argument, NULL, 'c'},
-	{"events", required_argument, NULL, 'e'},
-	{"sequences", required_argument, NULL, 's'},
-	{"p", required_argument, NULL, 'p'},
-	{"ahead", required_argument, NULL, 'k'},
-	{"json", no_argument, NULL, 'j'},
-	{0},
+	{"raw", no_argument, NULL, 'r'},	  {"every-touch", no_argument, NULL, 't'},
+	{"half", no_argument, NULL, 'H'},	  {"again", no_argument, NULL, 'A'},
+	{"alone", no_argument, NULL, 'a'},	  {"cap", required_argument, NULL, 'c'},
+	{"events", required_argument, NULL, 'e'}, {"sequences", required_argument, NULL, 's'},
+	{"p", required_argument, NULL, 'p'},	  {"ahead", required_argument, NULL, 'k'},
+	{"json", no_argument, NULL, 'j'},	  {0},
 };
 
 static int number(const struct cli *cli, const char *text, uint64_t *ret)
@@ -73,6 +68,10 @@ static int parse(struct cli *cli, struct eval_args *a)
 		case 'H':
 			a->run.half_split = true;
 			break;
+		case 'A':
+			a->run.again = true;
+			a->run.chain_p = 0;
+			break;
 		case 'a':
 			a->alone = true;
 			break;
@@ -98,6 +97,8 @@ static int parse(struct cli *cli, struct eval_args *a)
 			return cli_usage(cli, "eval: see the options in forewarm(8)");
 		}
 	}
+	if (!r && a->run.again && (a->run.half_split || a->run.chain_p > 0))
+		r = cli_usage(cli, "--again goes with neither --half nor --p");
 	if (!r && optind < cli->argc)
 		r = cli_usage(cli, "one trace at a time");
 	return r;
@@ -131,6 +132,9 @@ static json_t *object_of(const struct dataset *d, const struct eval_args *a,
 		json_object_update_new(
 			o, json_pack("{s:i s:f}", "ahead", (int)a->run.ahead, "ahead_hit",
 				     100 * (double)res->ahead_hit_n / (double)res->ahead_n));
+	if (a->run.again)
+		json_object_update_new(
+			o, json_pack("{s:f}", "oracle_hit3", 100 * (double)res->oracle_hit3_n / n));
 	if (res->exec.n)
 		json_object_update_new(o,
 				       json_pack("{s:I s:f s:f}", "exec_n", (json_int_t)res->exec.n,
@@ -308,7 +312,7 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 		cli_print_json(o);
 	}
 	json_decref(o);
-	if (!a->alone)
+	if (!a->alone && !a->run.again) /* they go through a trace once */
 		r = baselines(cli, a, t);
 	table_print(t);
 	if (res->chain.touched_n && cli->json) {
@@ -322,6 +326,12 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 		printf("Program starts: hit@1 %.1f, hit@5 %.1f of %llu.\n",
 		       tally_hit_percent(&res->exec, 0), tally_hit_percent(&res->exec, 2),
 		       (unsigned long long)res->exec.n);
+	if (a->run.again && !cli->json)
+		printf("Seen once before: hit@3 %.1f, that is %.1f %% of an oracle's %.1f.\n",
+		       tally_hit_percent(&res->tally, 1),
+		       tally_hit_percent(&res->tally, 1) * (double)res->tally.n /
+			       (double)res->oracle_hit3_n,
+		       100 * (double)res->oracle_hit3_n / (double)res->tally.n);
 	if (res->ahead_n && !cli->json)
 		printf("Exactly %u ahead: %.1f %%.\n", a->run.ahead,
 		       100 * (double)res->ahead_hit_n / (double)res->ahead_n);

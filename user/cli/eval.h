@@ -29,6 +29,7 @@ struct eval_options {
 	uint32_t chain_depth;
 	uint32_t ahead;	 /* also: is the symbol so many steps ahead told exactly? 0: no */
 	bool half_split; /* learn the first half, freeze, measure the second */
+	bool again;	 /* learn it all once, then measure all of it; no chains */
 };
 
 struct eval_result {
@@ -38,6 +39,7 @@ struct eval_result {
 	double predict_ns_mean;
 	size_t bytes;
 	uint64_t ahead_n, ahead_hit_n;
+	uint64_t oracle_hit3_n; /* again: events among an oracle's three guesses, see eval.c */
 	struct eval_chain chain;
 };
 

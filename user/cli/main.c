@@ -102,6 +102,7 @@ static const struct command commands[] = {
 	 0, 1, -1,
 	 "TRACE: numbers, a sequence a line (SPMF, SPiCe); commands of a shell, one a line; or a\n"
 	 "host's t_ns kind pid session arg; plain or gzipped. After TRACE:\n"
+	 "  --again          learn the trace once, then measure all of it, beside an oracle\n"
 	 "  --alone          without the baselines of tools/baselines\n"
 	 "  --cap MIB        memory of the model (64)\n"
 	 "  --events N, --sequences N   only so many\n"
