@@ -412,6 +412,52 @@ static void test_engine_is_bounded(void **state)
 	host_fini(&h);
 }
 
+/* One user's program needs three hundred files at once, another's needs one a little later: with room for
+ * eight the second must not wait until the first has had all of its. */
+static void test_engine_is_fair_between_users(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct action_list l;
+	uint32_t greedy, modest;
+	struct host h;
+	char path[64];
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++) {
+		h.uid = 1000;
+		greedy = host_spawn(&h, 1, "/bin/greedy", NULL);
+		for (int f = 0; f < 300; f++) {
+			snprintf(path, sizeof(path), "/home/a/%d", f);
+			host_open(&h, greedy, path, 0);
+		}
+		host_exit(&h, greedy);
+		h.uid = 1001;
+		modest = host_spawn(&h, 1, "/bin/modest", NULL);
+		host_pass(&h, S);
+		host_open(&h, modest, "/home/b/only", 0);
+		host_exit(&h, modest);
+		host_pass(&h, 30 * S);
+		host_tick(&h);
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+	}
+	host_pass(&h, 30 * S);
+	policy.bytes_per_s_max = policy.bytes_inflight_max = 8 << 20;
+	engine_policy(h.engine, &policy);
+	host_tick(&h);
+	take_actions(&h, &l);
+	h.uid = 1000;
+	(void)host_spawn(&h, 1, "/bin/greedy", NULL);
+	h.uid = 1001;
+	(void)host_spawn(&h, 1, "/bin/modest", NULL);
+	take_actions(&h, &l);
+	assert_true(l.n > 1 && l.n < 50);
+	assert_non_null(find_action(&l, ACTION_WARM, "/home/b/only"));
+	host_fini(&h);
+}
+
 /* One run of a tool that asks about two files and opens the second of them. */
 static uint32_t ask_and_open(struct host *h)
 {
@@ -498,6 +544,7 @@ static void test_engine_wants_pages_where_anyone_does(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_is_fair_between_users),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),

@@ -46,9 +46,17 @@ struct balance {
 	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
 };
 
+enum { LANES = 6 };
+
+/* What one user waits for; a few may share a lane, and its turns. */
+struct lane {
+	struct heap queue;
+	double served; /* bytes, counted from a common zero while it waits: start-time fair queueing */
+};
+
 struct plan {
 	struct plan_policy policy;
-	struct heap queue;
+	struct lane lanes[LANES];
 	struct plan_stats stats;
 	double us_per_mib;
 	struct balance balance[2]; /* of what runs, of what is ahead */
@@ -61,13 +69,16 @@ struct plan {
 int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan **ret)
 {
 	_cleanup_(freep) struct plan *p = calloc(1, sizeof(*p));
-	int r;
+	int r = 0;
 
 	if (!p)
 		return fault(-ENOMEM);
-	r = heap_init(&p->queue, queue_max);
-	if (r < 0)
+	for (size_t i = 0; i < LANES && r >= 0; i++)
+		r = heap_init(&p->lanes[i].queue, queue_max);
+	if (r < 0) {
+		(void)plan_free(TAKE_PTR(p));
 		return r;
+	}
 	p->policy = *policy;
 	for (int i = 0; i < 2; i++)
 		p->balance[i] = (struct balance){WINDOW_BYTES / 4, CONTENT * WINDOW_BYTES / 4};
@@ -82,14 +93,15 @@ struct plan *plan_free(struct plan *p)
 {
 	if (!p)
 		return NULL;
-	heap_fini(&p->queue);
+	for (size_t i = 0; i < LANES; i++)
+		heap_fini(&p->lanes[i].queue);
 	free(p);
 	return NULL;
 }
 
 uint64_t plan_bytes(const struct plan *p)
 {
-	return sizeof(*p) + p->queue.entry_max * sizeof(*p->queue.entries);
+	return sizeof(*p) + LANES * p->lanes[0].queue.entry_max * sizeof(struct heap_entry);
 }
 
 void plan_policy(struct plan *p, const struct plan_policy *policy)
@@ -108,7 +120,9 @@ static double lambda(const struct plan *p, bool ahead)
 void plan_stats(const struct plan *p, struct plan_stats *ret)
 {
 	*ret = p->stats;
-	ret->queued_n = p->queue.used_n;
+	ret->queued_n = 0;
+	for (size_t i = 0; i < LANES; i++)
+		ret->queued_n += p->lanes[i].queue.used_n;
 	ret->lambda = lambda(p, true);
 	ret->us_per_mib = p->us_per_mib;
 }
@@ -134,9 +148,25 @@ bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_
 	return value_us > lambda(p, ahead) * price_us;
 }
 
-int plan_push(struct plan *p, uint64_t need_ns, uint64_t id)
+/* The waiting lane that was served least; NULL: nothing waits. */
+static struct lane *lane_next(struct plan *p)
 {
-	if (!heap_push(&p->queue, need_ns, id)) {
+	struct lane *least = NULL;
+
+	for (size_t i = 0; i < LANES; i++)
+		if (p->lanes[i].queue.used_n && (!least || p->lanes[i].served < least->served))
+			least = &p->lanes[i];
+	return least;
+}
+
+int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id)
+{
+	struct lane *l = &p->lanes[uid % LANES], *other = lane_next(p);
+
+	/* Who comes back has no claim to what he did not ask for meanwhile. */
+	if (!l->queue.used_n && other && other->served > l->served)
+		l->served = other->served;
+	if (!heap_push(&l->queue, need_ns, id)) {
 		p->stats.refused_n++;
 		return PLAN_FULL;
 	}
@@ -146,14 +176,15 @@ int plan_push(struct plan *p, uint64_t need_ns, uint64_t id)
 bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id)
 {
 	uint64_t need_ns, id;
+	struct lane *l;
 
 	if (!p->policy.act || !p->roomy)
 		return false;
-	while (heap_peek(&p->queue, &need_ns, &id)) {
+	while ((l = lane_next(p)) && heap_peek(&l->queue, &need_ns, &id)) {
 		struct plan_item it;
 
 		if (!item(ctx, id, &it)) { /* it came true, or expired, before its turn */
-			(void)heap_pop(&p->queue, &need_ns, &id);
+			(void)heap_pop(&l->queue, &need_ns, &id);
 			continue;
 		}
 		if (it.late_ns < now_ns || !plan_worth(p, it.ahead, it.value_us, it.price_us)) {
@@ -161,16 +192,17 @@ bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uin
 				p->stats.late_n++;
 			else
 				p->stats.unworthy_n++;
-			(void)heap_pop(&p->queue, &need_ns, &id);
+			(void)heap_pop(&l->queue, &need_ns, &id);
 			continue;
 		}
 		/* A file larger than a second's budget may still go, alone. */
 		if (p->tokens <= 0 || (p->inflight_bytes > 0 &&
 				       p->inflight_bytes + it.bytes > p->policy.bytes_inflight_max))
 			return false;
-		(void)heap_pop(&p->queue, &need_ns, &id);
+		(void)heap_pop(&l->queue, &need_ns, &id);
 		p->inflight_bytes += it.bytes;
 		p->tokens -= (double)it.bytes;
+		l->served += (double)it.bytes + GUESS_BYTES;
 		*ret_id = id;
 		return true;
 	}

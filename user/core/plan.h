@@ -46,8 +46,8 @@ double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
 /* ahead: of a program that has yet to start. */
 bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_us);
 
-/* Queues guess id, needed at need_ns. */
-int plan_push(struct plan *p, uint64_t need_ns, uint64_t id);
+/* Queues guess id, needed at need_ns by a program of user uid. */
+int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id);
 
 struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */
@@ -56,7 +56,7 @@ struct plan_item {
 };
 /* Tells what guess id is about; false when it has ended meanwhile. */
 typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);
-/* Takes the most urgent guess that is still worth it; false when there is none, or no room now. */
+/* Takes the most urgent guess that is still worth it, of the user who was given least lately; false when there is none, or no room now. */
 bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id);
 
 /* Refills the byte budget and takes note of the host's room. */

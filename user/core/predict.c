@@ -309,7 +309,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 			open->queued_ns = e->now_ns;
-			(void)plan_push(e->plan, e->now_ns + lead_ns, open->id);
+			(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns, open->id);
 		}
 		return;
 	}
@@ -319,7 +319,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	open = book_open(e->book, &g);
 	hope(e, open, c->from);
 	if (trusted)
-		(void)plan_push(e->plan, e->now_ns + lead_ns,
+		(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns,
 				open->id); /* full: counted, not acted on */
 }
 
