@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -240,6 +242,115 @@ static void test_warm_never_asks_a_server(void **state)
 	close(fd); /* ends the connection */
 	assert_int_equal(umount2(at("fuse"), MNT_DETACH), 0);
 	assert_int_equal(rmdir(at("fuse")), 0);
+}
+
+/* A FUSE file system with one file, "f" of MIB bytes: just what looking it up and reading it takes. */
+static void fuse_answer(int fd, const struct fuse_in_header *in, int err, const void *body,
+			size_t n)
+{
+	struct fuse_out_header out = {
+		.len = (uint32_t)(sizeof(out) + n), .error = -err, .unique = in->unique};
+	struct iovec parts[2] = {{&out, sizeof(out)}, {(void *)(uintptr_t)body, n}};
+
+	(void)!writev(fd, parts, n ? 2 : 1); /* an interrupted request is gone: ENOENT */
+}
+
+static void fuse_serve(int fd, const struct fuse_in_header *in, const void *arg)
+{
+	static char data[256 << 10];
+	struct fuse_attr dir_attr = {.ino = 1, .mode = S_IFDIR | 0755, .nlink = 2};
+	struct fuse_attr file_attr = {
+		.ino = 2, .size = MIB, .blocks = MIB / 512, .mode = S_IFREG | 0644, .nlink = 1};
+	struct fuse_init_out init = {
+		.major = 7, .minor = 31, .max_readahead = 1 << 17, .max_write = 1 << 17};
+	struct fuse_entry_out entry = {
+		.nodeid = 2, .entry_valid = 9, .attr_valid = 9, .attr = file_attr};
+	struct fuse_attr_out attr = {.attr_valid = 9,
+				     .attr = in->nodeid == 1 ? dir_attr : file_attr};
+	struct fuse_open_out opened = {.fh = 1, .open_flags = FOPEN_KEEP_CACHE};
+	const struct fuse_read_in *r = arg;
+
+	switch (in->opcode) {
+	case FUSE_INIT:
+		return fuse_answer(fd, in, 0, &init, sizeof(init));
+	case FUSE_LOOKUP:
+		if (strcmp(arg, "f") != 0)
+			return fuse_answer(fd, in, ENOENT, NULL, 0);
+		return fuse_answer(fd, in, 0, &entry, sizeof(entry));
+	case FUSE_GETATTR:
+		return fuse_answer(fd, in, 0, &attr, sizeof(attr));
+	case FUSE_OPEN:
+		return fuse_answer(fd, in, 0, &opened, sizeof(opened));
+	case FUSE_READ:
+		return fuse_answer(fd, in, 0, data,
+				   r->size < sizeof(data) ? r->size : sizeof(data));
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+		return;
+	case FUSE_RELEASE:
+	case FUSE_FLUSH:
+		return fuse_answer(fd, in, 0, NULL, 0);
+	default:
+		fuse_answer(fd, in, ENOSYS, NULL, 0);
+	}
+}
+
+static void *fuse_server(void *ctx)
+{
+	static _Alignas(8) char request[1 << 18];
+	int fd = *(int *)ctx;
+	const struct fuse_in_header *in = (const void *)request;
+
+	for (;;) {
+		ssize_t n = read(fd, request, sizeof(request));
+
+		if (n < 0 && (errno == EINTR || errno == ENOENT || errno == EAGAIN))
+			continue;
+		if (n < (ssize_t)sizeof(*in)) /* unmounted */
+			return NULL;
+		fuse_serve(fd, in, in + 1);
+	}
+}
+
+/* Where it is allowed, and somebody answers, FUSE is read like a disk. */
+static void test_warm_reads_fuse_where_it_may(void **state)
+{
+	struct warm_limits limits;
+	struct warm_result r;
+	char options[128];
+	pthread_t server;
+	struct warm *w;
+	int fd;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		skip_because("no /dev/fuse");
+	assert_int_equal(mkdir(at("live"), 0755), 0);
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	if (mount("live", at("live"), "fuse.live", 0, options) < 0)
+		skip_because("a FUSE file system cannot be mounted: %s", strerror(errno));
+	assert_int_equal(pthread_create(&server, NULL, fuse_server, &fd), 0);
+	w = start();
+	r = run(w, WARM_FILE, at("live/f"));
+	assert_int_equal(r.outcome, WARM_REFUSED);
+	assert_int_equal(r.err, EOPNOTSUPP);
+	warm_free(w);
+	warm_limits_default(&limits);
+	limits.remote_fs = true;
+	assert_int_equal(warm_new(&limits, &w), 0);
+	r = run(w, WARM_FILE, at("live/f"));
+	assert_int_equal(r.outcome, WARM_DONE);
+	assert_int_equal(r.bytes_read, MIB);
+	assert_int_equal(resident(at("live/f")), MIB);
+	assert_int_equal(run(w, WARM_FILE, at("live/absent")).outcome, WARM_GONE);
+	warm_free(w);
+	assert_int_equal(umount2(at("live"), MNT_DETACH), 0);
+	assert_int_equal(pthread_join(server, NULL), 0);
+	close(fd);
+	assert_int_equal(rmdir(at("live")), 0);
 }
 
 static void test_warm_sees_through_an_overlay(void **state)
@@ -496,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_warm_is_not_fooled_by_swapped_names),
 		cmocka_unit_test(test_warm_survives_a_file_that_shrinks),
 		cmocka_unit_test(test_warm_never_asks_a_server),
+		cmocka_unit_test(test_warm_reads_fuse_where_it_may),
 		cmocka_unit_test(test_warm_sees_through_an_overlay),
 		cmocka_unit_test(test_warm_reaches_into_a_container),
 		cmocka_unit_test(test_warm_skips_memory),

@@ -92,6 +92,9 @@ static const struct key keys[] = {
 	 "Share of memory (MemAvailable) that warming leaves alone."},
 	{"plan", "recheck", TYPE_TIME, FIELD(policy.recheck_ns), "1s", 0, 3600 * S, false,
 	 "A file seen in memory is taken to be there for this long."},
+	{"plan", "remote", TYPE_BOOL, FIELD(remote), "no", 0, 1, false,
+	 "yes: network and FUSE file systems are read ahead, too. A server that hangs holds them "
+	 "up."},
 
 	{"boot", "window", TYPE_TIME, FIELD(boot_window_ns), "2min", 0, 3600 * S, false,
 	 "After a boot or a login: what is always needed so soon is learnt and warmed. 0: not."},

@@ -40,6 +40,8 @@ struct config {
 	uint64_t settle_ns; /* detach the open hooks after so long without anything new; 0: never */
 	uint64_t drain_ns;  /* longest wait between two drains of the ring */
 
+	bool remote; /* [plan] also files whose server may not answer */
+
 	/* [boot] */
 	uint64_t boot_window_ns; /* learn and warm what the first while needs; 0: not */
 	uint64_t

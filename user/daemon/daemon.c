@@ -776,6 +776,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	warm_limits_default(&warm);
 	warm.bytes_per_s = config->policy.bytes_per_s_max;
 	warm.inflight_bytes_max = config->policy.bytes_inflight_max;
+	warm.remote_fs = config->remote;
 	warm.thread_n = NOW_THREADS;
 	warm.ahead_thread_n = AHEAD_THREADS;
 	warm.ahead_inflight_max = AHEAD_INFLIGHT;
