@@ -140,6 +140,7 @@ static void test_engine_keeps_score(void **state)
 {
 	struct engine_limits limits = host_limits();
 	struct engine_stats before, after;
+	struct block_score of_one;
 	struct action_list l;
 	struct host h;
 	uint32_t pid, one;
@@ -166,6 +167,12 @@ static void test_engine_keeps_score(void **state)
 	assert_int_equal(after.score.outcome_n[OUTCOME_HIT] - before.score.outcome_n[OUTCOME_HIT],
 			 2);
 	assert_int_equal(after.score.saved_ns - before.score.saved_ns, 2000000);
+	engine_block_score(h.engine,
+			   graph_find(engine_graph_const(h.engine), NODE_BLOCK, "/bin/one"),
+			   &of_one);
+	assert_int_equal(of_one.outcome_n[OUTCOME_HIT], 2);
+	assert_int_equal(of_one.saved_ns, 2000000);
+	assert_int_equal(of_one.bytes_wasted, 0);
 	host_pass(&h, 300 * S);
 	host_tick(&h);
 	engine_stats(h.engine, &after);

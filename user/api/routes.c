@@ -61,8 +61,17 @@ static json_t *thing(const struct routes *r, uint32_t id)
 	const struct graph *g = engine_graph_const(r->engine);
 	struct view_host host = {0};
 
+	const struct node *n = graph_node_const(g, id);
+	struct block_score score;
+	json_t *o;
+
 	r->host(r->ctx, &host);
-	return view_node(g, graph_node_const(g, id), host.wall_ns);
+	o = view_node(g, n, host.wall_ns);
+	if (n->kind == NODE_BLOCK) {
+		engine_block_score(r->engine, id, &score);
+		(void)json_object_set_new(o, "score", view_block_score(&score));
+	}
+	return o;
 }
 
 enum { NOT_ONE = 1 /* the call is answered: no such name, or several */ };

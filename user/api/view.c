@@ -243,6 +243,33 @@ json_t *view_cost(const struct view_host *h)
 	return o;
 }
 
+static double share(uint64_t part, uint64_t all)
+{
+	return all ? (double)part / (double)all : 0;
+}
+
+json_t *view_block_score(const struct block_score *s)
+{
+	const uint32_t *n = s->outcome_n;
+	uint64_t acted = (uint64_t)n[OUTCOME_HIT] + n[OUTCOME_WASTED];
+	uint64_t needed = (uint64_t)n[OUTCOME_HIT] + n[OUTCOME_LATE] + n[OUTCOME_MISSED];
+	json_t *o = json_object(), *outcomes = json_object();
+
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		put(outcomes, outcome_name((enum outcome)i), n[i]);
+	(void)json_object_set_new(o, "outcomes", outcomes);
+	put(o, "bytes_read", s->bytes_read);
+	put(o, "bytes_wasted", s->bytes_wasted);
+	put(o, "saved_ns", s->saved_ns);
+	if (acted)
+		put_real(o, "precision", share(n[OUTCOME_HIT], acted));
+	if (s->bytes_read)
+		put_real(o, "precision_bytes", 1 - share(s->bytes_wasted, s->bytes_read));
+	if (needed)
+		put_real(o, "recall", share(n[OUTCOME_HIT], needed));
+	return o;
+}
+
 json_t *view_score(const struct score *s)
 {
 	json_t *o = json_object(), *outcomes = json_object();
@@ -256,6 +283,8 @@ json_t *view_score(const struct score *s)
 	put(o, "bytes_wasted", s->bytes_wasted);
 	put(o, "saved_ns", s->saved_ns);
 	put_real(o, "precision", s->precision);
+	if (s->bytes_read)
+		put_real(o, "precision_bytes", 1 - share(s->bytes_wasted, s->bytes_read));
 	put_real(o, "recall", s->recall);
 	put_real(o, "lambda", s->lambda);
 	return o;

@@ -49,6 +49,8 @@ json_t *view_edge(const struct graph *g, const struct edge *e);
 json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h);
 json_t *view_prediction(const struct graph *g, const struct guess *guess);
 json_t *view_score(const struct score *s);
+/* The members of view_score() that a block has. */
+json_t *view_block_score(const struct block_score *s);
 json_t *view_cost(const struct view_host *h);
 
 const char *view_node_kind(enum node_kind k);

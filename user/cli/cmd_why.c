@@ -17,6 +17,9 @@ struct telling {
 
 static void print_thing(const json_t *o)
 {
+	const json_t *score = json_object_get(o, "score");
+	const json_t *came = json_object_get(score, "outcomes");
+
 	printf("%s: ", cli_text(get_text(o, "name")));
 	if (is_type(o, "block"))
 		printf("a program, run %s", cli_things(get_n(o, "runs_n"), "time"));
@@ -29,6 +32,12 @@ static void print_thing(const json_t *o)
 	if (get_n(o, "size_bytes") && !has(o, "absent"))
 		printf(" of %s", cli_bytes(get_n(o, "size_bytes")));
 	printf(", needed by %s.\n", cli_things(get_n(o, "needed_by_n"), "program"));
+	if (get_n(score, "bytes_read"))
+		printf("So far: %s hit, %s late, %s wasted; %s read ahead, %s of it in vain; %s "
+		       "saved.\n",
+		       cli_count(get_n(came, "hit")), cli_count(get_n(came, "late")),
+		       cli_count(get_n(came, "wasted")), cli_bytes(get_n(score, "bytes_read")),
+		       cli_bytes(get_n(score, "bytes_wasted")), cli_ns(get_n(score, "saved_ns")));
 }
 
 /* "after B after A": the lineage, latest first, without the block itself. */

@@ -26,6 +26,7 @@ struct book {
 	uint32_t guess_max, node_max;
 	uint64_t next_id, open_n, evicted_n;
 	struct score sum;
+	struct block_score *blocks; /* by graph id; few pages of it are ever touched */
 	double good, acted, needed; /* decaying counts behind precision and recall */
 	double keep;		    /* what a step leaves of them */
 };
@@ -43,8 +44,9 @@ int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret)
 	b->keep = exp2(-1.0 / HALF_LIFE_GUESSES);
 	b->guesses = calloc(guess_max, sizeof(*b->guesses));
 	b->open_of = calloc((size_t)node_max + 1, sizeof(*b->open_of));
+	b->blocks = calloc((size_t)node_max + 1, sizeof(*b->blocks));
 	r = heap_init(&b->expiry, 2 * guess_max);
-	if (r < 0 || !b->guesses || !b->open_of) {
+	if (r < 0 || !b->blocks || !b->guesses || !b->open_of) {
 		(void)book_free(TAKE_PTR(b));
 		return fault(-ENOMEM);
 	}
@@ -59,6 +61,7 @@ struct book *book_free(struct book *b)
 	heap_fini(&b->expiry);
 	free(b->guesses);
 	free(b->open_of);
+	free(b->blocks);
 	free(b);
 	return NULL;
 }
@@ -66,7 +69,7 @@ struct book *book_free(struct book *b)
 uint64_t book_bytes(const struct book *b)
 {
 	return sizeof(*b) + b->guess_max * sizeof(*b->guesses) +
-	       ((uint64_t)b->node_max + 1) * sizeof(*b->open_of) +
+	       ((uint64_t)b->node_max + 1) * (sizeof(*b->open_of) + sizeof(*b->blocks)) +
 	       b->expiry.entry_max * sizeof(*b->expiry.entries);
 }
 
@@ -137,6 +140,9 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	b->sum.outcome_n[outcome]++;
 	b->sum.bytes_read += g->bytes_read;
 	b->sum.saved_ns += g->saved_ns;
+	b->blocks[g->via].outcome_n[outcome]++;
+	b->blocks[g->via].bytes_read += g->bytes_read;
+	b->blocks[g->via].saved_ns += g->saved_ns;
 	decay(b);
 	switch (outcome) {
 	case OUTCOME_HIT:
@@ -147,6 +153,7 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	case OUTCOME_WASTED:
 		b->acted++;
 		b->sum.bytes_wasted += g->bytes_read;
+		b->blocks[g->via].bytes_wasted += g->bytes_read;
 		break;
 	default:
 		break;
@@ -162,10 +169,15 @@ void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wast
 	if (g->id != id || !bytes)
 		return;
 	b->sum.bytes_read += bytes;
+	b->blocks[g->via].bytes_read += bytes;
 	*ret_wasted = g->outcome == OUTCOME_DROPPED || g->outcome == OUTCOME_WASTED;
-	if (*ret_wasted)
+	if (*ret_wasted) {
 		b->sum.bytes_wasted += bytes;
+		b->blocks[g->via].bytes_wasted += bytes;
+	}
 	if (g->outcome == OUTCOME_DROPPED) {
+		b->blocks[g->via].outcome_n[OUTCOME_DROPPED]--;
+		b->blocks[g->via].outcome_n[OUTCOME_WASTED]++;
 		b->sum.outcome_n[OUTCOME_DROPPED]--;
 		b->sum.outcome_n[OUTCOME_WASTED]++;
 		g->outcome = OUTCOME_WASTED;
@@ -175,8 +187,9 @@ void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wast
 	g->bytes_read += bytes;
 }
 
-void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold)
+void book_unmet(struct book *b, uint32_t block, enum outcome outcome, uint32_t n, bool cold)
 {
+	b->blocks[block].outcome_n[cold ? outcome : OUTCOME_RESIDENT] += n;
 	b->sum.outcome_n[cold ? outcome : OUTCOME_RESIDENT] += n;
 	for (uint32_t i = 0; cold && i < n; i++) {
 		decay(b);
@@ -210,6 +223,11 @@ bool book_next(const struct book *b, uint64_t *it, const struct guess **ret)
 	*ret = &b->guesses[id % b->guess_max];
 	*it = id;
 	return true;
+}
+
+void book_block_score(const struct book *b, uint32_t block, struct block_score *ret)
+{
+	*ret = b->blocks[block];
 }
 
 void book_score(const struct book *b, struct score *ret)

@@ -42,11 +42,13 @@ struct guess *book_expired(struct book *b, uint64_t now_ns);
  * *ret_wasted says so. */
 void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted,
 		     bool *ret_ahead);
-/* n needs came out as MISSED, or LATE. Whether they were cold is known when their process ends; until then
+/* n needs of block came out as MISSED, or LATE. Whether they were cold is known when their process ends; until then
  * book_end() does not count them. What was in memory all the same is RESIDENT. */
-void book_unmet(struct book *b, enum outcome outcome, uint32_t n, bool cold);
+void book_unmet(struct book *b, uint32_t block, enum outcome outcome, uint32_t n, bool cold);
 
 bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
+/* Of a node that is gone: of its successor at that id, as well. */
+void book_block_score(const struct book *b, uint32_t block, struct block_score *ret);
 void book_score(const struct book *b, struct score *ret);
 /* The id given out last; 0 none. */
 uint64_t book_newest(const struct book *b);

@@ -610,8 +610,8 @@ static int observe_exit(struct engine *e, const struct obs *o)
 	if (run != RUN_NONE && lineage_run(e->lineage, run)->pid == o->pid) {
 		rn = lineage_run(e->lineage, run);
 		/* A process that read nothing from storage found all it needed in memory. */
-		book_unmet(e->book, OUTCOME_MISSED, rn->missed_n, was_cold(&o->use));
-		book_unmet(e->book, OUTCOME_LATE, rn->late_n, was_cold(&o->use));
+		book_unmet(e->book, rn->block, OUTCOME_MISSED, rn->missed_n, was_cold(&o->use));
+		book_unmet(e->book, rn->block, OUTCOME_LATE, rn->late_n, was_cold(&o->use));
 		rn->missed_n = rn->late_n = 0;
 		parent = lineage_parent(e->lineage, run);
 		if (parent != RUN_NONE && o->use.life_ns) {
@@ -732,6 +732,11 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
 		     use_memory(e->use) + credit_memory(e->credit) +
 		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
+}
+
+void engine_block_score(const struct engine *e, uint32_t block, struct block_score *ret)
+{
+	book_block_score(e->book, block, ret);
 }
 
 struct graph *engine_graph(struct engine *e)

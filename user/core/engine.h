@@ -138,6 +138,12 @@ struct score {
 	double lambda;		  /* value asked for per price */
 };
 
+/* What came of the guesses about the needs of one block. */
+struct block_score {
+	uint32_t outcome_n[OUTCOME_MAX];
+	uint64_t bytes_read, bytes_wasted, saved_ns;
+};
+
 struct engine_stats {
 	uint64_t obs_n[OBS_KIND_MAX];
 	uint64_t obs_ignored_n; /* of things that are not on disk: /proc, /sys, /dev, memfd */
@@ -177,6 +183,7 @@ bool engine_next_action(struct engine *e, struct action *ret);
 int engine_result(struct engine *e, const struct action_result *r);
 
 void engine_stats(const struct engine *e, struct engine_stats *ret);
+void engine_block_score(const struct engine *e, uint32_t block, struct block_score *ret);
 struct graph *engine_graph(struct engine *e);
 const struct graph *engine_graph_const(const struct engine *e);
 struct vomm *engine_model(struct engine *e);
