@@ -42,8 +42,9 @@ struct racer {
 
 static const char *at(const char *name)
 {
-	static char buf[8][512];
-	static _Atomic unsigned int i;
+	/* Of each thread: else one that is slow finds the other's name in its place. */
+	static _Thread_local char buf[8][512];
+	static _Thread_local unsigned int i;
 	unsigned int mine = i++ % 8;
 
 	snprintf(buf[mine], sizeof(buf[mine]), "%s/%s", dir, name);
