@@ -37,6 +37,7 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 	/* Until it executes something, what it uses is used by the program it was forked from. */
 	c->exec_ns = p ? p->exec_ns : 0;
 	c->exec_tgid = p ? p->exec_tgid : 0;
+	c->pages = p ? p->pages : 0;
 	c->looks_n = 0;
 	c->epoch = marks_epoch;
 	c->tgid = child;
@@ -166,8 +167,24 @@ static __noinline __u64 image(const struct file *exe)
 	return FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, dev, ino));
 }
 
+/* In its first runs, and then in one of so many, what a block uses of its files is learnt. */
+#define PAGE_RUNS 8
+#define PAGE_EVERY 16
+
+static __always_inline bool pages_wanted(const struct fwm_file *exe, __u32 arg)
+{
+	__u64 h = (exe->ino ^ (__u64)exe->dev << 32 ^ arg) * 0x9e3779b97f4a7c15ull;
+	__u32 place = (h >> 40) & (PAGE_STARTS_MAX - 1), *n;
+
+	n = bpf_map_lookup_elem(&page_starts, &place);
+	if (!n)
+		return true;
+	++*n; /* a lost update is harmless */
+	return *n <= PAGE_RUNS || *n % PAGE_EVERY == 0;
+}
+
 /* Puts the program into the slot of the process, and QUIET as this start wants it. */
-static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
+static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet, bool pages)
 {
 	struct proc *p = proc_get(tgid);
 	struct fwm_mark m = {};
@@ -177,6 +194,7 @@ static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet)
 	p->exec_ns = now;
 	p->exec_tgid = tgid;
 	p->looks_n = 0;
+	p->pages = pages;
 	m.flags = (p->flags & ~FWM_MARK_QUIET) | (quiet ? FWM_MARK_QUIET : 0);
 	if (m.flags == p->flags)
 		return;
@@ -227,7 +245,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!c || !e)
 		return 0;
 	if (!wanted(tgid, proc_get(tgid))) {
-		proc_exec(tgid, now, 0);
+		proc_exec(tgid, now, 0, false);
 		count_one(c, filtered);
 		return 0;
 	}
@@ -293,7 +311,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		e->image = image(exe_file);
 		urgent |= !e->image; /* somebody has to look before it is gone */
 	}
-	proc_exec(tgid, now, quiet);
+	proc_exec(tgid, now, quiet, !quiet && learn_ns && pages_wanted(&e->exe, arg));
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);

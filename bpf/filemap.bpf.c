@@ -9,9 +9,10 @@
  *                                  was read in for the program, read-ahead included: ROUGH
  *
  * These events come by the hundred thousand a second, so none is ever sent: bits are set in a map
- * row for 64 pages. A process past learn_ns, a known one (QUIET), and everyone while learn_ns is 0
- * cost one array lookup. Read-ahead that nobody touched sets no bit: replaying what the kernel read
- * ahead would grow with each generation (ChromeOS saw a fifth of waste).
+ * row for 64 pages. A process past learn_ns, a known one (QUIET), one whose block was learnt from
+ * already (see exec.bpf.c), and everyone while learn_ns is 0 cost one array lookup. Read-ahead that
+ * nobody touched sets no bit: replaying what the kernel read ahead would grow with each generation
+ * (ChromeOS saw a fifth of waste).
  *
  * Sees     the pages the new image itself touches, and those of its children until they execute another. Misses the first page of the executable and its
  *          interpreter, which execve() reads before the process becomes the new program; they are
@@ -24,7 +25,6 @@
  * counted in used_full, and that part is learnt in a later run. */
 struct used_pages_map used_pages SEC(".maps");
 
-/* Learn for so long after an exec; 0: not at all. Written by the daemon while running. */
 __u64 learn_ns = 0;
 /* Updates that found the map full. */
 __u64 used_full = 0;
@@ -64,7 +64,7 @@ static __always_inline int used(struct address_space *mapping, __u64 first, __u6
 	struct inode *inode;
 	__u64 age_ns;
 
-	if (!learn_ns || !p || p->tgid != tgid || !p->exec_ns || (p->flags & FWM_MARK_QUIET))
+	if (!learn_ns || !p || p->tgid != tgid || !p->pages || (p->flags & FWM_MARK_QUIET))
 		return 0;
 	age_ns = bpf_ktime_get_ns() - p->exec_ns;
 	if (age_ns > learn_ns || !wanted(tgid, p))

@@ -22,6 +22,7 @@ static __always_inline struct proc *proc_get(__u32 tgid)
 		p->exec_ns = 0;
 		p->exec_tgid = 0;
 		p->looks_n = 0;
+		p->pages = 0;
 	}
 	m = bpf_map_lookup_elem(&marks, &tgid);
 	p->flags = m ? m->flags : 0;

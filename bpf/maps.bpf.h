@@ -16,6 +16,7 @@
 #define NAME_SETS_MAX 8192 /* power of two */
 #define NAME_WAYS 4
 #define CONNS_MAX 8192
+#define PAGE_STARTS_MAX 16384 /* power of two */
 
 /* A system call on its way, between its enter and its exit hook. */
 struct pending {
@@ -39,7 +40,7 @@ struct proc {
 	__u32 epoch;	 /* of the marks it was filled from */
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
-	__u32 zero;
+	__u32 pages;	 /* not 0: what it uses of files is to be learnt */
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
@@ -255,6 +256,13 @@ struct known_map {
 	__type(value, struct fwm_known_row);
 };
 
+struct page_starts_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PAGE_STARTS_MAX);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+
 struct edges_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, FWM_EDGES_MAX);
@@ -287,6 +295,7 @@ extern struct uring_scratch_map uring_scratch SEC(".maps");
 extern struct marks_map marks SEC(".maps");
 extern struct guesses_map guesses SEC(".maps");
 extern struct known_map known SEC(".maps");
+extern struct page_starts_map page_starts SEC(".maps");
 extern struct edges_map edges SEC(".maps");
 extern struct folds_map folds0 SEC(".maps");
 extern struct folds_map folds1 SEC(".maps");
@@ -313,6 +322,7 @@ extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */
 extern __u32 sampling;	   /* not 0: the known table is obeyed */
 extern __u32 uring_used;   /* a request of interest was ever submitted */
+extern __u64 learn_ns;	   /* what pages a process uses is noted for so long; 0: not at all */
 extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */
 
 #endif

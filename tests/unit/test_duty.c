@@ -126,6 +126,22 @@ static void test_temporary_files_are_no_news(void **state)
 	duty_free(d);
 }
 
+static void test_temporary_files_of_unseen_writers_are_no_news(void **state)
+{
+	struct duty *d = fresh();
+	char tmp[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < limits.calm_n + 1; i++) {
+		(void)snprintf(tmp, sizeof(tmp), "/tmp/cc%u.s", i);
+		tell(d, OBS_EXEC, 5, "/bin/x", 0);
+		tell(d, OBS_OPEN, 5, tmp, 0);
+		tell(d, OBS_EXIT, 5, NULL, 0);
+	}
+	assert_int_equal(duty_stats(d)->known_n, 1);
+	duty_free(d);
+}
+
 static void test_it_settles_when_nothing_is_new(void **state)
 {
 	static const char *const needs[] = {"/a", NULL};
@@ -150,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_a_new_need_ends_it),
 		cmocka_unit_test(test_quiet_starts_prove_nothing),
 		cmocka_unit_test(test_temporary_files_are_no_news),
+		cmocka_unit_test(test_temporary_files_of_unseen_writers_are_no_news),
 		cmocka_unit_test(test_it_settles_when_nothing_is_new),
 	};
 

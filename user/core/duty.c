@@ -132,6 +132,18 @@ static int wake_up(struct duty *d, struct block *b, struct fwm_block_key *ret_ke
 	return DUTY_CHANGED;
 }
 
+/* What lies there has another name each time, so it is no news when it does; and its writer, who could tell,
+ * may be one of the starts that were left out. */
+static bool is_temporary(const char *name)
+{
+	static const char *const dirs[] = {"/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (strncmp(name, dirs[i], strlen(dirs[i])) == 0)
+			return true;
+	return false;
+}
+
 /* Was it there? It is afterwards. */
 static bool need_note(struct duty *d, uint64_t h)
 {
@@ -158,7 +170,7 @@ static int observe_need(struct duty *d, const struct obs *o, struct fwm_block_ke
 		(void)need_note(d, name);
 		return 0;
 	}
-	if (p->pid != o->pid)
+	if (p->pid != o->pid || is_temporary(o->name))
 		return 0;
 	b = &d->blocks[p->block];
 	if (d->needs[name & (d->limits.need_max - 1)] == ((uint32_t)(name >> 32) | 1))

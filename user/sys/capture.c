@@ -44,6 +44,8 @@
 #define NAME_SLOTS_PER_SET 4u /* NAME_WAYS in bpf/maps.bpf.h */
 #define PROG_MAX 64
 #define BPF_FS_MAGIC_ 0xcafe4a11u
+#define ATTACH_TRIES 200
+#define ATTACH_AGAIN_US 2000
 #define RESEND_NS 1000000000ull /* names are asked for again at most so often */
 
 struct prog {
@@ -390,6 +392,11 @@ static int prog_attach(struct capture *c, struct prog *p)
 		p->link = bpf_program__attach_cgroup(p->bpf, c->cgroup_fd);
 	else
 		p->link = bpf_program__attach(p->bpf);
+	/* Taken off a moment ago, and the kernel has not come to it yet: see prog_detach(). */
+	for (int i = 0; !p->link && (errno == EEXIST || errno == EBUSY) && i < ATTACH_TRIES; i++) {
+		(void)usleep(ATTACH_AGAIN_US);
+		p->link = bpf_program__attach(p->bpf);
+	}
 	if (!p->link)
 		return p->err = -errno;
 	p->err = 0;
@@ -401,12 +408,19 @@ static int prog_attach(struct capture *c, struct prog *p)
 	return 0;
 }
 
+/* The kernel waits until nobody runs the hook any more, 40-80 ms here, and whoever closes the last reference
+ * waits with it. So that shall be the pin's, which a thread of the kernel's own closes. */
 static void prog_detach(struct prog *p)
 {
+	_cleanup_(freep) char *pin = NULL;
+
 	if (!p->link)
 		return;
-	(void)bpf_link__unpin(p->link); /* not pinned is fine */
+	if (bpf_link__pin_path(p->link))
+		pin = strdup(bpf_link__pin_path(p->link)); /* not pinned is fine, and only slower */
 	(void)bpf_link__destroy(p->link);
+	if (pin)
+		(void)unlink(pin);
 	p->link = NULL;
 }
 

@@ -90,8 +90,8 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
 int capture_set_mode(struct capture *c, enum capture_mode mode);
-/* Detaching one hook takes 40-80 ms here, for the kernel waits until nobody runs it, and attaching all
- * of them takes 3: so come off one at a time, and set the mode after the last. */
+/* Detaching one hook keeps the kernel busy for 40-80 ms, in which none can be attached, and attaching all
+ * of them takes 3 ms: so come off one at a time, and set the mode after the last. */
 int capture_detach_step(struct capture *c);
 /* Takes back what capture_detach_step() did. */
 int capture_attach(struct capture *c);
