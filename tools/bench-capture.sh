@@ -3,13 +3,21 @@
 #
 # bench-capture.sh - what watching costs: no tracer, empty programs on the same hooks (the floor),
 # forewarmd learning, forewarmd with all known (duty), and opensnoop + execsnoop + tcpconnect of
-# Debian's libbpf-tools at once. Interleaved: each round runs every subject once, in turned order.
+# Debian's libbpf-tools at once, their text into files as one who wants to keep it would have it.
 #
-#   bench-capture.sh [ROUNDS]     default 10; needs root
+#   bench-capture.sh [ROUNDS]     default 10; needs root, and a machine with nothing else to do
 #
-# Prints medians, and writes .output/bench/capture.ndjson.
+#   SUBJECTS="floor forewarm"     only these
+#   LOADS="open life"             only these: open paced miss getppid connect life compile
+#
+# forewarmd watches what the benchmark runs and nothing else, so that no other program of the host is new
+# to it just then. (Marking each process costs a little more than watching all.)
+# Interleaved and paired: in each round every subject runs once, in turned order, between two blocks
+# without a tracer, and is compared with the mean of these two. Medians of that, and for the small
+# differences an interval of 95 % confidence: that of the median, from order statistics.
+# Writes .output/bench/capture.ndjson.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 out=.output rounds=${1:-10}
 tool=$out/tools/bench_capture
 (($(id -u) == 0)) || { echo "bench-capture: needs root" >&2 && exit 1; }
@@ -23,16 +31,36 @@ command -v opensnoop execsnoop tcpconnect >/dev/null || {
 }
 dir=$(mktemp -d /var/tmp/fwm-bench-XXXXXX)
 pins=/sys/fs/bpf/${dir##*/}
-pids=()
+pids=() # of the subject
+hold='' loader_pid=''
+foreign=0
+on_calls() { bpftool perf show 2>/dev/null | grep -c 'tracepoint  *sys_'; }
 stop() {
-	local p
-	[[ -n ${hold:-} ]] && exec {hold}>&- && hold=
+	local p i
+	[[ -n $hold ]] && exec {hold}>&- && hold=''
 	for p in "${pids[@]}"; do kill -INT "$p" 2>/dev/null; done
 	for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
 	pids=()
+	rm -rf "$dir/state" "$dir/run"
+	for ((i = 0; i < 100; i++)); do # the kernel takes hooks off in its own time
+		(($(on_calls) <= foreign)) && return
+		nap 0.05
+	done
 }
-trap 'stop; rm -rf "$dir"' EXIT
-hold=
+finish() {
+	stop
+	[[ -n $loader_pid ]] && kill "$loader_pid" 2>/dev/null
+	rm -rf "$dir"
+}
+trap finish EXIT
+
+# Nothing below may start a program while a subject is measured: it would be one more to watch.
+mkfifo "$dir/never"
+exec {never}<>"$dir/never"
+nap() { read -r -t "$1" -u "$never" || :; }
+
+coproc loader { exec nice -n -19 "$tool" serve 2>/dev/null; }
+loader_pid=${loader_PID:?}
 
 # A tool that ends with its stdin: kept open on a descriptor of ours.
 start_held() {
@@ -44,41 +72,60 @@ start_held() {
 	rm -f "$fifo"
 	for ((i = 0; i < 200; i++)); do
 		grep -q ready "$dir/held" && return
-		sleep 0.05
+		nap 0.05
 	done
 }
 
-daemon() { # extra options; leaves its pid in $daemon_pid
+daemon() { # extra options
 	mkdir -p "$dir/run" "$dir/state" "$dir/services"
 	$out/forewarmd -s paths.pin="$pins" -s paths.run="$dir/run" -s paths.state="$dir/state" \
-		-s paths.services="$dir/services" -s paths.cgroup="${dir##*/}" -s pool.parked=0 "$@" \
-		>"$dir/log" 2>&1 &
-	daemon_pid=$!
-	pids+=("$daemon_pid")
+		-s paths.services="$dir/services" -s paths.cgroup="${dir##*/}" -s pool.parked=0 \
+		-s plan.act=no --only="$loader_pid" "$@" >"$dir/log" 2>&1 &
+	pids+=($!)
 	for ((i = 0; i < 200; i++)); do
 		[[ -S $dir/run/control.sock ]] && break
-		sleep 0.05
+		nap 0.05
 	done
-	sleep 0.5
+	nap 1
+}
+
+load() { # NAME; leaves what it answered in $value and $units
+	echo "$1" >&"${loader[1]}"
+	read -r value units <&"${loader[0]}"
+}
+
+detached() { ! compgen -G "$pins/link_on_enter_*" >/dev/null; }
+
+# Until every hook on a system call is off: all that these loads start is known.
+settle() {
+	local i
+	for ((i = 0; i < 2; i++)); do
+		load compile
+		load life
+		for w in open miss connect; do load $w; done
+	done
+	for ((i = 0; i < 200; i++)); do
+		detached && nap 0.5 && return
+		nap 0.1
+	done
 }
 
 start() {
 	local s
-	daemon_pid=
 	case $1 in
-	none) ;;
 	floor) start_held floor $out/forewarm.bpf.o ;;
-	forewarm) daemon -s plan.act=no -s capture.duty=no ;;
+	forewarm) daemon -s capture.duty=no ;;
 	duty)
-		daemon -s plan.act=no -s capture.duty=yes -s capture.settle=1s
-		warm_up ;;
+		daemon -s capture.duty=yes -s capture.settle=3s
+		settle
+		;;
 	snoops)
 		for s in opensnoop execsnoop tcpconnect; do
 			command -v $s >/dev/null || continue
-			$s >/dev/null 2>"$dir/$s.err" &
+			$s >"$dir/$s.out" 2>"$dir/$s.err" &
 			pids+=($!)
 		done
-		sleep 2
+		nap 2
 		for s in opensnoop execsnoop tcpconnect; do
 			grep -qiE 'fail' "$dir/$s.err" 2>/dev/null && skipped[$s]=$(tail -n 1 "$dir/$s.err")
 		done
@@ -86,58 +133,89 @@ start() {
 	esac
 }
 
-# CPU time, not wall time: what is waiting for a CPU that others have is none of the tracer's cost.
-compile() {
-	"$tool" load compile
-}
-
-# Until the daemon has nothing new to learn from these loads.
-warm_up() {
-	local i
-	for ((i = 0; i < 12; i++)); do
-		for w in open miss connect; do "$tool" load $w >/dev/null; done
-		compile >/dev/null
+# CPU time of all threads of the subject, in ns; the kernel's own count.
+spent() {
+	local f ns p
+	spent=0
+	for p in "${pids[@]}"; do
+		for f in /proc/"$p"/task/*/schedstat; do
+			read -r ns _ 2>/dev/null <"$f" && ((spent += ns))
+		done
 	done
-	"$tool" load life >/dev/null
-	sleep 2
 }
 
-cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+block() { # SUBJECT
+	local w s0 t0
+	for w in "${loads[@]}"; do
+		spent
+		s0=$spent t0=${EPOCHREALTIME/./}
+		load "$w"
+		spent
+		echo "$r $1 $w $value $units $((spent - s0)) $((${EPOCHREALTIME/./} - t0)) $pair" >>"$dir/raw"
+	done
+}
+
+note() { echo "$r $1 $2 $3 1 0 0 $pair" >>"$dir/raw"; }
+
+# A program never seen before, while every hook on a system call is off: what is known of it a second
+# after its first run?
+newcomer() {
+	local new=$dir/newcomer.$r
+	if ! detached; then
+		note duty detached 0
+		return
+	fi
+	note duty detached 1
+	cp /usr/bin/perl "$new"
+	echo 'use POSIX; select undef, undef, undef, 0.05; open F, "/etc/services"' >"$dir/newcomer.pl"
+	load "run $new $dir/newcomer.pl"
+	nap 1
+	note duty newcomer "$($out/forewarm -s "$dir/run/control.sock" deps "$new" --json 2>/dev/null |
+		grep -c '"type":"edge"')"
+}
 
 declare -A skipped
-loads=(open miss getppid life connect compile)
-subjects=(none floor forewarm snoops)
-grep -q 'duty' user/daemon/config.c && subjects=(none floor forewarm duty snoops)
+read -ra loads <<<"${LOADS:-open paced miss getppid connect life compile}"
+read -ra subjects <<<"${SUBJECTS:-floor forewarm duty snoops}"
 # Others' programs on our hooks are in every row, and make all of them look more alike.
-foreign=$(bpftool perf show 2>/dev/null | grep -c 'tracepoint  *sys_')
+foreign=$(on_calls)
 echo "bench-capture: $rounds rounds, medians; kernel $(uname -r), $(nproc) CPUs" \
 	"$( ((foreign)) && echo "- $foreign programs of others on system calls!")"
+pair=0 r=0
+for w in "${loads[@]}"; do load "$w"; done # all in memory
 for ((r = 0; r < rounds; r++)); do
 	for ((k = 0; k < ${#subjects[@]}; k++)); do
 		s=${subjects[(k + r) % ${#subjects[@]}]}
+		((pair++))
+		block none
 		start "$s"
-		t0=${EPOCHREALTIME/./} c0=0
-		[[ -n $daemon_pid ]] && c0=$(cpu_ticks "$daemon_pid")
-		for w in "${loads[@]}"; do
-			v=$(nice -n -19 "$tool" load "$w")
-			echo "$r $s $w $v" >>"$dir/raw"
-		done
-		if [[ -n $daemon_pid ]]; then
-			t1=${EPOCHREALTIME/./} c1=$(cpu_ticks "$daemon_pid")
-			echo "$r $s cpu $(awk -v c=$((c1 - c0)) -v t=$((t1 - t0)) -v hz="$(getconf CLK_TCK)" \
-				'BEGIN { printf "%.2f", 100 * c / hz / (t / 1e6) }')" >>"$dir/raw"
-			echo "$r $s rss $(awk '/VmRSS/ { print $2 }' "/proc/$daemon_pid/status")" >>"$dir/raw"
-			if ((r == rounds - 1)) && [[ $s == forewarm ]]; then # the kernel's own clock, once
+		block "$s"
+		case $s in
+		duty)
+			newcomer
+			;;
+		forewarm)
+			while read -r key kib _; do [[ $key == VmRSS: ]] && note forewarm rss "$kib"; done \
+				<"/proc/${pids[0]}/status"
+			note forewarm lost "$($out/forewarm -s "$dir/run/control.sock" status --json |
+				grep -o '"lost_n":[0-9]*' | cut -d: -f2)"
+			if ((r == rounds - 1)); then # the kernel's own clock, once
 				start_held runs "$pins"
-				for w in open miss life connect; do "$tool" load $w >/dev/null; done
-				exec {hold}>&- && hold=
-				sleep 0.5
+				for w in "${loads[@]}"; do load "$w"; done
+				exec {hold}>&- && hold=''
+				nap 0.5
 				grep -v ready "$dir/held" >"$dir/runs"
 			fi
-		fi
+			;;
+		snoops)
+			note snoops lost "$(awk '/^Lost / { n += $2 } END { print n + 0 }' "$dir/opensnoop.err")"
+			note snoops told "$(wc -l <"$dir/opensnoop.out")"
+			;;
+		esac
 		stop
-		rm -rf "$dir/state" "$dir/run"
 	done
+	((pair++))
+	block none
 	printf '.' >&2
 done
 echo >&2
@@ -146,78 +224,7 @@ mkdir -p $out/bench
 {
 	cat "$dir/raw"
 	[[ -e $dir/runs ]] && sed 's/^/run /' "$dir/runs"
-} | awk -v json=$out/bench/capture.ndjson -v subjects="${subjects[*]}" -v rounds="$rounds" '
-function median(key, n, i, j, t, a) {
-	n = cnt[key]
-	if (!n) return -1
-	for (i = 1; i <= n; i++) a[i] = val[key, i]
-	for (i = 2; i <= n; i++) { t = a[i]; for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]; a[j + 1] = t }
-	return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
-}
-function comma(x, s, neg) {
-	neg = x < 0; if (neg) x = -x
-	s = sprintf(x < 100 && x != int(x) ? "%.1f" : "%.0f", x)
-	if (s !~ /\./) while (match(s, /[0-9][0-9][0-9][0-9]+/)) {
-		if (s ~ /,/) { t = index(s, ","); head = substr(s, 1, t - 1); tail = substr(s, t) } else { head = s; tail = "" }
-		if (length(head) <= 3) break
-		s = substr(head, 1, length(head) - 3) "," substr(head, length(head) - 2) tail
-	}
-	return (neg ? "-" : "") s
-}
-function emit(metric, subject, value, unit, baseline, ratio) {
-	printf "{\"bench\":\"capture\",\"metric\":\"%s\",\"subject\":\"%s\",\"value\":%.3f,\"unit\":\"%s\",\"baseline\":\"%s\",\"ratio\":%s,\"n\":%d}\n", \
-		metric, subject, value, unit, baseline, ratio < 0 ? "null" : sprintf("%.4f", ratio), rounds > json
-}
-$1 == "run" { run_n[$2] = $3; run_ns[$2] = $4; next }
-{ k = $2 SUBSEP $3; val[k, ++cnt[k]] = $4; by[$1, $2, $3] = $4 }
-# The median over rounds of value / value of the baseline in the same round: drift cancels out.
-function ratio(s, base, w, r, n, key) {
-	n = 0; key = "ratio " s " " base " " w
-	for (r = 0; r < rounds; r++) if (by[r, base, w]) val[key, ++n] = by[r, s, w] / by[r, base, w]
-	cnt[key] = n
-	return median(key)
-}
-END {
-	printf "" > json
-	n = split(subjects, subj, " ")
-	split("open miss getppid life connect compile", loads, " ")
-	name["open"] = "open+close, ns"; name["miss"] = "open in vain, ns"; name["getppid"] = "getppid, ns"
-	name["life"] = "process life, us"; name["connect"] = "connects/s, loopback"; name["compile"] = "a compile, CPU ms"
-	unit["open"] = unit["miss"] = unit["getppid"] = "ns"; unit["life"] = "us"; unit["connect"] = "1/s"; unit["compile"] = "us"
-	printf "%-22s", ""
-	for (i = 1; i <= n; i++) printf "%11s", subj[i] == "none" ? "no tracer" : subj[i]
-	print ""
-	for (l = 1; l <= 6; l++) {
-		w = loads[l]
-		printf "%-22s", name[w]
-		for (i = 1; i <= n; i++) {
-			m = median(subj[i] SUBSEP w)
-			printf "%11s", comma(w == "compile" ? int(m / 1000) : m < 100 ? m : int(m + 0.5))
-			emit(w, subj[i], m, unit[w], "none", i == 1 ? 1 : ratio(subj[i], "none", w))
-		}
-		print ""
-		printf "%-22s", "  to no tracer"
-		for (i = 1; i <= n; i++) printf "%11s", i == 1 ? "" : sprintf("%.3fx", ratio(subj[i], "none", w))
-		print ""
-	}
-	printf "%-22s%.2fx, in vain %.2fx (goal 1.25x)\n", "open to the floor", ratio("forewarm", "floor", "open"), ratio("forewarm", "floor", "miss")
-	emit("open_to_floor", "forewarm", ratio("forewarm", "floor", "open"), "x", "floor", ratio("forewarm", "floor", "open"))
-	ours = median("forewarm" SUBSEP "open") - median("none" SUBSEP "open")
-	theirs = median("snoops" SUBSEP "open") - median("none" SUBSEP "open")
-	printf "%-22s%s ns against %s ns: %.1fx cheaper (goal 20x)\n", "added per open", comma(int(ours)), comma(int(theirs)), theirs / ours
-	emit("open_added", "forewarm", ours, "ns", "snoops", theirs / ours)
-	printf "%-22slearning %.1f %% of a CPU under these loads, RSS %s KiB\n", "forewarmd", median("forewarm" SUBSEP "cpu"), comma(median("forewarm" SUBSEP "rss"))
-	emit("daemon_cpu", "forewarm", median("forewarm" SUBSEP "cpu"), "%", "", -1)
-	emit("daemon_rss", "forewarm", median("forewarm" SUBSEP "rss"), "KiB", "", -1)
-	line = ""
-	for (p in run_n) if (run_n[p] > 100) { emit("run " p, "forewarm", run_ns[p], "ns", "", -1); order[++o] = p }
-	for (i = 2; i <= o; i++) { t = order[i]; for (j = i - 1; j > 0 && run_n[order[j]] < run_n[t]; j--) order[j + 1] = order[j]; order[j + 1] = t }
-	for (i = 1; i <= o && i <= 9; i++) {
-		item = sprintf("%s %.0f", substr(order[i], 4), run_ns[order[i]])
-		if (length(line) + length(item) > 55) { printf "%-22s%s\n", head ? "" : "ns per BPF run", line; head = 1; line = "" }
-		line = line (line == "" ? "" : ", ") item
-	}
-	if (line != "") printf "%-22s%s\n", head ? "" : "ns per BPF run", line
-}'
+} | awk -v json=$out/bench/capture.ndjson -v subjects="none ${subjects[*]}" -v loads="${loads[*]}" \
+	-v rounds="$rounds" -f tools/bench-capture.awk
 for s in "${!skipped[@]}"; do echo "skipped: $s, $(cut -c1-56 <<<"${skipped[$s]##*: }")"; done
 echo "figures: $out/bench/capture.ndjson"

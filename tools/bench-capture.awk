@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# bench-capture.awk - the table and the figures of tools/bench-capture.sh.
+#
+# In    ROUND SUBJECT LOAD VALUE UNITS DAEMON_NS WALL_US PAIR, or: run PROGRAM RUNS NS
+#       A subject with PAIR p was measured between none with p and none with p + 1.
+
+function sorted(key, a, i, j, t, n) {
+	n = cnt[key] + 0
+	for (i = 1; i <= n; i++) a[i] = val[key, i]
+	for (i = 2; i <= n; i++) {
+		t = a[i]
+		for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]
+		a[j + 1] = t
+	}
+	return n
+}
+
+function median(key, a, n) {
+	n = sorted(key, a)
+	if (!n) return 0
+	return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+}
+
+# Ranks low and n + 1 - low around the median of n: the narrowest with 95 % between them.
+function rank_low(n, k, p, sum, choose) {
+	choose = 1
+	p = 2 ^ -n
+	sum = 0
+	for (k = 0; k < n / 2; k++) {
+		sum += choose * p
+		if (2 * sum > 0.05) break
+		choose = choose * (n - k) / (k + 1)
+	}
+	return k
+}
+
+function interval(key, a, n, low) {
+	n = sorted(key, a)
+	low = rank_low(n)
+	lo = hi = "?"
+	if (low >= 1) {
+		lo = sprintf("%.2f", 100 * (a[low] - 1))
+		hi = sprintf("%.2f", 100 * (a[n + 1 - low] - 1))
+	}
+	return "[" lo ", " hi "]"
+}
+
+function put(key, x) { val[key, ++cnt[key]] = x }
+
+function comma(x, s, neg, head, tail) {
+	neg = x < 0 ? "-" : ""
+	if (neg != "") x = -x
+	s = x < 100 && x != int(x) ? sprintf("%.1f", x) : sprintf("%.0f", x)
+	head = s
+	tail = ""
+	while (s !~ /\./ && length(head) > 3) {
+		tail = "," substr(head, length(head) - 2) tail
+		head = substr(head, 1, length(head) - 3)
+	}
+	return neg head tail
+}
+
+function emit(metric, subject, value, unit, baseline, ratio) {
+	printf "{\"bench\":\"capture\",\"metric\":\"%s\",\"subject\":\"%s\",\"value\":%.3f," \
+		"\"unit\":\"%s\",\"baseline\":\"%s\",\"ratio\":%s,\"n\":%d}\n", \
+		metric, subject, value, unit, baseline, ratio == "" ? "null" : sprintf("%.5f", ratio), \
+		rounds > json
+}
+
+function has(s, w) { return cnt["value " s " " w] > 0 }
+
+function compare(text, base, loads_, i, n, w, part, s, m, line, b) {
+	line = ""
+	n = split(loads_, part, " ")
+	for (i = 1; i <= n; i++) {
+		s = "forewarm"
+		w = part[i]
+		if (!has(s, w) || !has(base, w)) continue
+		b = median("added " base " " w)
+		m = median("added " s " " w)
+		line = line sprintf("%s%s %s to %s: %.1fx", line == "" ? "" : ", ", short[w], comma(int(m)), comma(int(b)), b / m)
+		emit("added_" w, s, m, "ns", base, b / m)
+	}
+	if (line != "") printf "%-22s%s\n", text, line
+}
+
+$1 == "run" { run_n[$2] = $3; run_ns[$2] = $4; next }
+{
+	by[$2, $3, $8] = $4
+	put("value " $2 " " $3, $4)
+	if ($2 != "none") pairs[++pair_n] = $2 " " $3 " " $8
+	if ($7 > 0) { # the subject's own processes: of a CPU, and for one unit of work
+		put("busy " $2 " " $3, 100 * $6 / ($7 * 1000))
+		put("own " $2 " " $3, $6 / $5)
+	}
+}
+END {
+	printf "" > json
+	name["open"] = "open+close, ns"; name["paced"] = "  one in 50 us, ns"
+	name["miss"] = "open in vain, ns"; name["getppid"] = "getppid, ns"
+	name["connect"] = "TCP connection, ns"; name["life"] = "process life, us"
+	name["compile"] = "a compile, CPU ms"
+	short["open"] = "open"; short["paced"] = "one in 50 us"; short["miss"] = "in vain"
+	unit["life"] = "us"; unit["compile"] = "us"
+	subj_n = split(subjects, subj, " ")
+	load_n = split(loads, load, " ")
+	for (i = 1; i <= pair_n; i++) {
+		split(pairs[i], f, " ")
+		s = f[1]; w = f[2]; p = f[3]
+		if (!((("none" SUBSEP w SUBSEP p)) in by)) continue
+		base = (by["none", w, p] + by["none", w, p + 1]) / 2
+		if (base <= 0) continue
+		put("ratio " s " " w, by[s, w, p] / base)
+		put("added " s " " w, by[s, w, p] - base)
+		own_us = val["own " s " " w, cnt["all " s " " w] + 1] / 1000
+		put("all " s " " w, (by[s, w, p] + own_us) / base)
+	}
+	printf "%-22s", ""
+	for (i = 1; i <= subj_n; i++) printf "%11s", subj[i] == "none" ? "no tracer" : subj[i]
+	print ""
+	for (l = 1; l <= load_n; l++) {
+		w = load[l]
+		printf "%-22s", name[w]
+		for (i = 1; i <= subj_n; i++) {
+			m = median("value " subj[i] " " w)
+			printf "%11s", comma(w == "compile" ? m / 1000 : m < 100 ? m : int(m + 0.5))
+			emit(w, subj[i], m, unit[w] == "" ? "ns" : unit[w], "none", i == 1 ? 1 : median("ratio " subj[i] " " w))
+		}
+		printf "\n%-22s", "  to no tracer"
+		for (i = 1; i <= subj_n; i++) printf "%11s", i == 1 ? "" : sprintf("%.3fx", median("ratio " subj[i] " " w))
+		print ""
+	}
+	print ""
+	line = ""
+	for (l = 1; l <= load_n; l++) {
+		w = load[l]
+		if (!(w in short) || !has("forewarm", w) || !has("floor", w)) continue
+		m = median("value forewarm " w) / median("value floor " w)
+		line = line sprintf("%s%s %.2fx", line == "" ? "" : ", ", short[w], m)
+		emit(w "_to_floor", "forewarm", m, "x", "floor", m)
+	}
+	if (line != "") printf "%-22s%s (goal 1.25x)\n", "to the floor", line
+	compare("added to the snoops'", "snoops", "open paced miss")
+	if (cnt["value snoops lost"]) {
+		printf "%-22sopensnoop told %s opens and lost %s a round; forewarmd lost %s\n", "complete", \
+			comma(median("value snoops told")), comma(median("value snoops lost")), comma(median("value forewarm lost"))
+		emit("lost", "snoops", median("value snoops lost"), "events", "", "")
+		emit("lost", "forewarm", median("value forewarm lost"), "events", "", "")
+	}
+	goal["forewarm", "life"] = 1; goal["forewarm", "compile"] = 1.5
+	goal["duty", "life"] = 0.3; goal["duty", "compile"] = 0.3
+	for (l = 1; l <= load_n; l++) {
+		w = load[l]
+		if (w != "life" && w != "compile") continue
+		for (i = 2; i <= subj_n; i++) {
+			s = subj[i]
+			m = 100 * (median("ratio " s " " w) - 1)
+			all = 100 * (median("all " s " " w) - 1)
+			printf "%-22s%-9s%+6.2f %% %-15s with its own CPU %+.2f %%%s\n", name[w] == head ? "" : name[w], s, m, \
+				interval("ratio " s " " w), all, (s, w) in goal ? sprintf(" (goal %s %%)", goal[s, w]) : ""
+			head = name[w]
+			emit(w "_slower", s, m, "%", "none", 1 + m / 100)
+			emit(w "_slower_with_own_cpu", s, all, "%", "none", 1 + all / 100)
+		}
+	}
+	n = cnt["value duty detached"]
+	if (n) {
+		sum = 0
+		for (i = 1; i <= n; i++) sum += val["value duty detached", i]
+		printf "%-22soff all system calls from first to last in %d of %d rounds\n", "duty", sum, n
+		emit("detached", "duty", sum, "rounds", "", sum / n)
+		if (cnt["value duty newcomer"])
+			printf "%-22s%s needs known after its first run, in %d rounds\n", "a new program", \
+				comma(median("value duty newcomer")), cnt["value duty newcomer"]
+		emit("newcomer", "duty", median("value duty newcomer"), "needs", "", "")
+	}
+	line = ""
+	for (l = 1; l <= load_n; l++) {
+		m = median("busy forewarm " load[l])
+		line = line sprintf("%s%s %.1f", line == "" ? "" : ", ", load[l], m)
+		emit("daemon_cpu_" load[l], "forewarm", m, "%", "", "")
+	}
+	if (has("forewarm", load[1])) {
+		printf "%-22s%s\n", "forewarmd, % of a CPU", line
+		printf "%-22s%s KiB\n", "  RSS", comma(median("value forewarm rss"))
+		emit("daemon_rss", "forewarm", median("value forewarm rss"), "KiB", "", "")
+	}
+	line = ""
+	o = 0
+	for (p in run_n) if (run_n[p] > 100) {
+		emit("run " p, "forewarm", run_ns[p], "ns", "", "")
+		order[++o] = p
+	}
+	for (i = 2; i <= o; i++) {
+		t = order[i]
+		for (j = i - 1; j > 0 && run_n[order[j]] < run_n[t]; j--) order[j + 1] = order[j]
+		order[j + 1] = t
+	}
+	head = ""
+	for (i = 1; i <= o && i <= 12; i++) {
+		item = sprintf("%s %.0f", substr(order[i], 4), run_ns[order[i]])
+		if (length(line) + length(item) > 55) {
+			printf "%-22s%s\n", head == "" ? "ns per BPF run" : "", line
+			head = "said"
+			line = ""
+		}
+		line = line (line == "" ? "" : ", ") item
+	}
+	if (line != "") printf "%-22s%s\n", head == "" ? "ns per BPF run" : "", line
+}
