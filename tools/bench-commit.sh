@@ -58,7 +58,7 @@ for i in "${!names[@]}"; do
 	b=-
 	if [[ $try ]]; then
 		make "$dir/twin" && t=$(date +%s%N)
-		(cd "$dir/twin" && timeout 60 "$try" -y sh -c "${scripts[i]}") >/dev/null 2>&1 </dev/null
+		(cd "$dir/twin" && timeout 60 "$try" -y "${scripts[i]}") >/dev/null 2>&1 </dev/null
 		b="$(ms "$t") ms"
 		if [[ $(state "$dir/twin" | sha256sum) == "$want" ]]; then ((theirs++)); else b="differs"; fi
 	fi
