@@ -109,7 +109,7 @@ static void test_vomm_saves_and_loads_bit_for_bit(void **state)
 {
 	struct vomm_limits limits = {.bytes_max = 2 << 20};
 	struct vomm *v = model(2 << 20), *w = NULL;
-	struct buffer b = {0};
+	struct buffer b = {0}, again = {0};
 	struct vomm_stream s, t;
 
 	(void)state;
@@ -118,6 +118,10 @@ static void test_vomm_saves_and_loads_bit_for_bit(void **state)
 		(void)vomm_observe(v, &s, noisy(i, 300), i * 100, NULL);
 	assert_int_equal(vomm_save(v, put, &b), 0);
 	assert_int_equal(vomm_load(&limits, get, &b, &w), 0);
+	assert_int_equal(vomm_save(w, put, &again), 0);
+	assert_int_equal(again.len, b.len);
+	assert_memory_equal(again.at, b.at, b.len);
+	free(again.at);
 	t = s;
 	for (uint32_t i = 0; i < 2000; i++) {
 		uint32_t x = noisy(i, 300);
@@ -130,11 +134,12 @@ static void test_vomm_saves_and_loads_bit_for_bit(void **state)
 	w = vomm_free(w);
 	for (int i = 0; i < 200; i++) { /* any damaged byte is noticed */
 		size_t at = (size_t)dice((uint32_t)b.len);
+		char was = b.at[at];
 
-		b.at[at] = (char)(b.at[at] ^ (1 << dice(8)));
+		b.at[at] = (char)(was ^ (1 << dice(8)));
 		b.pos = 0;
 		assert_int_equal(vomm_load(&limits, get, &b, &w), VOMM_REFUSED);
-		b.at[at] = (char)~b.at[at];
+		b.at[at] = was;
 	}
 	b.pos = 0;
 	b.len /= 2;
