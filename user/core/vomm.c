@@ -127,6 +127,7 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 {
 	struct shares sh = {0};
 	struct vomm *v;
+	void *arena;
 	int r;
 
 	if (limits->order_max > VOMM_HISTORY - 8 || limits->symbol_max > VOMM_SYMBOL_LIMIT)
@@ -135,10 +136,9 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 	if (r < 0)
 		return r;
 	/* Where the caller asks for huge pages, all of it can be in them. */
-	v = aligned_alloc(sh.bytes >= HUGE_PAGE ? HUGE_PAGE : 64, align_up(sh.bytes));
-	if (!v)
+	if (posix_memalign(&arena, sh.bytes >= HUGE_PAGE ? HUGE_PAGE : 64, sh.bytes))
 		return fault(-ENOMEM);
-	memset(v, 0, sh.bytes);
+	v = memset(arena, 0, sh.bytes);
 	v->limits = *limits;
 	v->limits.symbol_max = sh.symbol_max;
 	if (!v->limits.order_max)
