@@ -513,6 +513,44 @@ static void test_engine_looks_up_what_is_only_asked_about(void **state)
 	host_fini(&h);
 }
 
+/* A driver asks about a large file each time before the program it starts reads it, and is the surer of the
+ * two: what it asks makes the pages worth no less. */
+static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t script, pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 12; i++) {
+		script = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+		host_pass(&h, 100000000);
+		pid = host_spawn(&h, script, "/bin/driver", NULL);
+		host_look(&h, pid, "/data/both");
+		if (i % 6) {
+			uint32_t reader = host_spawn(&h, pid, "/bin/reader", NULL);
+
+			host_open(&h, reader, "/data/both", 0);
+			host_exit(&h, reader);
+		}
+		host_exit(&h, pid);
+		host_exit(&h, script);
+		host_pass(&h, 30 * S);
+		host_tick(&h);
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+	}
+	host_pass(&h, 10 * S);
+	host_tick(&h);
+	take_actions(&h, &l);
+	(void)host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/both"));
+	host_fini(&h);
+}
+
 /* One script only asks about a file, a second one reads it: when both are about to, its pages count. */
 static void test_engine_wants_pages_where_anyone_does(void **state)
 {
@@ -553,6 +591,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_is_fair_between_users),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
+		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),

@@ -285,6 +285,10 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 
 		if (p >= open->p)
 			hope(e, open, c->from);
+		if (lookup && !open->lookup) { /* its pages are wanted: that is worth no less now */
+			book_extend(e->book, open, g.deadline_ns);
+			return;
+		}
 		if (p > open->p) {
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
@@ -308,6 +312,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->done_ns = 0;
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
+			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
 			(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns, open->id);
 		}
