@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 500, DIRS = 20, RUNS = 4, TRIES = 3 };
+enum { FILES = 500, DIRS = 20, RUNS = 4, TRIES = 10 };
 
 struct disk {
 	char image[128], at[128], script[128], gate[128];
