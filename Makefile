@@ -236,7 +236,7 @@ cov: ## lines and branches the tests of `make test` reach, per file
 	$(Q)tools/run-tests.sh unit=.output/cov/tests; tools/cov.sh .output/cov
 
 .PHONY: bench
-bench: setup all unit-tests ## all benchmarks in short, and what we are judged against side by side (root)
+bench: setup all unit-tests ## theirs beside ours: the benchmarks in short, and one table (root)
 	$(Q)tools/bench-all.py
 
 .PHONY: bench-capture bench-model bench-warm bench-sandbox

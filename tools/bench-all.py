@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""bench-all.py - short forms of all benchmarks in one go, and one table: theirs beside ours.
+"""bench-all.py - short forms of the benchmarks in one go, and one table: theirs beside ours.
 
-Each benchmark interleaves us and the others in one run; this takes fewer rounds of each (about ten
-minutes in all) and shows what decides. Their full output is in .output/bench/NAME.log, every figure
+Each benchmark interleaves us and the others in one run; this takes fewer rounds of each, and shows
+what decides. (The model has no rival that runs: make bench-model.) Their full output is in .output/bench/NAME.log, every figure
 in NAME.ndjson. Needs root. `make bench-NAME` gives the full rounds.
 """
 import json
@@ -16,9 +16,11 @@ SHORT = {
     "capture": ["3"],
     "sandbox": ["300", "6"],
     "warm": ["3", "c-compile", "python", "database"],
-    "model": [],
 }
-ENV = {"warm": {"HARM_ROUNDS": "1"}, "model": {"QUICK": "1", "DATA": "tests/data"}}
+ENV = {
+    "capture": {"SUBJECTS": "forewarm snoops", "LOADS": "open miss"},
+    "warm": {"PARTS": "gap"},
+}
 # What is not in Debian or asks for what this kernel may refuse: named, not guessed at.
 ABSENT = [
     ("Tetragon", "needs kprobes or LSM, and is not in Debian: its own figure is 8.9 us an execve"),
@@ -57,11 +59,11 @@ def scaled(value, unit):
 
 def row(task, other, theirs, ours, unit, note=None):
     if theirs is None or ours is None:
-        print("%-31s %-23s skipped: not measured here" % (task, other))
+        print("%-31s %-24s skipped: see the output" % (task, other))
         return
     if note is None:
         note = "%.1fx" % (theirs / ours) if ours > 0 else ""
-    print("%-31s %-23s %9s %9s %s" % (task, other, scaled(theirs, unit), scaled(ours, unit), note))
+    print("%-31s %-24s %9s %9s %s" % (task, other, scaled(theirs, unit), scaled(ours, unit), note))
 
 
 def main():
@@ -102,6 +104,8 @@ def main():
         row("a command, isolated" if other == "bubblewrap" else "", other,
             get("sandbox", "run_p50_quiet_20ms", other),
             get("sandbox", "run_p50_quiet_20ms", "forewarm parked"), "us")
+    row("a command, effects dropped", "try (where TRY= names it)",
+        get("sandbox", "run_drop_p50", "try"), get("sandbox", "run_drop_p50", "forewarm run"), "ms")
     print("\nnot beside us in this run:")
     for name, why in ABSENT:
         print("  %-11s %s" % (name, why))
