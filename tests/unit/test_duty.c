@@ -142,6 +142,25 @@ static void test_temporary_files_of_unseen_writers_are_no_news(void **state)
 	duty_free(d);
 }
 
+/* A compiler looks for its headers in a dozen directories. */
+static void test_a_block_of_many_needs_becomes_known(void **state)
+{
+	struct duty *d = fresh();
+	char name[32];
+
+	(void)state;
+	for (uint32_t i = 0; i < limits.calm_n + 1; i++) {
+		tell(d, OBS_EXEC, 5, "/bin/x", 0);
+		for (uint32_t k = 0; k < limits.need_max / 16; k++) {
+			(void)snprintf(name, sizeof(name), "/usr/include/%u.h", k);
+			tell(d, OBS_OPEN, 5, name, 0);
+		}
+		tell(d, OBS_EXIT, 5, NULL, 0);
+	}
+	assert_int_equal(duty_stats(d)->known_n, 1);
+	duty_free(d);
+}
+
 static void test_it_settles_when_nothing_is_new(void **state)
 {
 	static const char *const needs[] = {"/a", NULL};
@@ -167,6 +186,7 @@ int main(void)
 		cmocka_unit_test(test_quiet_starts_prove_nothing),
 		cmocka_unit_test(test_temporary_files_are_no_news),
 		cmocka_unit_test(test_temporary_files_of_unseen_writers_are_no_news),
+		cmocka_unit_test(test_a_block_of_many_needs_becomes_known),
 		cmocka_unit_test(test_it_settles_when_nothing_is_new),
 	};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * duty.c - three tables in which a hash has one place: processes, blocks, and the needs of blocks.
+ * duty.c - three tables in which a hash has one place, or one of a few: processes, blocks, needs of blocks.
  *
  * Forgetting is safe in each: a process that is forgotten is not counted as calm, a block starts its
  * count again, and a need that was forgotten looks new, so that its block is watched again.
@@ -13,6 +13,10 @@
 #include "core/decode.h"
 
 #include <string.h>
+
+/* With one place each, two of a compiler's 1,500 needs would share one for certain, and take turns in being
+ * new for ever. */
+#define NEED_WAYS 4
 
 struct process {
 	uint32_t pid;
@@ -45,7 +49,7 @@ int duty_new(const struct duty_limits *l, struct duty **ret)
 {
 	struct duty *d;
 
-	if (!power_of_two(l->block_max) || !power_of_two(l->need_max) ||
+	if (!power_of_two(l->block_max) || !power_of_two(l->need_max) || l->need_max < NEED_WAYS ||
 	    !power_of_two(l->process_max) || !l->calm_n || l->every_max < 2)
 		return fault(-EINVAL);
 	d = calloc(1, sizeof(*d));
@@ -144,13 +148,34 @@ static bool is_temporary(const char *name)
 	return false;
 }
 
-/* Was it there? It is afterwards. */
+static uint32_t *needs_of(struct duty *d, uint64_t h)
+{
+	return &d->needs[h & (d->limits.need_max - 1) & ~(uint64_t)(NEED_WAYS - 1)];
+}
+
+static bool need_known(struct duty *d, uint64_t h)
+{
+	const uint32_t *needs = needs_of(d, h);
+	uint32_t mark = (uint32_t)(h >> 32) | 1;
+
+	for (size_t i = 0; i < NEED_WAYS; i++)
+		if (needs[i] == mark)
+			return true;
+	return false;
+}
+
+/* Was it there? It is afterwards, the first of its set; the last one is forgotten for it. */
 static bool need_note(struct duty *d, uint64_t h)
 {
-	uint32_t *need = &d->needs[h & (d->limits.need_max - 1)], mark = (uint32_t)(h >> 32) | 1;
-	bool there = *need == mark;
+	uint32_t *needs = needs_of(d, h), mark = (uint32_t)(h >> 32) | 1;
+	size_t i = 0;
 
-	*need = mark;
+	while (i < NEED_WAYS - 1 && needs[i] != mark)
+		i++;
+	bool there = needs[i] == mark;
+
+	memmove(needs + 1, needs, i * sizeof(*needs));
+	needs[0] = mark;
 	return there;
 }
 
@@ -173,7 +198,7 @@ static int observe_need(struct duty *d, const struct obs *o, struct fwm_block_ke
 	if (p->pid != o->pid || is_temporary(o->name))
 		return 0;
 	b = &d->blocks[p->block];
-	if (d->needs[name & (d->limits.need_max - 1)] == ((uint32_t)(name >> 32) | 1))
+	if (need_known(d, name))
 		return 0;
 	if (need_note(d, hash_mix2(name, key_hash(&b->key))))
 		return 0;
