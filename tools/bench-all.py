@@ -67,6 +67,8 @@ def row(task, other, theirs, ours, unit, note=None):
 
 
 def main():
+    if len(sys.argv) > 1:
+        sys.exit("bench: takes no arguments; make bench-NAME takes BENCH_ARGS")
     if os.geteuid() != 0:
         sys.exit("bench: needs root")
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))

@@ -215,23 +215,32 @@ static void test_warm_survives_a_file_that_shrinks(void **state)
 	warm_free(w);
 }
 
-/* A FUSE mount whose server never answers: the first request to it would wait for ever. */
-static void test_warm_never_asks_a_server(void **state)
+/* The server's end of a file system mounted at that name; skips where there can be none. */
+static int mount_fuse(const char *name)
 {
-	struct warm *w;
 	char options[128];
 	int fd;
 
-	(void)state;
 	if (!apart)
 		skip_because("no mount namespace of our own: not root");
 	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		skip_because("no /dev/fuse");
-	assert_int_equal(mkdir(at("fuse"), 0755), 0);
+	assert_int_equal(mkdir(at(name), 0755), 0);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
-	if (mount("dead", at("fuse"), "fuse.dead", 0, options) < 0)
+	if (mount(name, at(name), "fuse.test", 0, options) < 0)
 		skip_because("a FUSE file system cannot be mounted: %s", strerror(errno));
+	return fd;
+}
+
+/* A FUSE mount whose server never answers: the first request to it would wait for ever. */
+static void test_warm_never_asks_a_server(void **state)
+{
+	struct warm *w;
+	int fd;
+
+	(void)state;
+	fd = mount_fuse("fuse");
 	assert_int_equal(symlink("fuse/inside", at("tofuse")), 0);
 	w = start();
 	assert_int_equal(run(w, WARM_FILE, at("fuse/x")).err, EOPNOTSUPP);
@@ -318,21 +327,12 @@ static void test_warm_reads_fuse_where_it_may(void **state)
 {
 	struct warm_limits limits;
 	struct warm_result r;
-	char options[128];
 	pthread_t server;
 	struct warm *w;
 	int fd;
 
 	(void)state;
-	if (!apart)
-		skip_because("no mount namespace of our own: not root");
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		skip_because("no /dev/fuse");
-	assert_int_equal(mkdir(at("live"), 0755), 0);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
-	if (mount("live", at("live"), "fuse.live", 0, options) < 0)
-		skip_because("a FUSE file system cannot be mounted: %s", strerror(errno));
+	fd = mount_fuse("live");
 	assert_int_equal(pthread_create(&server, NULL, fuse_server, &fd), 0);
 	w = start();
 	r = run(w, WARM_FILE, at("live/f"));
