@@ -9,6 +9,7 @@
  */
 #include "emit.bpf.h"
 #include "filter.bpf.h"
+#include "look.bpf.h"
 #include "names.bpf.h"
 #include "pending.bpf.h"
 
@@ -241,6 +242,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	long n;
 	bool urgent;
 
+	look_drop(tgid); /* the memory its path was in is gone */
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!c || !e)
 		return 0;
@@ -321,8 +323,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return emit(c, e, len, urgent);
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+static __noinline int exit_tell(struct task_struct *task)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXIT);
 	__u32 tgid = task->tgid, slot = tgid & (PROCS_MAX - 1);
@@ -375,6 +376,15 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	e.exit_code = task->exit_code;
 	hdr_fill(&e.hdr, FWM_EVENT_EXIT, sizeof(e), now, (__u64)tgid << 32 | (__u32)task->pid);
 	return emit(c, &e, sizeof(e), false);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	if (task->signal->live.counter == 0)
+		look_pay(
+			task->tgid); /* before 6.16 its memory is gone by now, and it counts as lost */
+	return exit_tell(task);
 }
 
 char LICENSE[] SEC("license") = "GPL";

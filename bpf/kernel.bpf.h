@@ -29,6 +29,8 @@
 #define SOCK_DGRAM 2
 #define SOCK_BINDPORT_LOCK 8
 #define EINTR 4
+#define EBADF 9
+#define EFAULT 14
 #define EALREADY 114
 #define EINPROGRESS 115
 #define EISCONN 106

@@ -24,6 +24,9 @@ struct pending_map pending SEC(".maps");
 /* Processes, likewise. Two which share a slot take turns; what is lost is refilled from marks. */
 struct procs_map procs SEC(".maps");
 
+/* Looks owed, likewise, one a process. Two which share a slot: the earlier look is counted as unreadable. */
+struct owed_map owed SEC(".maps");
+
 /* Files whose path user space has: 4-way associative, by default over 16,384 files in 1 MiB. Full: the path of a file that
  * was pushed out is resolved and sent again when it is next opened. */
 struct names_map names SEC(".maps");

@@ -16,6 +16,7 @@
 #define NAME_SETS_MAX 8192 /* power of two */
 #define NAME_WAYS 4
 #define CONNS_MAX 8192
+#define OWED_MAX 1024	      /* power of two */
 #define PAGE_STARTS_MAX 16384 /* power of two */
 
 /* A system call on its way, between its enter and its exit hook. */
@@ -41,6 +42,15 @@ struct proc {
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u32 pages;	 /* not 0: what it uses of files is to be learnt */
+};
+
+/* A look at a path whose memory was not there. */
+struct owed {
+	__u32 tgid; /* 0: none */
+	__s32 dfd;
+	__u64 ts_ns;
+	__u64 text; /* user pointer */
+	__u64 base; /* what dfd stood for: a kernel pointer, only to be compared */
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
@@ -145,6 +155,13 @@ struct procs_map {
 	__uint(max_entries, PROCS_MAX);
 	__type(key, __u32);
 	__type(value, struct proc);
+};
+
+struct owed_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OWED_MAX);
+	__type(key, __u32);
+	__type(value, struct owed);
 };
 
 struct names_map {
@@ -282,6 +299,7 @@ extern struct ring_map ring SEC(".maps");
 extern struct counts_map counts SEC(".maps");
 extern struct pending_map pending SEC(".maps");
 extern struct procs_map procs SEC(".maps");
+extern struct owed_map owed SEC(".maps");
 extern struct names_map names SEC(".maps");
 extern struct name_scratch_map name_scratch SEC(".maps");
 extern struct miss_scratch_map miss_scratch SEC(".maps");

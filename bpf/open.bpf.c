@@ -122,7 +122,8 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 		count_call(c, unreadable);
 		return 0;
 	}
-	if (!s->text) { /* a handle: no path was looked up */
+	/* A handle, or no address of a path, or no directory: nothing was looked up. */
+	if (!s->text || ret == -EFAULT || ret == -EBADF) {
 		count_call(c, filtered);
 		return 0;
 	}

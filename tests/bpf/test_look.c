@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What is only asked about is told, also where the path lies in memory that is not there yet: see
+ * tests/helpers/untouched.c.
+ */
+#include "support/support.h"
+
+#include "sys/capture.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LOOK_NS 60000000000ull
+
+static char dir[] = "/var/tmp/fwm-look-XXXXXX";
+
+struct tally {
+	const char *want;
+	unsigned n;
+};
+
+static void observe(void *ctx, const struct obs *o)
+{
+	struct tally *t = ctx;
+
+	t->n += o->kind == OBS_OPEN && (o->flags & OBS_F_LOOKUP) && !strcmp(o->name, t->want);
+}
+
+static struct fwm_counts looks(struct capture *c)
+{
+	struct capture_counters n;
+
+	assert_int_equal(capture_counters(c, &n), 0);
+	return n.hook[FWM_HOOK_LOOK];
+}
+
+/* Runs the helper, which asks about path; returns how often that was told, and what became of all looks. */
+static unsigned told(struct capture *c, const char *path, const char *then, const char *want,
+		     struct fwm_counts *ret)
+{
+	struct tally t = {.want = want};
+	char helper[512], file[64], byte;
+	struct fwm_counts before = looks(c), after;
+	int go[2], status = -1, fd;
+	pid_t pid;
+
+	(void)snprintf(file, sizeof(file), "%s/%s", dir, then);
+	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/untouched",
+		       getenv("FWM_OUT") ?: ".output");
+	fd = open(file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, path, strlen(path) + 1), (ssize_t)strlen(path) + 1);
+	close(fd);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (chdir(dir) == 0 && read(go[0], &byte, 1) == 1)
+			execl(helper, helper, file, then, NULL);
+		_exit(127);
+	}
+	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(go[0]);
+	close(go[1]);
+	while (capture_drain(c, 4096, observe, &t) == 4096)
+		;
+	after = looks(c);
+	assert_int_equal(after.seen, after.filtered + after.unreadable + after.ring_full +
+					     after.sent + after.folded);
+	ret->unreadable = after.unreadable - before.unreadable;
+	ret->seen = after.seen - before.seen;
+	unlink(file);
+	return t.n;
+}
+
+static void literals_are_told(enum capture_tier tier)
+{
+	static char why[CAPTURE_WHY_MAX];
+	struct capture_opts o = {
+		.only_targets = true, .trace_children = true, .tier = tier, .why = why};
+	struct capture *c = NULL;
+	struct fwm_counts n;
+	char want[64];
+
+	if (geteuid() != 0)
+		skip_because("needs root");
+	if (capture_open(&o, &c) < 0)
+		fail_msg("capture_open: %s", why);
+	if (tier != capture_tier(c)) {
+		capture_close(c);
+		skip_because("this kernel allows no program on the calls themselves");
+	}
+	assert_int_equal(capture_learn_looks(c, LOOK_NS), 0);
+	strcpy(dir, "/var/tmp/fwm-look-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+
+	assert_int_equal(told(c, "/nowhere/before-a-look", "look", "/nowhere/before-a-look", &n),
+			 1);
+	assert_int_equal(n.unreadable, 0);
+	(void)snprintf(want, sizeof(want), "%s/beside", dir);
+	assert_int_equal(told(c, "beside", "look", want, &n), 1);
+
+	/* At the end its memory is still there since 6.16; else it is lost, and counted. */
+	assert_int_equal(
+		told(c, "/nowhere/at-the-end", "end", "/nowhere/at-the-end", &n) + n.unreadable, 1);
+	assert_int_equal(told(c, "/nowhere/gone", "exec", "/nowhere/gone", &n), 0);
+	assert_int_equal(n.unreadable, 1);
+	/* In another directory it means another path: not told at all rather than wrong. */
+	assert_int_equal(told(c, "beside", "move", "/beside", &n), 0);
+	assert_true(n.seen >= 2);
+	capture_close(c);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void test_literals_are_told_on_tracepoints(void **state)
+{
+	(void)state;
+	literals_are_told(CAPTURE_TRACEPOINTS);
+}
+
+static void test_literals_are_told_on_the_calls(void **state)
+{
+	(void)state;
+	literals_are_told(CAPTURE_BEST);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_literals_are_told_on_tracepoints),
+		cmocka_unit_test(test_literals_are_told_on_the_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
