@@ -18,21 +18,34 @@ fi
 name=forewarm-test-container-$$
 dir=$(mktemp -d)
 pid=
+layers=
 # shellcheck disable=SC2317 # called by the trap
 finish() {
 	[[ $pid ]] && kill -TERM "$pid" 2>/dev/null && wait "$pid"
+	[[ $layers ]] && kill "$layers"
 	rm -rf "$dir" "/sys/fs/bpf/$name"
 }
 trap finish EXIT
 
+mkdir -p "$dir/c" "$dir/state" "$dir/run"
+# An image is told by where its layers are, so they stay mounted while containers come and go.
+unshare -m sh -ec "
+	mount -t tmpfs tmpfs '$dir/c'
+	mkdir '$dir/c/layer'
+	echo layered >'$dir/c/layer/only-in-the-image'
+	exec sleep 600 >'$dir/c/mounted'" &
+layers=$!
+for ((i = 0; i < 100; i++)); do
+	[[ -e /proc/$layers/root$dir/c/mounted ]] && break
+	sleep 0.1
+done
+
 # $1 runs in a mount namespace and root of its own: an overlay of two layers, as an image's.
 container() {
-	unshare -m sh -ec "
-		mount -t tmpfs tmpfs '$dir/c'
-		cd '$dir/c'
-		mkdir layer upper work root
-		echo layered >layer/only-in-the-image
-		mount -t overlay overlay -o 'lowerdir=$dir/c/layer:/,upperdir=$dir/c/upper,workdir=$dir/c/work' root
+	nsenter -m -t "$layers" unshare -m sh -ec "
+		cd \"\$(mktemp -d -p '$dir/c')\"
+		mkdir upper work root
+		mount -t overlay overlay -o \"lowerdir=$dir/c/layer:/,upperdir=\$PWD/upper,workdir=\$PWD/work\" root
 		mkdir root/old
 		cd root
 		pivot_root . old
@@ -40,7 +53,6 @@ container() {
 }
 db() { sqlite3 "$dir/state/forewarm.db" "$@"; }
 
-mkdir -p "$dir/c" "$dir/state" "$dir/run"
 if ! container "cat /only-in-the-image" >/dev/null 2>&1; then
 	tap_skip "containers" "this kernel lets us mount no overlay here"
 	tap_end
