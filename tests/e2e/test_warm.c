@@ -479,6 +479,43 @@ static void test_warm_skips_memory(void **state)
 	assert_int_equal(umount2(at("tmpfs"), MNT_DETACH), 0);
 }
 
+/* A mount that another one hides is in the table still, and is not where the name leads. */
+static void test_warm_goes_where_the_name_leads(void **state)
+{
+	struct warm_result r;
+	struct warm *w;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	mkdir(at("hides"), 0755);
+	if (mount("none", at("hides"), "tmpfs", 0, "size=4m") < 0)
+		skip_because("a tmpfs cannot be mounted: %s", strerror(errno));
+	assert_int_equal(mkdir(at("hides/deep"), 0755), 0);
+	assert_int_equal(mount(dir, at("hides/deep"), NULL, MS_BIND, NULL), 0);
+	write_file(at("below"), MIB);
+	w = start();
+	r = run(w, WARM_FILE, at("hides/deep/below"));
+	assert_int_equal(r.outcome, WARM_DONE);
+	assert_int_equal(r.bytes_read, MIB);
+	assert_int_equal(run(w, WARM_FILE, at("hides/deep/below")).outcome, WARM_RESIDENT);
+	assert_int_equal(run(w, WARM_DENTRY, at("hides/deep/none")).err, ENOENT);
+	assert_int_equal(run(w, WARM_FILE, at("hides/deep/../deep/below")).outcome, WARM_RESIDENT);
+
+	assert_int_equal(mount("none", at("hides"), "tmpfs", 0, "size=4m"), 0);
+	assert_int_equal(run(w, WARM_FILE, at("hides/deep/below")).outcome, WARM_GONE);
+	assert_int_equal(mkdir(at("hides/deep"), 0755), 0);
+	write_file(at("hides/deep/below"), 2 * MIB);
+	r = run(w, WARM_FILE, at("hides/deep/below"));
+	assert_int_equal(r.outcome, WARM_RESIDENT); /* in memory, whatever it is called */
+	assert_int_equal(r.bytes_wanted, 0);
+	warm_free(w);
+	assert_int_equal(umount2(at("hides"), MNT_DETACH), 0);
+	assert_int_equal(umount2(at("hides"), MNT_DETACH), 0);
+	assert_int_equal(unlink(at("below")), 0);
+	assert_int_equal(rmdir(at("hides")), 0);
+}
+
 /* A device that takes 128 KiB at a time: one call of 1 MiB is clipped, and must be made good. */
 static void test_warm_makes_good_what_is_clipped(void **state)
 {
@@ -612,6 +649,7 @@ int main(void)
 		cmocka_unit_test(test_warm_sees_through_an_overlay),
 		cmocka_unit_test(test_warm_reaches_into_a_container),
 		cmocka_unit_test(test_warm_skips_memory),
+		cmocka_unit_test(test_warm_goes_where_the_name_leads),
 		cmocka_unit_test(test_warm_makes_good_what_is_clipped),
 		cmocka_unit_test(test_warm_is_bounded_in_a_large_directory),
 		cmocka_unit_test(test_warm_takes_a_million_names),

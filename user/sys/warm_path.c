@@ -23,13 +23,16 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 enum { SYMLINK_MAX = 40, MOUNT_MAX = 16384 };
 enum { WALK_STEPWISE = 16 /* not in one go: a symlink or a mount is in the way */ };
 
 struct mount {
+	uint64_t id;
 	char *point;
 	enum mount_class class;
 };
@@ -85,12 +88,13 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 5th word, and the one after
- * the lone dash. Cuts line up. */
-static bool mount_parse(char *line, char **ret_point, char **ret_fs)
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 1st and the 5th word, and the
+ * one after the lone dash. Cuts line up. */
+static bool mount_parse(char *line, uint64_t *ret_id, char **ret_point, char **ret_fs)
 {
 	char *save = NULL, *word = strtok_r(line, " ", &save);
 
+	*ret_id = word ? strtoull(word, NULL, 10) : 0;
 	for (int i = 0; i < 4 && word; i++)
 		word = strtok_r(NULL, " ", &save);
 	if (!word)
@@ -131,9 +135,10 @@ static int mounts_load(struct mounts *m)
 	mounts_forget(m);
 	while (getline(&line, &size, f) >= 0 && m->n < MOUNT_MAX) {
 		char *point, *fs;
+		uint64_t id;
 
 		line[strcspn(line, "\n")] = '\0';
-		if (!mount_parse(line, &point, &fs))
+		if (!mount_parse(line, &id, &point, &fs))
 			continue;
 		if (m->n == room) {
 			struct mount *more = realloc(m->all, (room * 2 + 64) * sizeof(*more));
@@ -143,6 +148,7 @@ static int mounts_load(struct mounts *m)
 			m->all = more;
 			room = room * 2 + 64;
 		}
+		m->all[m->n].id = id;
 		m->all[m->n].class = class_of(fs);
 		m->all[m->n].point = strdup(point);
 		if (!m->all[m->n].point)
@@ -153,15 +159,27 @@ static int mounts_load(struct mounts *m)
 	return 0;
 }
 
+/* What is not known is MOUNT_OTHER, and that is refused. */
+static void mounts_renew_locked(struct mounts *m)
+{
+	struct pollfd p = {.fd = m->fd, .events = POLLPRI};
+
+	if (poll(&p, 1, 0) > 0 || !m->known)
+		(void)mounts_load(m);
+}
+
+static bool may_enter(enum mount_class class, bool remote_fs)
+{
+	return class != MOUNT_OTHER && (class != MOUNT_REMOTE || remote_fs);
+}
+
 /* What is mounted at point; the last one mounted there hides the others. */
 static enum mount_class mounts_class(struct mounts *m, const char *point)
 {
-	struct pollfd p = {.fd = m->fd, .events = POLLPRI};
 	enum mount_class class = MOUNT_OTHER;
 
 	pthread_mutex_lock(&m->lock);
-	if (poll(&p, 1, 0) > 0 || !m->known)
-		(void)mounts_load(m); /* what is not known is MOUNT_OTHER, and that is refused */
+	mounts_renew_locked(m);
 	for (size_t i = m->n; i-- > 0;) {
 		if (strcmp(m->all[i].point, point))
 			continue;
@@ -170,6 +188,39 @@ static enum mount_class mounts_class(struct mounts *m, const char *point)
 	}
 	pthread_mutex_unlock(&m->lock);
 	return class;
+}
+
+static bool is_below(const char *path, const char *point)
+{
+	size_t n = strlen(point);
+
+	return n == 1 || (!strncmp(path, point, n) && (path[n] == '/' || !path[n]));
+}
+
+/* The mount that path should be on, by its name; false when there is one on the way we do not enter. */
+static bool mounts_on_way(struct mounts *m, const char *path, bool remote_fs, struct mount *ret,
+			  size_t *ret_point_len)
+{
+	bool may = true;
+
+	*ret_point_len = 0;
+	pthread_mutex_lock(&m->lock);
+	mounts_renew_locked(m);
+	for (size_t i = 0; i < m->n && may; i++) {
+		size_t len;
+
+		if (!is_below(path, m->all[i].point))
+			continue;
+		may = may_enter(m->all[i].class, remote_fs);
+		len = strlen(m->all[i].point);
+		if (len < *ret_point_len)
+			continue;
+		*ret = m->all[i];
+		*ret_point_len = len;
+	}
+	pthread_mutex_unlock(&m->lock);
+	ret->point = NULL; /* that is the table's */
+	return may && *ret_point_len;
 }
 
 int mounts_new(struct mounts **ret)
@@ -221,6 +272,7 @@ struct walk {
 	enum mount_class class;
 	bool remote_fs;
 	int links_n;
+	struct stat st; /* of the end */
 	size_t at_len;
 	char at[PATH_MAX];
 	char rest[PATH_MAX];
@@ -229,7 +281,7 @@ struct walk {
 static int walk_class(struct walk *w, struct mounts *m, int *ret_why)
 {
 	w->class = mounts_class(m, w->at_len ? w->at : "/");
-	if (w->class == MOUNT_OTHER || (w->class == MOUNT_REMOTE && !w->remote_fs)) {
+	if (!may_enter(w->class, w->remote_fs)) {
 		*ret_why = EOPNOTSUPP;
 		return PATH_REFUSED;
 	}
@@ -337,7 +389,7 @@ static int walk_cross(struct walk *w, struct mounts *m, const char *name, int *r
 	memcpy(w->at + w->at_len + 1, name, strlen(name) + 1);
 	w->class = mounts_class(m, w->at);
 	w->at[w->at_len] = '\0';
-	if (w->class == MOUNT_OTHER || (w->class == MOUNT_REMOTE && !w->remote_fs)) {
+	if (!may_enter(w->class, w->remote_fs)) {
 		*ret_why = EOPNOTSUPP;
 		return PATH_REFUSED;
 	}
@@ -389,15 +441,15 @@ static int walk_step(struct walk *w, struct mounts *m, const char *name, bool *r
 }
 
 /* All of rest at once, which works where it meets neither symlink nor mount: else WALK_STEPWISE. */
-static int walk_rest(struct walk *w, bool *ret_cached, int *ret_why)
+static int walk_rest(struct walk *w, bool maybe_cached, bool *ret_cached, int *ret_why)
 {
 	const uint64_t plain = RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
 	const char *s = w->rest + strspn(w->rest, "/");
-	struct stat st;
-	int fd;
+	int fd = -EAGAIN;
 
-	*ret_cached = true;
-	fd = open_path(w->fd, *s ? s : ".", plain | RESOLVE_CACHED);
+	*ret_cached = maybe_cached;
+	if (maybe_cached)
+		fd = open_path(w->fd, *s ? s : ".", plain | RESOLVE_CACHED);
 	if (fd == -EAGAIN || fd == -EINVAL) { /* not cached, or a kernel < 5.12 that cannot say */
 		*ret_cached = false;
 		fd = open_path(w->fd, *s ? s : ".", plain);
@@ -407,7 +459,7 @@ static int walk_rest(struct walk *w, bool *ret_cached, int *ret_why)
 	if (fd < 0)
 		return walk_error(fd, ret_why);
 	/* The last name is not followed, so it may be a symlink after all. */
-	if (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode)) {
+	if (fstat(fd, &w->st) < 0 || S_ISLNK(w->st.st_mode)) {
 		close(fd);
 		return WALK_STEPWISE;
 	}
@@ -416,20 +468,111 @@ static int walk_rest(struct walk *w, bool *ret_cached, int *ret_why)
 	return 0;
 }
 
+/* path, from the root, without asking any file system anything, through whatever is mounted. */
+static int open_cached(const struct walk *w, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED,
+	};
+	int fd, root = AT_FDCWD;
+
+	if (w->root_fd >= 0) {
+		root = w->root_fd;
+		how.resolve |= RESOLVE_BENEATH;
+		path += strspn(path, "/");
+		path = *path ? path : ".";
+	}
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	return fd >= 0 ? fd : -errno;
+}
+
+/* Is fd on that mount? Asks no server: what is not known of the file stays 0. */
+static bool is_on(int fd, const struct mount *on, struct stat *ret)
+{
+	struct statx x;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS | STATX_MNT_ID,
+		  &x) < 0 ||
+	    !(x.stx_mask & STATX_MNT_ID) || x.stx_mnt_id != on->id)
+		return false;
+	*ret = (struct stat){.st_mode = x.stx_mode,
+			     .st_uid = x.stx_uid,
+			     .st_size = (off_t)x.stx_size,
+			     .st_ino = x.stx_ino,
+			     .st_dev = makedev(x.stx_dev_major, x.stx_dev_minor)};
+	return true;
+}
+
+/*
+ * Most paths have no symlink in them, and their mount can be told from the table. What is cached is
+ * had in one call then; of the others at least the way to the mount is, since a mount pins its name.
+ * Else WALK_STEPWISE, from where w is, or from the root when it is nowhere yet.
+ */
+static int walk_at_once(struct walk *w, struct mounts *m, bool *ret_cached, int *ret_why)
+{
+	struct mount on;
+	size_t len;
+	char cut;
+	int fd;
+
+	if (!mounts_on_way(m, w->rest, w->remote_fs, &on, &len) || on.class == MOUNT_REMOTE)
+		return WALK_STEPWISE;
+	*ret_cached = true;
+	fd = open_cached(w, w->rest);
+	if (fd == -ENOENT)
+		return PATH_ABSENT;
+	if (fd < 0 && fd != -EAGAIN)
+		return WALK_STEPWISE;
+	if (fd >= 0) {
+		if (!is_on(fd, &on, &w->st) || S_ISLNK(w->st.st_mode)) {
+			close(fd);
+			return WALK_STEPWISE;
+		}
+		w->fd = fd;
+		w->class = on.class;
+		return 0;
+	}
+	cut = w->rest[len];
+	w->rest[len] = '\0';
+	fd = open_cached(w, w->rest);
+	w->rest[len] = cut;
+	if (fd < 0 || !is_on(fd, &on, &w->st)) {
+		closep(&fd);
+		return WALK_STEPWISE;
+	}
+	w->fd = fd;
+	w->class = on.class;
+	if (len > 1) { /* "/" stays the empty path */
+		memcpy(w->at, w->rest, len);
+		w->at[len] = '\0';
+		w->at_len = len;
+		memmove(w->rest, w->rest + len, strlen(w->rest + len) + 1);
+	}
+	return walk_rest(w, false, ret_cached, ret_why);
+}
+
 static int walk(struct walk *w, struct mounts *m, bool *ret_cached, int *ret_why)
 {
 	char name[NAME_MAX + 1];
-	bool jumped = true;
-	int r = walk_root(w, m, ret_why);
+	bool jumped = false;
+	int r = walk_at_once(w, m, ret_cached, ret_why);
 
+	if (r != WALK_STEPWISE)
+		return r;
+	r = 0;
+	if (w->fd < 0) {
+		r = walk_root(w, m, ret_why);
+		jumped = true;
+	}
 	while (!r) {
 		if (jumped) {
-			r = walk_rest(w, ret_cached, ret_why);
+			r = walk_rest(w, true, ret_cached, ret_why);
 			if (r != WALK_STEPWISE)
 				return r;
 		}
 		if (!walk_next(w, name, ret_why))
-			return *ret_why ? PATH_REFUSED : 0;
+			return *ret_why ? PATH_REFUSED : fstat(w->fd, &w->st) ? fault_errno() : 0;
 		r = walk_step(w, m, name, &jumped, ret_why);
 	}
 	return r;
@@ -444,14 +587,11 @@ int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_en
 int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs,
 		 struct path_end *ret, int *ret_why)
 {
-	_cleanup_(freep) struct walk *w = malloc(sizeof(*w));
+	struct walk on_stack, *w = &on_stack;
 	size_t len = strnlen(path, PATH_MAX);
 	bool cached = false;
-	struct stat st;
 	int r, why = 0;
 
-	if (!w)
-		return fault(-ENOMEM);
 	*ret_why = path[0] == '/' ? ENAMETOOLONG : EINVAL;
 	if (path[0] != '/' || len >= PATH_MAX)
 		return PATH_REFUSED;
@@ -459,10 +599,10 @@ int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs
 	w->root_fd = root_fd;
 	w->remote_fs = remote_fs;
 	w->links_n = 0;
+	w->at_len = 0;
+	w->at[0] = '\0';
 	memcpy(w->rest, path, len + 1);
 	r = walk(w, m, &cached, &why);
-	if (!r && fstat(w->fd, &st) < 0)
-		r = fault_errno();
 	ret->cached = cached && w->links_n == 0;
 	if (r) {
 		closep(&w->fd);
@@ -471,7 +611,7 @@ int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs
 	}
 	ret->fd = w->fd;
 	ret->class = w->class;
-	ret->st = st;
+	ret->st = w->st;
 	return 0;
 }
 
