@@ -80,6 +80,8 @@ struct lane {
 	uint32_t queued_n;
 	uint64_t inflight_bytes;
 	pthread_cond_t work; /* something was queued, or the engine stops */
+	uint32_t waiting_n;  /* threads that wait for it */
+	uint32_t coming_n;   /* of those, woken and not here yet */
 };
 
 struct warm {
@@ -192,6 +194,26 @@ static struct job *heap_take(struct lane *l, uint32_t i)
 		heap_up(l, i);
 	}
 	return j;
+}
+
+/*
+ * One thread at a time is woken for what is queued, and that one wakes the next if there is more: most jobs
+ * are a lookup or two, and are done sooner than another thread is there.
+ */
+static void lane_wake_locked(struct lane *l)
+{
+	if (!l->queued_n || l->coming_n || !l->waiting_n)
+		return;
+	l->coming_n++;
+	pthread_cond_signal(&l->work);
+}
+
+static void lane_wait_locked(struct lane *l, pthread_mutex_t *lock)
+{
+	l->waiting_n++;
+	pthread_cond_wait(&l->work, lock);
+	l->waiting_n--;
+	l->coming_n -= l->coming_n > 0; /* by a signal, or for no reason: then one more is woken */
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -692,10 +714,11 @@ static void work_lane(struct warm *w, struct lane *lane)
 		struct job *j;
 
 		while (!w->stop && (!lane->queued_n || w->paused))
-			pthread_cond_wait(&lane->work, &w->lock);
+			lane_wait_locked(lane, &w->lock);
 		if (w->stop)
 			break;
 		j = heap_take(lane, 0);
+		lane_wake_locked(lane);
 		j->next = w->running;
 		w->running = j;
 		w->running_n++;
@@ -882,7 +905,7 @@ static int job_queue(struct warm *w, const struct warm_job *job, enum job_kind k
 			job_finish_locked(w, j);
 		} else {
 			heap_push(lane_of(w, j), j);
-			pthread_cond_signal(&lane_of(w, j)->work);
+			lane_wake_locked(lane_of(w, j));
 		}
 		r = 0;
 	} else {
@@ -952,7 +975,7 @@ void warm_hurry(struct warm *w, uint64_t id)
 		i = UINT32_MAX; /* from the start again: it may have moved an unseen one */
 		j->job.priority = 0;
 		heap_push(now, j);
-		pthread_cond_signal(&now->work);
+		lane_wake_locked(now);
 	}
 	for (struct job *j = w->running; j; j = j->next)
 		if (j->job.id == id)
