@@ -15,12 +15,16 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { BATCH_BYTES_MIN = 65536, RETRY_MS = 1000, NAME_BYTES = 4096 };
+enum { BATCH_BYTES_MIN = 65536, RETRY_MS = 1000, NAME_BYTES = 4096, NICER = 10 };
 
 enum record_kind {
 	RECORD_NODE,
@@ -417,11 +421,21 @@ static void pop(struct writer *w)
 	(void)pthread_cond_broadcast(&w->written);
 }
 
+/* Nobody waits for what it writes: whoever else wants the CPU goes first. */
+static void thread_manners(void)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	(void)pthread_setname_np(pthread_self(), "fwm-store");
+	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+	(void)setpriority(PRIO_PROCESS, (id_t)tid, getpriority(PRIO_PROCESS, (id_t)tid) + NICER);
+}
+
 static void *write_batches(void *arg)
 {
 	struct writer *w = arg;
 
-	(void)pthread_setname_np(pthread_self(), "fwm-store");
+	thread_manners();
 	(void)pthread_mutex_lock(&w->mutex);
 	for (;;) {
 		struct timespec until;
