@@ -11,12 +11,14 @@
 #   preload  preload 0.6.4, a cycle of 2 s, no smallest size, all paths, two cycles of time
 #   vmtouch  the oracle: every file it will open, wholly read before, whatever that costs
 # Gap closed is (cold - x) / (cold - warm) of the medians; at exec has a cold of its own.
-# Then the harm: an unrelated random reader and an unrelated computation beside cold workloads, with
-# forewarmd warming them and without, many short rounds in turn, with a 95 % confidence interval of the
-# median change; and a habit that is wrong every time: the wall time of steps after which nothing
-# comes of what is guessed, against that of the same steps unwatched, and watched without acting on guesses.
+# Then the harm: an unrelated random reader and an unrelated computation while a cold workload runs, with
+# forewarmd warming it and without, in pairs; and a habit that is wrong every time: the wall time of
+# steps after which nothing comes of what is guessed, against that of the same steps in the same order
+# unwatched, and watched without acting on guesses. Changes with 95 % intervals, see tools/paired.c.
 # Writes .output/bench/warm.ndjson. LEAD=seconds: time between the first step and the others.
-# PARTS: which of "gap harm wrong". HARM: which of "read cpu". HARM_ROUNDS, HARM_SECONDS, WRONG_ROUNDS.
+# PARTS: which of "gap harm wrong". HARM: which of "read cpu". HARM_ROUNDS: of a pair of each workload.
+# WRONG_ROUNDS: pairs. TAUGHT=DIR: what was learnt is kept there, and a later run begins with it.
+# shellcheck disable=SC2086,SC2046 # lists of words are split on purpose
 set -eu
 cd "$(dirname "$0")/.."
 [[ $(id -u) == 0 ]] || { echo "bench-warm: needs root" >&2 && exit 1; }
@@ -57,8 +59,11 @@ baseline() { # package, program in it
 	(cd "$out" && apt-get download -q "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb "$1" && rm -f "$1"_*.deb) ||
 		{ echo "  $1 cannot be had from the distribution: skipped" && return 1; }
 }
-baseline preload usr/sbin/preload && has_preload=1 || has_preload=
-baseline vmtouch usr/bin/vmtouch && has_vmtouch=1 || has_vmtouch=
+has_preload='' has_vmtouch=''
+if [[ $parts == *" gap "* ]]; then
+	if baseline preload usr/sbin/preload; then has_preload=1; fi
+	if baseline vmtouch usr/bin/vmtouch; then has_vmtouch=1; fi
+fi
 
 stamp=$( (echo $packages && cat tools/warm-image.sh tools/warm-workloads/*) | sha256sum)
 if [[ ! -f $out/image.ext4 || $(cat "$out/stamp" 2>/dev/null) != "$stamp" ]]; then
@@ -68,6 +73,8 @@ if [[ ! -f $out/image.ext4 || $(cat "$out/stamp" 2>/dev/null) != "$stamp" ]]; th
 	echo "$stamp" >"$out/stamp"
 fi
 
+# What is taught has the names of files in it: the bed it is used with has to have the same.
+[[ -z ${TAUGHT-} ]] || export BED=/var/tmp/forewarm-bed-taught
 bed_new "$out/image.ext4"
 preload_pid=
 bench_end() {
@@ -127,10 +134,14 @@ record() { # metric subject value unit baseline ratio n
 
 # --- training -------------------------------------------------------------------------------------
 bed_cold
+train=5
+if [[ -n ${TAUGHT-} && -d $TAUGHT ]]; then
+	cp -a "$TAUGHT/." "$bed/state"
+	train=1
+fi
 daemon_start -s plan.recheck=100ms -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% \
 	${FORCE_SETS-}
 preload_start
-train=5
 echo "  training: each workload $train times"
 for ((i = 0; i < train; i++)); do
 	for w in $(shuffled) $(shuffled); do
@@ -145,7 +156,11 @@ if [[ -n $preload_pid ]]; then
 	seen=$(grep -cE "EXE.*$root" "$bed/preload.state" "$bed/preload.log" 2>/dev/null | awk -F: '{ n += $2 } END { print n + 0 }')
 	kill -STOP "$preload_pid"
 fi
-for w in "${workloads[@]}"; do
+if [[ -n ${TAUGHT-} && ! -d $TAUGHT ]]; then
+	sleep 1.5 # the database is written each second
+	cp -a "$bed/state" "$TAUGHT"
+fi
+[[ $parts != *" gap "* ]] || for w in "${workloads[@]}"; do
 	[[ -n $has_vmtouch ]] && command -v strace >/dev/null && files_of "$w"
 	note "used.$w" "$(.output/tools/pageuse "$root" chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin \
 		HOME=/root LEAD="$lead" /bin/bash "/w/$w.sh" 3>/dev/null 2>/dev/null | tail -n 1)"
@@ -261,57 +276,60 @@ if [[ $parts == *" gap "* ]]; then
 fi
 
 # --- harm -----------------------------------------------------------------------------------------
-# The median change of pairs in %, and its 95 % interval from the order statistics of the pairs.
-paired() { # values without, values with, in order: sets change, low, high
-	read -r change low high < <(paste <(printf '%s\n' $1) <(printf '%s\n' $2) |
-		awk '{ printf "%.3f\n", ($2 - $1) * 100 / $1 }' | sort -n | awk '
-		{ v[NR] = $1 }
-		END {
-			k = int((NR - 1.96 * sqrt(NR)) / 2); if (k < 1) k = 1
-			m = NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2
-			printf "%+.1f %+.1f %+.1f\n", m, v[k], v[NR + 1 - k]
-		}')
+# The change of a figure over pairs of files, with without: sets a, b, change, low, high.
+paired() { # quantile or mean, files...
+	read -r a b change low high < <(.output/tools/paired "$@")
 }
-harm_rounds=${HARM_ROUNDS:-24} seconds=${HARM_SECONDS:-2}
-harm_round() { # read or cpu, plain or watched
-	local bystander w p50 p99 n
-	.output/tools/bystander "$1" "$bed/random" "$seconds" >"$bed/bystander" &
-	bystander=$!
-	while kill -0 $bystander 2>/dev/null; do
-		for w in $(shuffled); do
-			kill -0 $bystander 2>/dev/null || break
-			bed_cold
-			bed_run "$2" "$w" "$lead"
-		done
+record_change() { # metric subject n
+	record "${1}_change" "$2" "${change#+}" % plain 0 "$3"
+	record "${1}_change_low" "$2" "${low#+}" % plain 0 "$3"
+	record "${1}_change_high" "$2" "${high#+}" % plain 0 "$3"
+}
+pairs_of() { # name, pairs: their files, without and with in turn
+	local i
+	for ((i = 1; i <= $2; i++)); do
+		echo "$bed/pairs/$1.$i.plain" "$bed/pairs/$1.$i.watched"
 	done
+}
+in_turn() { # number
+	(($1 % 2)) && echo plain watched || echo watched plain
+}
+mkdir -p "$bed/pairs"
+harm_rounds=${HARM_ROUNDS:-8}
+# A bystander for as long as a cold workload runs: the one pair is the same work, done twice.
+harm_slice() { # read or cpu, workload, pair, plain or watched
+	local bystander
+	bed_cold
+	.output/tools/bystander "$1" "$bed/random" 60 "$bed/pairs/$1.$3.$4" >/dev/null &
+	bystander=$!
+	bed_run "$4" "$2" "$lead"
+	kill $bystander
 	wait $bystander
-	read -r p50 p99 n <"$bed/bystander"
-	note "harm.$1.$2.p50" "$p50"
-	note "harm.$1.$2.p99" "$p99"
 }
 if [[ $parts == *" harm "* ]]; then
 	dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
+	harm_n=0
 	for ((i = 1; i <= harm_rounds; i++)); do
 		printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
-		for what in ${HARM:-read cpu}; do
-			for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
-				harm_round $what $who
+		for w in $(shuffled); do
+			harm_n=$((harm_n + 1))
+			for what in ${HARM:-read cpu}; do
+				for who in $(in_turn $harm_n); do
+					harm_slice $what "$w" $harm_n $who
+				done
 			done
 		done
 	done
 	printf '%30s\r' '' >&2
 	echo
-	echo "a bystander beside cold workloads, $harm_rounds pairs of $seconds s [us]; change: median, 95 % interval"
+	echo "a bystander while a cold workload runs, $harm_n pairs of the same workload [us]; 95 % intervals"
 	printf '%-10s %4s %9s %9s %8s %18s\n' bystander '' without with change interval
 	for what in ${HARM:-read cpu}; do
 		for q in p50 p99; do
-			a=$(median "harm.$what.plain.$q") b=$(median "harm.$what.watched.$q")
-			paired "${sample[harm.$what.plain.$q]}" "${sample[harm.$what.watched.$q]}"
+			paired "0.${q#p}" $(pairs_of $what $harm_n)
 			printf '%-10s %4s %9s %9s %7s%% %17s%%\n' "$what" "$q" "$a" "$b" "$change" "$low..$high"
-			record "harm_$q" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "$harm_rounds"
-			record "harm_${q}_change" "$what" "${change#+}" % plain 0 "$harm_rounds"
-			record "harm_${q}_change_low" "$what" "${low#+}" % plain 0 "$harm_rounds"
-			record "harm_${q}_change_high" "$what" "${high#+}" % plain 0 "$harm_rounds"
+			record "harm_$q" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "$harm_n"
+			record_change "harm_$q" "$what" "$harm_n"
 		done
 	done
 fi
@@ -319,50 +337,48 @@ fi
 # --- wrong every time -----------------------------------------------------------------------------
 # The first step of each workload, and then none of the others.
 wrong_rounds=${WRONG_ROUNDS:-$((2 * rounds))}
-wrong_round() { # plain or watched, name
-	local t0 w
+wrong_round() { # plain or watched, name of the pairs, number, workloads in order
+	local t0 w who=$1 pair=$2.$3
+	shift 3
 	bed_cold
 	t0=${EPOCHREALTIME/[.,]/}
-	for w in $(shuffled) $(shuffled); do
-		bed_run_first "$1" "$w"
+	for w in "$@"; do
+		bed_run_first "$who" "$w"
 	done
-	note "wrong.$2" $((${EPOCHREALTIME/[.,]/} - t0))
-	sleep 0.5 # what was begun is read by then
-	note "wrongkib.$2" "$(bed_read_kib)"
+	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$bed/pairs/$pair.$who"
+	sleep 0.3 # what was begun is read by then
+	note "kib.$who.${pair%.*}" "$(bed_read_kib)"
 }
-if [[ $parts == *" wrong "* ]]; then
+wrong_pairs() { # name
+	local i who order
 	for ((i = 1; i <= wrong_rounds; i++)); do
-		printf '  wrong %d of %d \r' "$i" "$wrong_rounds" >&2
-		for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
-			wrong_round $who $who
-		done
-	done
-	ask status >"$bed/status"
-	# The price of watching alone: what is guessed is the same, and nothing is done about it.
-	daemon_stop
-	daemon_start -s plan.act=no
-	for ((i = 1; i <= wrong_rounds; i++)); do
-		for who in $( ((i % 2)) && echo plain watched || echo watched plain); do
-			wrong_round $who $who.idle
+		printf '  %s %d of %d \r' "$1" "$i" "$wrong_rounds" >&2
+		order=$(shuffled && shuffled)
+		for who in $(in_turn $i); do
+			wrong_round "$who" "$1" "$i" $order
 		done
 	done
 	printf '%30s\r' '' >&2
+	paired mean $(pairs_of "$1" "$wrong_rounds")
+}
+if [[ $parts == *" wrong "* ]]; then
 	echo
-	a=$(median wrong.plain) b=$(median wrong.watched)
-	paired "${sample[wrong.plain]}" "${sample[wrong.watched]}"
-	awk -v a="$a" -v b="$b" -v n="$wrong_rounds" -v c="$change $low..$high" 'BEGIN { split(c, v, " ")
-		printf "wrong guesses only, %d pairs: %.1f ms without, %.1f ms with: %s %% wall time (%s)\n", n, a / 1000, b / 1000, v[1], v[2] }'
+	wrong_pairs wrong
+	ask status >"$bed/status"
+	awk -v a="$a" -v b="$b" -v n="$wrong_rounds" -v c="$change" -v i="$low..$high" 'BEGIN {
+		printf "wrong guesses only, mean of %d pairs: %.1f ms without, %.1f ms with: %s %% wall time (%s)\n", n, a / 1000, b / 1000, c, i }'
 	record wrong_wall_time all "$b" us "$a" "$(ratio "$b" "$a")" "$wrong_rounds"
-	record wrong_wall_change all "${change#+}" % plain 0 "$wrong_rounds"
-	record wrong_wall_change_low all "${low#+}" % plain 0 "$wrong_rounds"
-	record wrong_wall_change_high all "${high#+}" % plain 0 "$wrong_rounds"
-	paired "${sample[wrong.plain.idle]}" "${sample[wrong.watched.idle]}"
+	record_change wrong_wall all "$wrong_rounds"
+	# The price of watching alone: what is guessed is the same, and nothing is done about it.
+	daemon_stop
+	daemon_start -s plan.act=no
+	wrong_pairs idle
 	echo "of that, watching without acting: $change % ($low..$high)"
-	record wrong_watch_change all "${change#+}" % plain 0 "$wrong_rounds"
-	plain_kib=$(median wrongkib.plain)
+	record_change wrong_watch all "$wrong_rounds"
+	plain_kib=$(median kib.plain.wrong)
 	printf 'read meanwhile, MiB: %d without; with, round by round:' $((plain_kib / 1024))
 	i=0
-	for kib in ${sample[wrongkib.watched]}; do
+	for kib in ${sample[kib.watched.wrong]}; do
 		printf ' %d' $((kib / 1024))
 		record wrong_kib "round $((++i))" "$kib" KiB plain "$(ratio "$kib" "$plain_kib")" 1
 	done

@@ -2,14 +2,16 @@
 /*
  * bystander - a program that has nothing to do with what is warmed, and how it fares.
  *
- *   bystander read FILE SECONDS   random 4 KiB reads past the page cache
- *   bystander cpu - SECONDS       a fixed piece of work, about 1 ms of CPU
+ *   bystander read FILE SECONDS [TIMES]   random 4 KiB reads past the page cache
+ *   bystander cpu - SECONDS [TIMES]       a fixed piece of work, about 1 ms of CPU
  *
- * Prints "p50 p99 count" of one operation's time in us.
+ * Prints "p50 p99 count" of one operation's time in us, and writes each one's to the file TIMES, one a
+ * line. It works for so long, or until SIGTERM.
  */
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,6 +19,14 @@
 #include <time.h>
 
 enum { OP_MAX = 1 << 20, BLOCK = 4096 };
+
+static volatile sig_atomic_t enough;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	enough = 1;
+}
 
 static uint64_t now_ns(void)
 {
@@ -44,6 +54,23 @@ static void work(void)
 	sink = x;
 }
 
+static int report(uint32_t *us, uint32_t n, const char *path)
+{
+	FILE *f = path ? fopen(path, "we") : NULL;
+
+	if (!n || (path && !f)) {
+		fprintf(stderr, "bystander: nothing was done, or %s cannot be written\n", path);
+		return 1;
+	}
+	for (uint32_t i = 0; f && i < n; i++)
+		fprintf(f, "%u\n", us[i]);
+	if (f && fclose(f))
+		return 1;
+	qsort(us, n, sizeof(*us), by_value);
+	printf("%u %u %u\n", us[n / 2], us[(uint64_t)n * 99 / 100], n);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t *us = calloc(OP_MAX, sizeof(*us)), n = 0;
@@ -51,12 +78,14 @@ int main(int argc, char **argv)
 	uint64_t end, state = 88172645463325252ull;
 	void *buf = NULL;
 	struct stat st = {0};
-	bool reads = argc == 4 && !strcmp(argv[1], "read");
+	bool reads = argc >= 4 && !strcmp(argv[1], "read");
+	int r;
 
-	if (argc != 4 || !us || posix_memalign(&buf, BLOCK, BLOCK)) {
-		fprintf(stderr, "usage: bystander read|cpu FILE SECONDS\n");
+	if (argc < 4 || argc > 5 || !us || posix_memalign(&buf, BLOCK, BLOCK)) {
+		fprintf(stderr, "usage: bystander read|cpu FILE SECONDS [TIMES]\n");
 		return 2;
 	}
+	(void)signal(SIGTERM, on_term);
 	if (reads) {
 		fd = open(argv[2], O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < BLOCK) {
@@ -65,7 +94,7 @@ int main(int argc, char **argv)
 		}
 	}
 	end = now_ns() + strtoull(argv[3], NULL, 10) * 1000000000ull;
-	while (n < OP_MAX && now_ns() < end) {
+	while (n < OP_MAX && !enough && now_ns() < end) {
 		uint64_t began = now_ns();
 
 		if (reads) {
@@ -78,9 +107,8 @@ int main(int argc, char **argv)
 		}
 		us[n++] = (uint32_t)((now_ns() - began) / 1000);
 	}
-	qsort(us, n, sizeof(*us), by_value);
-	printf("%u %u %u\n", us[n / 2], us[(uint64_t)n * 99 / 100], n);
+	r = report(us, n, argc == 5 ? argv[4] : NULL);
 	free(us);
 	free(buf);
-	return 0;
+	return r;
 }

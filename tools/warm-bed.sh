@@ -10,9 +10,10 @@ bed_private() {
 		/bin/bash "$0" "$@"
 }
 
-bed_new() { # image
+bed_new() { # image; BED: the folder to make for it, one of its own else
 	image=$1
-	bed=$(mktemp -d /var/tmp/forewarm-bed-XXXXXX)
+	bed=${BED:-$(mktemp -d /var/tmp/forewarm-bed-XXXXXX)}
+	[[ -z ${BED-} ]] || mkdir "$bed"
 	chmod 755 "$bed" # others than root look up paths through it
 	pins=/sys/fs/bpf/${bed##*/}
 	root=$bed/root

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * paired - by how much a quantile, or the mean, of a time changes from one way to another.
+ *
+ *   paired Q|mean A1 B1 A2 B2 ...
+ *
+ * Each file holds numbers, one a line: what was measured one way and, right beside it, the other way. Prints
+ * "A B change low high": the figure over all of A and over all of B, by how many percent it differs,
+ * and the 95 % interval of that, from resampling whole pairs: what one pair shares (a busy moment of
+ * the host, the work done) is no evidence twice. The draws are the same at each call.
+ *
+ * Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DRAWS = 2000 };
+
+/* How often each value was measured in one file. */
+struct times {
+	uint32_t *of; /* index of a value */
+	uint32_t *count;
+	uint32_t n;
+};
+
+struct sample {
+	uint32_t *values;
+	size_t n, room;
+};
+
+static uint32_t *values; /* each one that occurs, ascending */
+static uint32_t values_n;
+static uint64_t *sum; /* of one draw, by value */
+
+static int by_value(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void *room(void *p, size_t n, size_t each)
+{
+	p = reallocarray(p, n ? n : 1, each);
+	if (!p) {
+		fprintf(stderr, "paired: no memory\n");
+		exit(1);
+	}
+	return p;
+}
+
+static struct sample sample_read(const char *path)
+{
+	struct sample s = {0};
+	FILE *f = fopen(path, "re");
+	uint32_t v;
+
+	while (f && fscanf(f, "%u", &v) == 1) {
+		if (s.n == s.room)
+			s.values = room(s.values, s.room = s.room ? s.room * 2 : 1024, sizeof(v));
+		s.values[s.n++] = v;
+	}
+	if (!f || !feof(f) || !s.n) {
+		fprintf(stderr, "paired: no numbers in %s\n", path);
+		exit(1);
+	}
+	fclose(f);
+	qsort(s.values, s.n, sizeof(v), by_value);
+	return s;
+}
+
+static struct times times_of(const struct sample *s)
+{
+	struct times t = {room(NULL, s->n, sizeof(uint32_t)), room(NULL, s->n, sizeof(uint32_t)),
+			  0};
+
+	for (size_t i = 0; i < s->n; i++) {
+		const uint32_t *at =
+			bsearch(&s->values[i], values, values_n, sizeof(*values), by_value);
+
+		if (i && s->values[i] == s->values[i - 1]) {
+			t.count[t.n - 1]++;
+			continue;
+		}
+		t.of[t.n] = (uint32_t)(at - values);
+		t.count[t.n++] = 1;
+	}
+	return t;
+}
+
+/* q < 0: the mean. times[i * step] is taken weight[i] times. */
+static double figure(const struct times *times, size_t step, const uint32_t *weight, size_t pairs,
+		     double q)
+{
+	uint64_t n = 0, below = 0;
+	double total = 0;
+
+	memset(sum, 0, values_n * sizeof(*sum));
+	for (size_t i = 0; i < pairs; i++)
+		for (uint32_t k = 0; weight[i] && k < times[i * step].n; k++)
+			sum[times[i * step].of[k]] +=
+				(uint64_t)weight[i] * times[i * step].count[k];
+	for (uint32_t v = 0; v < values_n; v++) {
+		n += sum[v];
+		total += (double)sum[v] * values[v];
+	}
+	if (q < 0)
+		return total / (double)n;
+	for (uint32_t v = 0; v < values_n; v++)
+		if ((double)(below += sum[v]) > q * (double)(n - 1))
+			return values[v];
+	return values[values_n - 1];
+}
+
+static double change(double a, double b)
+{
+	return a > 0 ? (b - a) * 100 / a : 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int main(int argc, char **argv)
+{
+	size_t files = argc > 2 ? (size_t)argc - 2 : 0, pairs = files / 2, all = 0;
+	uint64_t state = 88172645463325252ull;
+	static double changes[DRAWS];
+	struct sample *samples;
+	struct times *times;
+	uint32_t *weight;
+	double q, a, b;
+	char *end;
+
+	q = argc > 1 ? strtod(argv[1], &end) : -1;
+	if (argc > 1 && !strcmp(argv[1], "mean"))
+		q = -1;
+	else if (argc > 1 && (end == argv[1] || *end || q < 0 || q > 1))
+		files = 0;
+	if (!pairs || files % 2) {
+		fprintf(stderr, "usage: paired QUANTILE|mean A1 B1 A2 B2 ...\n");
+		return 2;
+	}
+	samples = room(NULL, files, sizeof(*samples));
+	times = room(NULL, files, sizeof(*times));
+	weight = room(NULL, pairs, sizeof(*weight));
+	for (size_t i = 0; i < files; i++) {
+		samples[i] = sample_read(argv[i + 2]);
+		values = room(values, all + samples[i].n, sizeof(*values));
+		memcpy(values + all, samples[i].values, samples[i].n * sizeof(*values));
+		all += samples[i].n;
+	}
+	qsort(values, all, sizeof(*values), by_value);
+	for (size_t i = 0; i < all; i++)
+		if (!i || values[i] != values[values_n - 1])
+			values[values_n++] = values[i];
+	sum = room(NULL, values_n, sizeof(*sum));
+	for (size_t i = 0; i < files; i++)
+		times[i] = times_of(&samples[i]);
+
+	for (size_t i = 0; i < pairs; i++)
+		weight[i] = 1;
+	a = figure(times, 2, weight, pairs, q);
+	b = figure(times + 1, 2, weight, pairs, q);
+	for (int d = 0; d < DRAWS; d++) {
+		memset(weight, 0, pairs * sizeof(*weight));
+		for (size_t i = 0; i < pairs; i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			weight[(state >> 11) % pairs]++;
+		}
+		changes[d] = change(figure(times, 2, weight, pairs, q),
+				    figure(times + 1, 2, weight, pairs, q));
+	}
+	qsort(changes, DRAWS, sizeof(*changes), by_size);
+	printf("%.0f %.0f %+.1f %+.1f %+.1f\n", a, b, change(a, b), changes[DRAWS * 25 / 1000],
+	       changes[DRAWS - 1 - DRAWS * 25 / 1000]);
+	return 0;
+}
