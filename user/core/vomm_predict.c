@@ -128,7 +128,7 @@ static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64
 			ret[i] = s->context[i];
 		else
 			ret[i] = s->feature[feature - 1]
-					 ? hash_masked(s, s->feature[feature - 1], i)
+					 ? hash_masked(s, step64(0, s->feature[feature - 1]), i)
 					 : 0;
 	}
 }

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { STATE_VERSION = 3 };
+enum { STATE_VERSION = 4 };
 
 struct head {
 	char magic[8];
