@@ -55,12 +55,15 @@ static void edge_bump(struct vomm *v, uint32_t *edge, uint32_t kind)
 /* A count has no room left: halve them all, the small ones first of all to go. */
 static void cell_halve(struct vomm *v, struct cell *first, uint64_t hash)
 {
+	uint32_t *ns = v->count_of_counts[first->kind];
 	struct cell *c = first;
 
 	for (uint32_t e = 0;; c = vomm_cell_find(v, vomm_ext_hash(hash, e))) {
 		for (int i = 0; c && i < CELL_EDGES; i++) {
-			uint32_t n = (c->edge[i] & COUNT_MAX) / 2;
+			uint32_t was = c->edge[i] & COUNT_MAX, n = was / 2;
 
+			ns[was < 4 ? was : 4]--;
+			ns[n < 4 ? n : 4]++;
 			c->edge[i] = n ? (c->edge[i] & ~(uint32_t)COUNT_MAX) | n : 0;
 		}
 		if (e++ == first->ext_n)
