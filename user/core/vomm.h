@@ -12,7 +12,7 @@
  *          given that it is none of those before?". Each decision mixes what every context says
  *          (adaptive state maps) in the logistic domain with weights learnt online. What is left
  *          at the end of the list belongs to the other known symbols and to novelty, so all
- *          probabilities always sum to 1.
+ *          probabilities always sum to 1. Every step of it is in vomm_impl.h.
  * Units    Probabilities are doubles in [0, 1]; time is ns of any monotonic clock, 0: unknown.
  *          A symbol is any uint32_t the caller chose; the model numbers them itself.
  * Bounds   One allocation of vomm_bytes() <= limits.bytes_max, by vomm_new(), and never after.

@@ -4,6 +4,62 @@
  *
  * Shape    Everything lives in one allocation: struct vomm, then its arrays. Only offsets and
  *          numbers are stored in them, so a saved state is those arrays as they are.
+ *
+ * The algorithm, complete: tests/prop/test_vomm_naive.c is written from this, and holds the model
+ * to it bit by bit. Everything named p, weight, dot is an IEEE single unless said otherwise.
+ *
+ * Context  vomm_specs[] names the kinds. A kind applies when the stream has its `order` symbols, the
+ *          mark of the start counting as one unless headless, and its feature is known. It exists
+ *          once something was learnt in it. Up to VOMM_SUCCESSOR_MAX successors (half of that for
+ *          what is no suffix) are counted in slots, six to a cell; slot 0 is the newest: a symbol
+ *          that comes changes places with what was there. `run` is how often in a row it was the
+ *          same. A symbol without a slot takes the first free one, then a cell more, then the slot
+ *          of the smallest count, the first of those, but never slot 0. A count that reaches
+ *          COUNT_MAX halves all of the context; those of 1 are gone.
+ * Forget   Four cells share a bucket, chosen by hash. `use` counts what was learnt, to 255, and is
+ *          that of the first cell in each cell of the context that learning went through. A cell
+ *          that finds no place takes that of the least use, the first of those, and each of the
+ *          three others loses 1. Of symbols the next 16 in turn are asked when all numbers are
+ *          taken: the smallest count goes, then the longest ago. What was counted for its number
+ *          is from then on the other's.
+ * List     Candidates are the successors in the contexts, longest suffix first, then the other
+ *          kinds in their order, slot by slot; then what the match expects; VOMM_CANDIDATE_MAX in
+ *          all. When DECIDE_SURE or all are decided, the last eight of the history and then the
+ *          hot symbols join while fewer than FALLBACK_MAX are there. Hot are HOT symbols, frequent
+ *          first: one that comes enters at the end, there takes the place of a rarer one when all
+ *          are taken, and goes up one place when it is more frequent than the one above.
+ * Weight   base = (0.5, or 1 when there are suffixes only) / (all counts + symbols / 2 + 1), for
+ *          each (count + 0.5) base; plus, for each of the m kinds that are no suffix, count / total
+ *          / 2m. Then, for each suffix from the shortest, max(count - d, 0) / total + d distinct /
+ *          total x weight, with d = (n1 + 1) / (n1 + 2 n2 + 1.5), n1 and n2 the successors of all
+ *          contexts of the kind counted once and twice. One that joined later has (count + 0.5)
+ *          base times all the d distinct / total.
+ * Decide   Heaviest first: is it this one, given that it was none before? At most DECIDE_MAX; after
+ *          DECIDE_SURE only while rest, the product of (1 - p) so far, is DECIDE_REST and more, and
+ *          its share of it by weight DECIDE_WORTH. Opinions, as log-odds of the state cells they
+ *          come from (by 4096ths of p): each context that still counts what was not decided yet (so
+ *          decided ones are excluded), the match, the recency, the symbol by itself and by place
+ *          (0..3), by the newest symbol, by the longest suffix that knows it, by the length of the
+ *          match when it is the expected one. Beside them 0.4 and the log-odds of weight / max(
+ *          weight not yet decided, weight + 1e-5), kept within 1e-5 and 0.9999.
+ * Mix      Three sets of weights, select_sets(), each give a dot product within +-12: four sums, of
+ *          every fourth input each, then (0 + 1) + (2 + 3). Their sum by the final weights is
+ *          squashed: p_mix. refine() interpolates what came of such: p = 0.67 p_mix + 0.33 of it,
+ *          within P_MIN of 0 and 1.
+ * Rest     To novelty novel; of what is left, tail to the candidates not decided, by weight, and
+ *          1 - tail to all other known symbols, by count + 0.5 (doubles). Both are state cells,
+ *          by suffixes that know something (to 15) and by candidates / 4, or those not decided / 8
+ *          (to 3); novel is 1 when nothing else is known, tail 1 when no symbol is no candidate and
+ *          0 when all are decided.
+ * Learn    First the decisions, up to the one that came: every cell they came from; of refine() the
+ *          nearer one; each weight set on its own error, by 0.003 + 0.02 / (1 + times / 256); the
+ *          final weights on that of p_mix, by 0.0005. Was it none of them, novel, and if known tail.
+ *          Then the contexts that were there, in the order listed. Then one is made for each kind
+ *          that applies and is not there, if its parent is, or was made just now, or it has none.
+ * Match    Each stream's symbols are linked in the long memory, a ring. When five in a row came
+ *          before (by hash; 0 before the start), what followed the newest such place is expected,
+ *          and then what followed that, while it is right and not overwritten.
+ * Recent   256 marks a stream, by the top byte of a hash of the symbol; the newest has it.
  */
 #ifndef CORE_VOMM_IMPL_H
 #define CORE_VOMM_IMPL_H
