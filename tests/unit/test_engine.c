@@ -586,10 +586,112 @@ static void test_engine_wants_pages_where_anyone_does(void **state)
 	host_fini(&h);
 }
 
+static bool covers(const struct action *a, uint64_t off)
+{
+	for (size_t i = 0; i < a->range_n; i++)
+		if (a->ranges[i].off <= off && off < a->ranges[i].off + a->ranges[i].len)
+			return true;
+	return false;
+}
+
+/* Opens a library and uses one page of it. */
+static void run_part_of_library(struct host *h, uint32_t ppid, const char *exe, uint32_t cell)
+{
+	const struct ranges_use use = {.cell = cell, .units = 1, .first_us = 10};
+	uint32_t pid = host_spawn(h, ppid, exe, NULL);
+	uint64_t exec_ns = h->now_ns;
+
+	host_open(h, pid, "/lib/all", 0);
+	assert_int_equal(
+		engine_observe_use(h->engine, pid, exec_ns, 1, strlen("/lib/all"), &use, 1), 0);
+	host_exit(h, pid);
+	host_pass(h, 20000000);
+}
+
+/* Of a library that each step uses another part of, all of these parts are wanted; also when the first
+ * is there already. */
+static void test_engine_wants_the_parts_each_step_uses(void **state)
+{
+	struct engine_limits limits = host_limits();
+	bool one = false, two = false;
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++) {
+		pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+		run_part_of_library(&h, pid, "/bin/one", 3);
+		run_part_of_library(&h, pid, "/bin/two", 9);
+		host_exit(&h, pid);
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+	}
+	take_actions(&h, &l);
+	(void)host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	for (struct action a; engine_next_action(h.engine, &a);) {
+		if (a.kind != ACTION_WARM || strcmp(a.name, "/lib/all") != 0)
+			continue;
+		one = one || covers(&a, 3 * RANGES_CELL);
+		two = two || covers(&a, 9 * RANGES_CELL);
+	}
+	assert_true(one);
+	assert_true(two);
+	host_fini(&h);
+}
+
+/* That a file is there, as far as one program uses it, says nothing about what another does. */
+static void test_engine_knows_for_whom_a_file_is_there(void **state)
+{
+	static const char *const scripts[] = {"/srv/one.sh", "/srv/two.sh"};
+	static const char *const programs[] = {"/bin/one", "/bin/two"};
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t pid[2], of;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (uint32_t i = 0; i < 8; i++) {
+		pid[0] = host_spawn(&h, 1, "/bin/dash", scripts[i % 2]);
+		run_part_of_library(&h, pid[0], programs[i % 2], 3 + i % 2 * 6);
+		host_exit(&h, pid[0]);
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+		take_actions(&h, &l);
+		finish_actions(&h, &l, true);
+	}
+	pid[0] = host_spawn(&h, 1, "/bin/dash", scripts[0]);
+	pid[1] = host_spawn(&h, 1, "/bin/dash", scripts[1]);
+	host_pass(&h, 100 * S);
+	host_tick(&h);
+	take_actions(&h, &l);
+	of = host_spawn(&h, pid[0], programs[0], NULL);
+	take_actions(&h, &l);
+	assert_non_null(find_action(&l, ACTION_WARM, "/lib/all"));
+	finish_actions(&h, &l, false);
+	host_open(&h, of, "/lib/all", 0);
+	take_actions(&h, &l);
+	(void)host_spawn(&h, pid[1], programs[1], NULL);
+	for (struct action a; engine_next_action(h.engine, &a);) {
+		if (a.kind != ACTION_WARM || strcmp(a.name, "/lib/all") != 0)
+			continue;
+		assert_true(covers(&a, 9 * RANGES_CELL));
+		host_fini(&h);
+		return;
+	}
+	fail_msg("the parts of the second program were not asked for");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_is_fair_between_users),
+		cmocka_unit_test(test_engine_wants_the_parts_each_step_uses),
+		cmocka_unit_test(test_engine_knows_for_whom_a_file_is_there),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),

@@ -80,12 +80,40 @@ static void test_use_forgets_with_the_node(void **state)
 	assert_int_equal(use_bytes(u, 7, 0, 10), 0);
 }
 
+/* What one block needs besides what another one does: no byte twice. */
+static void test_use_adds_what_is_not_there(void **state)
+{
+	_cleanup_(use_freep) struct use *u = fresh();
+	const struct ranges_use wide = {.cell = 3, .units = 0xfff0, .first_us = 10};
+	struct file_range parts[8] = {{0, 4096},
+				      {3 * RANGES_CELL + 6 * RANGES_UNIT, RANGES_UNIT},
+				      {3 * RANGES_CELL + 15 * RANGES_UNIT, 2 * RANGES_UNIT}};
+	size_t n = 3;
+
+	(void)state;
+	use_exec(u, 4711, 1000, 5, 5);
+	use_file(u, 9, 0xfe00, 77);
+	assert_int_equal(use_plan_also(u, 5, 0, 9, 0.5, parts, 8, &n), 0); /* nothing is known */
+	assert_int_equal(n, 3);
+	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 77, &wide, 1), 0);
+	assert_int_equal(use_plan_also(u, 5, 0, 9, 0.5, parts, 8, &n), 10 * RANGES_UNIT);
+	assert_int_equal(n, 5);
+	assert_int_equal(parts[3].off, 3 * RANGES_CELL + 4 * RANGES_UNIT);
+	assert_int_equal(parts[3].len, 2 * RANGES_UNIT);
+	assert_int_equal(parts[4].off, 3 * RANGES_CELL + 7 * RANGES_UNIT);
+	assert_int_equal(parts[4].len, 8 * RANGES_UNIT);
+	assert_int_equal(use_plan_also(u, 5, 0, 9, 0.5, parts, 8, &n), 0); /* all is there now */
+	n = 3;
+	assert_int_equal(use_plan_also(u, 5, 0, 9, 0.5, parts, 4, &n), 2 * RANGES_UNIT); /* room */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_use_names_the_block_and_its_program),
 		cmocka_unit_test(test_use_takes_no_one_for_another),
 		cmocka_unit_test(test_use_forgets_with_the_node),
+		cmocka_unit_test(test_use_adds_what_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

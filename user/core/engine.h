@@ -100,19 +100,23 @@ struct action_result {
 	uint64_t done_ns, took_ns;
 };
 
+enum { GUESS_ALSO = 3 };
+
 /* One guess, with all that `why` shows. */
 struct guess {
 	uint64_t id;
-	uint32_t block;	 /* the block whose start or step gave rise to it */
-	uint32_t via;	 /* the next block it is needed by; == block for its own working set */
-	uint32_t dep;	 /* what it says will be needed */
-	uint8_t kind;	 /* enum edge_kind */
-	uint8_t outcome; /* enum outcome */
-	uint8_t acted;	 /* an action was given out */
-	uint8_t order;	 /* length of the context that made it */
-	bool resident;	 /* acted on, and nothing had to be read */
-	bool has_time;	 /* acted on as not urgent */
-	bool lookup;	 /* it will only be asked about (stat): dentry and inode are enough */
+	uint32_t block; /* the block whose start or step gave rise to it */
+	uint32_t via;	/* the next block it is needed by; == block for its own working set */
+	uint32_t
+		also[GUESS_ALSO]; /* other blocks it is needed by, each for its own parts; 0 ends */
+	uint32_t dep;		  /* what it says will be needed */
+	uint8_t kind;		  /* enum edge_kind */
+	uint8_t outcome;	  /* enum outcome */
+	uint8_t acted;		  /* an action was given out */
+	uint8_t order;		  /* length of the context that made it */
+	bool resident;		  /* acted on, and nothing had to be read */
+	bool has_time;		  /* acted on as not urgent */
+	bool lookup; /* it will only be asked about (stat): dentry and inode are enough */
 	uint32_t uid, pid;
 	double p;
 	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */

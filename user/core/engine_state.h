@@ -23,16 +23,18 @@
 #define SYMBOL_END 1u
 
 enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
+enum { RESIDENT_FOR = 1 + GUESS_ALSO };
 
 struct node_aux {
-	uint64_t resident_ns; /* FILE: taken as resident until then */
-	uint64_t looked_ns;   /* FILE: its dentry and inode are */
-	uint64_t planned_ns;  /* BLOCK: its working set was planned until then */
-	float planned_p;      /* BLOCK: as how likely */
-	uint32_t symbol;      /* BLOCK: its name in the model; 0: not yet */
-	uint32_t program;     /* BLOCK: the block of its program alone */
-	uint32_t user;	      /* FILE: the block that needed it last */
-	bool parent;	      /* BLOCK: it was seen to start others */
+	uint64_t resident_ns;		     /* FILE: taken as resident until then */
+	uint32_t resident_for[RESIDENT_FOR]; /* FILE: the blocks whose parts of it are */
+	uint64_t looked_ns;		     /* FILE: its dentry and inode are */
+	uint64_t planned_ns;		     /* BLOCK: its working set was planned until then */
+	float planned_p;		     /* BLOCK: as how likely */
+	uint32_t symbol;		     /* BLOCK: its name in the model; 0: not yet */
+	uint32_t program;		     /* BLOCK: the block of its program alone */
+	uint32_t user;			     /* FILE: the block that needed it last */
+	bool parent;			     /* BLOCK: it was seen to start others */
 	/* BLOCK: of its edges made in a run, how many were taken again in a later one: see newcomer(). */
 	uint32_t made_now_n, made_last_n, made_n, again_n;
 };

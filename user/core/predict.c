@@ -190,6 +190,77 @@ static uint64_t needed_bytes(const struct engine *e, uint32_t block, const struc
 	return bytes && bytes < dep->size_bytes ? bytes : dep->size_bytes;
 }
 
+/* The same for all that are to use it: about what the one that uses most of it does. */
+static uint64_t guess_bytes(const struct engine *e, const struct guess *g, const struct node *dep)
+{
+	uint64_t most = g->lookup ? 0 : needed_bytes(e, g->via, dep);
+
+	for (size_t i = 0; !g->lookup && i < GUESS_ALSO && g->also[i]; i++) {
+		uint64_t bytes = needed_bytes(e, g->also[i], dep);
+
+		most = bytes > most ? bytes : most;
+	}
+	return most;
+}
+
+/* The parts all of them use, by first use, those of the first block first. 0: not known. */
+static size_t guess_ranges(struct engine *e, const struct guess *g)
+{
+	size_t n = 0;
+
+	if (use_plan(e->use, g->via, e->aux[g->via].program, g->dep, RANGE_P_MIN, e->ranges,
+		     ACTION_RANGES, &n) != 0)
+		return 0;
+	for (size_t i = 0; i < GUESS_ALSO && g->also[i]; i++)
+		(void)use_plan_also(e->use, g->also[i], e->aux[g->also[i]].program, g->dep,
+				    RANGE_P_MIN, e->ranges, ACTION_RANGES, &n);
+	return n;
+}
+
+/* Block will use it too. Does it need parts of the file that were not asked for? What is known of neither
+ * is read from its start, for whomever. */
+static bool guess_also(struct engine *e, struct guess *g, uint32_t block)
+{
+	uint32_t program = e->aux[block].program;
+	size_t i = 0, n;
+
+	if (g->via == block || !use_bytes(e->use, block, program, g->dep))
+		return false;
+	for (; i < GUESS_ALSO && g->also[i]; i++)
+		if (g->also[i] == block)
+			return false;
+	if (i == GUESS_ALSO)
+		return false;
+	n = guess_ranges(e, g);
+	if (!n)
+		return false;
+	g->also[i] = block;
+	return use_plan_also(e->use, block, program, g->dep, RANGE_P_MIN, e->ranges, ACTION_RANGES,
+			     &n) > 0;
+}
+
+/* Seen resident a moment ago, the parts that block uses. */
+static bool is_resident(const struct engine *e, uint32_t dep, uint32_t block)
+{
+	const struct node_aux *a = &e->aux[dep];
+
+	if (a->resident_ns <= e->now_ns)
+		return false;
+	for (size_t i = 0; i < RESIDENT_FOR; i++)
+		if (a->resident_for[i] == block)
+			return true;
+	return !use_bytes(e->use, block, e->aux[block].program, dep);
+}
+
+/* It is, for all that g is needed by. */
+static void note_resident(struct engine *e, const struct guess *g)
+{
+	struct node_aux *a = &e->aux[g->dep];
+
+	a->resident_for[0] = g->via;
+	memcpy(&a->resident_for[1], g->also, sizeof(g->also));
+}
+
 static void put_context(struct engine *e, uint32_t run, struct guess *g)
 {
 	for (size_t i = 0; i < 4 && run != RUN_NONE; i++) {
@@ -245,6 +316,12 @@ static bool within_credit(const struct engine *e, const struct candidate *c, con
 	return true;
 }
 
+static void sooner(struct guess *g, uint64_t need_ns)
+{
+	if (need_ns < g->made_ns + g->lead_ns)
+		g->lead_ns = need_ns > g->made_ns ? need_ns - g->made_ns : 0;
+}
+
 static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		      const struct edge *edge, double p, uint64_t *spent)
 {
@@ -253,10 +330,14 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	bool lookup = edge->flags & EDGE_F_LOOKUP;
 	uint64_t lead_ns, bytes;
 	struct guess *open, g;
+	uint32_t via;
 	bool trusted;
 
 	if (!dep || (dep->flags & NODE_F_TEMP) || (edge->flags & EDGE_F_WRITE) ||
-	    e->aux[edge->to].resident_ns > e->now_ns || !allowed(dep, rn->uid))
+	    !allowed(dep, rn->uid))
+		return;
+	via = via_of(e, c, edge);
+	if (is_resident(e, edge->to, via))
 		return;
 	if (lookup && e->aux[edge->to].looked_ns > e->now_ns)
 		return;
@@ -264,7 +345,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		return;
 	lead_ns = c->lead_ns + edge_lead(edge);
 	g = (struct guess){.block = rn->block,
-			   .via = via_of(e, c, edge),
+			   .via = via,
 			   .dep = edge->to,
 			   .kind = edge->kind,
 			   .order = c->order,
@@ -282,6 +363,10 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		bool more = open->lookup && !lookup, surer = p > open->p + SURER || more;
+		bool wider = trusted && !more && !lookup && !open->lookup &&
+			     plan_worth(e->plan, is_ahead(&g), p * plan_cold_us(e->plan, bytes),
+					plan_price_us(e->plan, bytes, lead_ns)) &&
+			     guess_also(e, open, via);
 
 		if (p >= open->p)
 			hope(e, open, c->from);
@@ -289,6 +374,12 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			book_extend(e->book, open, g.deadline_ns);
 			return;
 		}
+		if (more) { /* now its pages are wanted too */
+			open->lookup = false;
+			open->via = via;
+		}
+		if (wider)
+			bytes = guess_bytes(e, open, dep);
 		if (p > open->p) {
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
@@ -301,11 +392,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		}
 		/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. What
 		 * was not worth it a moment ago may be by now. */
-		if (more) { /* now its pages are wanted too */
-			open->lookup = false;
-			open->via = g.via;
-		}
-		if (trusted && ((open->acted && (open->done_ns || more)) ||
+		if (trusted && ((open->acted && (open->done_ns || more || wider)) ||
 				(!open->acted &&
 				 (surer || open->queued_ns + e->policy.recheck_ns < e->now_ns)))) {
 			open->acted = 0;
@@ -314,6 +401,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->value_us = p * plan_cold_us(e->plan, bytes);
 			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
+			sooner(open, e->now_ns + lead_ns);
 			(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns, open->id);
 		}
 		return;
@@ -519,7 +607,7 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
-	*ret = (struct plan_item){.bytes = g->lookup ? 0 : needed_bytes(e, g->via, dep),
+	*ret = (struct plan_item){.bytes = guess_bytes(e, g, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
 				  .price_us = g->price_us,
@@ -559,7 +647,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 		.dep = g->dep,
 		.name = dep->name,
 		.p = g->p,
-		.bytes = g->lookup ? 0 : needed_bytes(e, g->via, dep),
+		.bytes = guess_bytes(e, g, dep),
 		.deadline_ns = g->deadline_ns,
 		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
 							       : 0,
@@ -568,8 +656,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	g->has_time = is_ahead(g) && ret->lead_ns > SOON_NS;
 	ret->priority = g->has_time;
 	if (ret->kind == ACTION_WARM)
-		(void)use_plan(e->use, g->via, e->aux[g->via].program, g->dep, RANGE_P_MIN,
-			       e->ranges, ACTION_RANGES, &ret->range_n); /* unknown: 0 ranges */
+		ret->range_n = guess_ranges(e, g);
 	return true;
 }
 
@@ -598,6 +685,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 	 * whoever holds it knows best whether a guess needs anything done. */
 	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
 		return 0;
+	if (!g->lookup)
+		note_resident(e, g);
 	until = g->lookup ? &e->aux[g->dep].looked_ns : &e->aux[g->dep].resident_ns;
 	if (r->done_ns + e->policy.recheck_ns > *until)
 		*until = r->done_ns + e->policy.recheck_ns;

@@ -29,6 +29,7 @@ struct use {
 	bool *ranged;	      /* by graph id: there are ranges of it, or were */
 	struct index by_inode;
 	uint32_t node_max;
+	struct file_range also[USE_ALSO_PARTS]; /* of one call */
 };
 
 static bool inode_eq(const void *ctx, uint32_t slot, const void *key)
@@ -165,6 +166,46 @@ int use_plan(struct use *u, uint32_t block, uint32_t program, uint32_t file, dou
 	if (r == RANGES_UNKNOWN && program)
 		r = ranges_plan(u->ranges, program, file, p_min, UINT64_MAX, ret, max, ret_n, NULL);
 	return r == RANGES_UNKNOWN ? USE_UNKNOWN : r;
+}
+
+/* Puts what no part of the first had_n covers of [off, end) behind the *ret_n parts. */
+static uint64_t add_uncovered(struct file_range *ret, size_t had_n, size_t max, size_t *ret_n,
+			      uint64_t off, uint64_t end)
+{
+	uint64_t bytes = 0;
+
+	while (off < end && *ret_n < max) {
+		uint64_t stop = end, skip = off;
+
+		for (size_t i = 0; i < had_n; i++) {
+			if (ret[i].off <= off && ret[i].off + ret[i].len > skip)
+				skip = ret[i].off + ret[i].len;
+			else if (ret[i].off > off && ret[i].off < stop)
+				stop = ret[i].off;
+		}
+		if (skip > off) {
+			off = skip;
+			continue;
+		}
+		ret[(*ret_n)++] = (struct file_range){off, stop - off};
+		bytes += stop - off;
+		off = stop;
+	}
+	return bytes;
+}
+
+uint64_t use_plan_also(struct use *u, uint32_t block, uint32_t program, uint32_t file, double p_min,
+		       struct file_range *ret, size_t max, size_t *ret_n)
+{
+	size_t had_n = *ret_n, n = 0;
+	uint64_t bytes = 0;
+
+	if (use_plan(u, block, program, file, p_min, u->also, USE_ALSO_PARTS, &n) != 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		bytes += add_uncovered(ret, had_n, max, ret_n, u->also[i].off,
+				       u->also[i].off + u->also[i].len);
+	return bytes;
 }
 
 struct ranges *use_ranges(struct use *u)

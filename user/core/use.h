@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 enum { USE_UNKNOWN = 1 /* no such process, file or range is known */ };
-enum { USE_EXECS = 8192 };
+enum { USE_EXECS = 8192, USE_ALSO_PARTS = 512 };
 
 struct use;
 
@@ -48,6 +48,9 @@ uint64_t use_bytes(const struct use *u, uint32_t block, uint32_t program, uint32
 /* The parts of file to have ready for block, by first use; see ranges_plan(). */
 int use_plan(struct use *u, uint32_t block, uint32_t program, uint32_t file, double p_min,
 	     struct file_range *ret, size_t max, size_t *ret_n);
+/* Adds to the *ret_n parts already there what block needs besides. Returns how many bytes that is. */
+uint64_t use_plan_also(struct use *u, uint32_t block, uint32_t program, uint32_t file, double p_min,
+		       struct file_range *ret, size_t max, size_t *ret_n);
 
 struct ranges *use_ranges(struct use *u);
 
