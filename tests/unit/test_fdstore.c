@@ -134,6 +134,48 @@ static void test_fdstore_keeps_over_kill_9(void **state)
 	assert_null(fdstore_close(f, false));
 }
 
+/* The next one may ask while the holder still has to hear what the last one said. */
+static void test_fdstore_has_heard_all_before_it_answers(void **state)
+{
+	enum { ROUND_N = 200, NAME_N = 20 };
+	struct fdstore *f = NULL;
+	char name[32], text[32];
+
+	(void)state;
+	for (int round = 0; round < ROUND_N; round++) {
+		assert_int_equal(fdstore_open(dir, &f), 0);
+		(void)snprintf(text, sizeof(text), "%d", round);
+		for (int i = 0; i < NAME_N; i++) {
+			(void)snprintf(name, sizeof(name), "n%d", i);
+			put(f, name, text);
+		}
+		assert_null(fdstore_close(f, false));
+		assert_int_equal(fdstore_open(dir, &f), 0);
+		for (int i = 0; i < NAME_N; i++) {
+			(void)snprintf(name, sizeof(name), "n%d", i);
+			assert_holds(f, name, text);
+		}
+		assert_null(fdstore_close(f, false));
+	}
+}
+
+/* A holder that was told to end is as good as none. */
+static void test_fdstore_opens_while_the_last_holder_ends(void **state)
+{
+	struct fdstore *f = NULL;
+	int fd = -1;
+
+	(void)state;
+	for (int round = 0; round < 100; round++) {
+		assert_int_equal(fdstore_open(dir, &f), 0);
+		assert_int_equal(fdstore_take(f, "x", &fd), FDSTORE_NONE);
+		put(f, "x", "x");
+		assert_null(fdstore_close(f, true));
+	}
+	assert_int_equal(fdstore_open(dir, &f), 0);
+	assert_null(fdstore_close(f, false));
+}
+
 static void test_fdstore_refuses_odd_names(void **state)
 {
 	static const char *const names[] = {"", "a b", "a:b", "a\nb", "\xc3\xa4"};
@@ -191,6 +233,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_fdstore_keeps_over_close, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fdstore_keeps_over_kill_9, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fdstore_has_heard_all_before_it_answers, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_fdstore_opens_while_the_last_holder_ends,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fdstore_refuses_odd_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fdstore_speaks_to_a_manager, setup, teardown),
 	};

@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 enum op { OP_PUT = 1, OP_REMOVE, OP_LIST, OP_ITEM, OP_LAST, OP_END };
-enum { CLIENT_MAX = 4, REPLY_MS = 5000 };
+enum { CLIENT_MAX = 4, REPLY_MS = 5000, OPEN_TRIES = 3 };
 
 struct message {
 	uint32_t op;
@@ -87,7 +87,7 @@ static int tell(int sock, enum op op, const char *name, int fd)
 }
 
 /* The caller owns *ret_fd; -1 when none came along. */
-static int hear(int sock, struct message *ret, int *ret_fd)
+static int hear(int sock, struct message *ret, int *ret_fd, int flags)
 {
 	struct iovec iov = {ret, sizeof(*ret)};
 	union {
@@ -102,8 +102,10 @@ static int hear(int sock, struct message *ret, int *ret_fd)
 
 	*ret_fd = -1;
 	do
-		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC | flags);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return -EAGAIN;
 	if (n < 0)
 		return fault_errno();
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
@@ -158,6 +160,7 @@ static int kept_add(struct kept *v, size_t *n, const char *name, int fd)
 struct holder {
 	int listening;
 	int clients[CLIENT_MAX];
+	bool asked[CLIENT_MAX]; /* for the list */
 	struct kept kept[FDSTORE_MAX];
 	size_t kept_n;
 	bool end;
@@ -183,13 +186,25 @@ static void holder_accept(struct holder *h)
 	(void)close(fd);
 }
 
-static void holder_answer(struct holder *h, int *client)
+static int holder_list(const struct holder *h, int client)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < h->kept_n && r == 0; i++)
+		r = tell(client, OP_ITEM, h->kept[i].name, h->kept[i].fd);
+	return r < 0 ? r : tell(client, OP_LAST, NULL, -1);
+}
+
+/* One message. -EAGAIN: there is none. */
+static int holder_hear(struct holder *h, size_t client)
 {
 	struct message m;
-	int fd = -1, r = hear(*client, &m, &fd);
+	int fd = -1, r = hear(h->clients[client], &m, &fd, MSG_DONTWAIT);
 	struct kept *k = r < 0 ? NULL : kept_find(h->kept, h->kept_n, m.name);
 
 	switch (r < 0 ? 0 : m.op) {
+	case 0:
+		break;
 	case OP_PUT:
 		if (fd >= 0)
 			(void)kept_add(h->kept, &h->kept_n, m.name, TAKE_FD(fd));
@@ -199,10 +214,7 @@ static void holder_answer(struct holder *h, int *client)
 			kept_drop(h->kept, &h->kept_n, k);
 		break;
 	case OP_LIST:
-		for (size_t i = 0; i < h->kept_n && r == 0; i++)
-			r = tell(*client, OP_ITEM, h->kept[i].name, h->kept[i].fd);
-		if (r == 0)
-			r = tell(*client, OP_LAST, NULL, -1);
+		h->asked[client] = true;
 		break;
 	case OP_END:
 		h->end = true;
@@ -211,9 +223,38 @@ static void holder_answer(struct holder *h, int *client)
 		r = -EPROTO;
 	}
 	closep(&fd);
-	if (r < 0) {
-		(void)close(*client);
-		*client = -1;
+	return r;
+}
+
+static void holder_drop(struct holder *h, size_t client)
+{
+	(void)close(h->clients[client]);
+	h->clients[client] = -1;
+	h->asked[client] = false;
+}
+
+static void holder_hear_all(struct holder *h)
+{
+	for (size_t i = 0; i < CLIENT_MAX; i++) {
+		int r = h->clients[i] < 0 ? -EAGAIN : 0;
+
+		while (r == 0)
+			r = holder_hear(h, i);
+		if (r != -EAGAIN)
+			holder_drop(h, i);
+	}
+}
+
+/* What was sent by one that has died is heard before the next one is told what there is. */
+static void holder_answer(struct holder *h)
+{
+	holder_hear_all(h); /* when a list was asked for, all that had been sent before is here */
+	for (size_t i = 0; i < CLIENT_MAX; i++) {
+		if (h->clients[i] < 0 || !h->asked[i])
+			continue;
+		h->asked[i] = false;
+		if (holder_list(h, h->clients[i]) < 0)
+			holder_drop(h, i);
 	}
 }
 
@@ -231,9 +272,7 @@ static void holder_loop(int listening)
 			p[i + 1] = (struct pollfd){.fd = h.clients[i], .events = POLLIN};
 		if (poll(p, CLIENT_MAX + 1, -1) < 0)
 			continue;
-		for (size_t i = 0; i < CLIENT_MAX; i++)
-			if (p[i + 1].revents)
-				holder_answer(&h, &h.clients[i]);
+		holder_answer(&h);
 		if (p[0].revents)
 			holder_accept(&h);
 	}
@@ -337,13 +376,28 @@ static int list_holder(struct fdstore *f)
 		_cleanup_(closep) int fd = -1;
 		struct message m;
 
-		r = hear(f->sock, &m, &fd);
+		r = hear(f->sock, &m, &fd, 0);
 		if (r < 0)
 			break;
 		if (m.op == OP_LAST)
 			return 0;
 		if (m.op == OP_ITEM && fd >= 0 && is_name(m.name))
 			r = kept_add(f->left, &f->left_n, m.name, TAKE_FD(fd));
+	}
+	return r;
+}
+
+/* One that was told to end may be the one that answers: it resets, and the next try makes another. */
+static int open_holder(struct fdstore *f, const char *dir)
+{
+	int r = -ECONNRESET;
+
+	for (int i = 0; i < OPEN_TRIES && (r == -ECONNRESET || r == -EPIPE); i++) {
+		closep(&f->sock);
+		f->sock = -1;
+		r = holder_connect(dir, &f->sock);
+		if (r >= 0)
+			r = list_holder(f);
 	}
 	return r;
 }
@@ -389,13 +443,10 @@ int fdstore_open(const char *dir, struct fdstore **ret)
 		(void)fdstore_close(f, false);
 		return fault(-ENOMEM);
 	}
-	if (manager_keeps()) {
+	if (manager_keeps())
 		r = list_manager(f);
-	} else {
-		r = holder_connect(dir, &f->sock);
-		if (r >= 0)
-			r = list_holder(f);
-	}
+	else
+		r = open_holder(f, dir);
 	if (r < 0) {
 		(void)fdstore_close(f, false);
 		return r;
