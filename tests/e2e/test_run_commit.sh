@@ -251,9 +251,11 @@ def spawn(*command):
 def state(pid):
     return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
 
-# Ctrl-C ends what the command runs in the foreground as well.
-pid, fd = spawn("sh", "-c", "echo ready; sleep 60; echo on")
-until(fd, b"ready")
+# Ctrl-C ends what the command runs in the foreground as well. That this runs is told by the line it
+# gives back, after the terminal's echo: dash, also alone, loses a SIGINT while it starts a program.
+pid, fd = spawn("sh", "-c", "cat; echo on")
+os.write(fd, b"ready\n")
+until(fd, b"ready\r\nready")
 t = time.time()
 os.write(fd, b"\x03")
 _, status = os.waitpid(pid, 0)
