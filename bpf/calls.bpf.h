@@ -8,6 +8,10 @@
  *                                   every kernel allows it
  * One of the two is loaded: user/sys/capture.c tries the second, call by call. They are told apart by
  * their names alone, on_enter_X and fast_enter_X.
+ *
+ * At the exit of a call its arguments still stand in the registers that were saved at its entry, so what
+ * was done is told there, and by then what they point to is in memory. The entry only serves to time it, and
+ * is attached only while calls are timed.
  */
 #ifndef FWM_CALLS_BPF_H
 #define FWM_CALLS_BPF_H
@@ -27,7 +31,7 @@
 	SEC("fexit/__x64_sys_" #call)                                                              \
 	int BPF_PROG(fast_exit_##call, const struct pt_regs *r, long ret)                          \
 	{                                                                                          \
-		return exit_##call(ret);                                                           \
+		return exit_##call(r, ret);                                                        \
 	}
 #else
 #define CALL_FAST_ENTER(call)
@@ -48,15 +52,67 @@
 	CALL_FAST_ENTER(call)                                                                      \
 	static __always_inline int enter_##call(const unsigned long *arg)
 
-/* CALL_EXIT(openat) { ... ret ... } */
+/* CALL_EXIT(openat) { ... call_args(r, arg) ... ret ... } */
 #define CALL_EXIT(call)                                                                            \
-	static __always_inline int exit_##call(long ret);                                          \
+	static __always_inline int exit_##call(const struct pt_regs *r, long ret);                 \
 	SEC("tp/syscalls/sys_exit_" #call)                                                         \
 	int on_exit_##call(struct trace_event_raw_sys_exit *ctx)                                   \
 	{                                                                                          \
-		return exit_##call(ctx->ret);                                                      \
+		return exit_##call(NULL, ctx->ret);                                                \
 	}                                                                                          \
 	CALL_FAST_EXIT(call)                                                                       \
-	static __always_inline int exit_##call(long ret)
+	static __always_inline int exit_##call(const struct pt_regs *r, long ret)
+
+/* The registers of the current thread as it entered the kernel; NULL: before 5.15. */
+static __always_inline const struct pt_regs *call_regs(const struct pt_regs *r)
+{
+	if (r)
+		return r;
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return NULL;
+	return (const struct pt_regs *)bpf_task_pt_regs(
+		(struct task_struct *)bpf_get_current_task_btf());
+}
+
+/* The arguments of the call that is being left. r: as the exit hook got it. */
+static __always_inline bool call_args(const struct pt_regs *r, unsigned long *arg)
+{
+	r = call_regs(r);
+	if (!r)
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	arg[0] = r->di;
+	arg[1] = r->si;
+	arg[2] = r->dx;
+	arg[3] = r->r10;
+	arg[4] = r->r8;
+	return true;
+#elif defined(__TARGET_ARCH_arm64)
+	arg[0] = r->orig_x0;
+	arg[1] = r->regs[1];
+	arg[2] = r->regs[2];
+	arg[3] = r->regs[3];
+	arg[4] = r->regs[4];
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* Is the current thread inside connect(2)? */
+static __always_inline bool call_is_connect(void)
+{
+	const struct pt_regs *r = call_regs(NULL);
+
+	if (!r)
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	return r->orig_ax == 42;
+#elif defined(__TARGET_ARCH_arm64)
+	return r->syscallno == 203;
+#else
+	return false;
+#endif
+}
 
 #endif

@@ -4,8 +4,9 @@
  *
  *   tp_btf/inet_sock_set_state         TCP: SYN_SENT to ESTABLISHED or CLOSE is the handshake, however
  *                                      it was asked for (blocking or not, io_uring); LISTEN is a service
- *   enter and exit of connect          UDP and UNIX sockets, and TCP which fails before it sends
- *   enter and exit of bind             UDP and UNIX services
+ *   exit of connect                    UDP and UNIX sockets, and TCP which fails before it sends; its enter
+ *                                      is only attached while calls are timed
+ *   exit of bind                       UDP and UNIX services
  *   cgroup/sendmsg4, sendmsg6          UDP on a socket that is not connected: each address it sends to,
  *                                      once. The kernel runs these for no other datagram
  *
@@ -26,7 +27,14 @@ static __always_inline __u16 swap16(__u16 x)
 	return (__u16)__builtin_bswap16(x);
 }
 
-static __always_inline int sock_enter(__u32 hook, __s32 fd, __u64 addr, __u32 addr_len)
+/* What connect and bind are asked for. */
+struct sock_call {
+	__u64 addr;
+	__u32 addr_len;
+	__s32 fd;
+};
+
+static __always_inline int sock_enter(__u32 hook, const unsigned long *arg)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct pending *s;
@@ -35,8 +43,23 @@ static __always_inline int sock_enter(__u32 hook, __s32 fd, __u64 addr, __u32 ad
 		return 0;
 	s = pending_slot(id);
 	if (s)
-		pending_put(s, id, hook, fd, addr, addr_len, 0);
+		pending_put(s, id, hook, arg[0], arg[1], arg[2], 0);
 	return 0;
+}
+
+static __always_inline bool sock_call_read(struct sock_call *ret, const struct pt_regs *r,
+					   const struct pending *s)
+{
+	unsigned long arg[5];
+
+	if (call_args(r, arg)) {
+		*ret = (struct sock_call){.fd = arg[0], .addr = arg[1], .addr_len = arg[2]};
+		return true;
+	}
+	if (!s)
+		return false;
+	*ret = (struct sock_call){.fd = s->dfd, .addr = s->text, .addr_len = s->oflags};
+	return true;
 }
 
 static __always_inline __u32 netns_of(const struct sock *sk)
@@ -54,15 +77,15 @@ static __always_inline void unix_file(const struct unix_sock *u, struct fwm_file
 }
 
 /* The address as user space passed it. Returns its family, 0 when unreadable. */
-static __always_inline __u16 addr_fill(struct fwm_sock *e, const struct pending *s, __s64 ret)
+static __always_inline __u16 addr_fill(struct fwm_sock *e, const struct sock_call *s)
 {
 	union sockaddr_any a = {};
-	__u32 len = s->oflags, rest;
+	__u32 len = s->addr_len, rest;
 
 	if (len < sizeof(a.family))
 		return 0;
 	rest = len < sizeof(a) ? len : sizeof(a);
-	if (bpf_probe_read_user(&a, masked(rest, 0x1f), (const void *)s->text))
+	if (bpf_probe_read_user(&a, masked(rest, 0x1f), (const void *)s->addr))
 		return 0;
 	e->family = a.family;
 	if (a.family == AF_INET && len >= 8) {
@@ -76,7 +99,7 @@ static __always_inline __u16 addr_fill(struct fwm_sock *e, const struct pending 
 		e->path_len = rest;
 		rest = masked(rest, 0x7f);
 		if (rest <= FWM_SUN_MAX &&
-		    bpf_probe_read_user(e->path, rest, (const void *)(s->text + 2)))
+		    bpf_probe_read_user(e->path, rest, (const void *)(s->addr + 2)))
 			return 0;
 	} else {
 		return 0;
@@ -84,13 +107,27 @@ static __always_inline __u16 addr_fill(struct fwm_sock *e, const struct pending 
 	return a.family;
 }
 
-static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
+/* Has TCP's own tracepoint told it already? Where two threads share a slot the note of it may be gone; then
+ * by the answer, which only comes once it has sent. */
+static __always_inline bool sock_told(struct pending *s, __u64 id, const struct sock *sk, __s64 ret)
+{
+	bool noted = s && s->pid_tgid == id && s->hook == FWM_HOOK_CONNECT &&
+		     (s->state & PENDING_HANDSHAKE);
+
+	if (noted)
+		pending_end(s);
+	return noted || ((!ret || ret == -ETIMEDOUT || ret == -ECONNREFUSED) && sk &&
+			 BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP);
+}
+
+static __always_inline int sock_exit(__u32 hook, __u16 kind, const struct pt_regs *r, __s64 ret)
 {
 	struct fwm_counts *c = count_seen(hook);
-	__u64 id = bpf_get_current_pid_tgid(), now;
-	__u32 zero = 0;
+	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
+	__u32 zero = 0, flags = FWM_F_NO_LATENCY;
 	struct fwm_sock *e = bpf_map_lookup_elem(&sock_scratch, &zero);
-	const struct pending *s;
+	struct sock_call call;
+	struct pending *s;
 	const struct sock *sk;
 	__u16 family;
 
@@ -98,15 +135,21 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
 		return 0;
 	if (!wanted(id >> 32, proc_get(id >> 32)))
 		goto filtered;
-	s = pending_slot(id);
-	if (!s || s->pid_tgid != id || s->hook != hook)
-		goto unreadable;
-	if ((s->state & PENDING_HANDSHAKE) || (kind == FWM_EVENT_LISTEN && ret))
-		goto filtered;
 	now = bpf_ktime_get_ns();
+	s = pending_get(id, hook);
+	if (!sock_call_read(&call, r, s))
+		goto unreadable;
+	if (s) {
+		latency_ns = now - s->ts_ns;
+		flags = 0;
+	}
+	sk = sock_of_fd(call.fd);
+	if (kind == FWM_EVENT_CONNECT ? sock_told(pending_slot(id), id, sk, ret) : ret != 0)
+		goto filtered;
+	if (s)
+		pending_end(s);
 	__builtin_memset(e, 0, sizeof(*e));
-	family = addr_fill(e, s, ret);
-	sk = sock_of_fd(s->dfd);
+	family = addr_fill(e, &call);
 	if (!family) /* netlink, packet, vsock: not services; or AF_UNSPEC, which disconnects */
 		goto filtered;
 	if (family == AF_UNIX) {
@@ -131,8 +174,9 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, __s64 ret)
 	if (sk)
 		e->netns = netns_of(sk);
 	e->err = -ret;
-	e->latency_ns = saturate32(now - s->ts_ns);
+	e->latency_ns = saturate32(latency_ns);
 	hdr_fill(&e->hdr, kind, sizeof(*e), now, id);
+	e->hdr.flags = flags;
 	return emit(c, e, sizeof(*e), false);
 filtered:
 	count_one(c, filtered);
@@ -144,22 +188,22 @@ unreadable:
 
 CALL_ENTER(connect)
 {
-	return sock_enter(FWM_HOOK_CONNECT, arg[0], arg[1], arg[2]);
+	return sock_enter(FWM_HOOK_CONNECT, arg);
 }
 
 CALL_EXIT(connect)
 {
-	return sock_exit(FWM_HOOK_CONNECT, FWM_EVENT_CONNECT, ret);
+	return sock_exit(FWM_HOOK_CONNECT, FWM_EVENT_CONNECT, r, ret);
 }
 
 CALL_ENTER(bind)
 {
-	return sock_enter(FWM_HOOK_BIND, arg[0], arg[1], arg[2]);
+	return sock_enter(FWM_HOOK_BIND, arg);
 }
 
 CALL_EXIT(bind)
 {
-	return sock_exit(FWM_HOOK_BIND, FWM_EVENT_LISTEN, ret);
+	return sock_exit(FWM_HOOK_BIND, FWM_EVENT_LISTEN, r, ret);
 }
 
 static __always_inline void sk_fill(struct fwm_sock *e, const struct sock *sk, bool remote)
@@ -197,6 +241,8 @@ int BPF_PROG(on_state, const struct sock *sk, int from, int to)
 			goto filtered;
 		if (s && s->pid_tgid == id && s->hook == FWM_HOOK_CONNECT)
 			s->state |= PENDING_HANDSHAKE;
+		else if (s && call_is_connect())
+			pending_put(s, id, FWM_HOOK_CONNECT, 0, 0, 0, PENDING_HANDSHAKE);
 		if (!bpf_map_update_elem(&conns, &key, &fresh, BPF_ANY))
 			goto filtered; /* counted as what it becomes when the handshake ends */
 		e.hdr.flags = FWM_F_NO_LATENCY;

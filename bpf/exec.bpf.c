@@ -9,7 +9,6 @@
  */
 #include "emit.bpf.h"
 #include "filter.bpf.h"
-#include "look.bpf.h"
 #include "names.bpf.h"
 #include "pending.bpf.h"
 
@@ -172,16 +171,14 @@ static __noinline __u64 image(const struct file *exe)
 #define PAGE_RUNS 8
 #define PAGE_EVERY 16
 
-static __always_inline bool pages_wanted(const struct fwm_file *exe, __u32 arg)
+/* Counts the starts of a block. Two that share a place are one here. */
+static __always_inline __u32 starts_count(const struct fwm_file *exe, __u32 arg)
 {
 	__u64 h = (exe->ino ^ (__u64)exe->dev << 32 ^ arg) * 0x9e3779b97f4a7c15ull;
 	__u32 place = (h >> 40) & (PAGE_STARTS_MAX - 1), *n;
 
 	n = bpf_map_lookup_elem(&page_starts, &place);
-	if (!n)
-		return true;
-	++*n; /* a lost update is harmless */
-	return *n <= PAGE_RUNS || *n % PAGE_EVERY == 0;
+	return n ? ++*n : 1; /* a lost update is harmless */
 }
 
 /* Puts the program into the slot of the process, and QUIET as this start wants it. */
@@ -236,13 +233,12 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	__u64 id = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
 	unsigned long arg_start, arg_end;
 	struct file *exe_file;
-	const struct pending *s;
-	__u32 zero = 0, len, arg = 0, quiet = 0, tgid = id >> 32;
+	struct pending *s;
+	__u32 zero = 0, len, arg = 0, quiet = 0, tgid = id >> 32, starts_n = ~0u;
 	struct fwm_exec *e;
 	long n;
 	bool urgent;
 
-	look_drop(tgid); /* the memory its path was in is gone */
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!c || !e)
 		return 0;
@@ -267,12 +263,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	bpf_get_current_comm(e->comm, sizeof(e->comm));
 
 	/* A thread which executes takes the id of its leader: the slot was filled under its own. */
-	s = pending_slot((id & ~0xffffffffull) | (__u32)old_pid);
-	if (s && s->hook == FWM_HOOK_EXECVE &&
-	    s->pid_tgid == ((id & ~0xffffffffull) | (__u32)old_pid))
-		e->latency_ns = saturate32(now - s->ts_ns);
-	else
-		e->latency_ns = 0;
+	s = pending_get((id & ~0xffffffffull) | (__u32)old_pid, FWM_HOOK_EXECVE);
+	e->latency_ns = s ? saturate32(now - s->ts_ns) : 0;
+	if (s)
+		pending_end(s);
 
 	arg_start = task->mm->arg_start;
 	arg_end = task->mm->arg_end;
@@ -313,7 +307,11 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		e->image = image(exe_file);
 		urgent |= !e->image; /* somebody has to look before it is gone */
 	}
-	proc_exec(tgid, now, quiet, !quiet && learn_ns && pages_wanted(&e->exe, arg));
+	if (!quiet && (learn_ns || wake_starts))
+		starts_n = starts_count(&e->exe, arg);
+	urgent |= starts_n <= wake_starts;
+	proc_exec(tgid, now, quiet,
+		  !quiet && learn_ns && (starts_n <= PAGE_RUNS || starts_n % PAGE_EVERY == 0));
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);
@@ -323,7 +321,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	return emit(c, e, len, urgent);
 }
 
-static __noinline int exit_tell(struct task_struct *task)
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXIT);
 	__u32 tgid = task->tgid, slot = tgid & (PROCS_MAX - 1);
@@ -376,15 +375,6 @@ static __noinline int exit_tell(struct task_struct *task)
 	e.exit_code = task->exit_code;
 	hdr_fill(&e.hdr, FWM_EVENT_EXIT, sizeof(e), now, (__u64)tgid << 32 | (__u32)task->pid);
 	return emit(c, &e, sizeof(e), false);
-}
-
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
-{
-	if (task->signal->live.counter == 0)
-		look_pay(
-			task->tgid); /* before 6.16 its memory is gone by now, and it counts as lost */
-	return exit_tell(task);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -195,7 +195,11 @@ struct vm_area_struct {
 /* Where a program starts to run: its ELF interpreter, when it has one. And a call's arguments. */
 struct pt_regs {
 #if defined(__TARGET_ARCH_x86)
-	unsigned long r10, r8, dx, si, di, ip;
+	unsigned long r10, r8, dx, si, di, orig_ax, ip;
+#elif defined(__TARGET_ARCH_arm64)
+	__u64 regs[31];
+	__u64 pc, orig_x0;
+	__s32 syscallno;
 #elif defined(__TARGET_ARCH_riscv)
 	unsigned long epc;
 #elif defined(__TARGET_ARCH_powerpc)

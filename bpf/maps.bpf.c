@@ -24,9 +24,6 @@ struct pending_map pending SEC(".maps");
 /* Processes, likewise. Two which share a slot take turns; what is lost is refilled from marks. */
 struct procs_map procs SEC(".maps");
 
-/* Looks owed, likewise, one a process. Two which share a slot: the earlier look is counted as unreadable. */
-struct owed_map owed SEC(".maps");
-
 /* Files whose path user space has: 4-way associative, by default over 16,384 files in 1 MiB. Full: the path of a file that
  * was pushed out is resolved and sent again when it is next opened. */
 struct names_map names SEC(".maps");
@@ -87,3 +84,5 @@ __u32 folds_used = 0;
 __u32 sampling = 0;
 __u32 uring_used = 0;
 __u32 wake_unknown = 0;
+__u64 timed_since = 0;
+__u32 wake_starts = 0;

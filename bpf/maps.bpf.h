@@ -16,7 +16,6 @@
 #define NAME_SETS_MAX 8192 /* power of two */
 #define NAME_WAYS 4
 #define CONNS_MAX 8192
-#define OWED_MAX 1024	      /* power of two */
 #define PAGE_STARTS_MAX 16384 /* power of two */
 
 /* A system call on its way, between its enter and its exit hook. */
@@ -26,10 +25,11 @@ struct pending {
 	__u64 text;   /* user pointer: the path, or the socket address */
 	__s32 dfd;    /* directory, or the socket */
 	__u32 oflags; /* of open, or the length of the address */
-	__u32 hook;   /* enum fwm_hook */
+	__u32 hook;   /* enum fwm_hook, or PENDING_NONE */
 	__u32 state;  /* PENDING_* */
 	__u64 zero[3];
 };
+#define PENDING_NONE FWM_HOOK_MAX
 #define PENDING_HANDSHAKE (1u << 0) /* connect: TCP's own tracepoint has taken over */
 #define PENDING_IN_ROOT (1u << 1)   /* openat2 with RESOLVE_IN_ROOT */
 
@@ -42,15 +42,6 @@ struct proc {
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u32 pages;	 /* not 0: what it uses of files is to be learnt */
-};
-
-/* A look at a path whose memory was not there. */
-struct owed {
-	__u32 tgid; /* 0: none */
-	__s32 dfd;
-	__u64 ts_ns;
-	__u64 text; /* user pointer */
-	__u64 base; /* what dfd stood for: a kernel pointer, only to be compared */
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
@@ -155,13 +146,6 @@ struct procs_map {
 	__uint(max_entries, PROCS_MAX);
 	__type(key, __u32);
 	__type(value, struct proc);
-};
-
-struct owed_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, OWED_MAX);
-	__type(key, __u32);
-	__type(value, struct owed);
 };
 
 struct names_map {
@@ -299,7 +283,6 @@ extern struct ring_map ring SEC(".maps");
 extern struct counts_map counts SEC(".maps");
 extern struct pending_map pending SEC(".maps");
 extern struct procs_map procs SEC(".maps");
-extern struct owed_map owed SEC(".maps");
 extern struct names_map names SEC(".maps");
 extern struct name_scratch_map name_scratch SEC(".maps");
 extern struct miss_scratch_map miss_scratch SEC(".maps");
@@ -340,6 +323,8 @@ extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */
 extern __u32 sampling;	   /* not 0: the known table is obeyed */
 extern __u32 uring_used;   /* a request of interest was ever submitted */
+extern __u64 timed_since;  /* calls are timed from then on; 0: not at all */
+extern __u32 wake_starts;  /* so many first starts of a block wake the reader */
 extern __u64 learn_ns;	   /* what pages a process uses is noted for so long; 0: not at all */
 extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */
 

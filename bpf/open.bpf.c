@@ -2,8 +2,8 @@
 /*
  * open.bpf.c - every file opened, and every path looked up in vain.
  *
- *   enter of the call   remembers when, and where the path is
  *   exit of the call    the descriptor leads to the file, or the string to what was missing
+ *   enter of the call   remembers when: only attached while calls are timed
  *
  * Sees     open, creat, openat, openat2, open_by_handle_at.
  * Misses   those of 32-bit programs on a 64-bit kernel, on either tier; opens by io_uring (see
@@ -19,18 +19,76 @@
 
 const volatile __u32 can_peek = 0;
 
-static __always_inline int open_enter(__u32 hook, __s32 dfd, __u64 text, __u32 oflags, __u32 state)
+/* Which argument is what; NO_ARG: none. */
+#define NO_ARG (-1)
+struct shape {
+	__s8 dfd, text, oflags;
+};
+
+/* What a call was asked for. */
+struct call {
+	__u64 text;
+	__s32 dfd;
+	__u32 oflags;
+	bool in_root; /* openat2 with RESOLVE_IN_ROOT */
+};
+
+static __always_inline void call_shape(struct call *ret, __u32 hook, const unsigned long *arg,
+				       struct shape shape)
+{
+	struct {
+		__u64 flags, mode, resolve;
+	} how = {};
+
+	ret->dfd = shape.dfd == NO_ARG ? AT_FDCWD : arg[shape.dfd];
+	ret->text = shape.text == NO_ARG ? 0 : arg[shape.text];
+	ret->oflags = shape.oflags == NO_ARG ? 0 : arg[shape.oflags];
+	ret->in_root = false;
+	if (hook == FWM_HOOK_CREAT)
+		ret->oflags = O_CREAT_WRONLY_TRUNC;
+	if (hook != FWM_HOOK_OPENAT2)
+		return;
+	if (bpf_probe_read_user(&how, sizeof(how), (const void *)arg[shape.oflags]))
+		how.flags = 0; /* then the call itself fails with EFAULT */
+	ret->oflags = how.flags;
+	ret->in_root = how.resolve & RESOLVE_IN_ROOT;
+}
+
+static __always_inline int open_enter(__u32 hook, const unsigned long *arg, struct shape shape)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	const struct proc *p = proc_get(id >> 32);
 	struct pending *s;
+	struct call call;
 
 	if (!wanted(id >> 32, p) || (p && (p->flags & FWM_MARK_QUIET)))
 		return 0;
 	s = pending_slot(id);
-	if (s)
-		pending_put(s, id, hook, dfd, text, oflags, state);
+	if (!s)
+		return 0;
+	call_shape(&call, hook, arg, shape);
+	pending_put(s, id, hook, call.dfd, call.text, call.oflags,
+		    call.in_root ? PENDING_IN_ROOT : 0);
 	return 0;
+}
+
+/* What was asked for, by the registers or by what the enter hook left; false: it cannot be told. */
+static __always_inline bool call_read(struct call *ret, __u32 hook, const struct pt_regs *r,
+				      const struct pending *s, struct shape shape)
+{
+	unsigned long arg[5];
+
+	if (call_args(r, arg)) {
+		call_shape(ret, hook, arg, shape);
+		return true;
+	}
+	if (!s)
+		return false;
+	ret->text = s->text;
+	ret->dfd = s->dfd;
+	ret->oflags = s->oflags;
+	ret->in_root = s->state & PENDING_IN_ROOT;
+	return true;
 }
 
 static __always_inline struct fwm_fold_row *fold_row(const struct fwm_fold_key *key,
@@ -57,6 +115,7 @@ static __always_inline struct fwm_fold_row *fold_row(const struct fwm_fold_key *
 static __noinline bool fold(const struct fwm_file *file, const char *path, __u32 err,
 			    __u64 latency_ns, __u64 now)
 {
+	/* latency_ns 0: it was not timed. */
 	__u32 zero = 0, tgid = bpf_get_current_pid_tgid() >> 32, i;
 	struct fold_scratch *f = bpf_map_lookup_elem(&fold_scratch, &zero);
 	const struct proc *p = proc_get(tgid);
@@ -87,7 +146,10 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 	if (!row)
 		return false;
 	__sync_fetch_and_add(&row->count, 1);
-	__sync_fetch_and_add(&row->latency_ns, latency_ns);
+	if (latency_ns) {
+		__sync_fetch_and_add(&row->timed_n, 1);
+		__sync_fetch_and_add(&row->latency_ns, latency_ns);
+	}
 	row->last_ns = now;
 	folds_used = 1;
 	return true;
@@ -111,7 +173,7 @@ static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
 
 /* A lookup in vain: the path as it was passed, and what it is relative to. */
 static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64 latency_ns,
-				const struct pending *s, __s64 ret, __u32 flags)
+				const struct call *s, __s64 ret, __u32 flags)
 {
 	__u32 zero = 0;
 	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
@@ -136,7 +198,7 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	if (n == FWM_PATH_MAX)
 		flags |= FWM_F_CUT;
 	m->base = (struct fwm_file){};
-	if (m->path[0] != '/' || (s->state & PENDING_IN_ROOT)) {
+	if (m->path[0] != '/' || s->in_root) {
 		if (s->dfd == AT_FDCWD) {
 			name_cwd(&m->base);
 		} else {
@@ -165,14 +227,17 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 		    now);
 }
 
-static __always_inline int open_exit(__u32 hook, __s64 ret)
+static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 ret,
+				     struct shape shape)
 {
 	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
 	const struct proc *p = proc_get(id >> 32);
 	struct fwm_counts *c = count_call_seen(hook);
-	const struct pending *s;
 	struct fwm_open e = {};
 	const struct file *file;
+	struct call call = {};
+	struct pending *s;
+	bool asked;
 	int known;
 
 	if (!c)
@@ -182,21 +247,22 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
-	s = pending_slot(id);
-	if (!s || s->pid_tgid != id || s->hook != hook) {
-		s = NULL; /* attached in between, or the slot was taken over */
-		e.hdr.flags = FWM_F_NO_LATENCY;
-	} else {
+	s = pending_get(id, hook);
+	asked = call_read(&call, hook, r, s, shape);
+	if (s) {
 		latency_ns = now - s->ts_ns;
-		e.oflags = s->oflags;
+		pending_end(s);
+	} else {
+		e.hdr.flags = FWM_F_NO_LATENCY;
 	}
 	if (ret < 0) {
-		if (!s) {
+		if (!asked) {
 			count_call(c, unreadable);
 			return 0;
 		}
-		return miss(c, id, now, latency_ns, s, ret, 0);
+		return miss(c, id, now, latency_ns, &call, ret, e.hdr.flags);
 	}
+	e.oflags = call.oflags;
 	file = file_of_fd(ret);
 	if (!file) { /* another thread closed it already */
 		count_call(c, unreadable);
@@ -216,69 +282,13 @@ static __always_inline int open_exit(__u32 hook, __s64 ret)
 	return tell(c, &e, sizeof(e), &e.file, NULL, 0, latency_ns, now);
 }
 
-CALL_ENTER(open)
-{
-	return open_enter(FWM_HOOK_OPEN, AT_FDCWD, arg[0], arg[1], 0);
-}
-
-CALL_ENTER(creat)
-{
-	return open_enter(FWM_HOOK_CREAT, AT_FDCWD, arg[0], O_CREAT_WRONLY_TRUNC, 0);
-}
-
-CALL_ENTER(openat)
-{
-	return open_enter(FWM_HOOK_OPENAT, arg[0], arg[1], arg[2], 0);
-}
-
-CALL_ENTER(openat2)
-{
-	struct {
-		__u64 flags, mode, resolve;
-	} how = {};
-
-	if (bpf_probe_read_user(&how, sizeof(how), (const void *)arg[2]))
-		how.flags = 0; /* then the call itself fails with EFAULT */
-	return open_enter(FWM_HOOK_OPENAT2, arg[0], arg[1], how.flags,
-			  how.resolve & RESOLVE_IN_ROOT ? PENDING_IN_ROOT : 0);
-}
-
-CALL_ENTER(open_by_handle_at)
-{
-	return open_enter(FWM_HOOK_HANDLE, arg[0], 0, arg[2], 0);
-}
-
-CALL_EXIT(open)
-{
-	return open_exit(FWM_HOOK_OPEN, ret);
-}
-
-CALL_EXIT(creat)
-{
-	return open_exit(FWM_HOOK_CREAT, ret);
-}
-
-CALL_EXIT(openat)
-{
-	return open_exit(FWM_HOOK_OPENAT, ret);
-}
-
-CALL_EXIT(openat2)
-{
-	return open_exit(FWM_HOOK_OPENAT2, ret);
-}
-
-CALL_EXIT(open_by_handle_at)
-{
-	return open_exit(FWM_HOOK_HANDLE, ret);
-}
-
 /* execve and execveat which failed; which succeeded is told by exec.bpf.c. */
-static __always_inline int execve_exit(__s64 ret)
+static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struct shape shape)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXECVE);
-	__u64 id = bpf_get_current_pid_tgid(), now;
-	const struct pending *s = pending_slot(id);
+	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
+	struct pending *s;
+	struct call call;
 
 	if (!c)
 		return 0;
@@ -286,32 +296,38 @@ static __always_inline int execve_exit(__s64 ret)
 		count_one(c, filtered);
 		return 0;
 	}
-	if (!s || s->pid_tgid != id || s->hook != FWM_HOOK_EXECVE) {
+	s = pending_get(id, FWM_HOOK_EXECVE);
+	if (!call_read(&call, FWM_HOOK_EXECVE, r, s, shape)) {
 		count_one(c, unreadable);
 		return 0;
 	}
 	now = bpf_ktime_get_ns();
-	return miss(c, id, now, now - s->ts_ns, s, ret, FWM_F_EXEC);
+	if (s) {
+		latency_ns = now - s->ts_ns;
+		pending_end(s);
+	}
+	return miss(c, id, now, latency_ns, &call, ret,
+		    FWM_F_EXEC | (latency_ns ? 0 : FWM_F_NO_LATENCY));
 }
 
-CALL_ENTER(execve)
-{
-	return open_enter(FWM_HOOK_EXECVE, AT_FDCWD, arg[0], 0, 0);
-}
+#define CALL(call, hook, ...)                                                                      \
+	CALL_ENTER(call)                                                                           \
+	{                                                                                          \
+		return open_enter(hook, arg, (struct shape){__VA_ARGS__});                         \
+	}                                                                                          \
+	CALL_EXIT(call)                                                                            \
+	{                                                                                          \
+		return hook == FWM_HOOK_EXECVE                                                     \
+			       ? execve_exit(r, ret, (struct shape){__VA_ARGS__})                  \
+			       : open_exit(hook, r, ret, (struct shape){__VA_ARGS__});             \
+	}
 
-CALL_ENTER(execveat)
-{
-	return open_enter(FWM_HOOK_EXECVE, arg[0], arg[1], arg[4], 0);
-}
-
-CALL_EXIT(execve)
-{
-	return execve_exit(ret);
-}
-
-CALL_EXIT(execveat)
-{
-	return execve_exit(ret);
-}
+CALL(openat, FWM_HOOK_OPENAT, 0, 1, 2) /* first: it is what programs use */
+CALL(open, FWM_HOOK_OPEN, NO_ARG, 0, 1)
+CALL(creat, FWM_HOOK_CREAT, NO_ARG, 0, NO_ARG)
+CALL(openat2, FWM_HOOK_OPENAT2, 0, 1, 2)
+CALL(open_by_handle_at, FWM_HOOK_HANDLE, 0, NO_ARG, 2)
+CALL(execve, FWM_HOOK_EXECVE, NO_ARG, 0, NO_ARG)
+CALL(execveat, FWM_HOOK_EXECVE, 0, 1, 4)
 
 char LICENSE[] SEC("license") = "GPL";

@@ -88,7 +88,8 @@ struct fwm_fold_key {
 
 struct fwm_fold_row {
 	__u64 count;
-	__u64 latency_ns; /* sum */
+	__u64 timed_n;	  /* of these */
+	__u64 latency_ns; /* sum over the timed ones */
 	__u64 first_ns, last_ns;
 	char path[FWM_FOLD_PATH]; /* as asked for; longer ones with the same start count as one */
 };
@@ -122,7 +123,7 @@ static inline __u32 fwm_arg_hash(const union fwm_arg_head *head)
 _Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
 _Static_assert(sizeof(struct fwm_guess_row) == 72 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
 _Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");
-_Static_assert(sizeof(struct fwm_fold_row) == 144, "fwm_fold_row is ABI");
+_Static_assert(sizeof(struct fwm_fold_row) == 152, "fwm_fold_row is ABI");
 _Static_assert(sizeof(struct fwm_resident_key) == 16, "fwm_resident_key is ABI");
 _Static_assert(sizeof(struct fwm_fold_key) == 40, "fwm_fold_key is ABI");
 

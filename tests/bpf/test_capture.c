@@ -244,6 +244,49 @@ static void test_opens_are_counted(void **state)
 	capture_close(c);
 }
 
+static void do_open_own(const struct seen *s)
+{
+	for (int i = 0; i < K; i++)
+		close(open(s->dir, O_RDONLY | O_DIRECTORY));
+	(void)!open("/no/such/place", O_RDONLY);
+}
+
+/* What is opened is told all the same, with its time only while that is asked for. */
+static void test_calls_are_timed_when_asked(void **state)
+{
+	struct capture *c = start();
+	struct seen s;
+	int r;
+
+	(void)state;
+	for (int timed = 1; timed >= 0; timed--) {
+		do {
+			r = capture_closer(c, timed, 0);
+		} while (r == CAPTURE_MORE);
+		if (r == CAPTURE_ALWAYS) {
+			capture_close(c);
+			skip_because("this kernel tells nothing of calls that are not timed");
+		}
+		assert_int_equal(r, 0);
+		for (int again = 0; again < 2; again++) {
+			s = (struct seen){.dir = "/tmp/fwm-capture-XXXXXX"};
+			assert_non_null(mkdtemp(s.dir));
+			run_target(c, do_open_own, &s);
+			assert_int_equal(s.open_n, K);
+			assert_int_equal(s.latency_ns > 0, timed);
+			rmdir(s.dir);
+			assert_identity(c);
+		}
+	}
+	assert_int_equal(capture_closer(c, true, 0), 0);
+	s = (struct seen){.dir = "/tmp/fwm-capture-XXXXXX"};
+	assert_non_null(mkdtemp(s.dir));
+	run_target(c, do_open_own, &s);
+	assert_true(s.latency_ns > 0);
+	rmdir(s.dir);
+	capture_close(c);
+}
+
 static void do_connects(const struct seen *s)
 {
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -377,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_processes_are_counted),
 		cmocka_unit_test(test_opens_are_counted),
+		cmocka_unit_test(test_calls_are_timed_when_asked),
 		cmocka_unit_test(test_connects_are_counted),
 		cmocka_unit_test(test_every_hook_sees),
 		cmocka_unit_test(test_pins_come_and_go),

@@ -88,7 +88,8 @@ static void check_costs_nobody_else(struct capture *c)
 			assert_int_equal(progs[i].err, -ENOENT);
 }
 
-static void everything_is_seen(enum capture_tier tier)
+/* untimed: with no hook at the entry of any call. */
+static void everything_is_seen(enum capture_tier tier, bool untimed)
 {
 	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
 	     helper[512];
@@ -115,6 +116,8 @@ static void everything_is_seen(enum capture_tier tier)
 		skip_because("this kernel allows no program on the calls themselves");
 	}
 	check_costs_nobody_else(c);
+	while (untimed && capture_closer(c, false, 0) == CAPTURE_MORE)
+		;
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
@@ -187,19 +190,26 @@ static void everything_is_seen(enum capture_tier tier)
 static void test_everything_is_seen_on_tracepoints(void **state)
 {
 	(void)state;
-	everything_is_seen(CAPTURE_TRACEPOINTS);
+	everything_is_seen(CAPTURE_TRACEPOINTS, false);
+}
+
+static void test_everything_is_seen_untimed(void **state)
+{
+	(void)state;
+	everything_is_seen(CAPTURE_TRACEPOINTS, true);
 }
 
 static void test_everything_is_seen_on_the_calls(void **state)
 {
 	(void)state;
-	everything_is_seen(CAPTURE_BEST);
+	everything_is_seen(CAPTURE_BEST, true);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_is_seen_on_tracepoints),
+		cmocka_unit_test(test_everything_is_seen_untimed),
 		cmocka_unit_test(test_everything_is_seen_on_the_calls),
 	};
 

@@ -47,7 +47,8 @@ static void remove_tree(const char *dir)
 	assert_int_equal(system(cmd), 0);
 }
 
-static void paths_are_those_of_readlink(enum capture_tier tier)
+/* untimed: with no hook at the entry of any call. */
+static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 {
 	char dir[] = "/var/tmp/fwm-paths-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
 	     helper[512];
@@ -73,6 +74,8 @@ static void paths_are_those_of_readlink(enum capture_tier tier)
 		capture_close(c);
 		skip_because("this kernel allows no program on the calls themselves");
 	}
+	while (untimed && capture_closer(c, false, 0) == CAPTURE_MORE)
+		;
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
@@ -134,19 +137,26 @@ static void paths_are_those_of_readlink(enum capture_tier tier)
 static void test_paths_are_those_of_readlink_on_tracepoints(void **state)
 {
 	(void)state;
-	paths_are_those_of_readlink(CAPTURE_TRACEPOINTS);
+	paths_are_those_of_readlink(CAPTURE_TRACEPOINTS, false);
+}
+
+static void test_paths_are_those_of_readlink_untimed(void **state)
+{
+	(void)state;
+	paths_are_those_of_readlink(CAPTURE_TRACEPOINTS, true);
 }
 
 static void test_paths_are_those_of_readlink_on_the_calls(void **state)
 {
 	(void)state;
-	paths_are_those_of_readlink(CAPTURE_BEST);
+	paths_are_those_of_readlink(CAPTURE_BEST, true);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths_are_those_of_readlink_on_tracepoints),
+		cmocka_unit_test(test_paths_are_those_of_readlink_untimed),
 		cmocka_unit_test(test_paths_are_those_of_readlink_on_the_calls),
 	};
 

@@ -67,6 +67,9 @@ static enum fwm_hook hook_of(const char *section)
 		    {"_pivot_root", FWM_HOOK_RENAME}};
 	size_t n = strlen(section);
 
+	/* Only times the call: see bpf/calls.bpf.h. */
+	if (strstr(section, "sys_enter_") || !strncmp(section, "fentry/__x64_", 13))
+		return FWM_HOOK_MAX;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		size_t m = strlen(ends[i].end);
 

@@ -604,7 +604,7 @@ int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct 
 			.pid = key->tgid,
 			.err = (int32_t)(key->err & 0xfff),
 			.count = row->count,
-			.latency_ns = row->count ? row->latency_ns / row->count : 0};
+			.latency_ns = row->timed_n ? row->latency_ns / row->timed_n : 0};
 
 	d->base[0] = 0;
 	if (!key->path) {

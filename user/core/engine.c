@@ -245,11 +245,27 @@ static bool opens(const struct engine *e, uint32_t block, uint32_t dep, enum edg
 	return edge && !(edge->flags & EDGE_F_LOOKUP);
 }
 
+/* n more of ns each; 0: not timed, which counts as the mean of those that were, whenever they were, so that
+ * latency_sum_ns is that mean times count. */
+static void take_latency(struct edge *edge, uint64_t ns, uint64_t n)
+{
+	uint64_t before = edge->count - n;
+
+	if (ns)
+		sketch_add(&edge->latency, ns);
+	else if (before)
+		ns = edge->latency_sum_ns / before;
+	if (!edge->latency_sum_ns)
+		edge->latency_sum_ns = ns * before;
+	edge->latency_sum_ns += ns * n;
+}
+
 /* Counts one use of block -> dep; *ret_p is how likely it was, 0 when it was not known. */
 static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const struct taken *t,
 		     double *ret_p)
 {
 	const struct obs *o = t->o;
+	uint64_t n = o->count ? o->count : 1;
 	bool lookup = o->flags & OBS_F_LOOKUP;
 	struct edge *edge;
 	int r;
@@ -259,15 +275,12 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	r = graph_edge(e->graph, block, t->dep, t->kind, wall(e, o->ts_ns), &edge);
 	if (r != 0)
 		return r;
-	edge->count += o->count ? o->count : 1;
+	edge->count += n;
 	edge->last_ns = wall(e, o->ts_ns);
 	edge->errno_last = o->err;
 	edge->fail_n += o->err != 0;
 	edge->flags = o->flags & OBS_F_WRITE ? EDGE_F_WRITE : lookup ? EDGE_F_LOOKUP : 0;
-	if (o->latency_ns) {
-		edge->latency_sum_ns += o->latency_ns;
-		sketch_add(&edge->latency, o->latency_ns);
-	}
+	take_latency(edge, o->latency_ns, n);
 	if (t->first) {
 		e->aux[block].made_now_n += edge->runs_n == 0;
 		e->aux[block].again_n += edge->runs_n == 1;

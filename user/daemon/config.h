@@ -36,7 +36,8 @@ struct config {
 
 	/* [capture] */
 	uint64_t ring_bytes; /* a power of two */
-	bool duty;	     /* sample what is well known */
+	uint64_t fresh_ns; /* look closer for so long after the start of a new program; 0: always */
+	bool duty;	   /* sample what is well known */
 	uint64_t settle_ns; /* detach the open hooks after so long without anything new; 0: never */
 	uint64_t drain_ns;  /* longest wait between two drains of the ring */
 

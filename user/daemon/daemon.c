@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
+#include "core/fresh.h"
 #include "core/naming.h"
 #include "core/vomm.h"
 #include "daemon/keep.h"
@@ -58,6 +59,11 @@
 #define TICK_NS (250ull * 1000 * 1000)
 /* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
 #define LEARN_NS (10ull * 1000 * 1000 * 1000)
+/* As many as have their pages noted, see bpf/exec.bpf.c. */
+#define FRESH_STARTS 8
+#define FRESH_BLOCKS 16384 /* 16 KiB */
+#define FRESH_EVERY_NS (60ull * 1000 * 1000 * 1000)
+#define FRESH_SAMPLE_NS (1000ull * 1000 * 1000)
 #define LEARN_TAKE_NS (1000ull * 1000 * 1000)
 /* Of a file whose used parts are not known yet. Reading all of node's 94 MB made its start slower. */
 #define UNKNOWN_BYTES_MAX (16ull << 20)
@@ -91,6 +97,7 @@ struct daemon {
 	struct pools pools;
 	struct routes_hook hooks[4];
 	struct watch *watch; /* NULL: everything is watched */
+	struct fresh *fresh;
 	struct api *api;
 	struct routes routes;
 	int lock_fd;
@@ -322,6 +329,7 @@ static void on_obs(void *ctx, const struct obs *seen)
 			    (int)o->kind, strerror(-r));
 	if (d->watch)
 		watch_observe(d->watch, o);
+	fresh_observe(d->fresh, o);
 	if (o->kind == OBS_EXEC && !(o->flags & OBS_F_SEED))
 		table_note(d->table, d->engine, d->capture, o);
 }
@@ -332,6 +340,17 @@ static void on_seed(void *ctx, const struct obs *o)
 
 	capture_seed(d->capture, o);
 	on_obs(ctx, o);
+}
+
+/* How closely: times and pages only while there is something to learn from them. */
+static void look_closer(struct daemon *d)
+{
+	bool on = fresh_wanted(d->fresh, clock_ns(CLOCK_MONOTONIC)) &&
+		  !(d->watch && watch_leaving(d->watch));
+	int r = capture_closer(d->capture, on, FRESH_STARTS); /* to be continued, or not possible */
+
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "capture: calls cannot be timed: %s", strerror(-r));
 }
 
 static void drain(struct daemon *d)
@@ -349,6 +368,7 @@ static void drain(struct daemon *d)
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "capture: open hooks cannot be attached again: %s",
 			    strerror(-r));
+	look_closer(d);
 }
 
 static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -715,6 +735,10 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	       struct daemon **ret)
 {
 	char cgroups[CONFIG_PATH_MAX];
+	struct fresh_limits fresh = {.block_max = FRESH_BLOCKS,
+				     .starts_n = FRESH_STARTS,
+				     .every_ns = FRESH_EVERY_NS,
+				     .sample_ns = FRESH_SAMPLE_NS};
 	struct warm_limits warm;
 	struct daemon *d = calloc(1, sizeof(*d));
 	int r;
@@ -763,6 +787,12 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = trust_new(d->capture, &d->trust);
 	if (r < 0)
 		return r;
+	fresh.for_ns = d->config.fresh_ns;
+	r = fresh_new(&fresh, clock_ns(CLOCK_MONOTONIC), &d->fresh);
+	if (r < 0) {
+		log_error("daemon: cannot start: %s", strerror(-r));
+		return r;
+	}
 	r = d->config.duty ? watch_new(d->capture, d->config.settle_ns, &d->watch) : 0;
 	if (r < 0) {
 		log_error("capture: cannot sample: %s", strerror(-r));
@@ -819,6 +849,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->runs = runs_free(d->runs);
 	d->serve = serve_close(d->serve, d->options.keep);
 	d->watch = watch_free(d->watch);
+	d->fresh = fresh_free(d->fresh);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
 	d->psi = psi_free(d->psi);

@@ -119,6 +119,11 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 	return r;
 }
 
+bool watch_leaving(const struct watch *w)
+{
+	return w->coming_off || w->mode == CAPTURE_DETACHED;
+}
+
 enum capture_mode watch_mode(const struct watch *w)
 {
 	return w->mode;

@@ -54,6 +54,7 @@ struct prog {
 	int err;
 	bool calls; /* on a system call: off while detached */
 	bool looks; /* of bpf/look.bpf.c: off unless lookups are being learnt */
+	bool times; /* at the entry of a call: off unless calls are timed */
 	bool pages; /* of bpf/filemap.bpf.c: off unless pages are being learnt */
 };
 
@@ -66,7 +67,9 @@ struct capture {
 	enum capture_mode mode;
 	char *pin_dir;
 	bool keep;
-	bool fast;	/* the hooks on system calls are on the calls themselves */
+	bool fast; /* the hooks on system calls are on the calls themselves */
+	bool args; /* the exit of a call still has its arguments */
+	bool timed;
 	int cgroup_fd;	/* root of the v2 hierarchy; < 0: none, -errno */
 	bool resident;	/* the kernel tells what leaves the page cache */
 	pid_t sweeper;	/* removes the pins when we are killed */
@@ -275,7 +278,7 @@ static bool calls_family(const char *section)
 	return starts(section, "tp/syscalls/") || fast_family(section);
 }
 
-/* What is only asked about: "sys_enter_newstat" or "__x64_sys_newstat", and so on. */
+/* What is only asked about: "sys_exit_newstat" or "__x64_sys_newstat", and so on. */
 static bool looks_family(const char *section)
 {
 	static const char *const calls[] = {"newstat",	  "newlstat", "newfstatat",
@@ -286,12 +289,28 @@ static bool looks_family(const char *section)
 	if (!calls_family(section) || !call)
 		return false;
 	call += strlen("sys_");
-	if (starts(call, "enter_"))
-		call += strlen("enter_");
+	if (starts(call, "exit_"))
+		call += strlen("exit_");
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
 		if (!strcmp(call, calls[i]))
 			return true;
 	return false;
+}
+
+static bool times_family(const char *section)
+{
+	return starts(section, "tp/syscalls/sys_enter_") || starts(section, "fentry/__x64_sys_");
+}
+
+/* What bpf/calls.bpf.h reads a call's arguments by when it ends. */
+static bool args_exist(const struct btf *btf)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+	return btf__find_by_name_kind(btf, "bpf_task_pt_regs", BTF_KIND_FUNC) > 0;
+#else
+	(void)btf;
+	return false;
+#endif
 }
 
 static bool cgroup_family(const char *section)
@@ -368,6 +387,8 @@ static bool hook_exists(const struct capture *c, const struct btf *btf, const ch
 
 	if (cgroup_family(section))
 		return c->cgroup_fd >= 0 && probe_sends();
+	if (looks_family(section) && !c->args)
+		return false;
 	if (fast_family(section))
 		return function_exists(btf, strchr(section, '/') + 1);
 	if (pages_family(section))
@@ -459,6 +480,7 @@ static int progs_find(struct capture *c, const struct btf *btf)
 		p->calls = calls_family(bpf_program__section_name(bpf));
 		p->pages = pages_family(bpf_program__section_name(bpf));
 		p->looks = looks_family(bpf_program__section_name(bpf));
+		p->times = times_family(bpf_program__section_name(bpf));
 		if (!hook_exists(c, btf, bpf_program__section_name(bpf))) {
 			p->err = -ENOENT;
 			(void)bpf_program__set_autoload(bpf, false);
@@ -649,22 +671,55 @@ int capture_detach_step(struct capture *c)
 	return 0;
 }
 
+static void timed_from_now(struct capture *c, bool on)
+{
+	uint64_t since = on ? clock_ns(CLOCK_MONOTONIC) : 0;
+
+	__atomic_store_n(&c->skel->bss->timed_since, since, __ATOMIC_SEQ_CST);
+	c->timed = on;
+}
+
 int capture_attach(struct capture *c)
 {
 	int r = 0;
 
 	/* What was renamed or mounted meanwhile was not seen. */
 	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
+	timed_from_now(c, c->timed);
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
 		if (p->err || p->link || !(p->calls || p->pages) ||
+		    ((p->times || p->pages) && !c->timed) ||
 		    (p->pages && !c->skel->bss->learn_ns) || (p->looks && !c->skel->bss->look_ns))
 			continue;
 		if (prog_attach(c, p) < 0)
 			r = fault(p->err);
 	}
 	return r;
+}
+
+int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
+{
+	if (!c->args)
+		return CAPTURE_ALWAYS;
+	__atomic_store_n(&c->skel->bss->wake_starts, on ? 0 : wake_starts, __ATOMIC_SEQ_CST);
+	if (on != c->timed)
+		timed_from_now(c, on);
+	for (size_t i = 0; i < c->prog_n; i++) {
+		struct prog *p = &c->progs[i];
+
+		if (!(p->times || (p->pages && c->skel->bss->learn_ns)) || p->err ||
+		    on == (p->link != NULL))
+			continue;
+		if (!on) {
+			prog_detach(p);
+			return CAPTURE_MORE;
+		}
+		if (c->mode != CAPTURE_DETACHED && prog_attach(c, p) < 0)
+			return fault(p->err);
+	}
+	return 0;
 }
 
 int capture_set_mode(struct capture *c, enum capture_mode mode)
@@ -897,6 +952,7 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return why(o, -errno, "the kernel's BTF could not be read: %s", strerror(errno));
+	c->args = args_exist(btf);
 	proto = btf_proto(btf, "io_uring_complete");
 	c->skel->rodata->can_peek =
 		btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
@@ -968,6 +1024,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 		(void)capture_close(TAKE_PTR(c));
 		return r;
 	}
+	timed_from_now(c, true);
 	c->keep = o->keep;
 	if (c->skel->rodata->host_mntns)
 		decoder_images(c->decoder, c->skel->rodata->host_mntns, o->image_of);

@@ -97,6 +97,14 @@ int capture_detach_step(struct capture *c);
 int capture_attach(struct capture *c);
 enum { CAPTURE_MORE = 1 /* there are more to detach */ };
 
+/* What is opened, connected to and executed is always told. Closer: how long each call takes, too (else
+ * latency_ns is 0), and the pages capture_learn_pages() asked for. That is what most of the hooks' cost is
+ * for. On from the start. Off is done one hook at a time, as by capture_detach_step(): again while it
+ * returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
+ * CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */
+int capture_closer(struct capture *c, bool on, uint32_t wake_starts);
+enum { CAPTURE_ALWAYS = 2 };
+
 /* Notes which pages of which files a process uses, for_ns after its exec; 0: not any more, and the
  * hooks are detached. CAPTURE_NO_PAGES: see above. What was noted is taken with sys/pageuse.h, from
  * the map that capture_used_pages() returns the descriptor of; borrowed. */

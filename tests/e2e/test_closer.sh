@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Calls are timed and pages noted only while there is something to learn from it: the hooks for that come off
+# when nothing is new, and a program that is new is timed at its first start all the same.
+set -u
+# shellcheck source=tests/support/tap.sh
+source tests/support/tap.sh
+out=${FWM_OUT:-$PWD/.output}
+ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
+if (($(id -u) != 0)); then
+	tap_skip "a closer look" "it takes root"
+	tap_end
+fi
+
+name=forewarm-test-closer-$$
+dir=$(mktemp -d /var/tmp/fwm-closer-XXXXXX)
+pid=
+# shellcheck disable=SC2317 # called by the trap
+finish() {
+	[[ $pid ]] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+	rm -rf "$dir" "/run/$name"
+}
+trap finish EXIT
+# Without starting a program, for only what this test starts is watched.
+mkfifo "$dir/never"
+exec {never}<>"$dir/never"
+nap() { read -r -t "$1" -u "$never" || :; }
+on() { compgen -G "/sys/fs/bpf/$name/link_*$1" >/dev/null; } # is such a hook attached?
+comes() {                                                      # within 30 s: COMMAND
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" && return
+		nap 0.05
+	done
+	return 1
+}
+off() { ! on enter_openat && ! on _pages; }
+
+# As long as the program of the test before it, which lives for 0.2 s and then opens its data.
+cp "$(readlink -f /bin/sh)" "$dir/newcomer"
+echo data >"$dir/data"
+# shellcheck disable=SC2016 # the shell of the program expands them
+echo 'read -r x <"$1"; sleep 0.2; read -r x <"$2"' >"$dir/script"
+
+"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
+	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no \
+	--set pool.parked=0 --set capture.closer=1s --set capture.duty=no --only=$$ \
+	>"$dir/log" 2>&1 </dev/null &
+pid=$!
+comes test -S "/run/$name/control.sock"
+ok "the daemon is up" $?
+on enter_openat
+if ! on exit_openat || ! comes on enter_openat; then
+	tap_skip "a closer look" "this kernel has other hooks"
+	tap_end
+fi
+comes off
+ok "nothing is new: no call is timed, no page noted" $?
+on exit_openat && ! on enter_
+ok "and nothing is left at the entry of calls" $?
+nap 2 # the kernel takes hooks off in its own time, and puts none on meanwhile
+
+"$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"
+! off
+ok "a new program brings them back" $?
+nap 1
+"$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"
+grep -F "\"to\":\"$dir/data\"" "$dir/deps" | grep -q '"latency_p50_ns":[1-9]'
+ok "what it opened is known with its cost after its first start" $?
+comes off
+ok "then they come off again" $?
+before=$(grep -c '"type":"edge"' "$dir/deps")
+for ((i = 0; i < 8; i++)); do "$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"; done
+comes off
+"$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"
+off
+ok "its tenth start brings back nothing" $?
+nap 1
+"$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"
+grep -F "\"to\":\"$dir/data\"" "$dir/deps" | grep -q '"count":10,' &&
+	(($(grep -c '"type":"edge"' "$dir/deps") == before))
+ok "and is told all the same" $?
+((tap_bad)) && sed 's/^/# /' "$dir/log" "$dir/deps"
+tap_end
