@@ -21,7 +21,7 @@
 #include "names.bpf.h"
 
 #define FWM_LOOK_PATH 256
-#define LOOKS_MAX 2048
+#define LOOKS_MAX 768
 #define SEEN_MAX 32768 /* power of two */
 
 /* Paths told already: hashes over exec and path, one place each. One that was pushed out by another is

@@ -11,6 +11,7 @@
 #include "sys/procfs.h"
 #include "sys/warm.h"
 #include "sys/warm_pages.h"
+#include "sys/warm_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,7 +238,7 @@ static int mount_fuse(const char *name)
 static void test_warm_never_asks_a_server(void **state)
 {
 	struct warm *w;
-	int fd;
+	int fd, dir_fd;
 
 	(void)state;
 	fd = mount_fuse("fuse");
@@ -248,6 +249,10 @@ static void test_warm_never_asks_a_server(void **state)
 	assert_int_equal(run(w, WARM_DENTRY, at("fuse")).err, EOPNOTSUPP);
 	assert_int_equal(run(w, WARM_DENTRY, at("fuse/../file")).err, EOPNOTSUPP);
 	assert_int_equal(run(w, WARM_DIR, at("fuse")).err, EOPNOTSUPP);
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_false(path_look(dir_fd, "fuse", false)); /* an entry of a directory that is swept */
+	assert_true(path_look(dir_fd, "tofuse", false));
+	close(dir_fd);
 	warm_free(w);
 	close(fd); /* ends the connection */
 	assert_int_equal(umount2(at("fuse"), MNT_DETACH), 0);
@@ -377,6 +382,43 @@ static void test_warm_sees_through_an_overlay(void **state)
 	assert_int_equal(resident(at("lower/f")), 8 * MIB);
 	warm_free(w);
 	assert_int_equal(umount2(at("over"), MNT_DETACH), 0);
+}
+
+/* Of an overlay just mounted no entry is in memory; after a sweep all are, and another one sees that. */
+static void test_warm_sweeps_a_directory(void **state)
+{
+	enum { ENTRIES = 300 };
+	struct warm *w;
+	char options[1024], name[64];
+	int fd, cached_n = 0;
+
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	mkdir(at("swept"), 0755);
+	mkdir(at("bare"), 0755);
+	mkdir(at("seen"), 0755);
+	for (int i = 0; i < ENTRIES; i++) {
+		snprintf(name, sizeof(name), "swept/%d", i);
+		write_file(at(name), 1);
+	}
+	snprintf(options, sizeof(options), "lowerdir=%s:%s", at("swept"), at("bare"));
+	if (mount("overlay", at("seen"), "overlay", 0, options) < 0)
+		skip_because("an overlay cannot be mounted: %s", strerror(errno));
+	fd = open(at("seen"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	w = start();
+	assert_int_equal(run(w, WARM_DIR, at("seen")).outcome, WARM_DONE);
+	assert_false(path_look(fd, "17", true));
+	assert_int_equal(run(w, WARM_SWEEP, at("seen")).outcome, WARM_DONE);
+	for (int i = 0; i < ENTRIES; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		cached_n += path_look(fd, name, true);
+	}
+	assert_int_equal(cached_n, ENTRIES);
+	assert_int_equal(run(w, WARM_SWEEP, at("seen")).outcome, WARM_RESIDENT);
+	warm_free(w);
+	close(fd);
+	assert_int_equal(umount2(at("seen"), MNT_DETACH), 0);
 }
 
 /* A process whose root is dir/box, until it is killed. */
@@ -647,6 +689,7 @@ int main(void)
 		cmocka_unit_test(test_warm_never_asks_a_server),
 		cmocka_unit_test(test_warm_reads_fuse_where_it_may),
 		cmocka_unit_test(test_warm_sees_through_an_overlay),
+		cmocka_unit_test(test_warm_sweeps_a_directory),
 		cmocka_unit_test(test_warm_reaches_into_a_container),
 		cmocka_unit_test(test_warm_skips_memory),
 		cmocka_unit_test(test_warm_goes_where_the_name_leads),

@@ -94,6 +94,15 @@ void host_open(struct host *h, uint32_t pid, const char *path, int err)
 		     .file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : 1 << 20}});
 }
 
+void host_list(struct host *h, uint32_t pid, const char *path)
+{
+	feed(h, &(struct obs){.kind = OBS_OPEN,
+			      .pid = pid,
+			      .name = path,
+			      .flags = OBS_F_DIR,
+			      .file = {.dev = 1, .ino = strlen(path), .size = 4096}});
+}
+
 void host_look(struct host *h, uint32_t pid, const char *path)
 {
 	feed(h, &(struct obs){.kind = OBS_OPEN, .pid = pid, .name = path, .flags = OBS_F_LOOKUP});

@@ -30,6 +30,8 @@ void host_pass(struct host *h, uint64_t ns);
 /* A child of ppid that runs exe (with one argument, or NULL); its pid. */
 uint32_t host_spawn(struct host *h, uint32_t ppid, const char *exe, const char *arg);
 void host_open(struct host *h, uint32_t pid, const char *path, int err);
+/* Opens a directory, to list it. */
+void host_list(struct host *h, uint32_t pid, const char *path);
 /* Asks about it, as stat() does. */
 void host_look(struct host *h, uint32_t pid, const char *path);
 void host_connect(struct host *h, uint32_t pid, const char *service);

@@ -586,6 +586,92 @@ static void test_engine_wants_pages_where_anyone_does(void **state)
 	host_fini(&h);
 }
 
+/* Lists a directory and asks about its entries: in that order, or first the latter. */
+static void run_lister(struct host *h, bool list_first, int entries_n)
+{
+	uint32_t pid = host_spawn(h, 1, "/bin/lister", NULL);
+	char path[64];
+
+	if (list_first)
+		host_list(h, pid, "/data/dir");
+	for (int i = 0; i < entries_n; i++) {
+		snprintf(path, sizeof(path), "/data/dir/%d", i);
+		host_look(h, pid, path);
+	}
+	if (!list_first)
+		host_list(h, pid, "/data/dir");
+	host_exit(h, pid);
+	host_pass(h, 10 * S);
+	host_tick(h);
+}
+
+/* What is asked about each entry of a directory is one need, and ends with the habit. */
+static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct action *a;
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	for (int list_first = 0; list_first < 2; list_first++) {
+		host_init(&h, &limits);
+		for (int i = 0; i < 8; i++)
+			run_lister(&h, list_first, 200);
+		take_actions(&h, &l);
+		(void)host_spawn(&h, 1, "/bin/lister", NULL);
+		take_actions(&h, &l);
+		a = find_action(&l, ACTION_LOOKUP, "/data/dir");
+		assert_non_null(a);
+		assert_true(a->list && a->sweep);
+		/* Before the directory was known its entries were, once. */
+		assert_null(find_action(&l, ACTION_LOOKUP, "/data/dir/150"));
+		for (int i = 0; i < 12; i++)
+			run_lister(&h, list_first, 0);
+		take_actions(&h, &l);
+		(void)host_spawn(&h, 1, "/bin/lister", NULL);
+		take_actions(&h, &l);
+		a = find_action(&l, ACTION_LOOKUP, "/data/dir");
+		assert_non_null(a);
+		assert_true(a->list && !a->sweep);
+		host_fini(&h);
+	}
+}
+
+/* Who asks about very many things is only seen to begin with it: it sweeps what it lists after that. */
+static void test_engine_takes_who_asks_much_as_sweeping(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct action *a;
+	struct action_list l;
+	struct host h;
+	char path[64];
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 3; i++) {
+		pid = host_spawn(&h, 1, "/bin/lister", NULL);
+		host_list(&h, pid, "/data/before");
+		for (int n = 0; n < 300; n++) {
+			snprintf(path, sizeof(path), "/data/%d/%d", n, n);
+			host_look(&h, pid, path);
+		}
+		host_list(&h, pid, "/data/after");
+		host_exit(&h, pid);
+		host_pass(&h, 10 * S);
+		host_tick(&h);
+	}
+	take_actions(&h, &l);
+	(void)host_spawn(&h, 1, "/bin/lister", NULL);
+	take_actions(&h, &l);
+	a = find_action(&l, ACTION_LOOKUP, "/data/after");
+	assert_true(a && a->sweep);
+	a = find_action(&l, ACTION_LOOKUP, "/data/before");
+	assert_true(a && !a->sweep);
+	host_fini(&h);
+}
+
 static bool covers(const struct action *a, uint64_t off)
 {
 	for (size_t i = 0; i < a->range_n; i++)
@@ -691,6 +777,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_is_fair_between_users),
 		cmocka_unit_test(test_engine_wants_the_parts_each_step_uses),
+		cmocka_unit_test(test_engine_sweeps_what_is_asked_about_entry_by_entry),
+		cmocka_unit_test(test_engine_takes_who_asks_much_as_sweeping),
 		cmocka_unit_test(test_engine_knows_for_whom_a_file_is_there),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),

@@ -28,6 +28,11 @@
 #define TOUCHES_PER_PROCESS 12
 /* Of a run: what find(1) asks about in one is gone through in order anyway, and is not worth the room. */
 #define LOOKED_MAX 512
+/* A directory of which so many entries are asked about is swept, if it is listed too: its entries are not kept
+ * one by one, but that all of them are wanted. Who asks about so many things sweeps what it lists. */
+#define SWEEP_MIN 4
+#define SWEEP_MANY 256
+#define UNSWEPT_MAX 8
 #define QUIET_NEEDS 256
 
 static bool symbol_eq(const void *ctx, uint32_t slot, const void *key)
@@ -279,7 +284,8 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	edge->last_ns = wall(e, o->ts_ns);
 	edge->errno_last = o->err;
 	edge->fail_n += o->err != 0;
-	edge->flags = o->flags & OBS_F_WRITE ? EDGE_F_WRITE : lookup ? EDGE_F_LOOKUP : 0;
+	edge->flags &= EDGE_F_SWEEP;
+	edge->flags |= o->flags & OBS_F_WRITE ? EDGE_F_WRITE : lookup ? EDGE_F_LOOKUP : 0;
 	take_latency(edge, o->latency_ns, n);
 	if (t->first) {
 		e->aux[block].made_now_n += edge->runs_n == 0;
@@ -399,6 +405,88 @@ static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
 	run_gone(e, run);
 }
 
+static struct edge *dir_edge(struct engine *e, uint32_t block, uint32_t dir)
+{
+	struct edge *edge;
+
+	/* It is there, so this one makes none. */
+	if (!graph_edge_find(e->graph, block, dir, EDGE_OPEN) ||
+	    graph_edge(e->graph, block, dir, EDGE_OPEN, 0, &edge) != 0)
+		return NULL;
+	return edge;
+}
+
+/* The run's block, and its program, sweep dir. */
+static void sweeps(struct engine *e, const struct run *rn, uint32_t dir)
+{
+	const uint32_t blocks[] = {rn->block, rn->program};
+
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+		struct edge *edge = dir_edge(e, blocks[i], dir);
+
+		if (!edge)
+			continue;
+		edge->flags |= EDGE_F_SWEEP;
+		edge->unswept_n = 0;
+	}
+}
+
+static bool is_swept(const struct engine *e, const struct run *rn, uint32_t dir)
+{
+	const struct edge *edge = graph_edge_find(e->graph, rn->block, dir, EDGE_OPEN);
+
+	return edge && edge->flags & EDGE_F_SWEEP;
+}
+
+/* The run asks about path. Is that as an entry of a directory it sweeps? Then it is no need of its own. */
+static bool observe_sweep(struct engine *e, uint32_t run, const char *path)
+{
+	struct run *rn = lineage_run(e->lineage, run);
+	const char *slash = strrchr(path, '/');
+	char name[OBS_NAME_MAX];
+	const struct node *n;
+	struct node_aux *a;
+	uint32_t dir;
+
+	if (!slash || slash == path || (size_t)(slash - path) >= sizeof(name))
+		return false;
+	memcpy(name, path, (size_t)(slash - path));
+	name[slash - path] = '\0';
+	dir = graph_find(e->graph, NODE_FILE, name);
+	n = dir ? graph_node_const(e->graph, dir) : NULL;
+	if (!n || !(n->flags & NODE_F_DIR))
+		return false;
+	a = &e->aux[dir];
+	if (a->asked_hope != rn->hope)
+		a->asked_n = 0;
+	a->asked_hope = rn->hope;
+	a->asked_n++;
+	if (!is_swept(e, rn, dir) &&
+	    (a->asked_n < SWEEP_MIN || !lineage_touched(e->lineage, run, dir)))
+		return false;
+	sweeps(e, rn, dir);
+	rn->swept_n++;
+	return true;
+}
+
+/* The run lists dir. Programs differ in whether they ask about the entries before or after. */
+static void observe_list(struct engine *e, uint32_t run, uint32_t dir)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+	const struct node_aux *a = &e->aux[dir];
+	uint32_t asked_n = a->asked_hope == rn->hope ? a->asked_n : 0;
+	bool swept = is_swept(e, rn, dir);
+	struct edge *edge;
+
+	if (asked_n >= (swept ? 1 : SWEEP_MIN) || rn->looked_n + rn->swept_n >= SWEEP_MANY) {
+		sweeps(e, rn, dir);
+	} else if (swept) {
+		edge = dir_edge(e, rn->block, dir);
+		if (edge && ++edge->unswept_n >= UNSWEPT_MAX)
+			edge->flags &= (uint8_t)~EDGE_F_SWEEP;
+	}
+}
+
 /* Not touched when it is opened too, or its opening would not count as a need any more. */
 static int observe_lookup(struct engine *e, uint32_t run, uint32_t id, const struct obs *o)
 {
@@ -416,6 +504,8 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 	uint32_t id;
 	int r;
 
+	if (o->flags & OBS_F_LOOKUP && observe_sweep(e, run, path))
+		return 0;
 	r = intern(e, NODE_FILE, path, o, &id);
 	if (r != 0)
 		return r;
@@ -437,6 +527,8 @@ static int observe_file(struct engine *e, uint32_t run, const struct obs *o, con
 	}
 	r = take(e, run, EDGE_OPEN, id, o);
 	n = graph_node(e->graph, id);
+	if (r >= 0 && n && n->flags & NODE_F_DIR && !(o->flags & OBS_F_SEED))
+		observe_list(e, run, id);
 	if (r < 0 || !e->phases.open_n || !n || (n->flags & NODE_F_TEMP) ||
 	    (o->flags & (OBS_F_SEED | OBS_F_WRITE)))
 		return r;

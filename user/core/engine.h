@@ -75,6 +75,7 @@ struct action {
 	uint32_t uid;			 /* on whose behalf */
 	uint32_t priority;		 /* 0 first */
 	bool list;			 /* LOOKUP: of a directory whose entries will be read */
+	bool sweep;			 /* LOOKUP: and each of which will be asked about */
 	const struct file_range *ranges; /* WARM: the parts of it, by first use; borrowed */
 	size_t range_n;			 /* 0: not known, so all of it or what seems right */
 };
@@ -117,6 +118,7 @@ struct guess {
 	bool resident;		  /* acted on, and nothing had to be read */
 	bool has_time;		  /* acted on as not urgent */
 	bool lookup; /* it will only be asked about (stat): dentry and inode are enough */
+	bool sweep;  /* of a directory: so will be its entries */
 	uint32_t uid, pid;
 	double p;
 	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */

@@ -26,7 +26,9 @@ enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
 enum { RESIDENT_FOR = 1 + GUESS_ALSO };
 
 struct node_aux {
-	uint64_t resident_ns;		     /* FILE: taken as resident until then */
+	uint64_t resident_ns; /* FILE: taken as resident until then */
+	uint64_t asked_hope;  /* FILE, a directory: the run that asked about entries of it last */
+	uint32_t asked_n;     /* about so many */
 	uint32_t resident_for[RESIDENT_FOR]; /* FILE: the blocks whose parts of it are */
 	uint64_t looked_ns;		     /* FILE: its dentry and inode are */
 	uint64_t planned_ns;		     /* BLOCK: its working set was planned until then */

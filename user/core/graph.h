@@ -81,9 +81,10 @@ struct edge_use {
 /* Sums over all times the edge was taken; a mean is sum / n. */
 struct edge {
 	uint32_t from, to;
-	uint8_t kind;  /* enum edge_kind */
-	uint8_t flags; /* EDGE_F_* */
-	uint8_t pad[2];
+	uint8_t kind;	   /* enum edge_kind */
+	uint8_t flags;	   /* EDGE_F_* */
+	uint8_t unswept_n; /* EDGE_F_SWEEP: opened so often since an entry was asked about; not kept */
+	uint8_t pad;
 	int32_t errno_last; /* 0, or why it failed last time */
 	uint64_t count;	    /* times taken, failures too */
 	uint64_t runs_n;    /* runs of `from` in which it was taken at least once */
@@ -99,6 +100,7 @@ struct edge {
 	struct sketch latency;
 };
 
+#define EDGE_F_SWEEP (1u << 2)	/* OPEN, of a directory: its entries are asked about one by one */
 #define EDGE_F_LOOKUP (1u << 1) /* OPEN, BELOW: was only ever asked about (stat), never opened */
 #define EDGE_F_WRITE (1u << 0)	/* OPEN: was last opened for writing, so there is nothing to warm */
 

@@ -33,6 +33,8 @@
 #define SOON_NS (50 * MS)
 /* Of an inode, a directory block, a small file: what the device reads for it at least. */
 #define LOOKUP_BYTES (16ull << 10)
+/* Of a directory's entry there is an inode of 256 bytes for each 40 or so of its name. */
+#define SWEEP_FACTOR 6
 /* Guesses looked through when a run ends; what is older expires by its time. */
 #define HOPELESS_MAX 4096
 #define CHAIN_STEPS 12
@@ -239,13 +241,17 @@ static bool guess_also(struct engine *e, struct guess *g, uint32_t block)
 			     &n) > 0;
 }
 
+#define SWEPT UINT32_MAX /* in place of a block: of a directory, all entries are */
+
 /* Seen resident a moment ago, the parts that block uses. */
-static bool is_resident(const struct engine *e, uint32_t dep, uint32_t block)
+static bool is_resident(const struct engine *e, uint32_t dep, uint32_t block, bool sweep)
 {
 	const struct node_aux *a = &e->aux[dep];
 
 	if (a->resident_ns <= e->now_ns)
 		return false;
+	if (sweep)
+		return a->resident_for[0] == SWEPT;
 	for (size_t i = 0; i < RESIDENT_FOR; i++)
 		if (a->resident_for[i] == block)
 			return true;
@@ -257,7 +263,7 @@ static void note_resident(struct engine *e, const struct guess *g)
 {
 	struct node_aux *a = &e->aux[g->dep];
 
-	a->resident_for[0] = g->via;
+	a->resident_for[0] = g->sweep ? SWEPT : g->via;
 	memcpy(&a->resident_for[1], g->also, sizeof(g->also));
 }
 
@@ -327,7 +333,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 {
 	const struct node *dep = graph_node_const(e->graph, edge->to);
 	const struct run *rn = lineage_run(e->lineage, run);
-	bool lookup = edge->flags & EDGE_F_LOOKUP;
+	bool lookup = edge->flags & EDGE_F_LOOKUP, sweep = edge->flags & EDGE_F_SWEEP;
 	uint64_t lead_ns, bytes;
 	struct guess *open, g;
 	uint32_t via;
@@ -337,7 +343,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	    !allowed(dep, rn->uid))
 		return;
 	via = via_of(e, c, edge);
-	if (is_resident(e, edge->to, via))
+	if (is_resident(e, edge->to, via, sweep))
 		return;
 	if (lookup && e->aux[edge->to].looked_ns > e->now_ns)
 		return;
@@ -352,6 +358,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .uid = rn->uid == PHASE_ANYONE ? dep->uid : rn->uid,
 			   .pid = phase_pid(rn->pid) ? 0 : rn->pid,
 			   .lookup = lookup,
+			   .sweep = sweep,
 			   .p = p,
 			   .support = edge->runs_n,
 			   .made_ns = e->now_ns,
@@ -359,15 +366,16 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = lookup ? 0 : needed_bytes(e, g.via, dep);
-	trusted = within_credit(e, c, &g, bytes, spent);
+	trusted = within_credit(e, c, &g, sweep ? dep->size_bytes * SWEEP_FACTOR : bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		bool more = open->lookup && !lookup, surer = p > open->p + SURER || more;
-		bool wider = trusted && !more && !lookup && !open->lookup &&
-			     plan_worth(e->plan, is_ahead(&g), p * plan_cold_us(e->plan, bytes),
-					plan_price_us(e->plan, bytes, lead_ns)) &&
-			     guess_also(e, open, via);
+		bool wider = false;
 
+		if (trusted && !more && !lookup && !open->lookup &&
+		    plan_worth(e->plan, is_ahead(&g), p * plan_cold_us(e->plan, bytes),
+			       plan_price_us(e->plan, bytes, lead_ns)))
+			wider = guess_also(e, open, via) || (sweep && !open->sweep);
 		if (p >= open->p)
 			hope(e, open, c->from);
 		if (lookup && !open->lookup) { /* its pages are wanted: that is worth no less now */
@@ -376,10 +384,13 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		}
 		if (more) { /* now its pages are wanted too */
 			open->lookup = false;
+			open->sweep = sweep;
 			open->via = via;
 		}
-		if (wider)
+		if (wider) {
 			bytes = guess_bytes(e, open, dep);
+			open->sweep = open->sweep || sweep;
+		}
 		if (p > open->p) {
 			open->p = p;
 			open->value_us = p * plan_cold_us(e->plan, bytes);
@@ -641,6 +652,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 			: lookup		  ? ACTION_LOOKUP
 						  : ACTION_WARM,
 		.list = !g->lookup && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
+		.sweep = g->sweep && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
 		.guess_id = g->id,
 		.event_ns = g->queued_ns,
 		.block = g->via,

@@ -207,7 +207,7 @@ static void act(struct daemon *d, const struct action *a)
 		}
 		break;
 	case ACTION_LOOKUP:
-		job.kind = a->list ? WARM_DIR : WARM_DENTRY;
+		job.kind = a->sweep ? WARM_SWEEP : a->list ? WARM_DIR : WARM_DENTRY;
 		break;
 	default:
 		return;

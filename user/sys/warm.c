@@ -507,11 +507,38 @@ static void work_file(struct warm *w, struct job *j, const struct path_end *end)
 	result_end(j, count.reads_n ? WARM_DONE : WARM_RESIDENT, res->err);
 }
 
-/* Listing a directory reads its blocks; the entries themselves are not looked up. */
+/* Of a directory's first entries so many are asked whether they are cached: if so, so are the others. */
+enum { SWEEP_SAMPLE = 4, DIR_BUF = 32768 };
+
+static bool entry_named(const struct dirent64 *d)
+{
+	return strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+}
+
+/* The first entries of a listing are cached: then nothing is done about the others. */
+static bool sample_cached(int fd, const char *buf, long n)
+{
+	int asked_n = 0;
+
+	for (long at = 0; at < n && asked_n < SWEEP_SAMPLE;) {
+		const struct dirent64 *d = (const void *)(buf + at);
+
+		at += d->d_reclen;
+		if (!entry_named(d))
+			continue;
+		if (!path_look(fd, d->d_name, true))
+			return false;
+		asked_n++;
+	}
+	return true;
+}
+
+/* Listing a directory reads its blocks; for a sweep the entries themselves are looked up as well. */
 static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 {
-	_cleanup_(freep) char *buf = malloc(32768);
+	_cleanup_(freep) char *buf = malloc(DIR_BUF);
 	_cleanup_(closep) int fd = -1;
+	bool sweep = j->job.kind == WARM_SWEEP;
 	uint32_t entries_n = 0;
 
 	if (!S_ISDIR(end->st.st_mode))
@@ -524,17 +551,25 @@ static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 	if (!end->cached)
 		j->result.first_io_ns = pages_now_ns();
 	while (entries_n < w->limits.dir_entry_max) {
-		long n = syscall(SYS_getdents64, fd, buf, 32768);
+		long n = syscall(SYS_getdents64, fd, buf, DIR_BUF);
 
 		if (n < 0)
 			return result_end(j, WARM_REFUSED, errno);
 		if (n == 0)
 			return result_end(j, WARM_DONE, 0);
-		for (long at = 0; at < n; entries_n++)
-			at += ((struct dirent64 *)(void *)(buf + at))->d_reclen;
-		if (gate_stopped(j))
-			return result_end(
-				j, atomic_load(&j->cancelled) ? WARM_CANCELLED : WARM_LATE, 0);
+		if (sweep && !entries_n && sample_cached(fd, buf, n))
+			return result_end(j, WARM_RESIDENT, 0);
+		for (long at = 0; at < n; entries_n++) {
+			const struct dirent64 *d = (const void *)(buf + at);
+
+			at += d->d_reclen;
+			if (sweep && entry_named(d))
+				(void)path_look(fd, d->d_name, false);
+			if (entries_n % 64 == 0 && gate_stopped(j))
+				return result_end(
+					j, atomic_load(&j->cancelled) ? WARM_CANCELLED : WARM_LATE,
+					0);
+		}
 	}
 	result_end(j, WARM_DONE, EFBIG);
 }
@@ -611,6 +646,7 @@ static void work_warm(struct warm *w, struct job *j)
 		work_file(w, j, &end);
 		break;
 	case WARM_DIR:
+	case WARM_SWEEP:
 		work_dir(w, j, &end);
 		break;
 	case WARM_DENTRY:

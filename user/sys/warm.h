@@ -45,6 +45,7 @@ enum warm_kind {
 	WARM_FILE,   /* pages of a regular file, its dentry and inode with them */
 	WARM_DENTRY, /* what a stat() of the path needs: also the fact that it is not there */
 	WARM_DIR,    /* the blocks of a directory, as listing it needs them */
+	WARM_SWEEP,  /* and what a stat() of each of its entries needs */
 };
 
 enum warm_outcome {

@@ -615,6 +615,14 @@ int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs
 	return 0;
 }
 
+bool path_look(int dir_fd, const char *name, bool cached)
+{
+	_cleanup_(closep) int fd =
+		open_path(dir_fd, name, RESOLVE_NO_XDEV | (cached ? RESOLVE_CACHED : 0));
+
+	return fd >= 0;
+}
+
 int path_open(int path_fd, int flags)
 {
 	char self[32];

@@ -52,6 +52,10 @@ int path_walk(struct mounts *m, const char *path, bool remote_fs, struct path_en
 int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs,
 		 struct path_end *ret, int *ret_why);
 
+/* Looks up an entry of a directory: its inode is in memory then. Enters no mount, follows no symlink, opens
+ * nothing. cached: asks no file system; was it in memory? */
+bool path_look(int dir_fd, const char *name, bool cached);
+
 /* Opens what the O_PATH descriptor stands for; no name is looked up again. */
 int path_open(int path_fd, int flags);
 
