@@ -288,20 +288,15 @@ static uint64_t stir(uint64_t h, uint64_t x)
 static uint32_t bucket_of(const struct naive *n, const struct identity *is)
 {
 	const struct kind *k = &kinds[is->kind];
-	uint64_t h = is->kind < SUFFIX_KINDS ? 0x5bd1e995 : 0, sum = 0;
-
-	if (is->feature)
-		h = stir(h, is->feature);
+	uint64_t h = is->feature ? stir(0, is->feature) : 0;
 
 	for (uint32_t i = 0; i < k->back_n; i++) {
 		uint64_t x = is->symbol[i] == UINT64_MAX ? 1ull << 33 : is->symbol[i];
+		uint32_t at = is->kind < SUFFIX_KINDS ? i : k->back[i] - 1;
 
-		if (k->sorted)
-			sum += stir(0, x);
-		else
-			h = stir(h, x);
+		h += k->sorted ? stir(0, x) : x * vomm_back_key[at];
 	}
-	h = stir(stir(h + sum, is->kind + 1), 0) | 1ull << 63;
+	h = stir(h, is->kind + 1) | 1ull << 63;
 	if (is->more) {
 		h += is->more * 0x9e3779b97f4a7c15ull;
 		h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -1184,9 +1179,40 @@ static void test_vomm_is_bit_for_bit_what_a_plain_one_is(void **state)
 	}
 }
 
+/* Two streams whose contexts are all alike, but not what they saw before: asked one after the other,
+ * each gets an answer of its own. */
+static void test_vomm_tells_streams_of_equal_contexts_apart(void **state)
+{
+	struct vomm_limits limits = {.bytes_max = 4 << 20};
+	struct vomm_stream a, b;
+	struct vomm *v = NULL;
+	double of_a, of_b;
+
+	(void)state;
+	assert_int_equal(vomm_new(&limits, &v), 0);
+	vomm_stream_init(&a, NULL);
+	for (uint32_t i = 0; i < 600; i++)
+		(void)vomm_observe(v, &a, i % 40 ? 100 + i % 40 : 7 + (i / 40) % 3, 0, NULL);
+	vomm_stream_init(&a, NULL);
+	b = a;
+	vomm_advance(v, &a, 7, 0);
+	vomm_advance(v, &b, 8, 0);
+	for (uint32_t i = 0; i < 30; i++) {
+		vomm_advance(v, &a, 300 + i, 0);
+		vomm_advance(v, &b, 300 + i, 0);
+	}
+	of_b = vomm_prob(v, &b, 8);
+	(void)vomm_prob(v, &a, 100); /* another situation in between */
+	of_a = vomm_prob(v, &a, 8);
+	assert_true(vomm_prob(v, &b, 8) == of_b);
+	assert_true(of_a != of_b);
+	v = vomm_free(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vomm_tells_streams_of_equal_contexts_apart),
 		cmocka_unit_test(test_vomm_arithmetic_is_as_exact_as_it_says),
 		cmocka_unit_test(test_vomm_is_bit_for_bit_what_a_plain_one_is),
 	};

@@ -117,10 +117,12 @@ static void begin(struct vomm *v)
 	v->trail_head = 1;
 }
 
-static void derive(struct vomm *v)
+void vomm_derive(struct vomm *v)
 {
 	for (uint32_t i = 0; i < MIX_STRETCH_N; i++)
 		v->stretch[i] = mix_stretch(((float)i + 0.5f) / MIX_STRETCH_N);
+	for (uint32_t i = 0; i < VOMM_CONTEXT_MAX; i++)
+		vomm_discount(v, i);
 }
 
 int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
@@ -130,7 +132,7 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 	void *arena;
 	int r;
 
-	if (limits->order_max > VOMM_HISTORY - 8 || limits->symbol_max > VOMM_SYMBOL_LIMIT)
+	if (limits->order_max > VOMM_ORDER_MAX || limits->symbol_max > VOMM_SYMBOL_LIMIT)
 		return fault(-EINVAL);
 	r = share_out(limits, &sh);
 	if (r < 0)
@@ -142,7 +144,7 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 	v->limits = *limits;
 	v->limits.symbol_max = sh.symbol_max;
 	if (!v->limits.order_max)
-		v->limits.order_max = 24;
+		v->limits.order_max = VOMM_ORDER_MAX;
 	v->bytes = sh.bytes;
 	v->symbol_mask = sh.symbol_mask;
 	v->trail_mask = sh.trail_mask;
@@ -156,7 +158,7 @@ int vomm_new(const struct vomm_limits *limits, struct vomm **ret)
 	v->trail_index = (void *)((char *)v + sh.trail_index);
 	v->cells = (void *)((char *)v + sh.cells);
 	begin(v);
-	derive(v);
+	vomm_derive(v);
 	*ret = v;
 	return 0;
 }
@@ -266,7 +268,7 @@ static double learn_decisions(struct vomm *v, const struct vomm_stream *s, uint3
 static void learn_contexts(struct vomm *v, uint32_t number)
 {
 	struct scratch *sc = &v->scratch;
-	uint32_t there = 0;
+	uint32_t there = 0, missing = sc->applies;
 
 	for (uint32_t a = 0; a < sc->opinion_n; a++) {
 		struct opinion *o = &sc->opinion[a];
@@ -275,11 +277,11 @@ static void learn_contexts(struct vomm *v, uint32_t number)
 		if (o->cell->check == vomm_check(o->hash)) /* not forgotten for another */
 			vomm_cell_learn(v, o->cell, o->hash, number);
 	}
-	for (uint32_t i = 0; i < vomm_spec_n; i++) {
-		uint32_t parent = vomm_specs[i].parent;
+	for (missing &= ~there; missing; missing &= missing - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(missing), parent = vomm_specs[i].parent;
 		struct cell *c;
 
-		if (there >> i & 1 || !sc->hash[i] || (parent != 255 && !(there >> parent & 1)))
+		if (parent != 255 && !(there >> parent & 1))
 			continue;
 		c = vomm_cell_make(v, sc->hash[i], (uint8_t)i, NULL);
 		vomm_cell_learn(v, c, sc->hash[i], number);
@@ -354,6 +356,7 @@ static void stream_push(struct vomm_stream *s, uint32_t symbol, uint64_t t_ns)
 
 	s->history[s->length % VOMM_HISTORY] = symbol;
 	s->length++;
+	s->whole = vomm_step64(s->whole, symbol);
 	s->recent[h >> 24] = (struct vomm_recent){(uint16_t)(h >> 8), (uint16_t)s->length};
 	if (!s->recent[h >> 24].at)
 		s->recent[h >> 24].at = 1;

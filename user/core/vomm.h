@@ -72,6 +72,7 @@ struct vomm_recent {
 /* One lineage. Opaque in use, open in layout so that the caller can embed and copy it. */
 struct vomm_stream {
 	uint64_t last_ns;
+	uint64_t whole; /* hash of all symbols so far */
 	uint32_t length;
 	uint32_t feature[VOMM_FEATURE_MAX];
 	uint32_t history[VOMM_HISTORY]; /* ring, newest at (length - 1) % VOMM_HISTORY */

@@ -55,7 +55,7 @@
  *          nearer one; each weight set on its own error, by 0.003 + 0.02 / (1 + times / 256); the
  *          final weights on that of p_mix, by 0.0005. Was it none of them, novel, and if known tail.
  *          Then the contexts that were there, in the order listed. Then one is made for each kind
- *          that applies and is not there, if its parent is, or was made just now, or it has none.
+ *          that applies and is not there, if its parent was or it has none.
  * Match    Each stream's symbols are linked in the long memory, a ring. When five in a row came
  *          before (by hash; 0 before the start), what followed the newest such place is expected,
  *          and then what followed that, while it is right and not overwritten.
@@ -71,6 +71,7 @@
 #include "base/cleanup.h"
 
 enum {
+	VOMM_ORDER_MAX = VOMM_HISTORY - 8,
 	SYMBOL_BITS = 20,
 	COUNT_BITS = 12,
 	COUNT_MAX = (1 << COUNT_BITS) - 1,
@@ -217,6 +218,7 @@ struct scratch {
 	bool fallen;	      /* the fallback candidates are there */
 	struct escape escape;
 	uint64_t hash[VOMM_CONTEXT_MAX]; /* of every spec; 0: does not apply */
+	uint32_t applies;		 /* bit i: spec i does */
 	struct opinion opinion[VOMM_CONTEXT_MAX];
 	struct candidate candidate[VOMM_CANDIDATE_MAX];
 	/* by candidate: rough probability; -1 once decided, and beyond the last one */
@@ -265,6 +267,7 @@ struct vomm {
 	char learnt_end;
 	/* derived */
 	float stretch[MIX_STRETCH_N];
+	float discount[VOMM_CONTEXT_MAX]; /* from count_of_counts */
 	struct scratch scratch;
 	uint32_t path_n;
 	struct path path[PATH_MAX_N];
@@ -274,6 +277,7 @@ DEFINE_CLEANUP(struct vomm *, vomm_free)
 
 extern const struct spec vomm_specs[];
 extern const uint32_t vomm_spec_n;
+extern const uint64_t vomm_back_key[VOMM_ORDER_MAX];
 
 static inline struct cell *vomm_bucket(const struct vomm *v, uint64_t hash)
 {
@@ -296,6 +300,12 @@ static inline uint64_t vomm_mix64(uint64_t x)
 	return x ^ (x >> 31);
 }
 
+static inline uint64_t vomm_step64(uint64_t h, uint64_t x)
+{
+	h = (h ^ (x + 0x9e3779b97f4a7c15ull)) * 0xd6e8feb86659fd93ull;
+	return h ^ (h >> 32);
+}
+
 static inline uint64_t vomm_ext_hash(uint64_t hash, uint32_t ext)
 {
 	return vomm_mix64(hash + ext * 0x9e3779b97f4a7c15ull);
@@ -307,15 +317,15 @@ static inline uint32_t vomm_check(uint64_t hash)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
+/* Where in a bucket a cell is does not repeat, so it is asked for without a branch. */
 static inline struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash)
 {
 	struct cell *c = vomm_bucket(v, hash);
 	uint32_t check = vomm_check(hash);
+	uint32_t is = (uint32_t)(c[0].check == check) | (uint32_t)(c[1].check == check) << 1 |
+		      (uint32_t)(c[2].check == check) << 2 | (uint32_t)(c[3].check == check) << 3;
 
-	for (int i = 0; i < BUCKET; i++)
-		if (c[i].check == check)
-			return &c[i];
-	return NULL;
+	return is ? c + __builtin_ctz(is) : NULL;
 }
 
 static inline float vomm_map_p(const struct vomm *v, uint32_t cell)
@@ -335,6 +345,7 @@ static inline struct lead_cell *vomm_lead_cell(const struct vomm *v, uint32_t fr
 }
 
 /* vomm_table.c */
+void vomm_discount(struct vomm *v, uint32_t kind);
 /* Makes an empty cell, forgetting another one when it must, but never `keep`. */
 struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const struct cell *keep);
 void vomm_cell_learn(struct vomm *v, struct cell *first, uint64_t hash, uint32_t symbol);
@@ -343,7 +354,9 @@ uint32_t vomm_symbol_find(const struct vomm *v, uint32_t name);
 void vomm_symbol_prefetch(const struct vomm *v, uint32_t name);
 uint32_t vomm_symbol_make(struct vomm *v, uint32_t name);
 
-/* vomm.c: as vomm_predict(), but only guesses of p_min and more: much cheaper for the sure. */
+/* vomm.c: what follows from what was learnt. */
+void vomm_derive(struct vomm *v);
+/* As vomm_predict(), but only guesses of p_min and more: much cheaper for the sure. */
 int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min, size_t guess_max,
 		       struct vomm_guess *ret_guesses, size_t *ret_n);
 

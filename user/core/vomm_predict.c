@@ -62,60 +62,64 @@ const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
 _Static_assert(sizeof(vomm_specs) / sizeof(vomm_specs[0]) + IN_SPEC <= INPUTS, "inputs");
 _Static_assert(sizeof(vomm_specs) / sizeof(vomm_specs[0]) < VOMM_CONTEXT_MAX, "one row to spare");
 
-static uint64_t step64(uint64_t h, uint64_t x)
-{
-	h = (h ^ (x + 0x9e3779b97f4a7c15ull)) * 0xd6e8feb86659fd93ull;
-	return h ^ (h >> 32);
-}
-
 /* The symbol so many back (1: newest); before the start of the stream there is a mark. */
 static uint64_t back(const struct vomm_stream *s, uint32_t n)
 {
 	return n <= s->length ? s->history[(s->length - n) % VOMM_HISTORY] : 1ull << 33;
 }
 
-static uint64_t hash_spec(uint64_t hi, uint32_t i)
+/* One odd number for each place in the history: splitmix64 from 1. */
+const uint64_t vomm_back_key[VOMM_ORDER_MAX] = {
+	0x910a2dec89025cc1ull, 0xbeeb8da1658eec67ull, 0xf893a2eefb32555full, 0x71c18690ee42c90bull,
+	0x71bb54d8d101b5b9ull, 0xc34d0bff90150281ull, 0xe099ec6cd7363ca5ull, 0x85e7bb0f12278575ull,
+	0x491718de357e3da9ull, 0xcb435c8e74616797ull, 0x6775dc7701564f61ull, 0x9afcd44d14cf8bffull,
+	0x7476cf8a4baa5dc1ull, 0x87b341d690d7a28bull, 0x6f9b6dae6f4c57a9ull, 0x2ac2ce17a5794a3bull,
+	0xa534a6a6b7fd0b63ull, 0xd0bad0da572baaf1ull, 0xae84379630af89efull, 0xe263183773ef6509ull,
+	0x10e2c46865e98747ull, 0x14d7973c5c2a449dull, 0x7ef1fd0ed1548fcdull, 0x1f8410633ef306adull,
+};
+
+/* Of a sum over the symbols that make the context. */
+static uint64_t hash_spec(uint64_t sum, uint32_t i)
 {
-	return step64(step64(hi, i + 1), 0) | 1ull << 63;
+	return vomm_step64(sum, i + 1) | 1ull << 63;
 }
 
 /* Of a feature, or of nothing, and the symbols of the mask. */
-static uint64_t hash_masked(const struct vomm_stream *s, uint64_t hi, uint32_t i)
+static uint64_t hash_masked(const struct vomm_stream *s, uint64_t sum, uint32_t i)
 {
-	uint64_t start = hi;
-
 	for (uint32_t left = vomm_specs[i].mask; left; left &= left - 1) {
-		uint64_t x = back(s, 1 + (uint32_t)__builtin_ctz(left));
+		uint32_t k = (uint32_t)__builtin_ctz(left);
+		uint64_t x = back(s, k + 1);
 
-		hi = vomm_specs[i].any ? hi + step64(start, x) : step64(hi, x);
+		sum += vomm_specs[i].any ? vomm_step64(0, x) : x * vomm_back_key[k];
 	}
-	return hash_spec(hi, i);
+	return hash_spec(sum, i);
 }
 
 void vomm_stream_hash(struct vomm_stream *s)
 {
 	uint32_t i = 0, done = 0, at = s->length;
-	uint64_t h = 0x5bd1e995;
+	uint64_t sum = 0;
 
 	for (; i < SUFFIXES; i++) {
 		uint32_t order = vomm_specs[i].order;
 
 		if (order <= s->length)
 			for (; done < order; done++)
-				h = step64(h, s->history[--at % VOMM_HISTORY]);
+				sum += s->history[--at % VOMM_HISTORY] * vomm_back_key[done];
 		else
 			for (; done < order; done++)
-				h = step64(h, back(s, done + 1));
-		s->context[i] = hash_spec(h, i);
+				sum += back(s, done + 1) * vomm_back_key[done];
+		s->context[i] = hash_spec(sum, i);
 	}
 	for (; i < vomm_spec_n && !vomm_specs[i].feature; i++)
 		s->context[i] = hash_masked(s, 0, i);
 }
 
-/* Of all contexts; 0: it does not apply. */
-static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret)
+/* Of all contexts, 0 where it does not apply; bit i of what it returns: spec i does. */
+static uint32_t hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret)
 {
-	uint32_t order_max = s->length + 1 - s->headless;
+	uint32_t order_max = s->length + 1 - s->headless, applies = 0;
 
 	if (order_max > v->limits.order_max)
 		order_max = v->limits.order_max;
@@ -127,10 +131,13 @@ static void hash_specs(const struct vomm *v, const struct vomm_stream *s, uint64
 		else if (!feature)
 			ret[i] = s->context[i];
 		else
-			ret[i] = s->feature[feature - 1]
-					 ? hash_masked(s, step64(0, s->feature[feature - 1]), i)
-					 : 0;
+			ret[i] =
+				s->feature[feature - 1]
+					? hash_masked(s, vomm_step64(0, s->feature[feature - 1]), i)
+					: 0;
+		applies |= (uint32_t)(ret[i] != 0) << i;
 	}
+	return applies;
 }
 
 static uint32_t mark_home(uint32_t symbol)
@@ -285,9 +292,8 @@ static void weigh(struct vomm *v)
 	weigh_base(v, lanes);
 	for (uint32_t a = sc->suffix_n; a-- > 0;) {
 		const struct opinion *o = &sc->opinion[a];
-		const uint32_t *ns = v->count_of_counts[o->spec];
 		const mix_ints *count = (const mix_ints *)sc->count[a];
-		float d = ((float)ns[1] + 1.0f) / ((float)ns[1] + 2.0f * (float)ns[2] + 1.5f);
+		float d = v->discount[o->spec];
 		float scale = 1.0f / (float)o->total;
 		float down = d * (float)o->distinct * scale;
 
@@ -424,20 +430,28 @@ static bool list_sure(struct vomm *v, const struct vomm_stream *s, uint32_t symb
 	return sc->weight[0] > SURE;
 }
 
+/* All that a prediction depends on. */
+static uint64_t situation_key(const struct vomm *v, const struct vomm_stream *s)
+{
+	const uint32_t *f = s->feature;
+	uint64_t h = vomm_step64(s->whole + s->headless, v->observed_n);
+
+	h = vomm_step64(h, (uint64_t)s->match << 32 | s->match_len);
+	h = vomm_step64(h, (uint64_t)f[0] << 32 | f[1]);
+	return vomm_step64(h, (uint64_t)f[2] << 32 | f[3]) | 1;
+}
+
 void vomm_situate(struct vomm *v, const struct vomm_stream *s)
 {
 	struct scratch *sc = &v->scratch;
+	uint64_t key = situation_key(v, s);
 	uint32_t sure;
-	uint64_t key = step64(step64(v->observed_n, s->match), s->last_ns);
 
-	hash_specs(v, s, sc->hash);
-	for (uint32_t i = 0; i < vomm_spec_n; i++)
-		key += sc->hash[i] * (2 * i + 1); /* hashes are mixed already */
-	key |= 1;
 	if (sc->key == key)
 		return;
 	sc->key = key;
 	sc->decided_n = 0;
+	sc->applies = hash_specs(v, s, sc->hash);
 	for (uint32_t i = 0; i < vomm_spec_n; i++)
 		if (sc->hash[i])
 			vomm_bucket_prefetch(v, sc->hash[i]);
@@ -590,25 +604,29 @@ static void opine_weight(struct decision *d, float weight, float rest)
 	d->x[IN_WEIGHT] = mix_stretch(p < 1e-5f ? 1e-5f : p > 0.9999f ? 0.9999f : p);
 }
 
+/* First where all of them are, then what they say: so the cells are waited for together. */
 static void opine_contexts(struct vomm *v, struct decision *d, uint32_t k)
 {
 	struct scratch *sc = &v->scratch;
-	const struct candidate *c = &sc->candidate[k];
-	uint32_t opinion_n = sc->opinion_n, state_n = d->state_n;
+	uint32_t newest = sc->candidate[k].newest, opinion_n = sc->opinion_n, n = d->state_n;
+	uint32_t in[VOMM_CONTEXT_MAX], first = n;
 
 	for (uint32_t a = 0; a < opinion_n; a++) {
 		struct opinion *o = &sc->opinion[a];
-		uint32_t n = (uint32_t)sc->count[a][k], cell;
+		uint32_t count = (uint32_t)sc->count[a][k], cell;
 
 		if (!o->rest)
 			continue;
 		cell = MAP_STATE + o->spec * STATES +
-		       state_of(n, o->rest, c->newest >> a & 1, o->run);
-		d->state[state_n++] = cell;
-		d->x[IN_SPEC + o->spec] = v->stretch[v->map[cell] >> 20];
-		o->rest -= n;
+		       state_of(count, o->rest, newest >> a & 1, o->run);
+		__builtin_prefetch(&v->map[cell]);
+		in[n - first] = IN_SPEC + o->spec;
+		d->state[n++] = cell;
+		o->rest -= count;
 	}
-	d->state_n = state_n;
+	for (uint32_t i = first; i < n; i++)
+		d->x[in[i - first]] = v->stretch[v->map[d->state[i]] >> 20];
+	d->state_n = n;
 }
 
 /* How many bits are set; the builtin is a call where the processor may lack the instruction. */

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { STATE_VERSION = 4 };
+enum { STATE_VERSION = 5 };
 
 struct head {
 	char magic[8];
@@ -176,6 +176,7 @@ int vomm_load(const struct vomm_limits *limits, vomm_get_fn get, void *ctx, stru
 		return r;
 	if (saved != digest || !symbols_sound(v) || !cells_sound(v) || !weights_sound(v))
 		return VOMM_REFUSED;
+	vomm_derive(v);
 	*ret = TAKE_PTR(v);
 	return 0;
 }

@@ -40,6 +40,14 @@ struct cell *vomm_cell_make(struct vomm *v, uint64_t hash, uint8_t kind, const s
 	return worst;
 }
 
+/* Of absolute discounting: Ney, Essen, Kneser. */
+void vomm_discount(struct vomm *v, uint32_t kind)
+{
+	float ones = (float)v->count_of_counts[kind][1], twos = (float)v->count_of_counts[kind][2];
+
+	v->discount[kind] = (ones + 1.0f) / (ones + 2.0f * twos + 1.5f);
+}
+
 static void edge_bump(struct vomm *v, uint32_t *edge, uint32_t kind)
 {
 	uint32_t n = *edge & COUNT_MAX;
@@ -48,6 +56,7 @@ static void edge_bump(struct vomm *v, uint32_t *edge, uint32_t kind)
 	if (n < 4 && kind < VOMM_CONTEXT_MAX) {
 		ns[n]--;
 		ns[n + 1]++;
+		vomm_discount(v, kind);
 	}
 	++*edge;
 }
@@ -69,6 +78,7 @@ static void cell_halve(struct vomm *v, struct cell *first, uint64_t hash)
 		if (e++ == first->ext_n)
 			break;
 	}
+	vomm_discount(v, first->kind);
 }
 
 /* Puts the edge at *at to the front of its context. */
