@@ -2,7 +2,8 @@
 /*
  * escape.c - one attempt to reach out of a sandbox, by name.
  *
- *   escape NAME PID ARG     exit 0: it worked, 1: refused (says how), 2: cannot be tried here
+ *   escape NAME PID ARG     exit 0: it worked, 1: refused (says how), 2: cannot be tried here,
+ *                           3: refused by ENOSYS
  *
  * PID is a process to go for, ARG depends on the attempt. test_isolation.c runs each outside first,
  * where it must work, then inside. Attempts go no further than needed to know: a file that could
@@ -432,6 +433,11 @@ static int device_mem(void)
 }
 
 static int device_disk(void)
+{
+	return OK(open(arg, O_RDONLY));
+}
+
+static int device_open(void)
 {
 	return OK(open(arg, O_RDONLY));
 }
@@ -902,6 +908,7 @@ static const struct {
 	A(device_in_dev),
 	A(device_mem),
 	A(device_disk),
+	A(device_open),
 	A(device_kmsg),
 	A(device_fuse),
 	A(kernel_log),
@@ -967,7 +974,7 @@ int main(int argc, char **argv)
 			r = attempts[i].fn();
 			if (r == 0)
 				printf("%s\n", strerror(errno));
-			return r < 0 ? 2 : !r;
+			return r < 0 ? 2 : r ? 0 : errno == ENOSYS ? 3 : 1;
 		}
 	printf("no such attempt\n");
 	return 2;
