@@ -1192,7 +1192,7 @@ static void test_vomm_tells_streams_of_equal_contexts_apart(void **state)
 	assert_int_equal(vomm_new(&limits, &v), 0);
 	vomm_stream_init(&a, NULL);
 	for (uint32_t i = 0; i < 600; i++)
-		(void)vomm_observe(v, &a, i % 40 ? 100 + i % 40 : 7 + (i / 40) % 3, 0, NULL);
+		(void)vomm_observe(v, &a, i % 10, 0, NULL);
 	vomm_stream_init(&a, NULL);
 	b = a;
 	vomm_advance(v, &a, 7, 0);
