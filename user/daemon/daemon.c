@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/engine.h"
+#include "core/firstread.h"
 #include "core/fresh.h"
 #include "core/naming.h"
 #include "core/vomm.h"
@@ -47,7 +48,6 @@
 #include <bpf/bpf.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
-#include <xxhash.h>
 
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
@@ -72,13 +72,6 @@
 #define AHEAD_INFLIGHT (1ull << 20)
 #define RESULTS_NS (3ull * 1000 * 1000)
 enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 19 };
-
-/* A program's start, and the first read made for it so far. */
-enum { STARTS = 256, FIRST_BINS = 1024 };
-#define FIRST_BIN_NS 100000 /* the last bin has all above 0.1 s */
-struct start {
-	uint64_t event_ns, first_io_ns;
-};
 
 struct daemon {
 	struct config config;
@@ -105,8 +98,7 @@ struct daemon {
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
-	struct start starts[STARTS];		   /* of late, by time */
-	uint32_t first_reads[FIRST_BINS];	   /* how long that took: how often */
+	struct firstread *firstread;
 	struct pressure pressure;
 	bool learns_pages;
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
@@ -226,41 +218,6 @@ static void step(struct daemon *d)
 		act(d, &a);
 }
 
-static void start_count(struct daemon *d, struct start *s)
-{
-	uint64_t ns = s->first_io_ns - s->event_ns;
-
-	if (s->event_ns && s->first_io_ns > s->event_ns)
-		d->first_reads[ns / FIRST_BIN_NS < FIRST_BINS ? ns / FIRST_BIN_NS
-							      : FIRST_BINS - 1]++;
-	*s = (struct start){0};
-}
-
-/* The upper end of the bin below which that share lies. */
-static uint64_t start_quantile(const struct daemon *d, uint64_t n, double share)
-{
-	uint64_t sum = 0;
-	int i = 0;
-
-	for (; i < FIRST_BINS - 1; i++)
-		if ((double)(sum += d->first_reads[i]) >= share * (double)n)
-			break;
-	return (uint64_t)(i + 1) * FIRST_BIN_NS;
-}
-
-/* Jobs of one start end in any order; which read was the first is known when its place is taken. */
-static void start_note(struct daemon *d, const struct warm_result *w)
-{
-	struct start *s = &d->starts[XXH3_64bits(&w->event_ns, sizeof(w->event_ns)) % STARTS];
-
-	if (!w->event_ns || !w->first_io_ns)
-		return;
-	if (s->event_ns != w->event_ns)
-		start_count(d, s);
-	if (!s->event_ns || w->first_io_ns < s->first_io_ns)
-		*s = (struct start){w->event_ns, w->first_io_ns};
-}
-
 static void take_results(struct daemon *d)
 {
 	struct warm_result w;
@@ -275,7 +232,7 @@ static void take_results(struct daemon *d)
 
 		if (w.outcome == WARM_RELEASED)
 			continue;
-		start_note(d, &w);
+		firstread_note(d->firstread, w.event_ns, w.first_io_ns);
 		trust_end(d->trust, w.id,
 			  (w.outcome == WARM_DONE || w.outcome == WARM_RESIDENT) &&
 				  !w.bytes_missing);
@@ -605,6 +562,7 @@ static void host_view(void *ctx, struct view_host *ret)
 {
 	struct daemon *d = ctx;
 	struct capture_counters counters;
+	struct firstread_view first;
 
 	watch_own_cost(d);
 	*ret = (struct view_host){
@@ -620,13 +578,10 @@ static void host_view(void *ctx, struct view_host *ret)
 		.pressure = d->pressure,
 	};
 	ret->up_ns = ret->now_ns - d->start_ns;
-	for (int i = 0; i < STARTS; i++)
-		if (ret->now_ns - d->starts[i].event_ns > LOOKED_NS)
-			start_count(d, &d->starts[i]);
-	for (int i = 0; i < FIRST_BINS; i++)
-		ret->first_read_n += d->first_reads[i];
-	ret->first_read_p50_ns = start_quantile(d, ret->first_read_n, 0.50);
-	ret->first_read_p99_ns = start_quantile(d, ret->first_read_n, 0.99);
+	firstread_view(d->firstread, ret->now_ns, LOOKED_NS, &first);
+	ret->first_read_n = first.starts_n;
+	ret->first_read_p50_ns = first.p50_ns;
+	ret->first_read_p99_ns = first.p99_ns;
 	bpf_cost(d, ret);
 	if (capture_counters(d->capture, &counters) == 0)
 		for (int i = 0; i < FWM_HOOK_MAX; i++)
@@ -785,6 +740,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	if (r != 0)
 		return r;
 	r = trust_new(d->capture, &d->trust);
+	if (r >= 0)
+		r = firstread_new(&d->firstread);
 	if (r < 0)
 		return r;
 	fresh.for_ns = d->config.fresh_ns;
@@ -856,6 +813,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);
 	d->trust = trust_free(d->trust);
+	d->firstread = firstread_free(d->firstread);
 	d->naming = naming_free(d->naming);
 	d->engine = engine_free(d->engine);
 	d->warm_source = sd_event_source_unref(d->warm_source);
