@@ -393,9 +393,31 @@ static void test_cli_pictures_of_top(void **state)
 	assert_non_null(strstr(got, " hit, "));
 }
 
+/* The same object as `why` gives for that program. */
+static void test_cli_top_scores_each_program(void **state)
+{
+	char top[65536], why[65536], *at, *end;
+
+	assert_int_equal(run(*state, "top --once --json", top, sizeof(top)), 0);
+	at = strstr(top, "{\"type\":\"block\"");
+	assert_non_null(at);
+	end = strchr(at, '\n');
+	assert_non_null(end);
+	*end = '\0';
+	at = strstr(at, "\"score\":{\"outcomes\":{");
+	assert_non_null(at);
+	assert_int_equal(run(*state, "why /usr/libexec/cc1 --json", why, sizeof(why)), 0);
+	assert_non_null(strstr(why, at));
+	assert_int_equal(run(*state, "top --once", top, sizeof(top)), 0);
+	at = strstr(top, "WASTED");
+	assert_non_null(at);
+	assert_non_null(strstr(at, "/usr/libexec/cc1\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cli_top_scores_each_program),
 		cmocka_unit_test(test_cli_services_fit_80_columns),
 		cmocka_unit_test(test_cli_deps_at_80_columns),
 		cmocka_unit_test(test_cli_names_by_their_end),

@@ -56,22 +56,26 @@ static int candidates(const struct graph *g, struct api_call *call, const uint32
 	return r;
 }
 
-static json_t *thing(const struct routes *r, uint32_t id)
+static json_t *thing_at(const struct routes *r, uint32_t id, uint64_t wall_ns)
 {
 	const struct graph *g = engine_graph_const(r->engine);
-	struct view_host host = {0};
-
 	const struct node *n = graph_node_const(g, id);
 	struct block_score score;
-	json_t *o;
+	json_t *o = view_node(g, n, wall_ns);
 
-	r->host(r->ctx, &host);
-	o = view_node(g, n, host.wall_ns);
 	if (n->kind == NODE_BLOCK) {
 		engine_block_score(r->engine, id, &score);
 		(void)json_object_set_new(o, "score", view_block_score(&score));
 	}
 	return o;
+}
+
+static json_t *thing(const struct routes *r, uint32_t id)
+{
+	struct view_host host = {0};
+
+	r->host(r->ctx, &host);
+	return thing_at(r, id, host.wall_ns);
 }
 
 enum { NOT_ONE = 1 /* the call is answered: no such name, or several */ };
@@ -259,7 +263,56 @@ static int answer_why(const struct routes *r, struct api_call *call, const struc
 	return err;
 }
 
-/* The edges taken since the time given, most often taken first; then the newest guesses. */
+/* A program, and how many guesses acted on for it came to something or nothing. */
+struct scored {
+	uint32_t block;
+	uint64_t acted_n;
+};
+
+static int by_acted(const void *a, const void *b)
+{
+	const struct scored *x = a, *y = b;
+
+	if (x->acted_n != y->acted_n)
+		return x->acted_n > y->acted_n ? -1 : 1;
+	return x->block < y->block ? -1 : x->block > y->block;
+}
+
+/* Each program's score, most acted on first. */
+static int put_scores(const struct routes *r, struct api_call *call, size_t rows, uint64_t wall_ns)
+{
+	const struct graph *g = engine_graph_const(r->engine);
+	_cleanup_(freep) struct scored *scored = NULL;
+	struct engine_stats stats;
+	const struct node *node;
+	uint32_t at = 0;
+	size_t n = 0;
+	int err = 0;
+
+	engine_stats(r->engine, &stats);
+	scored = calloc(stats.graph.nodes_n + 1, sizeof(*scored));
+	if (!scored)
+		return -ENOMEM;
+	while (n < stats.graph.nodes_n && graph_next_node(g, &at, &node)) {
+		struct block_score s;
+
+		if (node->kind != NODE_BLOCK)
+			continue;
+		engine_block_score(r->engine, node->id, &s);
+		scored[n].block = node->id;
+		scored[n].acted_n = (uint64_t)s.outcome_n[OUTCOME_HIT] + s.outcome_n[OUTCOME_LATE] +
+				    s.outcome_n[OUTCOME_WASTED];
+		n += scored[n].acted_n > 0;
+	}
+	if (n)
+		qsort(scored, n, sizeof(*scored), by_acted);
+	for (size_t i = 0; i < n && i < rows && err >= 0; i++)
+		err = api_put(call, thing_at(r, scored[i].block, wall_ns));
+	return err;
+}
+
+/* The score of programs; the edges taken since the time given, most often taken first; the newest
+ * guesses. */
 static int answer_top(const struct routes *r, struct api_call *call, const struct args *a)
 {
 	const struct graph *g = engine_graph_const(r->engine);
@@ -286,6 +339,8 @@ static int answer_top(const struct routes *r, struct api_call *call, const struc
 				rows[n++] = (struct ranked){e, (double)e->count};
 	}
 	err = api_put(call, view_status(&stats, &host));
+	if (err >= 0)
+		err = put_scores(r, call, a->rows, host.wall_ns);
 	if (n && err >= 0)
 		qsort(rows, n, sizeof(*rows), by_key);
 	for (size_t i = 0; i < n && i < a->rows && err >= 0; i++)

@@ -18,12 +18,13 @@
 
 struct picture {
 	json_t *status;
-	json_t *edges, *guesses; /* arrays */
+	json_t *programs, *edges, *guesses; /* arrays */
 };
 
 static void picture_fini(struct picture *p)
 {
 	json_decref(p->status);
+	json_decref(p->programs);
 	json_decref(p->edges);
 	json_decref(p->guesses);
 	*p = (struct picture){0};
@@ -35,6 +36,8 @@ static void each_object(void *ctx, json_t *o)
 
 	if (is_type(o, "status"))
 		p->status = json_incref(o);
+	else if (is_type(o, "block"))
+		json_array_append(p->programs, o);
 	else if (is_type(o, "edge"))
 		json_array_append(p->edges, o);
 	else if (is_type(o, "guess"))
@@ -135,6 +138,35 @@ static void draw_head(const struct cli *cli, const struct picture *p, const stru
 	printf("\n\n");
 }
 
+static void draw_programs(const struct cli *cli, const struct picture *p, size_t rows)
+{
+	static const struct table_column columns[] = {
+		{"HIT", 'r'},  {"LATE", 'r'},  {"WASTED", 'r'},	 {"READ", 'r'},
+		{"VAIN", 'r'}, {"SAVED", 'r'}, {"PROGRAM", 'f'},
+	};
+	struct table *t = table_new(cli, columns, ARRAY_SIZE(columns));
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(p->programs, i, o)
+	{
+		const json_t *score = json_object_get(o, "score");
+		const json_t *out = json_object_get(score, "outcomes");
+
+		if (i >= rows)
+			break;
+		table_row(t, (const char *[]){
+				     cli_count(get_n(out, "hit")), cli_count(get_n(out, "late")),
+				     cli_count(get_n(out, "wasted")),
+				     cli_bytes(get_n(score, "bytes_read")),
+				     cli_bytes(get_n(score, "bytes_wasted")),
+				     cli_ns(get_n(score, "saved_ns")), get_text(o, "name")});
+	}
+	table_print(t);
+	if (i)
+		printf("\n");
+}
+
 static void draw_edges(const struct cli *cli, const struct picture *p, const struct picture *before,
 		       size_t rows)
 {
@@ -195,16 +227,16 @@ static void draw_guesses(const struct cli *cli, const struct picture *p, size_t 
 	table_print(t);
 }
 
-/* Rows of each of the two tables that fit the terminal below the head. */
+/* Rows of each of the three tables that fit the terminal below the head. */
 static size_t rows_that_fit(const struct cli *cli)
 {
 	struct winsize w = {0};
 
 	if (cli->rows)
 		return cli->rows;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_row < 16)
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) < 0 || w.ws_row < 20)
 		return 8;
-	return (size_t)(w.ws_row - 11) / 2;
+	return (size_t)(w.ws_row - 13) / 3;
 }
 
 static void draw(const struct cli *cli, const struct picture *p, const struct picture *before)
@@ -219,6 +251,7 @@ static void draw(const struct cli *cli, const struct picture *p, const struct pi
 	if (!cli->once)
 		printf("\033[H\033[J"); /* home, clear below: no flicker of a cleared screen */
 	draw_head(cli, p, &r);
+	draw_programs(cli, p, rows);
 	draw_edges(cli, p, before, rows);
 	draw_guesses(cli, p, rows);
 	fflush(stdout);
@@ -231,7 +264,8 @@ static int take_picture(struct cli *cli, uint64_t since_ns, struct picture *ret)
 	json_t *args = json_pack("{s:I, s:I}", "since_wall_ns", (json_int_t)since_ns, "rows",
 				 (json_int_t)(cli->rows ? cli->rows : 40));
 
-	*ret = (struct picture){.edges = json_array(), .guesses = json_array()};
+	*ret = (struct picture){
+		.programs = json_array(), .edges = json_array(), .guesses = json_array()};
 	return cli_ask(cli, "top", args, each_object, ret);
 }
 
