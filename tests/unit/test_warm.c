@@ -2,6 +2,7 @@
 /* The warming engine on real files: what it makes resident, what it refuses, what it gives back. */
 #include "support/support.h"
 
+#include "base/cleanup.h"
 #include "sys/warm.h"
 #include "sys/warm_pages.h"
 
@@ -555,6 +556,52 @@ static void test_warm_releases_nothing_that_was_there_before(void **state)
 	assert_in_range(resident(p), MIB, 2 * MIB);
 }
 
+static uint32_t reads_of_others(void *ctx, dev_t dev)
+{
+	(void)dev;
+	return *(uint32_t *)ctx;
+}
+
+/* What has time goes in small pieces while others read, and in large ones else; what has none, always. */
+static void test_warm_yields_to_those_who_read(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t others, priority;
+		bool yields;
+	} cases[] = {
+		{"nobody else reads", 0, 1, false},
+		{"others read", 1, 1, true},
+		{"others read, and it is wanted now", 1, 0, false},
+	};
+	struct fix *f = *state;
+	static uint32_t others;
+
+	skip_on_tmpfs(f);
+	f->limits.thread_n = f->limits.ahead_thread_n = 1;
+	f->limits.disk_reads = reads_of_others;
+	f->limits.disk_ctx = &others;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct warm_stats s;
+		struct warm_result r;
+		const char *p = file(f, "yield", 8 * MIB);
+
+		others = cases[i].others;
+		start(f);
+		r = run(f, (struct warm_job){.id = 1,
+					     .kind = WARM_FILE,
+					     .path = p,
+					     .priority = cases[i].priority});
+		warm_stats(f->w, &s);
+		f->w = warm_free(f->w);
+		if (r.outcome != WARM_DONE || r.bytes_read != 8 * MIB)
+			fail_msg("%s: not read", cases[i].name);
+		if (cases[i].yields ? s.yielded_n < 32 : s.yielded_n > 0)
+			fail_msg("%s: yielded %llu times", cases[i].name,
+				 (unsigned long long)s.yielded_n);
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -574,6 +621,7 @@ int main(void)
 		T(test_warm_keeps_to_its_rate),
 		T(test_warm_is_bounded),
 		T(test_warm_holds_no_more_than_allowed),
+		T(test_warm_yields_to_those_who_read),
 		T(test_warm_releases_only_what_no_one_used),
 		T(test_warm_releases_nothing_that_was_there_before),
 	};

@@ -29,6 +29,7 @@
 #include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/confine.h"
+#include "sys/disks.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
 #include "sys/psi.h"
@@ -80,6 +81,7 @@ struct daemon {
 	struct engine *engine;
 	struct capture *capture;
 	struct warm *warm;
+	struct disks *disks;
 	struct psi *psi;
 	struct keep *keep;
 	struct table *table;
@@ -357,6 +359,7 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)usec;
 	psi_read(d->psi, &d->pressure);
+	disks_tick(d->disks, clock_ns(CLOCK_MONOTONIC));
 	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), &d->pressure);
 	table_tick(d->table, d->engine, d->capture, clock_ns(CLOCK_MONOTONIC));
 	serve_tick(d->serve, &d->pressure);
@@ -686,6 +689,11 @@ static void booted(struct daemon *d)
 		(void)engine_boot(d->engine, clock_ns(CLOCK_MONOTONIC)); /* full graph: counted */
 }
 
+static uint32_t disk_reads(void *ctx, dev_t dev)
+{
+	return disks_reads(ctx, dev);
+}
+
 int daemon_new(const struct config *config, const struct daemon_options *options,
 	       struct daemon **ret)
 {
@@ -769,6 +777,11 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	warm.ahead_inflight_max = AHEAD_INFLIGHT;
 	warm.ahead_nice = AHEAD_NICE;
 	warm.ahead_idle_io = true;
+	r = disks_new("", &d->disks);
+	if (r < 0)
+		return r;
+	warm.disk_reads = disk_reads;
+	warm.disk_ctx = d->disks;
 	/* What is held is page cache, which the kernel takes back when it needs it. */
 	warm.held_bytes_max =
 		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
@@ -809,6 +822,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->fresh = fresh_free(d->fresh);
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
+	d->disks = disks_free(d->disks);
 	d->psi = psi_free(d->psi);
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);

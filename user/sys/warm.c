@@ -32,6 +32,12 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+/* While others read: so much at a time, which keeps the disk busy for some 0.1 ms here. */
+#define YIELD_BYTES (256ull << 10)
+/* Whether others read is seen only where we do not: so often all of ours lands first. */
+#define LOOK_NS 4000000ull
+#define LOOK_AGAIN_NS 1000000ull
+
 enum { THREAD_MAX = 64, TOOK_PART_MAX = 64, TOOK_BUCKETS = 1024, STACK_BYTES = 256 << 10 };
 
 enum job_kind { JOB_WARM, JOB_RELEASE };
@@ -82,6 +88,9 @@ struct lane {
 	pthread_cond_t work; /* something was queued, or the engine stops */
 	uint32_t waiting_n;  /* threads that wait for it */
 	uint32_t coming_n;   /* of those, woken and not here yet */
+	/* Of what has time: */
+	bool yields; /* others read */
+	uint64_t looked_ns;
 };
 
 struct warm {
@@ -374,28 +383,60 @@ static void budget_wait_locked(struct warm *w, uint64_t ns)
 	(void)pthread_cond_timedwait(&w->budget, &w->lock, &t);
 }
 
-static int gate_ask(void *ctx, uint64_t bytes, uint32_t flight_n)
+/* Looks whether others read at the disk, where it is time to; false: not before all of ours is there. */
+static bool lane_look_locked(struct warm *w, struct lane *l, dev_t dev)
+{
+	uint64_t now = pages_now_ns();
+	uint32_t n;
+
+	if (now - l->looked_ns < (l->yields ? LOOK_AGAIN_NS : LOOK_NS))
+		return true;
+	if (l->inflight_bytes)
+		return false;
+	if (w->lanes[LANE_NOW].inflight_bytes) /* that is ours: nothing can be seen */
+		return true;
+	l->looked_ns = now;
+	pthread_mutex_unlock(&w->lock);
+	n = w->limits.disk_reads(w->limits.disk_ctx, dev);
+	pthread_mutex_lock(&w->lock);
+	l->yields = n > 0;
+	return true;
+}
+
+/* Must what has time wait? May ask for less. */
+static bool ahead_slow_locked(struct warm *w, struct lane *l, const struct job *j, uint64_t *bytes)
+{
+	const uint64_t max = w->limits.ahead_inflight_max;
+
+	if (w->limits.disk_reads && !lane_look_locked(w, l, j->dev))
+		return true;
+	if (w->limits.disk_reads && l->yields) {
+		*bytes = *bytes < YIELD_BYTES ? *bytes : YIELD_BYTES;
+		return l->inflight_bytes;
+	}
+	return l->inflight_bytes && max && l->inflight_bytes + *bytes > max;
+}
+
+static int gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 {
 	struct job *j = ctx;
 	struct warm *w = j->warm;
 	struct lane *lane = lane_of(w, j);
-	const uint64_t ahead_max = w->limits.ahead_inflight_max;
 	uint64_t began = pages_now_ns();
 	int r = PAGES_STOP;
 
 	pthread_mutex_lock(&w->lock);
 	while (!gate_stopped(j)) {
-		bool slow = false;
+		bool has_time = lane == &w->lanes[LANE_AHEAD] && !j->hurried;
+		uint64_t bytes = *ret_bytes;
+		bool slow = has_time && ahead_slow_locked(w, lane, j, &bytes);
 
 		if (w->bytes_per_s) {
 			tokens_refill_locked(w);
-			slow = w->tokens < (double)bytes;
+			slow = slow || w->tokens < (double)bytes;
 		}
 		/* With nothing under way anywhere, one chunk may always go. */
 		if (w->inflight_bytes && w->inflight_bytes + bytes > w->limits.inflight_bytes_max)
-			slow = true;
-		if (lane == &w->lanes[LANE_AHEAD] && lane->inflight_bytes && ahead_max &&
-		    !j->hurried && lane->inflight_bytes + bytes > ahead_max)
 			slow = true;
 		if (!slow && !held_room_locked(w, bytes)) {
 			j->result.err = EDQUOT;
@@ -407,6 +448,8 @@ static int gate_ask(void *ctx, uint64_t bytes, uint32_t flight_n)
 			w->held_bytes += bytes;
 			if (w->bytes_per_s)
 				w->tokens -= (double)bytes;
+			w->stats.yielded_n += has_time && lane->yields;
+			*ret_bytes = bytes;
 			r = 0;
 			break;
 		}

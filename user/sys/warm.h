@@ -33,6 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	WARM_FULL = 1,	/* warm_submit: no room; drain results, try again or drop the job */
@@ -75,6 +76,11 @@ struct warm_limits {
 	int ahead_nice;		     /* of the threads for what has time; and for releases */
 	bool ahead_idle_io; /* their I/O class is idle: only where the I/O scheduler knows classes */
 	bool remote_fs;	    /* also read from network and FUSE file systems */
+	/* How many reads are under way at the disk of dev, if others keep it reading; may be NULL. Asked where
+	 * none is ours: while there are some, what has time is read in small pieces, one at a time. From any
+	 * thread. */
+	uint32_t (*disk_reads)(void *ctx, dev_t dev);
+	void *disk_ctx;
 };
 
 struct warm_job {
@@ -115,6 +121,7 @@ struct warm_stats {
 	uint64_t bytes_read, bytes_resident, bytes_released;
 	uint64_t reads_n, reissued_n; /* readahead calls; those after a clipped one */
 	uint64_t throttled_ns;	      /* threads waited for the byte rate */
+	uint64_t yielded_n;	      /* small pieces read while others read */
 	uint64_t held_bytes, took_n, took_lost_n;
 	uint32_t queued_n, running_n, results_n;
 };

@@ -142,7 +142,7 @@ static int run_read(struct reader *r, uint64_t off, uint64_t len)
 			return PAGES_STOP;
 		if (r->n == PAGES_FLIGHT_MAX)
 			flight_land(r);
-		while ((g = r->gate->ask(r->gate->ctx, part.len, r->n)) == PAGES_WAIT)
+		while ((g = r->gate->ask(r->gate->ctx, &part.len, r->n)) == PAGES_WAIT)
 			flight_land(r);
 		if (g)
 			return g;

@@ -28,9 +28,9 @@ enum {
 };
 
 struct pages_gate {
-	/* May so many more bytes be asked for? flight_n chunks of this file are under way; with none
-	 * the gate blocks rather than answer PAGES_WAIT. */
-	int (*ask)(void *ctx, uint64_t bytes, uint32_t flight_n);
+	/* May so many more bytes be asked for? It may say fewer. flight_n chunks of this file are under
+	 * way; with none the gate blocks rather than answer PAGES_WAIT. */
+	int (*ask)(void *ctx, uint64_t *bytes, uint32_t flight_n);
 	/* These are no longer under way. */
 	void (*landed)(void *ctx, uint64_t bytes);
 	/* Was absent, and we asked for it. */
