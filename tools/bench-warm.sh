@@ -299,9 +299,10 @@ harm_rounds=${HARM_ROUNDS:-8}
 # A bystander for as long as a cold workload runs: the one pair is the same work, done twice.
 harm_slice() { # read or cpu, workload, pair, plain or watched
 	local bystander
-	bed_cold
 	.output/tools/bystander "$1" "$bed/random" 60 "$bed/pairs/$1.$3.$4" >/dev/null &
 	bystander=$!
+	bed_cold
+	kill -USR1 $bystander # as one that was always there
 	bed_run "$4" "$2" "$lead"
 	kill $bystander
 	wait $bystander

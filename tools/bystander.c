@@ -6,7 +6,7 @@
  *   bystander cpu - SECONDS [TIMES]       a fixed piece of work, about 1 ms of CPU
  *
  * Prints "p50 p99 count" of one operation's time in us, and writes each one's to the file TIMES, one a
- * line. It works for so long, or until SIGTERM.
+ * line. It works for so long, or until SIGTERM; at SIGUSR1 it forgets what it measured.
  */
 #include "base/cleanup.h"
 
@@ -20,12 +20,18 @@
 
 enum { OP_MAX = 1 << 20, BLOCK = 4096 };
 
-static volatile sig_atomic_t enough;
+static volatile sig_atomic_t enough, forget;
 
 static void on_term(int sig)
 {
 	(void)sig;
 	enough = 1;
+}
+
+static void on_usr1(int sig)
+{
+	(void)sig;
+	forget = 1;
 }
 
 static uint64_t now_ns(void)
@@ -86,6 +92,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	(void)signal(SIGTERM, on_term);
+	(void)signal(SIGUSR1, on_usr1);
 	if (reads) {
 		fd = open(argv[2], O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < BLOCK) {
@@ -105,6 +112,8 @@ int main(int argc, char **argv)
 		} else {
 			work();
 		}
+		n = forget ? 0 : n;
+		forget = 0;
 		us[n++] = (uint32_t)((now_ns() - began) / 1000);
 	}
 	r = report(us, n, argc == 5 ? argv[4] : NULL);
