@@ -2,7 +2,8 @@
 #
 # bench-capture.awk - the table and the figures of tools/bench-capture.sh.
 #
-# In    ROUND SUBJECT LOAD VALUE UNITS DAEMON_NS WALL_US PAIR, or: run PROGRAM RUNS NS
+# In    ROUND SUBJECT LOAD VALUE UNITS DAEMON_NS WALL_US PAIR, or: run PROGRAM RUNS NS, or:
+#       life SUBJECT LIVES PROGRAM RUNS NS
 #       A subject with PAIR p was measured between none with p and none with p + 1.
 
 function sorted(key, a, i, j, t, n) {
@@ -85,6 +86,12 @@ function compare(text, base, loads_, i, n, w, part, s, m, line, b) {
 	if (line != "") printf "%-22s%s\n", text, line
 }
 
+$1 == "life" {
+	life_ns[$2] += $5 * $6 / $3
+	part_ns[$2, $4] = $5 * $6 / $3
+	part[$4]
+	next
+}
 $1 == "run" { run_n[$2] = $3; run_ns[$2] = $4; next }
 {
 	by[$2, $3, $8] = $4
@@ -101,8 +108,9 @@ END {
 	name["miss"] = "open in vain, ns"; name["getppid"] = "getppid, ns"
 	name["connect"] = "TCP connection, ns"; name["life"] = "process life, us"
 	name["compile"] = "a compile, CPU ms"
+	name["job"] = "a job, CPU us"
 	short["open"] = "open"; short["paced"] = "one in 50 us"; short["miss"] = "in vain"
-	unit["life"] = "us"; unit["compile"] = "us"
+	unit["life"] = "us"; unit["compile"] = unit["job"] = "us"
 	subj_n = split(subjects, subj, " ")
 	load_n = split(loads, load, " ")
 	for (i = 1; i <= pair_n; i++) {
@@ -149,10 +157,10 @@ END {
 		emit("lost", "forewarm", median("value forewarm lost"), "events", "", "")
 	}
 	goal["forewarm", "life"] = 1; goal["forewarm", "compile"] = 1.5
-	goal["duty", "life"] = 0.3; goal["duty", "compile"] = 0.3
+	goal["duty", "life"] = 0.3; goal["duty", "compile"] = 0.3; goal["duty", "job"] = 0.3
 	for (l = 1; l <= load_n; l++) {
 		w = load[l]
-		if (w != "life" && w != "compile") continue
+		if (w != "life" && w != "compile" && w != "job") continue
 		for (i = 2; i <= subj_n; i++) {
 			s = subj[i]
 			m = 100 * (median("ratio " s " " w) - 1)
@@ -208,4 +216,21 @@ END {
 		line = line (line == "" ? "" : ", ") item
 	}
 	if (line != "") printf "%-22s%s\n", head == "" ? "ns per BPF run" : "", line
+	n = split("forewarm duty", who, " ")
+	for (i = 1; i <= n; i++) {
+		s = who[i]
+		if (!(s in life_ns)) continue
+		emit("bpf_life", s, life_ns[s], "ns", "", "")
+		line = sprintf("%s %s ns:", s, comma(int(life_ns[s])))
+		for (;;) { # the most of it first
+			best = ""
+			for (p in part)
+				if (part_ns[s, p] > 50 && !((s, p) in told) && (best == "" || part_ns[s, p] > part_ns[s, best]))
+					best = p
+			if (best == "" || length(line) > 46) break
+			told[s, best]
+			line = line sprintf(" %s %d", substr(best, 4), part_ns[s, best])
+		}
+		printf "%-22s%s\n", i == 1 ? "BPF of a life" : "", line
+	}
 }

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # bench-capture.sh - what watching costs: no tracer, empty programs on the same hooks (the floor),
-# forewarmd learning, forewarmd with all known (duty), and opensnoop + execsnoop + tcpconnect of
-# Debian's libbpf-tools at once, their text into files as one who wants to keep it would have it.
+# forewarmd, which tells every open (its costs known, so that no call is timed), forewarmd with all known
+# (duty), and opensnoop + execsnoop + tcpconnect of Debian's libbpf-tools at once, their text into files
+# as one who wants to keep it would have it.
 #
 #   bench-capture.sh [ROUNDS]     default 10; needs root, and a machine with nothing else to do
 #
-#   SUBJECTS="floor forewarm"     only these
-#   LOADS="open life"             only these: open paced miss getppid connect life compile
+#   SUBJECTS="floor forewarm"     only these; also: closer, forewarmd at the first starts of a program,
+#                                 where calls are timed and pages noted
+#   LOADS="open life"             only these: open paced miss getppid connect life compile, and job
 #
 # forewarmd watches what the benchmark runs and nothing else, so that no other program of the host is new
 # to it just then. (Marking each process costs a little more than watching all.)
@@ -94,30 +96,35 @@ load() { # NAME; leaves what it answered in $value and $units
 	read -r value units <&"${loader[0]}"
 }
 
-detached() { ! compgen -G "$pins/link_on_enter_*" >/dev/null; }
+attached() { compgen -G "$pins/link_*$1*" >/dev/null; }
+detached() { ! attached exit_ && ! attached enter_; }
+untimed() { ! attached enter_ && ! attached _pages; }
 
-# Until every hook on a system call is off: all that these loads start is known.
+# Until COMMAND says that all that these loads start is known.
 settle() {
-	local i
+	local i w
 	for ((i = 0; i < 2; i++)); do
-		load compile
-		load life
-		for w in open miss connect; do load $w; done
+		for w in "${loads[@]}"; do load "$w"; done
 	done
 	for ((i = 0; i < 200; i++)); do
-		detached && nap 0.5 && return
+		"$@" && nap 0.5 && return
 		nap 0.1
 	done
+	echo "bench-capture: not settled" >&2
 }
 
 start() {
 	local s
 	case $1 in
-	floor) start_held floor $out/forewarm.bpf.o ;;
-	forewarm) daemon -s capture.duty=no ;;
+	floor) start_held floor $out/forewarm.bpf.o "$dir/hooks" ;;
+	closer) daemon -s capture.duty=no -s capture.closer=0 ;;
+	forewarm)
+		daemon -s capture.duty=no -s capture.closer=1s
+		settle untimed
+		;;
 	duty)
-		daemon -s capture.duty=yes -s capture.settle=3s
-		settle
+		daemon -s capture.duty=yes -s capture.closer=1s -s capture.settle=2s
+		settle detached
 		;;
 	snoops)
 		for s in opensnoop execsnoop tcpconnect; do
@@ -174,6 +181,15 @@ newcomer() {
 		grep -c '"type":"edge"')"
 }
 
+# What the kernel's own clock says of a process's life, once.
+lives() { # SUBJECT
+	start_held runs "$pins"
+	load life
+	exec {hold}>&- && hold=''
+	nap 0.5
+	grep -v ready "$dir/held" | sed "s/^/life $1 $units /" >>"$dir/lives"
+}
+
 declare -A skipped
 read -ra loads <<<"${LOADS:-open paced miss getppid connect life compile}"
 read -ra subjects <<<"${SUBJECTS:-floor forewarm duty snoops}"
@@ -182,6 +198,13 @@ foreign=$(on_calls)
 echo "bench-capture: $rounds rounds, medians; kernel $(uname -r), $(nproc) CPUs" \
 	"$( ((foreign)) && echo "- $foreign programs of others on system calls!")"
 pair=0 r=0
+if [[ " ${subjects[*]} " == *" floor "* ]]; then # the hooks forewarmd has on when it tells every open
+	start forewarm
+	for f in "$pins"/link_*; do echo "${f##*/link_}"; done >"$dir/hooks"
+	stop
+	echo "attached: $(grep -c _exit_ "$dir/hooks") exits of system calls," \
+		"$(grep -c _enter_ "$dir/hooks") entries, $(grep -vcE '_(exit|enter)_' "$dir/hooks") others"
+fi
 for w in "${loads[@]}"; do load "$w"; done # all in memory
 for ((r = 0; r < rounds; r++)); do
 	for ((k = 0; k < ${#subjects[@]}; k++)); do
@@ -192,6 +215,7 @@ for ((r = 0; r < rounds; r++)); do
 		block "$s"
 		case $s in
 		duty)
+			((r == rounds - 1)) && detached && lives duty
 			newcomer
 			;;
 		forewarm)
@@ -205,6 +229,7 @@ for ((r = 0; r < rounds; r++)); do
 				exec {hold}>&- && hold=''
 				nap 0.5
 				grep -v ready "$dir/held" >"$dir/runs"
+				lives forewarm
 			fi
 			;;
 		snoops)
@@ -223,6 +248,7 @@ echo >&2
 mkdir -p $out/bench
 {
 	cat "$dir/raw"
+	[[ -e $dir/lives ]] && cat "$dir/lives"
 	[[ -e $dir/runs ]] && sed 's/^/run /' "$dir/runs"
 } | awk -v json=$out/bench/capture.ndjson -v subjects="none ${subjects[*]}" -v loads="${loads[*]}" \
 	-v rounds="$rounds" -f tools/bench-capture.awk
