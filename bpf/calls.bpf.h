@@ -52,7 +52,7 @@
 	CALL_FAST_ENTER(call)                                                                      \
 	static __always_inline int enter_##call(const unsigned long *arg)
 
-/* CALL_EXIT(openat) { ... call_args(r, arg) ... ret ... } */
+/* CALL_EXIT(openat) { ... call_args(t, r, arg) ... ret ... } */
 #define CALL_EXIT(call)                                                                            \
 	static __always_inline int exit_##call(const struct pt_regs *r, long ret);                 \
 	SEC("tp/syscalls/sys_exit_" #call)                                                         \
@@ -64,20 +64,21 @@
 	static __always_inline int exit_##call(const struct pt_regs *r, long ret)
 
 /* The registers of the current thread as it entered the kernel; NULL: before 5.15. */
-static __always_inline const struct pt_regs *call_regs(const struct pt_regs *r)
+static __always_inline const struct pt_regs *call_regs(struct task_struct *t,
+						       const struct pt_regs *r)
 {
 	if (r)
 		return r;
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return NULL;
-	return (const struct pt_regs *)bpf_task_pt_regs(
-		(struct task_struct *)bpf_get_current_task_btf());
+	return (const struct pt_regs *)bpf_task_pt_regs(t);
 }
 
-/* The arguments of the call that is being left. r: as the exit hook got it. */
-static __always_inline bool call_args(const struct pt_regs *r, unsigned long *arg)
+/* The arguments of the call that is being left. t: task_now(), r: as the exit hook got it. */
+static __always_inline bool call_args(struct task_struct *t, const struct pt_regs *r,
+				      unsigned long *arg)
 {
-	r = call_regs(r);
+	r = call_regs(t, r);
 	if (!r)
 		return false;
 #if defined(__TARGET_ARCH_x86)
@@ -102,7 +103,7 @@ static __always_inline bool call_args(const struct pt_regs *r, unsigned long *ar
 /* Is the current thread inside connect(2)? */
 static __always_inline bool call_is_connect(void)
 {
-	const struct pt_regs *r = call_regs(NULL);
+	const struct pt_regs *r = call_regs(task_now(), NULL);
 
 	if (!r)
 		return false;

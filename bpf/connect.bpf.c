@@ -52,7 +52,7 @@ static __always_inline bool sock_call_read(struct sock_call *ret, const struct p
 {
 	unsigned long arg[5];
 
-	if (call_args(r, arg)) {
+	if (call_args(task_now(), r, arg)) {
 		*ret = (struct sock_call){.fd = arg[0], .addr = arg[1], .addr_len = arg[2]};
 		return true;
 	}
@@ -162,7 +162,7 @@ static __always_inline int sock_exit(__u32 hook, __u16 kind, const struct pt_reg
 			unix_file((const struct unix_sock *)sk, &e->file);
 		}
 		if (!e->file.ino && e->path_len && e->path[0] && e->path[0] != '/')
-			name_cwd(&e->base);
+			name_cwd(task_now(), &e->base);
 	} else {
 		e->proto = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
 		/* A bound TCP socket listens only later, and EALREADY, EISCONN are no new attempt. */
@@ -385,7 +385,7 @@ int BPF_PROG(fast_send_unix, struct socket *socket, struct msghdr *msg)
 	bpf_map_update_elem(&sends, &key, &one, BPF_ANY);
 	e->family = AF_UNIX;
 	if (e->path[0] && e->path[0] != '/')
-		name_cwd(&e->base);
+		name_cwd(task_now(), &e->base);
 	e->netns = netns_of(socket->sk);
 	hdr_fill(&e->hdr, FWM_EVENT_CONNECT, sizeof(*e), bpf_ktime_get_ns(), id);
 	e->hdr.flags = FWM_F_NO_LATENCY;

@@ -297,7 +297,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		if (n > 0) {
 			e->script_len = n;
 			if (e->text[len] != '/')
-				name_cwd(&e->cwd);
+				name_cwd(task, &e->cwd);
 			len += masked(n, 0x1fff);
 		}
 	}

@@ -20,6 +20,7 @@
 #include <stddef.h>
 
 #define AT_FDCWD (-100)
+#define AT_EMPTY_PATH 0x1000
 #define AF_UNIX 1
 #define AF_INET 2
 #define AF_INET6 10
@@ -391,6 +392,24 @@ static __always_inline void *bpf_rdonly_cast(const void *obj, __u32 btf_id)
 	return NULL;
 }
 #endif
+
+/* The current task; task_typed(): it may be read by plain loads (5.11). */
+static __always_inline bool task_typed(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
+
+static __always_inline struct task_struct *task_now(void)
+{
+	return task_typed() ? (struct task_struct *)bpf_get_current_task_btf()
+			    : (struct task_struct *)bpf_get_current_task();
+}
+
+/* As bpf_get_current_pid_tgid() has it, of the current task; a call less. */
+static __always_inline __u64 task_id(const struct task_struct *t)
+{
+	return task_typed() ? (__u64)t->tgid << 32 | (__u32)t->pid : bpf_get_current_pid_tgid();
+}
 
 /* What is at a kernel address, 0 when that cannot be read. Only with can_peek. */
 static __always_inline __u64 peek64(__u64 addr)

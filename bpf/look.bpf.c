@@ -66,18 +66,19 @@ static __always_inline __u64 path_hash(const char *path, __u64 h)
 /* What a path is relative to; false: to nothing that can be named. */
 static __always_inline bool look_base(struct miss_scratch *s, struct fwm_miss *m, __s32 dfd)
 {
+	const struct task_struct *t = task_now();
 	const struct file *dir;
 
 	m->base = (struct fwm_file){};
 	if (m->path[0] == '/') {
-		if (name_chroot(s, &m->base))
+		if (name_chroot(t, s, &m->base))
 			m->hdr.flags |= FWM_F_CHROOT;
 		return true;
 	}
 	if (dfd == AT_FDCWD) {
-		name_cwd(&m->base);
+		name_cwd(t, &m->base);
 	} else {
-		dir = file_of_fd(dfd);
+		dir = file_of_fd(t, dfd);
 		if (dir)
 			name_struct_file(dir, &m->base);
 	}
@@ -128,7 +129,7 @@ static __noinline int look_send(__s32 dfd, __u64 text)
 	m->err = 0;
 	m->zero = 0;
 	m->path_len = n;
-	m->mntns = mntns_current();
+	m->mntns = mntns_of(task_now());
 	m->hdr.ts_ns = now;
 	m->hdr.tgid = id >> 32;
 	m->hdr.tid = (__u32)id;
@@ -138,34 +139,37 @@ static __noinline int look_send(__s32 dfd, __u64 text)
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
 }
 
-/* at: has its directory in the argument before the path. */
-static __always_inline int look(const struct pt_regs *r, long ret, bool at)
+/* at: has its directory in the argument before the path. flags: which argument may have AT_EMPTY_PATH, so
+ * that it asks about a descriptor; 0: none. */
+static __always_inline int look(const struct pt_regs *r, long ret, bool at, __u32 flags)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & (PROCS_MAX - 1);
+	struct task_struct *t = task_now();
+	__u32 tgid = task_id(t) >> 32, slot = tgid & (PROCS_MAX - 1);
 	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 	unsigned long arg[5];
 
 	if (!look_ns || !p || p->tgid != tgid || !p->exec_ns || (p->flags & FWM_MARK_QUIET) ||
 	    p->looks_n >= LOOKS_MAX || bpf_ktime_get_ns() - p->exec_ns > look_ns ||
-	    !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF || !call_args(r, arg) || !arg[at])
+	    !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF || !call_args(t, r, arg) ||
+	    !arg[at] || (flags && (arg[flags] & AT_EMPTY_PATH)))
 		return 0;
 	return look_send(at ? arg[0] : AT_FDCWD, arg[at]);
 }
 
-#define LOOK(call, at)                                                                             \
+#define LOOK(call, at, flags)                                                                      \
 	CALL_EXIT(call)                                                                            \
 	{                                                                                          \
-		return look(r, ret, at);                                                           \
+		return look(r, ret, at, flags);                                                    \
 	}
 
-LOOK(newstat, false)
-LOOK(newlstat, false)
-LOOK(newfstatat, true)
-LOOK(statx, true)
-LOOK(access, false)
-LOOK(faccessat, true)
-LOOK(faccessat2, true)
-LOOK(readlink, false)
-LOOK(readlinkat, true)
+LOOK(newstat, false, 0)
+LOOK(newlstat, false, 0)
+LOOK(newfstatat, true, 3)
+LOOK(statx, true, 2)
+LOOK(access, false, 0)
+LOOK(faccessat, true, 0)
+LOOK(faccessat2, true, 3)
+LOOK(readlink, false, 0)
+LOOK(readlinkat, true, 0)
 
 char LICENSE[] SEC("license") = "GPL";

@@ -79,6 +79,7 @@ __u32 wake_sent = 0;
 __u32 name_inval = 1;
 __u32 name_epoch = 1;
 __u32 marks_epoch = 1;
+__u32 ring_pressed = 0;
 __u32 folds_side = 0;
 __u32 folds_used = 0;
 __u32 sampling = 0;

@@ -319,6 +319,7 @@ extern __u32 wake_sent;	   /* the reader was woken and has not drained since */
 extern __u32 name_inval;   /* counts what can change a path: renames, mounts */
 extern __u32 name_epoch;   /* counts the reader's requests to send every path again */
 extern __u32 marks_epoch;  /* counts the reader's changes of marks */
+extern __u32 ring_pressed; /* there was much unread when a hook last looked */
 extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */
 extern __u32 sampling;	   /* not 0: the known table is obeyed */

@@ -178,21 +178,18 @@ static __always_inline int name_path(const struct path *path, struct fwm_file *r
 	return place_of_path((__u64)path, &at) ? NAME_UNREADABLE : name_place(&at, ret);
 }
 
-static __always_inline const struct file *file_of_fd(__s64 fd)
+static __always_inline const struct file *file_of_fd(const struct task_struct *t, __s64 fd)
 {
-	struct task_struct *t;
 	const struct fdtable *fdt;
 	struct file **fds;
 	const struct file *file = NULL;
 	unsigned int max;
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		t = (struct task_struct *)bpf_get_current_task_btf();
+	if (task_typed()) {
 		fdt = t->files->fdt;
 		max = fdt->max_fds;
 		fds = fdt->fd;
 	} else {
-		t = (struct task_struct *)bpf_get_current_task();
 		fdt = BPF_CORE_READ(t, files, fdt);
 		max = BPF_CORE_READ(fdt, max_fds);
 		fds = BPF_CORE_READ(fdt, fd);
@@ -206,19 +203,17 @@ static __always_inline const struct file *file_of_fd(__s64 fd)
 	return file;
 }
 
-/* The mount namespace of the current process. */
-static __always_inline __u32 mntns_current(void)
+/* The mount namespace of a process. */
+static __always_inline __u32 mntns_of(const struct task_struct *t)
 {
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return ((struct task_struct *)bpf_get_current_task_btf())->nsproxy->mnt_ns->ns.inum;
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nsproxy, mnt_ns,
-			     ns.inum);
+	return task_typed() ? t->nsproxy->mnt_ns->ns.inum
+			    : BPF_CORE_READ(t, nsproxy, mnt_ns, ns.inum);
 }
 
 /* The socket behind a descriptor of the current process, or NULL. */
 static __always_inline const struct sock *sock_of_fd(__s32 fd)
 {
-	const struct file *file = file_of_fd(fd);
+	const struct file *file = file_of_fd(task_now(), fd);
 	const struct inode *inode;
 	const struct socket *so;
 	const struct sock *sk;
@@ -232,31 +227,27 @@ static __always_inline const struct sock *sock_of_fd(__s32 fd)
 	return sk;
 }
 
-/* The working directory of the current process. */
-static __always_inline int name_cwd(struct fwm_file *ret)
+static __always_inline const struct fs_struct *fs_of(const struct task_struct *t)
 {
-	struct fs_struct *fs;
-
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		fs = ((struct task_struct *)bpf_get_current_task_btf())->fs;
-	else
-		fs = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), fs);
-	return name_path((const struct path *)((__u64)fs + bpf_core_field_offset(fs->pwd)), ret);
+	return task_typed() ? t->fs : BPF_CORE_READ(t, fs);
 }
 
-static __always_inline __u64 fs_root(void)
+/* The working directory of a process. */
+static __always_inline int name_cwd(const struct task_struct *t, struct fwm_file *ret)
 {
-	struct fs_struct *fs;
-
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		fs = ((struct task_struct *)bpf_get_current_task_btf())->fs;
-	else
-		fs = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), fs);
-	return (__u64)fs + bpf_core_field_offset(fs->root);
+	return name_path((const struct path *)((__u64)fs_of(t) +
+					       bpf_core_field_offset(struct fs_struct, pwd)),
+			 ret);
 }
 
-/* The root of the current process when that is not the root of its mount namespace: true. */
-static __always_inline bool name_chroot(struct miss_scratch *s, struct fwm_file *ret)
+static __always_inline __u64 fs_root(const struct task_struct *t)
+{
+	return (__u64)fs_of(t) + bpf_core_field_offset(struct fs_struct, root);
+}
+
+/* The root of a process when that is not the root of its mount namespace: true. */
+static __always_inline bool name_chroot(const struct task_struct *t, struct miss_scratch *s,
+					struct fwm_file *ret)
 {
 	__u32 inval = name_inval;
 	const struct vfsmount *mnt;
@@ -265,7 +256,7 @@ static __always_inline bool name_chroot(struct miss_scratch *s, struct fwm_file 
 	int r = NAME_KNOWN;
 	struct place at;
 
-	if (place_of_path(fs_root(), &at))
+	if (place_of_path(fs_root(t), &at))
 		return false;
 	if (s->root_inval != inval || s->root_mnt != at.mnt || s->root_dentry != at.dentry) {
 		s->root_inval = 0;

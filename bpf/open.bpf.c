@@ -73,12 +73,13 @@ static __always_inline int open_enter(__u32 hook, const unsigned long *arg, stru
 }
 
 /* What was asked for, by the registers or by what the enter hook left; false: it cannot be told. */
-static __always_inline bool call_read(struct call *ret, __u32 hook, const struct pt_regs *r,
-				      const struct pending *s, struct shape shape)
+static __always_inline bool call_read(struct call *ret, __u32 hook, struct task_struct *t,
+				      const struct pt_regs *r, const struct pending *s,
+				      struct shape shape)
 {
 	unsigned long arg[5];
 
-	if (call_args(r, arg)) {
+	if (call_args(t, r, arg)) {
 		call_shape(ret, hook, arg, shape);
 		return true;
 	}
@@ -155,16 +156,46 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 	return true;
 }
 
-/* Sends or folds rec of a hook on a system call, and counts which. file: what it is of, or below. */
+/* Bytes unread, 0 for few. Asked for with one event in 16 of a CPU, and with each while it is much: what
+ * comes in between is small against what is left above fold_bytes. */
+static __always_inline __u64 ring_pressure(const struct fwm_counts *c, __u64 size)
+{
+	__u64 unread;
+
+	if (!ring_pressed && size <= 512 && (c->sent & 15))
+		return 0;
+	unread = ring_unread();
+	if (ring_pressed != (unread >= fold_bytes))
+		ring_pressed = unread >= fold_bytes;
+	return unread;
+}
+
+/* A copy of a size known beforehand, without a call for it. */
+static __always_inline long open_output(const struct fwm_open *e, __u64 flags)
+{
+	struct fwm_open *room = bpf_ringbuf_reserve(&ring, sizeof(*room), 0);
+
+	if (!room)
+		return -1;
+	*room = *e;
+	bpf_ringbuf_submit(room, flags);
+	return 0;
+}
+
+/* Sends or folds rec of a hook on a system call, and counts which. file: what it is of, or below. path:
+ * NULL: it is a struct fwm_open. */
 static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
 				const struct fwm_file *file, const char *path, __u32 err,
 				__u64 latency_ns, __u64 now)
 {
-	__u64 unread = ring_unread();
+	__u64 unread = ring_pressure(c, size), flags;
 
-	if (unread >= fold_bytes && fold(file, path, err, latency_ns, now))
+	if (unread >= fold_bytes && fold(file, path, err, latency_ns, now)) {
 		count_call(c, folded);
-	else if (bpf_ringbuf_output(&ring, rec, size, wake_flags(false, unread)))
+		return 0;
+	}
+	flags = wake_flags(false, unread);
+	if (path ? bpf_ringbuf_output(&ring, rec, size, flags) : open_output(rec, flags))
 		count_call(c, ring_full);
 	else
 		count_call(c, sent);
@@ -172,8 +203,8 @@ static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
 }
 
 /* A lookup in vain: the path as it was passed, and what it is relative to. */
-static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64 latency_ns,
-				const struct call *s, __s64 ret, __u32 flags)
+static __always_inline int miss(struct fwm_counts *c, const struct task_struct *t, __u64 now,
+				__u64 latency_ns, const struct call *s, __s64 ret, __u32 flags)
 {
 	__u32 zero = 0;
 	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
@@ -200,9 +231,9 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 	m->base = (struct fwm_file){};
 	if (m->path[0] != '/' || s->in_root) {
 		if (s->dfd == AT_FDCWD) {
-			name_cwd(&m->base);
+			name_cwd(t, &m->base);
 		} else {
-			const struct file *dir = file_of_fd(s->dfd);
+			const struct file *dir = file_of_fd(t, s->dfd);
 
 			if (dir)
 				name_struct_file(dir, &m->base);
@@ -213,15 +244,15 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 			count_call(c, unreadable);
 			return 0;
 		}
-	} else if (name_chroot(scratch, &m->base)) {
+	} else if (name_chroot(t, scratch, &m->base)) {
 		flags |= FWM_F_CHROOT;
 	}
 	m->latency_ns = saturate32(latency_ns);
 	m->oflags = s->oflags;
 	m->err = -ret;
 	m->path_len = n;
-	m->mntns = mntns_current();
-	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, id);
+	m->mntns = mntns_of(t);
+	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, task_id(t));
 	m->hdr.flags = flags;
 	return tell(c, m, offsetof(struct fwm_miss, path) + n, &m->base, m->path, -ret, latency_ns,
 		    now);
@@ -230,7 +261,8 @@ static __always_inline int miss(struct fwm_counts *c, __u64 id, __u64 now, __u64
 static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 ret,
 				     struct shape shape)
 {
-	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
+	struct task_struct *t = task_now();
+	__u64 id = task_id(t), now, latency_ns = 0;
 	const struct proc *p = proc_get(id >> 32);
 	struct fwm_counts *c = count_call_seen(hook);
 	struct fwm_open e = {};
@@ -248,7 +280,7 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 	}
 	now = bpf_ktime_get_ns();
 	s = pending_get(id, hook);
-	asked = call_read(&call, hook, r, s, shape);
+	asked = call_read(&call, hook, t, r, s, shape);
 	if (s) {
 		latency_ns = now - s->ts_ns;
 		pending_end(s);
@@ -260,10 +292,10 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 			count_call(c, unreadable);
 			return 0;
 		}
-		return miss(c, id, now, latency_ns, &call, ret, e.hdr.flags);
+		return miss(c, t, now, latency_ns, &call, ret, e.hdr.flags);
 	}
 	e.oflags = call.oflags;
-	file = file_of_fd(ret);
+	file = file_of_fd(t, ret);
 	if (!file) { /* another thread closed it already */
 		count_call(c, unreadable);
 		return 0;
@@ -286,7 +318,8 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struct shape shape)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXECVE);
-	__u64 id = bpf_get_current_pid_tgid(), now, latency_ns = 0;
+	struct task_struct *t = task_now();
+	__u64 id = task_id(t), now, latency_ns = 0;
 	struct pending *s;
 	struct call call;
 
@@ -297,7 +330,7 @@ static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struc
 		return 0;
 	}
 	s = pending_get(id, FWM_HOOK_EXECVE);
-	if (!call_read(&call, FWM_HOOK_EXECVE, r, s, shape)) {
+	if (!call_read(&call, FWM_HOOK_EXECVE, t, r, s, shape)) {
 		count_one(c, unreadable);
 		return 0;
 	}
@@ -306,7 +339,7 @@ static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struc
 		latency_ns = now - s->ts_ns;
 		pending_end(s);
 	}
-	return miss(c, id, now, latency_ns, &call, ret,
+	return miss(c, t, now, latency_ns, &call, ret,
 		    FWM_F_EXEC | (latency_ns ? 0 : FWM_F_NO_LATENCY));
 }
 

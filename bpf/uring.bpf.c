@@ -103,10 +103,11 @@ static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, _
 	bpf_probe_read_kernel(m->path, n, op->text);
 	m->base = (struct fwm_file){};
 	if (op->text[0] != '/') {
-		const struct file *dir = op->dfd == AT_FDCWD ? NULL : file_of_fd(op->dfd);
+		const struct file *dir =
+			op->dfd == AT_FDCWD ? NULL : file_of_fd(task_now(), op->dfd);
 
 		if (op->dfd == AT_FDCWD)
-			name_cwd(&m->base);
+			name_cwd(task_now(), &m->base);
 		else if (dir)
 			name_struct_file(dir, &m->base);
 		if (!m->base.ino) {
@@ -118,7 +119,7 @@ static __noinline int by_name(struct fwm_counts *c, const struct uring_op *op, _
 	m->oflags = op->oflags;
 	m->err = err;
 	m->path_len = n;
-	m->mntns = mntns_current();
+	m->mntns = mntns_of(task_now());
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, op->pid_tgid);
 	m->hdr.flags = FWM_F_URING | (n == URING_TEXT_MAX ? FWM_F_CUT : 0);
 	return emit(c, m, offsetof(struct fwm_miss, path) + n, false);
@@ -135,7 +136,8 @@ static __noinline int opened(struct fwm_counts *c, const struct uring_op *op, __
 	if (res < 0 || op->slot)
 		return 1;
 	/* Completed by a thread of another process: the descriptor is not in this table. */
-	file = (bpf_get_current_pid_tgid() ^ op->pid_tgid) >> 32 ? NULL : file_of_fd(res);
+	file = (bpf_get_current_pid_tgid() ^ op->pid_tgid) >> 32 ? NULL
+								 : file_of_fd(task_now(), res);
 	if (!file)
 		return 1;
 	known = name_struct_file(file, &e.file);
@@ -188,7 +190,7 @@ static __noinline int connected(struct fwm_counts *c, const struct uring_op *op,
 		e->path_len = rest;
 		bpf_probe_read_kernel(e->path, rest, op->text + 2);
 		if (rest && e->path[0] && e->path[0] != '/')
-			name_cwd(&e->base);
+			name_cwd(task_now(), &e->base);
 	} else {
 		count_one(c, filtered);
 		return 0;

@@ -231,6 +231,7 @@ END {
 			told[s, best]
 			line = line sprintf(" %s %d", substr(best, 4), part_ns[s, best])
 		}
-		printf "%-22s%s\n", i == 1 ? "BPF of a life" : "", line
+		printf "%-22s%s\n", head == "life" ? "" : "BPF of a life", line
+		head = "life"
 	}
 }

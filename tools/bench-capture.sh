@@ -183,6 +183,7 @@ newcomer() {
 
 # What the kernel's own clock says of a process's life, once.
 lives() { # SUBJECT
+	[[ " ${loads[*]} " == *" life "* ]] || return
 	start_held runs "$pins"
 	load life
 	exec {hold}>&- && hold=''

@@ -110,6 +110,9 @@ static void each_in_turn(enum capture_tier tier)
 			print_message("# without %s: %u hooks said to be blind, %s %s\n",
 				      progs[i].section, t.degraded_n, hook_name(hook),
 				      t.ok[hook] ? "not among them" : "among them");
+			for (int h = 0; h < FWM_HOOK_MAX; h++)
+				if (!t.ok[h])
+					print_message("#   %s\n", hook_name((enum fwm_hook)h));
 		}
 		assert_int_equal(capture_switch(c, progs[i].name, true), 0);
 	}

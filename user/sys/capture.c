@@ -609,6 +609,8 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx)
 	if (r < 0 && r != -EAGAIN)
 		return fault(r);
 	r = (int)(budget - c->left);
+	if (c->left)
+		__atomic_store_n(&c->skel->bss->ring_pressed, 0, __ATOMIC_SEQ_CST);
 	/* Names first: what was folded was opened before this moment, and so was named before. */
 	if (c->left && __atomic_exchange_n(&c->skel->bss->folds_used, 0, __ATOMIC_SEQ_CST)) {
 		int f = folds_drain(c);
