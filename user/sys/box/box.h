@@ -48,6 +48,7 @@ struct box_common {
 struct box_self {
 	uint32_t id;
 	int ctl, ruleset;
+	int up, proc, dev; /* mounts made by root_prepare() */
 	uint32_t upper_n;
 	int uppers[BOX_UPPER_MAX];
 	uint32_t upper_of[BOX_UPPER_MAX]; /* which extra; the first is the root's */
@@ -70,6 +71,7 @@ int box_send(int fd, const void *buf, size_t len, const int *fds, size_t fd_n);
 
 /* root.c */
 int root_template(const char *root, struct box_template *ret);
+int root_prepare(const struct box_template *t, struct box_self *self);
 int root_build(const struct box_template *t, struct box_self *self);
 /* What a command need not wait for: leaves the stage behind; then looks up common names until more()
  * says that there is something better to do. */

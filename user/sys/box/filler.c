@@ -7,7 +7,8 @@
  * write to cgroup.procs would wait 11 ms for an RCU period with cgroup_mutex held, which delays every
  * mkdir, rmdir and thaw on the host meanwhile. A thread that moves only itself needs no such wait
  * (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), and an init has one thread.
- * A few inits without a root ("stubs") are kept ready, so that a fresh sandbox has less left to do.
+ * A few inits without a root and a network ("stubs") are kept ready, so that a fresh sandbox has less
+ * left to do: an overlay, and moving the /proc and /dev of the stub below it.
  * They are made when nothing was asked for a while: what was asked for has the machine to itself.
  */
 #include "sys/box/box.h"

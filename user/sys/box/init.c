@@ -268,10 +268,10 @@ static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set
 	}
 }
 
-/* Attaches, then waits for the word to build; holds nothing of the filler's meanwhile. */
+/* Attaches and prepares, then waits for the word to build; holds nothing of the filler's meanwhile. */
 static int stub(struct box_self *self, const int *tasks_fds, size_t tasks_n)
 {
-	int fds[BOX_FD_MAX], net = -1;
+	int fds[BOX_FD_MAX], net = -1, err;
 	struct box_msg m;
 	size_t fd_n;
 
@@ -285,6 +285,8 @@ static int stub(struct box_self *self, const int *tasks_fds, size_t tasks_n)
 	self->ctl = FD_CTL;
 	if (syscall(SYS_close_range, FD_CTL + 1, ~0u, 0) < 0)
 		die(self, -errno, "descriptors");
+	if ((err = root_prepare(self->tmpl, self)) < 0)
+		die(self, err, box_where);
 	if (box_recv(self->ctl, &m, sizeof(m), fds, &fd_n) != sizeof(m) || m.kind != BOX_FILL)
 		_exit(0);
 	if (fd_n)

@@ -25,6 +25,10 @@
 
 #define ATTR_SAFE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
+/* Where a stub has its /proc and /dev until there is a root to move them to. */
+#define STUB_PROC "stub-proc"
+#define STUB_DEV "stub-dev"
+
 static int fs_mount(const char *type, const char *const *keys, unsigned attrs)
 {
 	int fs = fsopen(type, FSOPEN_CLOEXEC), mnt = -1, err = 0;
@@ -354,7 +358,8 @@ static int make_file(int rootfd, const char *path)
 int root_template(const char *root, struct box_template *t)
 {
 	const char *const keys[] = {"mode", "755", "size", "1m", NULL};
-	static const char *const dirs[] = {"lower", "up", "new", "dev", "sys", "empty"};
+	static const char *const dirs[] = {"lower", "up",    "new",	"dev",
+					   "sys",   "empty", STUB_PROC, STUB_DEV};
 	static const char *const hide[] = {"firmware", "kernel/security", "kernel/debug",
 					   "kernel/tracing", NULL};
 	int lower, sys, stage, extras[BOX_EXTRA_MAX], resolv, cover_fd, err;
@@ -422,11 +427,12 @@ int root_template(const char *root, struct box_template *t)
 			  : 0;
 }
 
-static int build_proc(const struct box_template *t, int root)
+static int build_proc(const struct box_template *t, int stage)
 {
 	const char *const keys[] = {NULL};
 	uint64_t safe = ATTR_SAFE | MOUNT_ATTR_NOEXEC;
-	int proc = attach(STEP("proc", fs_mount("proc", keys, (unsigned)safe)), root, "proc"), err;
+	int proc = attach(STEP("proc", fs_mount("proc", keys, (unsigned)safe)), stage, STUB_PROC);
+	int err;
 
 	if (proc < 0)
 		return proc;
@@ -435,17 +441,16 @@ static int build_proc(const struct box_template *t, int root)
 		err = STEP("masked /proc", cover(proc, proc_files, t->proc_files, "/null"));
 	if (!err)
 		err = STEP("masked /proc", cover(proc, proc_dirs, t->proc_dirs, "/empty"));
-	(void)close(proc);
-	return err;
+	return err < 0 ? err : proc; /* the caller dies on an error */
 }
 
-static int build_dev(int root, int up)
+static int build_dev(int stage, int up)
 {
 	const char *const pts_keys[] = {"newinstance", NULL,	   "gid", "5", "mode",
 					"620",	       "ptmxmode", "666", NULL};
 	int dev = attach(tree_clone(AT_FDCWD, "/dev",
 				    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0),
-			 root, "dev");
+			 stage, STUB_DEV);
 	int fd;
 
 	if (dev < 0)
@@ -460,8 +465,33 @@ static int build_dev(int root, int up)
 	}
 	if (fd >= 0)
 		(void)close(fd);
-	(void)close(dev);
-	return fd < 0 ? fd : 0;
+	return fd < 0 ? fd : dev;
+}
+
+/* In a stub: all that does not need the root, so that a request waits for less. */
+int root_prepare(const struct box_template *t, struct box_self *self)
+{
+	char size[32];
+	const char *const up_keys[] = {"mode", "755", "size", size, "nr_inodes", "200k", NULL};
+	int stage = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), up;
+
+	/* Descriptors of the filler name mounts of its namespace; paths name the copies in ours. */
+	if (stage < 0)
+		return STEP("stage", -errno);
+	snprintf(size, sizeof(size), "%llu", (unsigned long long)t->layer_bytes);
+	up = STEP("layer", attach(fs_mount("tmpfs", up_keys, ATTR_SAFE), stage, "up"));
+	if (up < 0)
+		return up;
+	if (mkdirat(up, "run", 0755) < 0 || mkdirat(up, "shm", 0) < 0 ||
+	    fchmodat(up, "shm", 01777, 0) < 0)
+		return STEP("layer dirs", -errno);
+	if ((self->proc = build_proc(t, stage)) < 0)
+		return self->proc;
+	if ((self->dev = build_dev(stage, up)) < 0)
+		return self->dev;
+	self->up = up;
+	(void)close(stage);
+	return 0;
 }
 
 /* One overlay: lower is a path of the stage, nr numbers its layer. */
@@ -512,25 +542,13 @@ void root_warm_names(int (*more)(const struct box_self *self), const struct box_
 		(void)access(names[i], F_OK); /* not being there is worth knowing too */
 }
 
-/* In the new init: builds the root and moves into it. */
+/* In the new init: builds the root over what is prepared, and moves into it. */
 int root_build(const struct box_template *t, struct box_self *self)
 {
-	char size[32];
-	const char *const up_keys[] = {"mode", "755", "size", size, "nr_inodes", "200k", NULL};
-	int up, root, fd, err, stage;
+	int up = self->up, root, fd, err, stage = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	/* Descriptors of the filler name mounts of its namespace; paths name the copies in ours. */
-	stage = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (stage < 0)
 		return STEP("stage", -errno);
-
-	snprintf(size, sizeof(size), "%llu", (unsigned long long)t->layer_bytes);
-	up = STEP("layer", attach(fs_mount("tmpfs", up_keys, ATTR_SAFE), stage, "up"));
-	if (up < 0)
-		return up;
-	if (mkdirat(up, "run", 0755) < 0 || mkdirat(up, "shm", 0) < 0 ||
-	    fchmodat(up, "shm", 01777, 0) < 0)
-		return STEP("layer dirs", -errno);
 	root = STEP("overlay", build_overlay(t, up, "/lower", 0, &self->uppers[0]));
 	if (root < 0 || (root = STEP("root", attach(root, stage, "new"))) < 0)
 		return root;
@@ -552,8 +570,11 @@ int root_build(const struct box_template *t, struct box_self *self)
 		if (fd >= 0)
 			(void)close(fd);
 	}
-	if ((err = build_proc(t, root)) < 0 || (err = build_dev(root, up)) < 0)
+	if ((err = STEP("proc", attach(self->proc, root, "proc"))) < 0 ||
+	    (err = STEP("dev", attach(self->dev, root, "dev"))) < 0)
 		return err;
+	(void)close(self->proc);
+	(void)close(self->dev);
 	fd = STEP("run", attach(tree_clone(up, "run", ATTR_SAFE, 0), root, "run"));
 	if (fd < 0)
 		return fd;
