@@ -33,18 +33,25 @@ static bool on_path(const struct vomm_stream *s, uint32_t depth, uint32_t symbol
 	return false;
 }
 
+/* When all places are taken, a likelier guess gets that of the least likely. */
 static void chain_add(struct chain *ch, const struct vomm_guess *g)
 {
+	struct vomm_guess *least = ch->guesses;
+
 	for (size_t i = 0; i < ch->guess_n; i++) {
 		struct vomm_guess *old = &ch->guesses[i];
 
-		if (old->symbol != g->symbol)
-			continue;
-		old->p = old->p + g->p < 1 ? old->p + g->p : 1;
-		return; /* lead and depth stay those of its likeliest path, which was first */
+		if (old->symbol == g->symbol) {
+			old->p = old->p + g->p < 1 ? old->p + g->p : 1;
+			return; /* lead and depth stay those of its likeliest path, which was first */
+		}
+		if (old->p < least->p)
+			least = old;
 	}
 	if (ch->guess_n < ch->guess_max)
 		ch->guesses[ch->guess_n++] = *g;
+	else if (ch->guess_max && least->p < g->p)
+		*least = *g;
 }
 
 /* A place for a new path: a free one, or that of a less likely path. */
