@@ -277,16 +277,16 @@ static int baselines(struct cli *cli, const struct eval_args *a, struct table *t
 
 static void print_chain(const struct eval_args *a, const struct eval_chain *c)
 {
-	printf("\nNamed ahead at probability %.2f and more: %.1f %% of the touches, %.1f %% of the "
-	       "names came,\n%llu names for nothing; lead %s / %s / %s (p10/p50/p90), %.1f %% of "
-	       "touches known 1 ms ahead;\n%.0f %% of leads within their p10..p90; calibration "
-	       "error %.3f; %s a chain.\n",
+	printf("\nNamed ahead at probability %.2f and more: %.1f %% of the touches;\n"
+	       "%.1f %% of the names came, %llu were for nothing.\n"
+	       "Lead %s / %s / %s (p10/p50/p90), %.0f %% of leads within theirs;\n"
+	       "%.1f %% of the touches were known 1 ms ahead.\n"
+	       "Calibration error %.3f; %s a chain.\n",
 	       a->run.chain_p, 100 * (double)c->came_n / (double)c->touched_n,
 	       c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0,
 	       (unsigned long long)(c->named_n - c->came_n), cli_ns(c->lead_p10_ns),
-	       cli_ns(c->lead_p50_ns), cli_ns(c->lead_p90_ns),
-	       100 * (double)c->lead_ms_n / (double)c->touched_n, 100 * c->lead_covered, c->ece,
-	       cli_ns(c->chain_ns_p50));
+	       cli_ns(c->lead_p50_ns), cli_ns(c->lead_p90_ns), 100 * c->lead_covered,
+	       100 * (double)c->lead_ms_n / (double)c->touched_n, c->ece, cli_ns(c->chain_ns_p50));
 }
 
 static int show(struct cli *cli, const struct eval_args *a, const struct dataset *d,
@@ -304,8 +304,9 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 	if (!o || !t)
 		return cli_fail(FWM_STATUS_FAILED, "out of memory");
 	if (!cli->json) {
-		printf("%s: %zu events of %zu streams, %zu symbols, %.2f %% novel\n\n",
-		       cli_text(a->trace), d->event_n, d->stream_n, d->symbol_n,
+		printf("%s:%s%zu events of %zu streams, %zu symbols, %.2f %% novel\n\n",
+		       cli_text(a->trace), strlen(a->trace) > 16 ? "\n" : " ", d->event_n,
+		       d->stream_n, d->symbol_n,
 		       100 * (double)res->tally.novel_n / (double)res->tally.n);
 		add_row(t, o);
 	} else {
