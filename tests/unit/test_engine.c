@@ -772,6 +772,49 @@ static void test_engine_knows_for_whom_a_file_is_there(void **state)
 	fail_msg("the parts of the second program were not asked for");
 }
 
+static const struct edge *edge_to_data(const struct host *h)
+{
+	const struct graph *g = engine_graph_const(h->engine);
+	const struct edge *edge = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/tool"),
+						  graph_find(g, NODE_FILE, "/data/x"), EDGE_OPEN);
+
+	assert_non_null(edge);
+	return edge;
+}
+
+/* An open that was not timed changes nothing in what an open takes, whenever it came. */
+static void test_engine_means_the_opens_that_were_timed(void **state)
+{
+	static const uint64_t times_ns[] = {0, 0, 3000, 0, 5000, 0};
+	struct engine_limits limits = host_limits();
+	struct obs o = {.kind = OBS_OPEN, .name = "/data/x", .count = 1};
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	o.pid = host_spawn(&h, 1, "/bin/tool", NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(times_ns); i++) {
+		host_pass(&h, 1000);
+		o.ts_ns = h.now_ns;
+		o.latency_ns = times_ns[i];
+		assert_true(engine_observe(h.engine, &o) >= 0);
+		if (i == 1)
+			assert_int_equal(edge_to_data(&h)->latency_sum_ns, 0);
+		if (i == 3)
+			assert_int_equal(edge_to_data(&h)->latency_sum_ns, 4 * 3000);
+	}
+	assert_int_equal(edge_to_data(&h)->count, ARRAY_SIZE(times_ns));
+	/* 5000 counts as one of five, not as one of two. */
+	assert_int_equal(edge_to_data(&h)->latency_sum_ns, 17000 + 17000 / 5);
+	o.kind = OBS_FOLD;
+	o.count = 10;
+	o.latency_ns = 3000;
+	o.ts_ns = h.now_ns + 1;
+	assert_true(engine_observe(h.engine, &o) >= 0);
+	assert_int_equal(edge_to_data(&h)->latency_sum_ns, 17000 + 17000 / 5 + 30000);
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -784,6 +827,7 @@ int main(void)
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
+		cmocka_unit_test(test_engine_means_the_opens_that_were_timed),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_score),
 		cmocka_unit_test(test_engine_gives_up_with_the_run),

@@ -62,9 +62,13 @@ static void test_a_cold_process_is_followed_by_a_closer_look(void **state)
 	assert_true(fresh_wanted(f, 96 * SECOND));
 	assert_false(fresh_wanted(f, 126 * SECOND));
 	o.ts_ns = 100 * SECOND;
-	o.use = (struct obs_use){.majflt_n = 1};
 	fresh_observe(f, &o);
 	assert_true(fresh_wanted(f, 126 * SECOND));
+	o.ts_ns = 110 * SECOND;
+	o.use = (struct obs_use){.majflt_n = 1};
+	fresh_observe(f, &o);
+	assert_false(fresh_wanted(f, 131 * SECOND));
+	o.use.read_bytes = 1;
 	/* What was so when we came says nothing, and an older time does not end a newer one. */
 	o.flags = OBS_F_SEED;
 	o.ts_ns = 200 * SECOND;

@@ -68,7 +68,7 @@ void fresh_observe(struct fresh *f, const struct obs *o)
 	if (o->kind == OBS_EXEC)
 		fresh = first_starts(f, o);
 	else if (o->kind == OBS_EXIT)
-		fresh = o->use.read_bytes || o->use.majflt_n;
+		fresh = o->use.read_bytes; /* a major fault alone is another's read it waited for */
 	if (fresh && o->ts_ns + f->limits.for_ns > f->until_ns)
 		f->until_ns = o->ts_ns + f->limits.for_ns;
 }
