@@ -6,8 +6,11 @@
 #include "support/manager.h"
 #include "support/service_host.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -148,6 +151,104 @@ static void test_service_idle_is_frozen_and_thawed_by_a_connection(void **state)
 	assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 1);
 	assert_true(v.figures.class_n[SVC_CLASS_THAWED] >= 19);
 	assert_int_equal(v.figures.start_n, 1);
+}
+
+/* --- by the kernel's own account ------------------------------------------------------------------------ */
+static void trace_path(char *ret, size_t n, const char *file)
+{
+	(void)snprintf(ret, n, "/sys/kernel/tracing/instances/fwm-svc-%d/%s", (int)getpid(), file);
+}
+
+static bool trace_put(const char *file, const char *text)
+{
+	char path[200];
+	_cleanup_(closep) int fd = -1;
+
+	trace_path(path, sizeof(path), file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
+}
+
+/* What would attach, make or unshare something, by us and all we fork from now on. */
+static void trace_begin(void)
+{
+	static const char *const events[] = {
+		"cgroup/cgroup_attach_task", "cgroup/cgroup_transfer_tasks",
+		"cgroup/cgroup_mkdir",	     "syscalls/sys_enter_unshare",
+		"syscalls/sys_enter_setns",  "syscalls/sys_enter_mount",
+		"syscalls/sys_enter_clone3", "syscalls/sys_enter_fsopen"};
+	char text[128];
+
+	(void)mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL); /* mounted: EBUSY */
+	trace_path(text, sizeof(text), "");
+	if (mkdir(text, 0700) < 0)
+		skip_because("no tracefs instances here");
+	assert_true(trace_put("tracing_on", "0"));
+	assert_true(trace_put("options/event-fork", "1"));
+	(void)snprintf(text, sizeof(text), "%d", (int)getpid());
+	assert_true(trace_put("set_event_pid", text));
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		(void)snprintf(text, sizeof(text), "events/%s/enable", events[i]);
+		(void)trace_put(text, "1"); /* not every kernel has each of them */
+	}
+}
+
+static size_t trace_lines(void)
+{
+	char path[128], line[512];
+	size_t n = 0;
+	FILE *f;
+
+	trace_path(path, sizeof(path), "trace");
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		n += *line != '#';
+	(void)fclose(f);
+	return n;
+}
+
+static void trace_end(void)
+{
+	char path[128];
+
+	(void)trace_put("events/enable", "0");
+	trace_path(path, sizeof(path), "");
+	(void)rmdir(path);
+}
+
+/* Between a request to a frozen service and its reply nothing is attached, made or unshared. The control
+ * is one that is started, and the place of its sandbox filled. */
+static void test_service_thaw_attaches_and_unshares_nothing(void **state)
+{
+	struct unit_addr a = unix_addr("warm"), c = unix_addr("cold");
+	size_t thaw, cold;
+
+	(void)state;
+	unix_unit("warm", "", "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n");
+	unix_unit("cold", "", "");
+	trace_begin();
+	assert_int_equal(service_host_start(&host), 0);
+	echo_until_frozen(&a, "warm");
+	(void)usleep(300000); /* the pool is full again after the first start */
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = service_host_view(&host, "warm").figures.freeze_n;
+
+		assert_true(trace_put("tracing_on", "1"));
+		echo(&a);
+		assert_true(trace_put("tracing_on", "0"));
+		service_host_await_freeze(&host, "warm", before, 4000);
+	}
+	thaw = trace_lines();
+	assert_true(trace_put("tracing_on", "1"));
+	echo(&c);
+	for (int i = 0; i < 200 && !trace_lines(); i++)
+		(void)usleep(10000);
+	cold = trace_lines();
+	trace_end();
+	assert_true(service_host_view(&host, "warm").figures.class_n[SVC_CLASS_THAWED] >= 5);
+	assert_int_equal(thaw, 0);
+	assert_true(cold > 0);
 }
 
 /* A client that is connected but silent, and work after the answer: both are not idle. */
@@ -430,6 +531,7 @@ int main(void)
 		WITH_HOST(test_service_cold_connection_starts_it_as_its_user),
 		WITH_HOST(test_service_every_kind_of_socket),
 		WITH_HOST(test_service_idle_is_frozen_and_thawed_by_a_connection),
+		WITH_HOST(test_service_thaw_attaches_and_unshares_nothing),
 		WITH_HOST(test_service_busy_is_not_frozen),
 		WITH_HOST(test_service_prediction_starts_and_thaws_ahead),
 		WITH_HOST(test_service_notify_is_waited_for),
