@@ -149,6 +149,34 @@ static void test_cli_replay_is_the_same_twice(void **state)
 	assert_non_null(strstr(a, "\n{\"type\":\"end\",\"status\":0}\n"));
 }
 
+/* What was named ahead and never came is told in bytes too: the compiler and a header, this time. */
+static void test_cli_eval_counts_the_bytes_that_were_for_nothing(void **state)
+{
+	struct trace_info info = {.wall_offset_ns = 1000000000000000000};
+	struct fixture *f = *state;
+	char path[128], with[192], got[8192];
+	uint32_t make;
+	int err = 0;
+
+	snprintf(path, sizeof(path), "%s2", f->path);
+	assert_int_equal(
+		trace_write_open(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), &info, 0, &f->w),
+		0);
+	for (int i = 0; i < 30; i++)
+		build(f);
+	make = spawn(f, 1, "/usr/bin/make");
+	open_file(f, make, "/srv/Makefile", 0);
+	leave(f, make);
+	f->w = trace_write_close(f->w, &err);
+	snprintf(with, sizeof(with), "%s --alone --json", path);
+	assert_int_equal(run("eval", with, got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "\"wasted_bytes\":5242880"));
+	snprintf(with, sizeof(with), "%s --alone", path);
+	assert_int_equal(run("eval", with, got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "for nothing, 5.0 MiB.\n"));
+	unlink(path);
+}
+
 static void test_cli_a_trace_answers_questions(void **state)
 {
 	static const char want[] = "/usr/bin/make\n"
@@ -211,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cli_replay_is_the_same_twice),
+		cmocka_unit_test(test_cli_eval_counts_the_bytes_that_were_for_nothing),
 		cmocka_unit_test(test_cli_a_trace_answers_questions),
 		cmocka_unit_test(test_cli_a_damaged_trace_is_an_error_with_its_place),
 	};

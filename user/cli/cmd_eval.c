@@ -145,16 +145,20 @@ static json_t *object_of(const struct dataset *d, const struct eval_args *a,
 
 static json_t *chain_object(const struct eval_args *a, const struct eval_chain *c)
 {
-	return json_pack("{s:i s:s s:s s:f s:f s:f s:I s:I s:I s:I s:f s:f s:f s:f s:I}", "v", 1,
-			 "type", "chain", "predictor", "forewarm", "p", a->run.chain_p, "recall",
-			 100 * (double)c->came_n / (double)c->touched_n, "precision",
-			 c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0, "wasted",
-			 (json_int_t)(c->named_n - c->came_n), "lead_ns_p10",
-			 (json_int_t)c->lead_p10_ns, "lead_ns_p50", (json_int_t)c->lead_p50_ns,
-			 "lead_ns_p90", (json_int_t)c->lead_p90_ns, "ahead_1ms",
-			 100 * (double)c->lead_ms_n / (double)c->touched_n, "lead_covered",
-			 100 * c->lead_covered, "lead_log2_error", c->lead_log2_error, "ece",
-			 c->ece, "chain_ns_p50", (json_int_t)c->chain_ns_p50);
+	json_t *o = json_pack("{s:i s:s s:s s:f s:f s:f s:I s:I s:I s:I s:f s:f s:f s:f s:I}", "v",
+			      1, "type", "chain", "predictor", "forewarm", "p", a->run.chain_p,
+			      "recall", 100 * (double)c->came_n / (double)c->touched_n, "precision",
+			      c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0,
+			      "wasted", (json_int_t)(c->named_n - c->came_n), "lead_ns_p10",
+			      (json_int_t)c->lead_p10_ns, "lead_ns_p50", (json_int_t)c->lead_p50_ns,
+			      "lead_ns_p90", (json_int_t)c->lead_p90_ns, "ahead_1ms",
+			      100 * (double)c->lead_ms_n / (double)c->touched_n, "lead_covered",
+			      100 * c->lead_covered, "lead_log2_error", c->lead_log2_error, "ece",
+			      c->ece, "chain_ns_p50", (json_int_t)c->chain_ns_p50);
+
+	if (o && c->sized)
+		json_object_set_new(o, "wasted_bytes", json_integer((json_int_t)c->wasted_bytes));
+	return o;
 }
 
 /* --- the table ---------------------------------------------------------------------------------*/
@@ -278,13 +282,14 @@ static int baselines(struct cli *cli, const struct eval_args *a, struct table *t
 static void print_chain(const struct eval_args *a, const struct eval_chain *c)
 {
 	printf("\nNamed ahead at probability %.2f and more: %.1f %% of the touches;\n"
-	       "%.1f %% of the names came, %llu were for nothing.\n"
+	       "%.1f %% of the names came, %llu were for nothing%s%s.\n"
 	       "Lead %s / %s / %s (p10/p50/p90), %.0f %% of leads within theirs;\n"
 	       "%.1f %% of the touches were known 1 ms ahead.\n"
 	       "Calibration error %.3f; %s a chain.\n",
 	       a->run.chain_p, 100 * (double)c->came_n / (double)c->touched_n,
 	       c->named_n ? 100 * (double)c->came_n / (double)c->named_n : 0,
-	       (unsigned long long)(c->named_n - c->came_n), cli_ns(c->lead_p10_ns),
+	       (unsigned long long)(c->named_n - c->came_n), c->sized ? ", " : "",
+	       c->sized ? cli_bytes(c->wasted_bytes) : "", cli_ns(c->lead_p10_ns),
 	       cli_ns(c->lead_p50_ns), cli_ns(c->lead_p90_ns), 100 * c->lead_covered,
 	       100 * (double)c->lead_ms_n / (double)c->touched_n, c->ece, cli_ns(c->chain_ns_p50));
 }

@@ -46,7 +46,8 @@ struct run {
 	bool again;	  /* this is the second time */
 	uint32_t started; /* the program start seen last, in any stream */
 	float *update_ns, *predict_ns, *lead_ns, *chain_ns;
-	uint32_t *next; /* event of the same stream, 0: none */
+	uint32_t *next;	 /* event of the same stream, 0: none */
+	uint64_t *bytes; /* by symbol: its file, as last seen */
 	struct named *named;
 	uint32_t *first_named; /* by stream */
 	uint32_t named_mask;
@@ -99,6 +100,7 @@ static void chain_end(struct run *r, uint32_t stream)
 
 		if (n->state != 'N')
 			continue;
+		r->res.chain.wasted_bytes += r->bytes[(uint32_t)n->key];
 		tally_bin(&r->chain_bins, n->guess.p, 0);
 		vomm_feedback(r->v, &n->guess, false);
 	}
@@ -181,6 +183,10 @@ static void one_event(struct run *r, size_t i)
 		tally_event(&r->res.exec, g, n, e->symbol);
 	if (r->opt->chain_p > 0)
 		chain_touch(r, e);
+	if (e->bytes) {
+		r->bytes[e->symbol] = e->bytes;
+		r->res.chain.sized = true;
+	}
 	t0 = clock_ns(CLOCK_MONOTONIC);
 	if (frozen) {
 		p = vomm_prob(r->v, s, e->symbol);
@@ -261,6 +267,7 @@ static void run_fini(struct run *r)
 	free(r->next);
 	free(r->named);
 	free(r->first_named);
+	free(r->bytes);
 	free(r->guesses);
 }
 
@@ -287,10 +294,12 @@ static int run_init(struct run *r)
 	r->next = calloc(d->event_n, sizeof(*r->next));
 	r->named = calloc(cells, sizeof(*r->named));
 	r->first_named = calloc(d->stream_n, sizeof(*r->first_named));
+	r->bytes = calloc(d->symbol_n + 1, sizeof(*r->bytes));
 	r->guesses = calloc(CHAIN_GUESSES, sizeof(*r->guesses));
 	after = calloc(d->stream_n, sizeof(*after));
 	if (!r->streams || !r->begun || !r->update_ns || !r->predict_ns || !r->lead_ns ||
-	    !r->chain_ns || !r->next || !r->named || !r->first_named || !r->guesses || !after) {
+	    !r->chain_ns || !r->next || !r->named || !r->first_named || !r->bytes || !r->guesses ||
+	    !after) {
 		free(after);
 		return fault(-ENOMEM);
 	}

@@ -15,6 +15,8 @@
 /* What a chain of predictions named ahead of time, each name once in a stream. */
 struct eval_chain {
 	uint64_t named_n, came_n, touched_n;
+	uint64_t wasted_bytes; /* of the files that were named and did not come, as last seen */
+	bool sized;	       /* the trace says how large files are */
 	uint64_t lead_p10_ns, lead_p50_ns, lead_p90_ns;
 	uint64_t lead_ms_n;  /* came >= 1 ms after it was named */
 	double lead_covered; /* share of leads within their p10..p90 */

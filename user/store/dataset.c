@@ -302,7 +302,7 @@ static int obs_one(struct reader *rd, const struct obs *o)
 {
 	static const char kinds[OBS_KIND_MAX] = {
 		[OBS_EXEC] = 'E', [OBS_OPEN] = 'O', [OBS_CONNECT] = 'C'};
-	struct dataset_event e = {.t_ns = o->ts_ns, .kind = kinds[o->kind]};
+	struct dataset_event e = {.t_ns = o->ts_ns, .kind = kinds[o->kind], .bytes = o->file.size};
 	struct proc *p;
 	int r;
 

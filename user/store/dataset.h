@@ -44,6 +44,7 @@ struct dataset_event {
 	uint32_t symbol;
 	uint32_t stream;
 	uint32_t program, parent; /* of the process, after the event; 0: not known */
+	uint64_t bytes;		  /* of the file (recordings); 0: not known */
 	char kind;		  /* E O C for hosts; 0 */
 	bool last;		  /* of its stream */
 };
