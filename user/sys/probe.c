@@ -174,15 +174,15 @@ static void hooks(struct list *l)
 		const char *name;
 		enum probe_state without;
 	} classic[] = {
-		{"syscalls/sys_enter_openat", PROBE_MISSING},
 		{"syscalls/sys_exit_openat", PROBE_MISSING},
-		{"syscalls/sys_enter_openat2", PROBE_DEGRADED},
-		{"syscalls/sys_enter_open", PROBE_OPTIONAL},
-		{"syscalls/sys_enter_creat", PROBE_OPTIONAL},
-		{"syscalls/sys_enter_open_by_handle_at", PROBE_DEGRADED},
-		{"syscalls/sys_enter_execve", PROBE_DEGRADED},
-		{"syscalls/sys_enter_connect", PROBE_DEGRADED},
-		{"syscalls/sys_enter_bind", PROBE_DEGRADED},
+		{"syscalls/sys_enter_openat", PROBE_DEGRADED}, /* times them */
+		{"syscalls/sys_exit_openat2", PROBE_DEGRADED},
+		{"syscalls/sys_exit_open", PROBE_OPTIONAL},
+		{"syscalls/sys_exit_creat", PROBE_OPTIONAL},
+		{"syscalls/sys_exit_open_by_handle_at", PROBE_DEGRADED},
+		{"syscalls/sys_exit_execve", PROBE_DEGRADED},
+		{"syscalls/sys_exit_connect", PROBE_DEGRADED},
+		{"syscalls/sys_exit_bind", PROBE_DEGRADED},
 		{"syscalls/sys_exit_renameat2", PROBE_DEGRADED},
 		{"io_uring/io_uring_complete", PROBE_DEGRADED},
 	};
