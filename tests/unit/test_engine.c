@@ -611,6 +611,8 @@ static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
 	struct engine_limits limits = host_limits();
 	const struct action *a;
 	struct action_list l;
+	const struct graph *g;
+	const struct edge *edge;
 	struct host h;
 
 	(void)state;
@@ -618,6 +620,11 @@ static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
 		host_init(&h, &limits);
 		for (int i = 0; i < 8; i++)
 			run_lister(&h, list_first, 200);
+		g = engine_graph_const(h.engine);
+		edge = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/lister"),
+				       graph_find(g, NODE_FILE, "/data/dir"), EDGE_OPEN);
+		assert_non_null(edge);
+		assert_true(edge->last_ns > edge->first_ns); /* which noting it does not change */
 		take_actions(&h, &l);
 		(void)host_spawn(&h, 1, "/bin/lister", NULL);
 		take_actions(&h, &l);

@@ -405,24 +405,13 @@ static void end_run(struct engine *e, uint32_t run, uint64_t ts_ns)
 	run_gone(e, run);
 }
 
-static struct edge *dir_edge(struct engine *e, uint32_t block, uint32_t dir)
-{
-	struct edge *edge;
-
-	/* It is there, so this one makes none. */
-	if (!graph_edge_find(e->graph, block, dir, EDGE_OPEN) ||
-	    graph_edge(e->graph, block, dir, EDGE_OPEN, 0, &edge) != 0)
-		return NULL;
-	return edge;
-}
-
 /* The run's block, and its program, sweep dir. */
 static void sweeps(struct engine *e, const struct run *rn, uint32_t dir)
 {
 	const uint32_t blocks[] = {rn->block, rn->program};
 
 	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
-		struct edge *edge = dir_edge(e, blocks[i], dir);
+		struct edge *edge = graph_edge_note(e->graph, blocks[i], dir, EDGE_OPEN);
 
 		if (!edge)
 			continue;
@@ -481,7 +470,7 @@ static void observe_list(struct engine *e, uint32_t run, uint32_t dir)
 	if (asked_n >= (swept ? 1 : SWEEP_MIN) || rn->looked_n + rn->swept_n >= SWEEP_MANY) {
 		sweeps(e, rn, dir);
 	} else if (swept) {
-		edge = dir_edge(e, rn->block, dir);
+		edge = graph_edge_note(e->graph, rn->block, dir, EDGE_OPEN);
 		if (edge && ++edge->unswept_n >= UNSWEPT_MAX)
 			edge->flags &= (uint8_t)~EDGE_F_SWEEP;
 	}

@@ -980,6 +980,17 @@ const struct edge *graph_edge_find(const struct graph *g, uint32_t from, uint32_
 	return slot ? &g->edges[slot].e : NULL;
 }
 
+struct edge *graph_edge_note(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind)
+{
+	struct edge key = {.from = from, .to = to, .kind = (uint8_t)kind};
+	uint32_t slot = edge_slot_of(g, &key);
+
+	if (!slot)
+		return NULL;
+	edge_dirty(g, slot);
+	return &g->edges[slot].e;
+}
+
 bool graph_next_out(const struct graph *g, uint32_t from, uint32_t *it, const struct edge **ret)
 {
 	uint32_t slot;

@@ -143,6 +143,8 @@ int graph_edge(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind,
 	       struct edge **ret);
 const struct edge *graph_edge_find(const struct graph *g, uint32_t from, uint32_t to,
 				   enum edge_kind kind);
+/* The same, to change what is noted of it, which is no use of it. */
+struct edge *graph_edge_note(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind);
 
 /* Walks: out-edges of a block, in-edges of a dependency, all nodes. Start with *it = 0; false at
  * the end. No mutating call in between. */
