@@ -248,23 +248,34 @@ static double share(uint64_t part, uint64_t all)
 	return all ? (double)part / (double)all : 0;
 }
 
-json_t *view_block_score(const struct block_score *s)
+/* What became of guesses and of what was read for them. */
+static void put_outcomes(json_t *o, const uint64_t n[OUTCOME_MAX], uint64_t bytes_read,
+			 uint64_t bytes_wasted, uint64_t saved_ns)
 {
-	const uint32_t *n = s->outcome_n;
-	uint64_t acted = (uint64_t)n[OUTCOME_HIT] + n[OUTCOME_WASTED];
-	uint64_t needed = (uint64_t)n[OUTCOME_HIT] + n[OUTCOME_LATE] + n[OUTCOME_MISSED];
-	json_t *o = json_object(), *outcomes = json_object();
+	json_t *outcomes = json_object();
 
 	for (int i = 0; i < OUTCOME_MAX; i++)
 		put(outcomes, outcome_name((enum outcome)i), n[i]);
 	(void)json_object_set_new(o, "outcomes", outcomes);
-	put(o, "bytes_read", s->bytes_read);
-	put(o, "bytes_wasted", s->bytes_wasted);
-	put(o, "saved_ns", s->saved_ns);
+	put(o, "bytes_read", bytes_read);
+	put(o, "bytes_wasted", bytes_wasted);
+	put(o, "saved_ns", saved_ns);
+	if (bytes_read)
+		put_real(o, "precision_bytes", 1 - share(bytes_wasted, bytes_read));
+}
+
+json_t *view_block_score(const struct block_score *s)
+{
+	uint64_t n[OUTCOME_MAX], acted, needed;
+	json_t *o = json_object();
+
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		n[i] = s->outcome_n[i];
+	acted = n[OUTCOME_HIT] + n[OUTCOME_WASTED];
+	needed = n[OUTCOME_HIT] + n[OUTCOME_LATE] + n[OUTCOME_MISSED];
+	put_outcomes(o, n, s->bytes_read, s->bytes_wasted, s->saved_ns);
 	if (acted)
 		put_real(o, "precision", share(n[OUTCOME_HIT], acted));
-	if (s->bytes_read)
-		put_real(o, "precision_bytes", 1 - share(s->bytes_wasted, s->bytes_read));
 	if (needed)
 		put_real(o, "recall", share(n[OUTCOME_HIT], needed));
 	return o;
@@ -272,19 +283,12 @@ json_t *view_block_score(const struct block_score *s)
 
 json_t *view_score(const struct score *s)
 {
-	json_t *o = json_object(), *outcomes = json_object();
+	json_t *o = json_object();
 
 	put(o, "guesses_n", s->guesses_n);
 	put(o, "acted_n", s->acted_n);
-	for (int i = 0; i < OUTCOME_MAX; i++)
-		put(outcomes, outcome_name((enum outcome)i), s->outcome_n[i]);
-	(void)json_object_set_new(o, "outcomes", outcomes);
-	put(o, "bytes_read", s->bytes_read);
-	put(o, "bytes_wasted", s->bytes_wasted);
-	put(o, "saved_ns", s->saved_ns);
+	put_outcomes(o, s->outcome_n, s->bytes_read, s->bytes_wasted, s->saved_ns);
 	put_real(o, "precision", s->precision);
-	if (s->bytes_read)
-		put_real(o, "precision_bytes", 1 - share(s->bytes_wasted, s->bytes_read));
 	put_real(o, "recall", s->recall);
 	put_real(o, "lambda", s->lambda);
 	return o;
