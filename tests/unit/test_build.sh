@@ -22,7 +22,7 @@ cp -p "$out/.flags" "$out/.members" "$dir/.output/"
 cd "$dir" || exit 1
 
 would() { # what make would do, one "STEP target" a line
-	make --no-print-directory -n "$@" all tests | sed -nE "s/^printf '  %-8s %s\\\\n' \"([A-Z]+)\" \"([^\"]*)\".*/\1 \2/p"
+	make --no-print-directory -n "$@" all unit-tests | sed -nE "s/^printf '  %-8s %s\\\\n' \"([A-Z]+)\" \"([^\"]*)\".*/\1 \2/p"
 }
 # Each prints what it found, for the report of a failure.
 does() { grep -xE "$1" <<<"$plan" || { echo "not to be built: $1, only:" && echo "$plan" && false; }; }
