@@ -344,16 +344,30 @@ static int on_message(struct run *r)
 
 enum { TO_GROUP = 1 << 2 /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */ };
 
+/* Are the numbers in /proc those that kill() takes? */
+static bool proc_is_ours(void)
+{
+	char self[16] = "";
+
+	return readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) == getpid();
+}
+
 /* The command is in a session of its own: what the terminal sends us is meant for it and for what
  * it runs in the foreground; what somebody sends to our pid is for the command alone. */
 static void send_signal(const struct run *r, int sig)
 {
 	bool group = sig != SIGTERM && sig != SIGUSR1 && sig != SIGUSR2;
+	pid_t pid;
 
 	if (r->pidfd < 0)
 		return;
-	if (syscall(SYS_pidfd_send_signal, r->pidfd, sig, NULL, group ? TO_GROUP : 0) < 0 &&
-	    errno == EINVAL)
+	if (syscall(SYS_pidfd_send_signal, r->pidfd, sig, NULL, group ? TO_GROUP : 0) == 0 ||
+	    errno != EINVAL)
+		return;
+	/* An older kernel: by number. In between, all of the group would have to end and the number to
+	 * come round. */
+	pid = proc_is_ours() ? sandbox_pid_of(r->pidfd) : 0;
+	if (!pid || kill(-pid, sig) < 0)
 		(void)syscall(SYS_pidfd_send_signal, r->pidfd, sig, NULL, 0); /* it has ended */
 }
 

@@ -437,6 +437,20 @@ int sandbox_is_frozen(struct sandbox *sb, bool *ret)
 	return r > 0 ? SANDBOX_NOT_NOW : r;
 }
 
+pid_t sandbox_pid_of(int pidfd)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	char path[64], line[256];
+	pid_t pid;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Pid: %d", &pid) == 1)
+			return pid > 0 ? pid : 0;
+	return 0;
+}
+
 int sandbox_signal(struct sandbox *sb, int sig)
 {
 	if (sb->command_pidfd < 0)

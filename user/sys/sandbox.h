@@ -149,6 +149,8 @@ int sandbox_pidfd(const struct sandbox *sb);
 /* Of the init and its socket, borrowed: what an fd store must keep for sandbox_adopt(). */
 int sandbox_init_pidfd(const struct sandbox *sb);
 int sandbox_ctl_fd(const struct sandbox *sb);
+/* The pid, as /proc has it, of whom a pidfd stands for; 0: reaped, or not of this pid namespace. */
+pid_t sandbox_pid_of(int pidfd);
 const struct sandbox_times *sandbox_times(const struct sandbox *sb);
 /* Bits (1 << cgroup_resource) that were asked for and cannot be limited here. */
 uint32_t sandbox_unlimited(const struct sandbox *sb);

@@ -235,16 +235,10 @@ static bool wants_signal(const struct service *v, int sig)
 {
 	char path[64], line[256];
 	unsigned long long caught = 0;
-	int pid = 0;
+	pid_t pid = sandbox_pid_of(sandbox_pidfd(v->box));
 	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", sandbox_pidfd(v->box));
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pid: %d", &pid) == 1)
-			break;
-	fclosep(&f);
-	if (pid <= 0)
+	if (!pid)
 		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	f = fopen(path, "re");
@@ -397,7 +391,6 @@ static bool may_notify(const struct service *v, pid_t pid)
 {
 	char path[64], line[512], group[CGROUP_NAME_LEN + 2];
 	bool in = false;
-	int main_pid = 0;
 	FILE *f;
 
 	if (!v->box || pid <= 0)
@@ -413,13 +406,7 @@ static bool may_notify(const struct service *v, pid_t pid)
 	fclosep(&f);
 	if (!in || !v->unit->service.main_only || sandbox_pidfd(v->box) < 0)
 		return in;
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", sandbox_pidfd(v->box));
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pid: %d", &main_pid) == 1)
-			break;
-	fclosep(&f);
-	return main_pid == pid;
+	return sandbox_pid_of(sandbox_pidfd(v->box)) == pid;
 }
 
 static void on_notify(struct service *v)

@@ -161,16 +161,10 @@ bool service_habit_load(struct service *v, struct svc_habit *ret)
 /* Whether the init has a child: the command was executed, though nobody has been told yet. */
 static bool has_command(int init_pidfd)
 {
-	char path[64], line[256] = "";
-	int pid = 0;
+	char path[64];
+	pid_t pid = sandbox_pid_of(init_pidfd);
 	FILE *f;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", init_pidfd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pid: %d", &pid) == 1)
-			break;
-	fclosep(&f);
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
 	f = fopen(path, "re");
 	pid = 0;
