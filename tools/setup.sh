@@ -12,7 +12,7 @@ libinih-dev libcmocka-dev procps util-linux python3 git file mandoc"
 
 case ${1:-} in
 vm) WANT="qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils sqlite3 file iproute2 hostname
-xfsprogs btrfs-progs bubblewrap" ;;
+xfsprogs btrfs-progs bubblewrap util-linux-extra" ;;
 fuzz) WANT="clang llvm libclang-rt-14-dev" ;;
 esac
 

@@ -27,9 +27,9 @@ KERNELS="linux-image-cloud-amd64 linux-image-6.12-cloud-amd64"
 BASE="bash dash coreutils util-linux mount procps grep sed mawk findutils diffutils tar gzip libc-bin
 base-files sqlite3 bpftool iproute2 kmod python3-minimal python3.11-minimal libpython3.11-minimal
 libpython3.11-stdlib file hostname e2fsprogs xfsprogs btrfs-progs bubblewrap libcap2-bin systemd
-libsystemd-shared"
+libsystemd-shared util-linux-extra"
 MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
-MODULES_ROOT="overlay veth loop xfs btrfs unix_diag inet_diag tcp_diag"
+MODULES_ROOT="overlay fuse veth loop xfs btrfs unix_diag inet_diag tcp_diag"
 
 quick= tap= only= boots= out=.output kernels=
 while (($#)); do
