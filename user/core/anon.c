@@ -2,6 +2,7 @@
 /* anon.c - a path is walked component by component, an argument is a path, an option or a word. */
 #include "core/anon.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "core/naming.h"
 #include "core/template.h"
@@ -46,11 +47,6 @@ static void put_text(struct output *o, const char *s)
 	put(o, s, strlen(s));
 }
 
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 /* Begins with a letter, as the name of a command does. */
 static void put_hash(const struct anon *a, struct output *o, const char *s, size_t n)
 {
@@ -73,7 +69,7 @@ static size_t extension_of(const char *s, size_t n)
 		i--;
 	if (i < 2 || n - i == 0 || n - i >= EXTENSION_MAX)
 		return n;
-	for (k = i; k < n && is_alnum(s[k]); k++)
+	for (k = i; k < n && ascii_is_alnum(s[k]); k++)
 		;
 	return k == n ? i - 1 : n;
 }
@@ -189,8 +185,8 @@ static size_t option_length(const char *s)
 {
 	size_t n = 2;
 
-	if (s[0] != '-' || !is_alnum(s[1]))
-		return s[0] == '-' && s[1] == '-' && is_alnum(s[2])
+	if (s[0] != '-' || !ascii_is_alnum(s[1]))
+		return s[0] == '-' && s[1] == '-' && ascii_is_alnum(s[2])
 			       ? 2 + strspn(s + 2, "abcdefghijklmnopqrstuvwxyz0123456789-")
 			       : 0;
 	return n;

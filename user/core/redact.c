@@ -7,6 +7,7 @@
  */
 #include "core/redact.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 
 #include <stdint.h>
@@ -77,37 +78,6 @@ enum { KEY_REST_MIN = 16, KEY_LEN_MIN = 20, HEX_LEN_MIN = 32, NAME_MAX_LEN = 64 
 
 /* --- words ----------------------------------------------------------------------------------- */
 
-/* ASCII only, whatever the locale. */
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_lower(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
-static bool is_upper(char c)
-{
-	return c >= 'A' && c <= 'Z';
-}
-
-static bool is_alnum(char c)
-{
-	return is_digit(c) || is_lower(c) || is_upper(c);
-}
-
-static char to_lower(char c)
-{
-	return is_upper(c) ? (char)(c - 'A' + 'a') : c;
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f');
-}
-
 /* A part of an argument; not terminated. */
 struct span {
 	const char *s;
@@ -132,7 +102,7 @@ static size_t find_nocase(struct span a, const char *text)
 	size_t n = strlen(text), i, k;
 
 	for (i = 0; i + n <= a.n; i++) {
-		for (k = 0; k < n && to_lower(a.s[i + k]) == text[k]; k++)
+		for (k = 0; k < n && ascii_lower(a.s[i + k]) == text[k]; k++)
 			;
 		if (k == n)
 			return i;
@@ -151,8 +121,8 @@ static bool name_is_secret(struct span name)
 	for (size_t i = 0; i < name.n; i++) {
 		char c = name.s[i];
 
-		if (is_alnum(c))
-			plain[n++] = to_lower(c);
+		if (ascii_is_alnum(c))
+			plain[n++] = ascii_lower(c);
 		else if (c != '-' && c != '_' && c != '.')
 			return false;
 	}
@@ -179,12 +149,12 @@ static bool looks_like_key(struct span t)
 	for (size_t i = 0; i < t.n; i++) {
 		char c = t.s[i];
 
-		upper += is_upper(c);
-		lower += is_lower(c);
-		digit += is_digit(c);
-		hex += is_hex(c);
-		if (i && is_alnum(c) && is_alnum(t.s[i - 1]))
-			meet += is_digit(c) != is_digit(t.s[i - 1]);
+		upper += ascii_is_upper(c);
+		lower += ascii_is_lower(c);
+		digit += ascii_is_digit(c);
+		hex += ascii_hex(c) >= 0;
+		if (i && ascii_is_alnum(c) && ascii_is_alnum(t.s[i - 1]))
+			meet += ascii_is_digit(c) != ascii_is_digit(t.s[i - 1]);
 	}
 	if (hex == t.n && t.n >= HEX_LEN_MIN && digit >= 4 && digit < t.n)
 		return true;
@@ -248,7 +218,7 @@ static bool find_userinfo(struct span a, struct span *ret)
 
 static bool is_key_char(char c)
 {
-	return is_alnum(c) || c == '_' || c == '-' || c == '+';
+	return ascii_is_alnum(c) || c == '_' || c == '-' || c == '+';
 }
 
 /* Characters that belong to a token known by its prefix: those of base64, JWT's dots too. */
@@ -288,7 +258,7 @@ static bool put_header(struct output *o, struct span a)
 	for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
 		size_t at = find_nocase(a, headers[i]), n = at + strlen(headers[i]);
 
-		if (at == a.n || (at && is_alnum(a.s[at - 1])))
+		if (at == a.n || (at && ascii_is_alnum(a.s[at - 1])))
 			continue;
 		put(o, (struct span){a.s, n});
 		if (n < a.n)

@@ -13,34 +13,16 @@
  */
 #include "core/template.h"
 
+#include "base/ascii.h"
+
 #include <stdbool.h>
 #include <string.h>
 
 enum { MKSTEMP_LEN = 6 };
 
-static bool is_digit(char c)
+static bool is_lower_hex(char c)
 {
-	return c >= '0' && c <= '9';
-}
-
-static bool is_lower(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
-static bool is_upper(char c)
-{
-	return c >= 'A' && c <= 'Z';
-}
-
-static bool is_alnum(char c)
-{
-	return is_digit(c) || is_lower(c) || is_upper(c);
-}
-
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f');
+	return ascii_hex(c) >= 0 && !ascii_is_upper(c);
 }
 
 static size_t count_if(const char *s, size_t n, bool (*f)(char))
@@ -56,12 +38,12 @@ static size_t count_if(const char *s, size_t n, bool (*f)(char))
  * "ppc64x" must not. */
 static bool looks_random(const char *s, size_t n)
 {
-	size_t digits = count_if(s, n, is_digit), upper = count_if(s, n, is_upper);
+	size_t digits = count_if(s, n, ascii_is_digit), upper = count_if(s, n, ascii_is_upper);
 	size_t turns = 0, rises = 0;
 
 	for (size_t i = 1; i < n; i++) {
-		turns += is_digit(s[i]) != is_digit(s[i - 1]);
-		rises += is_upper(s[i]) && is_lower(s[i - 1]);
+		turns += ascii_is_digit(s[i]) != ascii_is_digit(s[i - 1]);
+		rises += ascii_is_upper(s[i]) && ascii_is_lower(s[i - 1]);
 	}
 	if (digits)
 		return upper && upper + digits < n ? true : turns >= 3;
@@ -91,9 +73,9 @@ static bool says_temporary(const char *s, size_t n)
 static size_t made_up_from(const char *run, size_t n, char before, bool temp, bool says)
 {
 	size_t tail = n >= MKSTEMP_LEN ? n - MKSTEMP_LEN : n;
-	size_t digits = count_if(run, n, is_digit), hex = count_if(run, n, is_hex);
+	size_t digits = count_if(run, n, ascii_is_digit), hex = count_if(run, n, is_lower_hex);
 
-	if (n > 6 && !strncmp(run, "tmp", 3) && count_if(run + 3, n - 3, is_hex) == n - 3)
+	if (n > 6 && !strncmp(run, "tmp", 3) && count_if(run + 3, n - 3, is_lower_hex) == n - 3)
 		return 3;
 	if ((says && digits == n && n >= 3) || (temp && n == 8 && looks_random(run, n)))
 		return 0;
@@ -126,12 +108,13 @@ static size_t date_len(const char *s, size_t n)
 {
 	size_t k = 10;
 
-	if (n < 10 || count_if(s, 4, is_digit) != 4 || s[4] != '-' ||
-	    count_if(s + 5, 2, is_digit) != 2 || s[7] != '-' || count_if(s + 8, 2, is_digit) != 2)
+	if (n < 10 || count_if(s, 4, ascii_is_digit) != 4 || s[4] != '-' ||
+	    count_if(s + 5, 2, ascii_is_digit) != 2 || s[7] != '-' ||
+	    count_if(s + 8, 2, ascii_is_digit) != 2)
 		return 0;
-	while (k < n && (is_digit(s[k]) || strchr("T_:.Z-", s[k])))
+	while (k < n && (ascii_is_digit(s[k]) || strchr("T_:.Z-", s[k])))
 		k++;
-	while (!is_digit(s[k - 1]) && s[k - 1] != 'Z')
+	while (!ascii_is_digit(s[k - 1]) && s[k - 1] != 'Z')
 		k--;
 	return k > 12 ? k : 0; /* a version named after a day stays */
 }
@@ -151,7 +134,7 @@ static unsigned component(struct out *o, const char *s, size_t n, bool temp)
 			i += date;
 			continue;
 		}
-		while (end < n && is_alnum(s[end]))
+		while (end < n && ascii_is_alnum(s[end]))
 			end++;
 		if (end == i) {
 			put(o, s + i++, 1);
@@ -178,7 +161,7 @@ unsigned template_of(const char *name, char *ret, size_t size)
 	while (*name) {
 		size_t n = strcspn(name, "/");
 
-		if (proc && n && count_if(name, n, is_digit) == n) {
+		if (proc && n && count_if(name, n, ascii_is_digit) == n) {
 			put(&o, "*", 1);
 			replaced++;
 		} else if (n) {

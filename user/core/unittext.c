@@ -2,6 +2,8 @@
 /* unittext.c - texts with their specifiers, lists, and why a line was refused. */
 #include "core/unit_impl.h"
 
+#include "base/ascii.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,8 +192,7 @@ bool unit_is_variable(const char *name, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		char c = name[i];
 
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-		      (i > 0 && c >= '0' && c <= '9')))
+		if (c != '_' && !ascii_is_alpha(c) && !(i > 0 && ascii_is_digit(c)))
 			return false;
 	}
 	return n > 0;

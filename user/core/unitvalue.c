@@ -5,6 +5,7 @@
  */
 #include "core/unitvalue.h"
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 
 #include <string.h>
@@ -14,26 +15,10 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static int hex_of(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool equal_fold(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++) {
-		char x = *a >= 'A' && *a <= 'Z' ? (char)(*a + 32) : *a;
+		char x = ascii_lower(*a);
 
 		if (x != *b)
 			return false;
@@ -61,9 +46,9 @@ static int take_u64(const char **s, uint64_t *ret)
 	const char *p = *s;
 	uint64_t v = 0;
 
-	if (!is_digit(*p))
+	if (!ascii_is_digit(*p))
 		return UNIT_VALUE_BAD;
-	for (; is_digit(*p); p++) {
+	for (; ascii_is_digit(*p); p++) {
 		if (__builtin_mul_overflow(v, 10u, &v) ||
 		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
 			return UNIT_VALUE_BAD;
@@ -109,9 +94,9 @@ static int take_decimal(const char **s, uint64_t *ret_whole, uint64_t *ret_nano)
 	if (*p != '.' && take_u64(&p, &whole))
 		return UNIT_VALUE_BAD;
 	if (*p == '.') {
-		if (!is_digit(*++p))
+		if (!ascii_is_digit(*++p))
 			return UNIT_VALUE_BAD;
-		for (; is_digit(*p); p++, unit /= 10)
+		for (; ascii_is_digit(*p); p++, unit /= 10)
 			nano += unit * (uint64_t)(*p - '0');
 	}
 	*s = p;
@@ -279,8 +264,8 @@ int unitvalue_ipv6(const char *s, uint8_t ret[16])
 
 		if (at > 14)
 			return UNIT_VALUE_BAD;
-		for (; hex_of(*s) >= 0; s++)
-			v = v * 16 + (unsigned)hex_of(*s);
+		for (; ascii_hex(*s) >= 0; s++)
+			v = v * 16 + (unsigned)ascii_hex(*s);
 		if (s == group || s - group > 4)
 			return UNIT_VALUE_BAD;
 		if (*s == '.') { /* the last four bytes as IPv4 */
@@ -345,7 +330,7 @@ static int take_code(const char **s, int digit_n, unsigned bits, uint32_t *ret)
 	uint32_t v = 0;
 
 	for (int i = 0; i < digit_n; i++) {
-		int d = hex_of((*s)[i]);
+		int d = ascii_hex((*s)[i]);
 
 		if (d < 0 || d >= 1 << bits)
 			return UNIT_VALUE_BAD;
