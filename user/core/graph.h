@@ -17,10 +17,11 @@
  *          mutating call.
  * Errors   < 0 -errno; GRAPH_FULL: everything in the way is pinned, nothing was added.
  * Threads  One owner at a time.
- * Source   Latency sketch: log-linear histogram as in HdrHistogram (G. Tene).
  */
 #ifndef CORE_GRAPH_H
 #define CORE_GRAPH_H
+
+#include "core/sketch.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,19 +39,6 @@ enum edge_kind {
 	EDGE_BELOW,   /* a program that block started, at any depth, needed file or service */
 	EDGE_KIND_MAX
 };
-
-/* Mergeable latency sketch: two bins an octave from 128 ns to 17 s; the first and last bin take what is
- * outside. A quantile is right to within 21 %. At saturation of one bin all are halved. */
-enum { SKETCH_BIN_MAX = 54 };
-
-struct sketch {
-	uint8_t bins[SKETCH_BIN_MAX];
-};
-
-void sketch_add(struct sketch *s, uint64_t ns);
-void sketch_merge(struct sketch *into, const struct sketch *from);
-/* The value below which share (0..1) of what was added lies; 0 when empty. */
-uint64_t sketch_quantile(const struct sketch *s, double share);
 
 struct node {
 	uint32_t id;
