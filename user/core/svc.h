@@ -31,7 +31,7 @@
 #define CORE_SVC_H
 
 #include "core/gaps.h"
-#include "core/graph.h"
+#include "core/sketch.h"
 
 #include <stdbool.h>
 #include <stddef.h>

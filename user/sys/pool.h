@@ -18,7 +18,7 @@
 #ifndef SYS_POOL_H
 #define SYS_POOL_H
 
-#include "core/graph.h"
+#include "core/sketch.h"
 #include "sys/sandbox.h"
 
 enum {
