@@ -165,12 +165,12 @@ static void quiet(double us)
 
 static void wait_parked(struct pool *p, enum sandbox_net net, uint32_t n)
 {
-	struct pool_figures f;
-
-	do {
-		(void)pool_wait(p, 50);
+	for (struct pool_figures f;;) {
 		pool_figures(p, &f);
-	} while (f.parked_n[net] < n);
+		if (f.parked_n[net] >= n)
+			return;
+		(void)pool_wait(p, 50);
+	}
 }
 
 static struct subject *add(const char *name)
