@@ -26,8 +26,10 @@
 
 enum {
 	REFILL_INFLIGHT_MAX = 4,    /* two cores' worth of work in the background, twice */
+	STUBS = 2,		    /* half-made, for when nothing is parked: see box/filler.c */
 	RETRY_NS = 1000000,	    /* of a message the filler's socket had no room for */
 	BACKOFF_NS_MIN = 100000000, /* after a fill that failed, doubling */
+	STUB_GAP_NS = 1000000,	    /* a request that comes is first */
 	EVENTS_A_DISPATCH = 64,
 };
 #define BACKOFF_NS_MAX 5000000000ull
@@ -182,6 +184,8 @@ static int fill_begin(struct pool *p, enum sandbox_net net, struct sandbox **ret
 	if (err < 0)
 		return fault(err);
 	sb->asked_ns = sandbox_now_ns();
+	if (p->stub_wanted_n < p->o.stub_n)
+		p->stub_wanted_n++;
 	sm_move(&sb->sm, sb, SANDBOX_FILLING);
 	*ret = sb;
 	return 0;
@@ -238,6 +242,33 @@ static void refill(struct pool *p)
 			if (p->o.refill_permille)
 				p->next_fill_ns = now + cost * 1000 / p->o.refill_permille;
 		}
+}
+
+/* The last of what the filler does, never beside a hand-out: at its price of one fill. */
+static void refill_stubs(struct pool *p)
+{
+	uint64_t cost = p->figures.fill_ns_mean ? p->figures.fill_ns_mean : FILL_NS_GUESS;
+	uint64_t now = sandbox_now_ns(), at = p->handed_ns + AFTER_HAND_OUT_NS;
+
+	if (!p->stub_wanted_n || p->figures.paused || p->filler < 0)
+		return;
+	if (at < p->next_fill_ns)
+		at = p->next_fill_ns;
+	if (p->refilling_n[0] + p->refilling_n[1] || refill_wanted(p, 0) || refill_wanted(p, 1))
+		return; /* its end is an event */
+	if (now < at) {
+		timer_at(p, at);
+		return;
+	}
+	if (pool_filler_tell(p, BOX_STUB, 0, 0) < 0) {
+		timer_at(p, now + RETRY_NS);
+		return;
+	}
+	p->stub_wanted_n--;
+	if (p->o.refill_permille)
+		p->next_fill_ns = now + cost * 1000 / p->o.refill_permille;
+	if (p->stub_wanted_n)
+		timer_at(p, now + STUB_GAP_NS);
 }
 
 /* Its init reads the command when it is ready for one: to a sandbox that is still being made it is
@@ -516,6 +547,7 @@ int pool_dispatch(struct pool *p)
 	}
 	unsent_retry(p);
 	refill(p);
+	refill_stubs(p);
 	return 0;
 }
 
@@ -566,6 +598,8 @@ int pool_new(const struct pool_options *o, struct pool **ret)
 		return fault(-EINVAL);
 	if (!p->o.layer_bytes_max)
 		p->o.layer_bytes_max = 256ull << 20;
+	if (!p->o.stub_n)
+		p->o.stub_n = STUBS;
 	snprintf(p->root, sizeof(p->root), "%s", o->root ? o->root : "/");
 	if ((err = pool_alloc(p)) < 0)
 		return err;
@@ -576,6 +610,7 @@ int pool_new(const struct pool_options *o, struct pool **ret)
 	if ((err = pool_watch(p, p->timer, ON_TIMER, 0)) < 0 || (err = pool_filler_start(p)) < 0)
 		return err;
 	refill(p);
+	refill_stubs(p);
 	*ret = TAKE_PTR(p);
 	return 0;
 }

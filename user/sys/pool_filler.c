@@ -24,7 +24,6 @@
 
 enum {
 	SETUP_TIMEOUT_MS = 10000,
-	STUBS = 2, /* half-made, for when nothing is parked: see box/filler.c */
 	LEAVE_MS = 3000,
 };
 
@@ -121,9 +120,8 @@ static int filler_setup(struct pool *p, int sock)
 {
 	_cleanup_(closep) int first = -1;
 	_cleanup_(closep) int second = -1;
-	struct box_setup s = {.kind = BOX_SETUP,
-			      .layer_bytes = p->o.layer_bytes_max,
-			      .stub_n = p->o.stub_n ? p->o.stub_n : STUBS};
+	struct box_setup s = {
+		.kind = BOX_SETUP, .layer_bytes = p->o.layer_bytes_max, .stub_n = p->o.stub_n};
 	struct cgroup_knob knobs[CGROUP_KNOB_MAX];
 	int fds[CGROUP_HIER_MAX + 2], err;
 	uint32_t unlimited;
@@ -177,6 +175,7 @@ int pool_filler_start(struct pool *p)
 	if (m.kind != BOX_PARKED)
 		return fault_at(m.arg < 0 ? m.arg : -EPROTO, "box", 0, m.where);
 	p->serial_first = m.serial;
+	p->stub_wanted_n = p->o.stub_n;
 	return epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->filler, &ev) < 0 ? fault_errno() : 0;
 }
 

@@ -29,6 +29,7 @@ struct pool {
 	bool closing;
 	uint64_t next_fill_ns, backoff_ns, timer_ns, handed_ns;
 	uint32_t unsent_n;
+	uint32_t stub_wanted_n; /* the filler has so many fewer than it may */
 	struct pool_figures figures;
 };
 

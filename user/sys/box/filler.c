@@ -8,8 +8,8 @@
  * mkdir, rmdir and thaw on the host meanwhile. A thread that moves only itself needs no such wait
  * (cgroup_procs_write_start() in kernel/cgroup/cgroup.c), and an init has one thread.
  * A few inits without a root and a network ("stubs") are kept ready, so that a fresh sandbox has less
- * left to do: an overlay, and moving the /proc and /dev of the stub below it.
- * They are made when nothing was asked for a while: what was asked for has the machine to itself.
+ * left to do: an overlay, and moving the /proc and /dev of the stub below it. The pool says when one is
+ * made, which knows what else goes on.
  */
 #include "sys/box/box.h"
 
@@ -33,10 +33,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { NET_MAX = 4096, REMOVE_MAX = 4096, STUB_MAX = 16, TOP_UP_AFTER_MS = 4 };
+enum { NET_MAX = 4096, REMOVE_MAX = 4096, STUB_MAX = 16 };
 
 struct stub {
 	uint32_t serial;
@@ -63,16 +62,7 @@ static struct {
 	uint32_t remove_n;
 	struct stub stubs[STUB_MAX];
 	uint32_t stub_n, first, serial;
-	uint64_t filled_ms; /* the last one */
 } f;
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with this clock */
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static int map_filter(int fd, struct box_filter *ret)
 {
@@ -331,7 +321,7 @@ static void fill(uint32_t request, uint32_t flags)
 	}
 }
 
-/* When nothing is asked for: one stub at a time, so that a request waits for one at most. */
+/* One at a time, so that a request waits for one at most. */
 static void top_up(void)
 {
 	if (f.stub_n < f.setup.stub_n && stub_new(&f.stubs[f.stub_n]) == 0)
@@ -399,18 +389,6 @@ static int confine(const struct box_filter *first)
 	return 0;
 }
 
-/* What to wait for when nothing comes: ms, -1 for ever. */
-static int idle_ms(void)
-{
-	uint64_t since = now_ms() - f.filled_ms;
-
-	if (f.remove_n)
-		return 1;
-	if (f.stub_n >= f.setup.stub_n)
-		return -1;
-	return since < TOP_UP_AFTER_MS ? (int)(TOP_UP_AFTER_MS - since) : 0;
-}
-
 static int setup(void)
 {
 	struct box_filter first = {0};
@@ -465,23 +443,21 @@ int filler_run(int pool_fd)
 		return err;
 	for (;;) {
 		struct pollfd p = {.fd = pool_fd, .events = POLLIN};
-		int r = poll(&p, 1, idle_ms());
+		int r = poll(&p, 1, f.remove_n ? 1 : -1 /* for ever */);
 
 		if (f.remove_n)
 			remove_retry();
-		if (r == 0 && now_ms() - f.filled_ms >= TOP_UP_AFTER_MS)
-			top_up();
 		if (r <= 0)
 			continue;
 		if (box_recv(pool_fd, &m, sizeof(m), fds, &fd_n) != sizeof(m))
 			return leave();
 		while (fd_n)
 			(void)close(fds[--fd_n]);
-		if (m.kind == BOX_FILL) {
+		if (m.kind == BOX_FILL)
 			fill(m.id, m.flags);
-			f.filled_ms = now_ms();
-		} else if (m.kind == BOX_REMOVE) {
+		else if (m.kind == BOX_REMOVE)
 			remove_sandbox(m.id);
-		}
+		else if (m.kind == BOX_STUB)
+			top_up();
 	}
 }

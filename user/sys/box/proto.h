@@ -29,6 +29,7 @@ enum {
 enum box_kind {
 	BOX_SETUP = 1, /* pool -> filler, first; fds: hierarchies, filter 1, filter 2 */
 	BOX_FILL,      /* pool -> filler -> stub; there with the net namespace as fd */
+	BOX_STUB,      /* pool -> filler: make one more, when nothing else is to be done */
 	BOX_FILLED,    /* filler -> pool; fds: ctl socket, pidfd of the init */
 	BOX_REMOVE,    /* pool -> filler: sandbox id is dead, remove its groups */
 	BOX_REMOVED,   /* filler -> pool */
