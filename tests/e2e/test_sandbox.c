@@ -745,31 +745,6 @@ static void test_pool_adopts_what_another_left(void **state)
 	p = pool_free(p);
 }
 
-/* A host without control groups: isolated all the same, and what is missing is said. */
-static void test_pool_without_control_groups(void **state)
-{
-	struct pool_options o = {.parked_target = {1, 0}};
-	struct box other = {0};
-	struct box_result r;
-	const char *argv[] = {"sleep", "100", NULL};
-	struct sandbox_command c = {.argv = argv};
-	uint64_t bytes;
-
-	(void)state;
-	assert_int_equal(pool_new(&o, &other.pool), 0);
-	box_sh(&other, SANDBOX_NET_PRIVATE, 0, "echo in; exit 3", &r);
-	assert_string_equal(r.out, "in\n");
-	assert_int_equal(WEXITSTATUS(r.status), 3);
-	assert_int_equal(box_start_cmd(&other, SANDBOX_NET_PRIVATE, &c, &r), 0);
-	while (!r.started && !r.error)
-		box_pump(&other, &r, 50);
-	assert_int_equal(sandbox_freeze(r.sb), -ENOTSUP);
-	assert_int_equal(sandbox_memory_bytes(r.sb, &bytes), -ENOTSUP);
-	assert_int_equal(sandbox_state(r.sb), SANDBOX_READY);
-	box_release(&other, &r);
-	other.pool = pool_free(other.pool);
-}
-
 static int count_one(void *ctx, const char *name)
 {
 	(void)name;
@@ -783,49 +758,6 @@ static int groups(struct cgroup_host *h)
 
 	cgroup_group_each(h, count_one, &n);
 	return n;
-}
-
-/* The owner is killed: parked inits see their sockets close, the filler takes the groups away. */
-static void test_pool_leaves_nothing_when_its_owner_is_killed(void **state)
-{
-	struct cgroup_options c = {.enable_controllers = true};
-	struct cgroup_host *h;
-	char name[64], byte;
-	int ready[2], n = -1;
-	pid_t pid;
-
-	(void)state;
-	snprintf(name, sizeof(name), "fwm-test-kill-%d", (int)getpid());
-	c.name = name;
-	assert_int_equal(pipe(ready), 0);
-	assert_int_equal(cgroup_open(&c, &h), 0);
-	pid = fork();
-	if (pid == 0) {
-		struct pool_options o = {.cgroup = h, .parked_target = {3, 3}};
-		struct pool_figures f;
-		struct pool *p;
-
-		if (pool_new(&o, &p) < 0)
-			_exit(1);
-		do {
-			pool_wait(p, 50);
-			pool_figures(p, &f);
-		} while (f.parked_n[0] < 3 || f.parked_n[1] < 3);
-		(void)!write(ready[1], "", 1);
-		for (;;)
-			pause();
-	}
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_true(groups(h) > 0);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	for (int i = 0; i < 300 && (n = groups(h)) > 0; i++)
-		nap_ms(10);
-	assert_int_equal(n, 0);
-	close(ready[0]);
-	close(ready[1]);
-	assert_int_equal(cgroup_remove_base(h), 0);
-	h = cgroup_close(h);
 }
 
 static size_t entries(const char *dir)
@@ -893,6 +825,162 @@ static struct held held_at_rest(void)
 	}
 	assert_true(same_n == 5);
 	return h;
+}
+
+static int pid_of(int pidfd)
+{
+	char path[64], line[128];
+	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "Pid:", 4))
+			pid = atoi(line + 4);
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+static int child_of(int pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	if (!f)
+		skip_because("no /proc/PID/task/TID/children");
+	if (fscanf(f, "%d", &child) != 1)
+		child = 0;
+	fclose(f);
+	return child;
+}
+
+static void find_child(void *ctx, struct sandbox *sb)
+{
+	int *child = ctx;
+
+	child[sandbox_id(sb) % 64] = child_of(pid_of(sandbox_init_pidfd(sb)));
+}
+
+static void kill_child(void *ctx, struct sandbox *sb)
+{
+	int child = child_of(pid_of(sandbox_init_pidfd(sb)));
+
+	(void)ctx;
+	assert_true(child > 0);
+	assert_int_equal(kill(child, SIGKILL), 0);
+}
+
+/* The process that becomes a parked sandbox's command is there before; what cannot be that one, for
+ * what the init has to do first, is made then; and so is all when it died meanwhile. */
+static void test_pool_command_is_the_process_made_ahead(void **state)
+{
+	const struct sandbox_mount tmp = {.kind = SANDBOX_MOUNT_TMPFS, .path = "/mnt", .fd = -1};
+	const char *argv[] = {"sleep", "1000", NULL};
+	struct {
+		const char *name;
+		struct sandbox_command c;
+		bool is_that;
+	} cases[] = {
+		{"plain", {.argv = argv}, true},
+		{"another user", {.argv = argv, .uid = 4711, .gid = 4711}, true},
+		{"a mount", {.argv = argv, .mounts = &tmp, .mount_n = 1}, false},
+		{"a user namespace", {.argv = argv, .users = SANDBOX_USERS_SELF}, false},
+		{"the caller's terminal", {.argv = argv, .keep_tty = true}, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int child[64] = {0};
+		struct box_result r;
+
+		(void)held_at_rest();
+		pool_each(box.pool, find_child, child);
+		assert_int_equal(box_start_cmd(&box, SANDBOX_NET_PRIVATE, &cases[i].c, &r), 0);
+		while (!r.started && !r.error)
+			box_pump(&box, &r, 100);
+		if (r.error || (pid_of(sandbox_pidfd(r.sb)) == child[sandbox_id(r.sb) % 64]) !=
+				       cases[i].is_that)
+			fail_msg("%s: error %d", cases[i].name, r.error);
+		assert_true(child[sandbox_id(r.sb) % 64] > 0);
+		box_release(&box, &r);
+	}
+	(void)held_at_rest();
+	pool_each(box.pool, kill_child, NULL);
+	for (int i = 0; i < 2; i++)
+		expect("echo in", 0, "in\n");
+}
+
+/* A host without control groups: isolated all the same, and what is missing is said. */
+static void test_pool_without_control_groups(void **state)
+{
+	struct pool_options o = {.parked_target = {1, 0}};
+	struct box other = {0};
+	struct box_result r;
+	const char *argv[] = {"sleep", "100", NULL};
+	struct sandbox_command c = {.argv = argv};
+	uint64_t bytes;
+
+	(void)state;
+	assert_int_equal(pool_new(&o, &other.pool), 0);
+	box_sh(&other, SANDBOX_NET_PRIVATE, 0, "echo in; exit 3", &r);
+	assert_string_equal(r.out, "in\n");
+	assert_int_equal(WEXITSTATUS(r.status), 3);
+	assert_int_equal(box_start_cmd(&other, SANDBOX_NET_PRIVATE, &c, &r), 0);
+	while (!r.started && !r.error)
+		box_pump(&other, &r, 50);
+	assert_int_equal(sandbox_freeze(r.sb), -ENOTSUP);
+	assert_int_equal(sandbox_memory_bytes(r.sb, &bytes), -ENOTSUP);
+	assert_int_equal(sandbox_state(r.sb), SANDBOX_READY);
+	box_release(&other, &r);
+	other.pool = pool_free(other.pool);
+}
+
+/* The owner is killed: parked inits see their sockets close, the filler takes the groups away. */
+static void test_pool_leaves_nothing_when_its_owner_is_killed(void **state)
+{
+	struct cgroup_options c = {.enable_controllers = true};
+	struct cgroup_host *h;
+	char name[64], byte;
+	int ready[2], n = -1;
+	pid_t pid;
+
+	(void)state;
+	snprintf(name, sizeof(name), "fwm-test-kill-%d", (int)getpid());
+	c.name = name;
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(cgroup_open(&c, &h), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct pool_options o = {.cgroup = h, .parked_target = {3, 3}};
+		struct pool_figures f;
+		struct pool *p;
+
+		if (pool_new(&o, &p) < 0)
+			_exit(1);
+		do {
+			pool_wait(p, 50);
+			pool_figures(p, &f);
+		} while (f.parked_n[0] < 3 || f.parked_n[1] < 3);
+		(void)!write(ready[1], "", 1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_true(groups(h) > 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	for (int i = 0; i < 300 && (n = groups(h)) > 0; i++)
+		nap_ms(10);
+	assert_int_equal(n, 0);
+	close(ready[0]);
+	close(ready[1]);
+	assert_int_equal(cgroup_remove_base(h), 0);
+	h = cgroup_close(h);
 }
 
 /* The filler keeps the net namespaces of dead sandboxes for new ones: as many as were ever alive
@@ -1121,25 +1209,19 @@ static bool put(const char *file, const char *text)
 	return ok;
 }
 
-/* Adds the pid of each parked init to a list for the kernel. */
+/* Adds the pid of each parked init, and of its child, to a list for the kernel. */
 static void put_pid(void *ctx, struct sandbox *sb)
 {
-	char path[64], line[128];
-	FILE *f;
+	char *list = ctx;
+	int pid = pid_of(sandbox_init_pidfd(sb));
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", sandbox_init_pidfd(sb));
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Pid:", 4))
-			snprintf((char *)ctx + strlen(ctx), 16, " %d", atoi(line + 4));
-	if (f)
-		fclose(f);
+	snprintf(list + strlen(list), 32, " %d %d", pid, child_of(pid));
 }
 
 /* Of us, the filler, the parked inits, and all they fork: others on this host make sandboxes too. */
 static void trace_only_ours(const char *dir)
 {
-	char file[256], pids[256];
+	char file[256], pids[512];
 
 	snprintf(pids, sizeof(pids), "%d %d", (int)getpid(), (int)child_named("forewarm-fill"));
 	pool_each(box.pool, put_pid, pids);
@@ -1149,13 +1231,14 @@ static void trace_only_ours(const char *dir)
 	assert_true(put(file, pids));
 }
 
-static void test_pool_hot_path_attaches_and_unshares_nothing(void **state)
+static void test_pool_hot_path_forks_attaches_and_unshares_nothing(void **state)
 {
 	static const char *const events[] = {
 		"cgroup/cgroup_attach_task", "cgroup/cgroup_transfer_tasks",
 		"cgroup/cgroup_mkdir",	     "syscalls/sys_enter_unshare",
 		"syscalls/sys_enter_setns",  "syscalls/sys_enter_mount",
-		"syscalls/sys_enter_clone3", "syscalls/sys_enter_fsopen"};
+		"syscalls/sys_enter_clone3", "syscalls/sys_enter_fsopen",
+		"sched/sched_process_fork"};
 	char dir[128], file[256], line[512];
 	size_t seen = 0, control = 0;
 	struct box_result r[2];
@@ -1247,12 +1330,14 @@ int main(void)
 		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, tidy),
 		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, tidy),
 		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, tidy),
+		cmocka_unit_test_teardown(test_pool_command_is_the_process_made_ahead, tidy),
 		cmocka_unit_test_teardown(test_pool_without_control_groups, tidy),
 		cmocka_unit_test_teardown(test_pool_leaves_nothing_when_its_owner_is_killed, tidy),
 		cmocka_unit_test_teardown(test_pool_leaks_nothing_over_many_cycles, tidy),
 		cmocka_unit_test_teardown(test_run_is_by_the_maker_of_the_channel, tidy),
 		cmocka_unit_test_teardown(test_run_survives_bad_requests, tidy),
-		cmocka_unit_test_teardown(test_pool_hot_path_attaches_and_unshares_nothing, tidy),
+		cmocka_unit_test_teardown(test_pool_hot_path_forks_attaches_and_unshares_nothing,
+					  tidy),
 	};
 
 	return cmocka_run_group_tests_name("sandbox", tests, setup, teardown);

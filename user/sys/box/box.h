@@ -83,8 +83,16 @@ int root_open_in(int rootfd, const char *path, int make_dir);
 _Noreturn void init_run(struct box_self *self, const int *tasks_fds, size_t tasks_n);
 
 /* launch.c: 0, or -errno with box_where set */
+enum {
+	LAUNCH_LEFT = 1, /* the socket, and what is in it, are the init's */
+	LAUNCH_WAITS,	 /* they are the child's that was made ahead */
+};
 int launch(const struct box_self *self, struct box_start *st, size_t len, const int *fds,
 	   size_t fd_n, pid_t *ret_pid, int *ret_pidfd);
+/* A child for the next command, which reads it from the socket to message. SIGIO tells of its end;
+ * then ask what came of it: 0 or -errno as launch(), with the message in *ret_st. */
+int launch_ahead(const struct box_self *self, void *message, size_t max);
+int launch_ahead_end(struct box_start **ret_st, pid_t *ret_pid, int *ret_pidfd);
 
 /* users.c: a user namespace, held by a process of its own until users_end(). */
 struct users {

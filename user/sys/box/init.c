@@ -159,8 +159,7 @@ static int signals(const struct box_self *self, sigset_t *ret_wait)
 	(void)sigaddset(ret_wait, SIGCHLD);
 	(void)sigaddset(ret_wait, SIGIO);
 	if (sigprocmask(SIG_SETMASK, ret_wait, NULL) < 0 ||
-	    fcntl(self->ctl, F_SETOWN, getpid()) < 0 ||
-	    fcntl(self->ctl, F_SETFL, fcntl(self->ctl, F_GETFL) | O_ASYNC) < 0)
+	    fcntl(self->ctl, F_SETOWN, getpid()) < 0 || fcntl(self->ctl, F_SETFL, O_ASYNC) < 0)
 		return -errno;
 	return 0;
 }
@@ -188,12 +187,10 @@ static void reap(const struct box_self *self)
 			}
 }
 
-static void start(const struct box_self *self, size_t len, int *fds, size_t fd_n)
+static void report_start(const struct box_self *self, const struct box_start *st, int err,
+			 pid_t pid, int pidfd)
 {
-	struct box_start *st = (struct box_start *)message;
 	struct box_msg m = {.kind = BOX_STARTED, .id = st->id};
-	pid_t pid = 0;
-	int pidfd = -1, err = launch(self, st, len, fds, fd_n, &pid, &pidfd);
 
 	if (err < 0) {
 		m.kind = BOX_FAILED;
@@ -212,6 +209,37 @@ static void start(const struct box_self *self, size_t len, int *fds, size_t fd_n
 	(void)box_send(self->ctl, &m, sizeof(m), &pidfd, err < 0 ? 0 : 1); /* as above */
 	if (pidfd >= 0)
 		(void)close(pidfd);
+}
+
+static void start(const struct box_self *self, size_t len, int *fds, size_t fd_n)
+{
+	struct box_start *st = (struct box_start *)message;
+	pid_t pid = 0;
+	int pidfd = -1, err = launch(self, st, len, fds, fd_n, &pid, &pidfd);
+
+	report_start(self, st, err, pid, pidfd);
+}
+
+/* The child made ahead has the socket to itself: its messages are no signals to us meanwhile. */
+static void make_ahead(const struct box_self *self)
+{
+	if (fcntl(self->ctl, F_SETFL, 0) < 0 || launch_ahead(self, message, sizeof(message)) < 0)
+		(void)fcntl(self->ctl, F_SETFL, O_ASYNC); /* without one, then */
+}
+
+/* True while it has. */
+static int left_to_ahead(const struct box_self *self)
+{
+	struct box_start *st;
+	pid_t pid = 0;
+	int pidfd = -1, r = launch_ahead_end(&st, &pid, &pidfd);
+
+	if (r == LAUNCH_WAITS)
+		return 1;
+	(void)fcntl(self->ctl, F_SETFL, O_ASYNC); /* it is open: cannot fail */
+	if (r <= 0)
+		report_start(self, st, r, pid, pidfd);
+	return 0;
 }
 
 static void upper(const struct box_self *self)
@@ -260,8 +288,13 @@ static void answer(const struct box_self *self)
  * it is (TASK_FREEZABLE, v1 freezer). */
 static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set)
 {
+	int ahead = !waited_for(self);
+
+	if (ahead)
+		make_ahead(self);
 	for (;;) {
-		while (waited_for(self))
+		ahead = ahead && left_to_ahead(self);
+		while (!ahead && waited_for(self))
 			answer(self);
 		reap(self);
 		(void)sigwaitinfo(wait_set, NULL);
