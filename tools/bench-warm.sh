@@ -76,8 +76,16 @@ fi
 # What is taught has the names of files in it: the bed it is used with has to have the same.
 [[ -z ${TAUGHT-} ]] || export BED=/var/tmp/forewarm-bed-taught
 bed_new "$out/image.ext4"
-preload_pid=
+preload_pid='' bystander_pid=''
+bystander_stop() {
+	[[ -n $bystander_pid ]] || return 0
+	kill "$bystander_pid" 2>/dev/null
+	wait "$bystander_pid" 2>/dev/null || true
+	bystander_pid=
+	rm -f "$bed/times"
+}
 bench_end() {
+	bystander_stop
 	[[ -n $preload_pid ]] && kill -CONT "$preload_pid" && kill "$preload_pid"
 	bed_end
 }
@@ -109,13 +117,17 @@ preload_start() {
 	kill -0 "$preload_pid" 2>/dev/null || { echo "  preload does not run here: skipped" && preload_pid=; }
 }
 shuffled() { printf '%s\n' "${workloads[@]}" | shuf; }
-files_of() { # workload: the files it opens, for vmtouch
-	strace -f -qq -e trace=open,openat,execve -o "$bed/strace" chroot "$root" /usr/bin/env -i \
-		PATH=/usr/bin:/bin HOME=/root LEAD=0 /bin/bash "/w/$1.sh" 3>/dev/null >/dev/null 2>&1 || true
-	grep -v ENOENT "$bed/strace" | grep -oE '"[^"]+"' | tr -d '"' | sort -u | while read -r f; do
-		[[ $f == /* ]] || f=/w/$f
-		[[ ! -f $root$f ]] || echo "$root$f"
-	done >"$bed/files.$1"
+files_of() { # workload: the files it opens, runs or looks at, for vmtouch
+	strace -f -y -qq -e trace=open,openat,execve,newfstatat,statx,access,faccessat,faccessat2 -o "$bed/strace" \
+		chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/root LEAD=0 /bin/bash "/w/$1.sh" \
+		3>/dev/null >/dev/null 2>&1 || true
+	# A name is below the folder strace says its descriptor is of, or below the root; links lead where
+	# they do for the workload, hence from inside.
+	tools/warm-files.awk -v root="$root" "$bed/strace" | sort -u |
+		chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin xargs -d '\n' realpath -q -e | sort -u |
+		while read -r f; do
+			[[ ! -f $root$f ]] || echo "$root$f"
+		done >"$bed/files.$1"
 }
 
 declare -A sample
@@ -296,29 +308,38 @@ in_turn() { # number
 }
 mkdir -p "$bed/pairs"
 harm_rounds=${HARM_ROUNDS:-8}
-# A bystander for as long as a cold workload runs: the one pair is the same work, done twice.
+# What a bystander that is always there measures while a cold workload runs: the one pair is the same work, done
+# twice.
+bystander_start() { # read or cpu
+	.output/tools/bystander "$1" "$bed/random" 3600 "$bed/times" >/dev/null &
+	bystander_pid=$!
+}
 harm_slice() { # read or cpu, workload, pair, plain or watched
-	local bystander
-	.output/tools/bystander "$1" "$bed/random" 60 "$bed/pairs/$1.$3.$4" >/dev/null &
-	bystander=$!
 	bed_cold
-	kill -USR1 $bystander # as one that was always there
+	kill -USR1 "$bystander_pid"
 	bed_run "$4" "$2" "$lead"
-	kill $bystander
-	wait $bystander
+	kill -USR2 "$bystander_pid"
+	while [[ ! -e $bed/times ]]; do
+		kill -0 "$bystander_pid" || { echo "the bystander is gone" >&2 && exit 1; }
+		sleep 0.01
+	done
+	mv "$bed/times" "$bed/pairs/$1.$3.$4"
 }
 if [[ $parts == *" harm "* ]]; then
 	dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
-	harm_n=0
 	for ((i = 1; i <= harm_rounds; i++)); do
-		printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
-		for w in $(shuffled); do
-			harm_n=$((harm_n + 1))
-			for what in ${HARM:-read cpu}; do
+		for what in ${HARM:-read cpu}; do
+			printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
+			bystander_start $what
+			sleep 1
+			harm_n=$(((i - 1) * ${#workloads[@]}))
+			for w in $(shuffled); do
+				harm_n=$((harm_n + 1))
 				for who in $(in_turn $harm_n); do
 					harm_slice $what "$w" $harm_n $who
 				done
 			done
+			bystander_stop
 		done
 	done
 	printf '%30s\r' '' >&2

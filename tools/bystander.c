@@ -6,11 +6,13 @@
  *   bystander cpu - SECONDS [TIMES]       a fixed piece of work, about 1 ms of CPU
  *
  * Prints "p50 p99 count" of one operation's time in us, and writes each one's to the file TIMES, one a
- * line. It works for so long, or until SIGTERM; at SIGUSR1 it forgets what it measured.
+ * line. It works for so long, or until SIGTERM. At SIGUSR1 it forgets what it measured; at SIGUSR2 it has
+ * TIMES hold what it measured since, all of it from the moment the file is there, and goes on.
  */
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +22,7 @@
 
 enum { OP_MAX = 1 << 20, BLOCK = 4096 };
 
-static volatile sig_atomic_t enough, forget;
+static volatile sig_atomic_t enough, forget, tell;
 
 static void on_term(int sig)
 {
@@ -32,6 +34,12 @@ static void on_usr1(int sig)
 {
 	(void)sig;
 	forget = 1;
+}
+
+static void on_usr2(int sig)
+{
+	(void)sig;
+	tell = 1;
 }
 
 static uint64_t now_ns(void)
@@ -60,17 +68,30 @@ static void work(void)
 	sink = x;
 }
 
-static int report(uint32_t *us, uint32_t n, const char *path)
+/* Whoever finds the file has all of it. */
+static int times_write(const uint32_t *us, uint32_t n, const char *path)
 {
-	FILE *f = path ? fopen(path, "we") : NULL;
+	char part[PATH_MAX];
+	FILE *f;
 
-	if (!n || (path && !f)) {
-		fprintf(stderr, "bystander: nothing was done, or %s cannot be written\n", path);
-		return 1;
-	}
+	snprintf(part, sizeof(part), "%s.part", path);
+	f = fopen(part, "we");
 	for (uint32_t i = 0; f && i < n; i++)
 		fprintf(f, "%u\n", us[i]);
-	if (f && fclose(f))
+	if (!f || fclose(f) || rename(part, path) < 0) {
+		perror(path);
+		return 1;
+	}
+	return 0;
+}
+
+static int report(uint32_t *us, uint32_t n, const char *path)
+{
+	if (!n) {
+		fprintf(stderr, "bystander: nothing was done\n");
+		return 1;
+	}
+	if (path && times_write(us, n, path))
 		return 1;
 	qsort(us, n, sizeof(*us), by_value);
 	printf("%u %u %u\n", us[n / 2], us[(uint64_t)n * 99 / 100], n);
@@ -93,6 +114,7 @@ int main(int argc, char **argv)
 	}
 	(void)signal(SIGTERM, on_term);
 	(void)signal(SIGUSR1, on_usr1);
+	(void)signal(SIGUSR2, on_usr2);
 	if (reads) {
 		fd = open(argv[2], O_RDONLY | O_DIRECT | O_CLOEXEC);
 		if (fd < 0 || fstat(fd, &st) < 0 || st.st_size < BLOCK) {
@@ -112,9 +134,14 @@ int main(int argc, char **argv)
 		} else {
 			work();
 		}
-		n = forget ? 0 : n;
-		forget = 0;
+		if (forget)
+			n = 0;
 		us[n++] = (uint32_t)((now_ns() - began) / 1000);
+		if (tell && argc == 5 && times_write(us, n, argv[4]))
+			return 1;
+		if (tell)
+			n = 0;
+		forget = tell = 0;
 	}
 	r = report(us, n, argc == 5 ? argv[4] : NULL);
 	free(us);

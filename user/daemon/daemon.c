@@ -29,6 +29,7 @@
 #include "daemon/watch.h"
 #include "sys/capture.h"
 #include "sys/confine.h"
+#include "sys/cpus.h"
 #include "sys/disks.h"
 #include "sys/pageuse.h"
 #include "sys/procfs.h"
@@ -82,6 +83,8 @@ struct daemon {
 	struct capture *capture;
 	struct warm *warm;
 	struct disks *disks;
+	struct cpus *cpus; /* NULL: a host with one, or too many */
+	uint64_t cpus_now;
 	struct psi *psi;
 	struct keep *keep;
 	struct table *table;
@@ -353,11 +356,23 @@ static int on_drain(sd_event_source *s, uint64_t usec, void *userdata)
 	return again(s, d->config.drain_ns);
 }
 
+/* The threads that read and write, off the CPUs that others need. */
+static void keep_off(struct daemon *d)
+{
+	uint64_t to = d->cpus ? cpus_tick(d->cpus) : d->cpus_now;
+
+	if (to == d->cpus_now)
+		return;
+	cpus_move(to);
+	d->cpus_now = to;
+}
+
 static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct daemon *d = userdata;
 
 	(void)usec;
+	keep_off(d);
 	psi_read(d->psi, &d->pressure);
 	disks_tick(d->disks, clock_ns(CLOCK_MONOTONIC));
 	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), &d->pressure);
@@ -780,6 +795,11 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	r = disks_new("", &d->disks);
 	if (r < 0)
 		return r;
+	d->cpus_now = cpus_allowed();
+	if (d->cpus_now & (d->cpus_now - 1))
+		r = cpus_new("", d->cpus_now, &d->cpus);
+	if (r < 0)
+		return r;
 	warm.disk_reads = disk_reads;
 	warm.disk_ctx = d->disks;
 	/* What is held is page cache, which the kernel takes back when it needs it. */
@@ -823,6 +843,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->capture = capture_close(d->capture);
 	d->warm = warm_free(d->warm);
 	d->disks = disks_free(d->disks);
+	d->cpus = cpus_free(d->cpus);
 	d->psi = psi_free(d->psi);
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);
