@@ -8,8 +8,8 @@
 #include "support/support.h"
 
 #include "store/store.h"
+#include "support/scratch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -28,19 +28,12 @@ struct shared {
 	_Atomic uint64_t begun, committed;
 };
 
-static char dir[64], path[96];
+static char dir[SCRATCH_DIR_MAX], path[96];
 
 static int teardown(void **state)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
 	(void)state;
-	while (d && (e = readdir(d)))
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		(void)closedir(d);
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 /* Every edge gets count = seq; each flush adds one new node too. */
@@ -159,9 +152,8 @@ static void test_store_survives_kill_at_any_moment(void **state)
 	uint64_t flushes_n = 0, under_way_n = 0, kept_n = 0;
 
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/forewarm-kill.%d.XXXXXX", (int)getpid());
 	assert_ptr_not_equal(sh, MAP_FAILED);
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_on_disk(dir, "kill"), 0);
 	snprintf(path, sizeof(path), "%s/forewarm.db", dir);
 	srandom(3);
 	for (int i = 0; i < kill_n; i++) {

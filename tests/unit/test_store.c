@@ -7,8 +7,8 @@
 
 #include "base/cleanup.h"
 #include "store/store.h"
+#include "support/scratch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,15 +31,12 @@ enum { BENCH_EDGES = 200000, DAMAGE_N = 300 };
 
 #define T0 1700000000000000000ull
 
-static char dir[64], path[96], aside[PATH_MAX];
+static char dir[SCRATCH_DIR_MAX], path[96], aside[PATH_MAX];
 
 static int setup(void **state)
 {
 	(void)state;
-	/* In memory where that is to be had: thousands of fsync() are not what is tested. */
-	snprintf(dir, sizeof(dir), "%s/forewarm-store.%d.XXXXXX",
-		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (int)getpid());
-	if (!mkdtemp(dir))
+	if (scratch_make(dir, "store"))
 		return -1;
 	snprintf(path, sizeof(path), "%s/forewarm.db", dir);
 	aside[0] = 0;
@@ -48,15 +45,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
 	(void)state;
-	while (d && (e = readdir(d)))
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		(void)closedir(d);
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 static struct graph *graph_of(uint32_t node_max, uint32_t edge_max)

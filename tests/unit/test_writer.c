@@ -5,8 +5,8 @@
 #include "base/cleanup.h"
 #include "store/store.h"
 #include "store/writer.h"
+#include "support/scratch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -19,16 +19,13 @@
 DEFINE_CLEANUP(struct graph *, graph_free)
 DEFINE_CLEANUP(struct store *, store_close)
 
-static char dir[64], path[96], aside[PATH_MAX];
+static char dir[SCRATCH_DIR_MAX], path[96], aside[PATH_MAX];
 static const struct writer_limits small = {.batch_max = 3, .batch_bytes = 65536};
 
 static int setup(void **state)
 {
 	(void)state;
-	/* In memory where that is to be had: thousands of fsync() are not what is tested. */
-	snprintf(dir, sizeof(dir), "%s/forewarm-writer.%d.XXXXXX",
-		 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (int)getpid());
-	if (!mkdtemp(dir))
+	if (scratch_make(dir, "writer"))
 		return -1;
 	snprintf(path, sizeof(path), "%s/forewarm.db", dir);
 	return 0;
@@ -36,15 +33,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
 	(void)state;
-	while (d && (e = readdir(d)))
-		(void)unlinkat(dirfd(d), e->d_name, 0);
-	if (d)
-		(void)closedir(d);
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 static struct graph *graph_of(void)
