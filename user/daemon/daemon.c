@@ -791,7 +791,6 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	warm.ahead_thread_n = AHEAD_THREADS;
 	warm.ahead_inflight_max = AHEAD_INFLIGHT;
 	warm.ahead_nice = AHEAD_NICE;
-	warm.ahead_idle_io = true;
 	r = disks_new("", &d->disks);
 	if (r < 0)
 		return r;

@@ -18,7 +18,6 @@
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/ioprio.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -776,13 +775,14 @@ static void thread_manners(const struct warm *w, bool ahead)
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
 	(void)prctl(PR_SET_NAME, "warm");
 	(void)prctl(PR_SET_TIMERSLACK, 10000ul);
-	/* Does not take the CPU from somebody by waking up: it is there for whoever waits for the disk. */
+	/* What has time does not take the CPU from somebody by waking up. What is wanted now does: it asks
+	 * the disk and sleeps again, and who started it is about to wait for the disk anyway. Neither is of
+	 * the idle I/O class: mq-deadline keeps such a read back until nothing else is under way, 3 ms and
+	 * more, and whoever needs that page, or a name of the directory it is of, waits with it. */
+	if (!ahead || !w->limits.ahead_nice)
+		return;
 	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-	if (ahead && w->limits.ahead_nice)
-		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->limits.ahead_nice);
-	if (ahead && w->limits.ahead_idle_io)
-		(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
-			      IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), w->limits.ahead_nice);
 }
 
 static void work_lane(struct warm *w, struct lane *lane)

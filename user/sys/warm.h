@@ -6,7 +6,7 @@
  *          read in chunks, several in flight, and wait until mincore() says that every page is
  *          there; a bounded queue of results. warm_fd() is readable while results wait. What is wanted
  *          now (priority 0) and what has time have threads of their own: the latter may have fewer
- *          bytes in flight, the nicer CPU and the idle I/O class, for whoever waits goes first.
+ *          bytes in flight and the nicer CPU, for whoever waits goes first.
  * Units    bytes; ns of CLOCK_MONOTONIC; deadline 0: none. Priority 0 first.
  * Bounds   struct warm_limits: jobs, threads, bytes a second, in flight, a job, and in total for
  *          guesses that are not settled. Memory follows from job_max and took_max.
@@ -74,8 +74,7 @@ struct warm_limits {
 	uint64_t held_bytes_max;     /* read for guesses neither settled, released nor expired */
 	uint64_t held_ns;	     /* a guess not settled after this is taken as settled */
 	int ahead_nice;		     /* of the threads for what has time; and for releases */
-	bool ahead_idle_io; /* their I/O class is idle: only where the I/O scheduler knows classes */
-	bool remote_fs;	    /* also read from network and FUSE file systems */
+	bool remote_fs;		     /* also read from network and FUSE file systems */
 	/* How many reads are under way at the disk of dev, if others keep it reading; may be NULL. Asked where
 	 * none is ours: while there are some, what has time is read in small pieces, one at a time. From any
 	 * thread. */
