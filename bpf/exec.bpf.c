@@ -85,8 +85,8 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 		if (!k)
 			k = bpf_map_lookup_elem(&known, &key);
 	}
-	if (g && g->wake)
-		wake = true;
+	/* Without a row nobody has looked yet what it needs: so it is after a start of the daemon. */
+	wake = g ? g->wake : wake_new;
 	if (!k || !k->every || !sampling)
 		return wake || (wake_unknown && (!k || !k->every));
 	/* With the open hooks off nothing known is reported; else one start out of so many, and each that

@@ -84,6 +84,7 @@ __u32 folds_side = 0;
 __u32 folds_used = 0;
 __u32 sampling = 0;
 __u32 uring_used = 0;
+__u32 wake_new = 0;
 __u32 wake_unknown = 0;
 __u64 timed_since = 0;
 __u32 wake_starts = 0;

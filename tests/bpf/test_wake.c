@@ -123,6 +123,12 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 	run(c, path[1], "report");
 	assert_false(woken(c, QUIET_MS));
 	assert_int_equal(drain_all(c, &s), 1);
+	capture_wake_new(c);
+	run(c, path[1], "report");
+	assert_true(woken(c, WAKE_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	run(c, path[0], "report"); /* it has a row, and that says no */
+	assert_false(woken(c, QUIET_MS));
 	(void)capture_close(c);
 	for (int i = 0; i < 2; i++)
 		(void)unlink(path[i]);

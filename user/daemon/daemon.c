@@ -661,6 +661,8 @@ static int open_capture(struct daemon *d)
 			return r;
 		}
 	}
+	if (d->config.policy.act) /* after a boot first starts are what is worth most */
+		capture_wake_new(d->capture);
 	r = capture_learn_looks(d->capture, LEARN_NS);
 	if (r < 0)
 		log_warn("capture: what programs only ask about (stat) is not seen: %s, ignoring",

@@ -701,6 +701,11 @@ int capture_attach(struct capture *c)
 	return r;
 }
 
+void capture_wake_new(struct capture *c)
+{
+	__atomic_store_n(&c->skel->bss->wake_new, 1, __ATOMIC_SEQ_CST);
+}
+
 int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 {
 	if (!c->args)

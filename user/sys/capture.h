@@ -127,6 +127,8 @@ int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
 int capture_known_update(struct capture *c, const struct fwm_block_key *key,
 			 const struct fwm_known_row *row);
 int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_row *row);
+/* From now on the start of a block without a row of guesses wakes the reader too. */
+void capture_wake_new(struct capture *c);
 /* Sets the FWM_MARK_* of a process and, from now on, of its children. */
 int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags);
 
