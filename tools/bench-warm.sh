@@ -15,9 +15,13 @@
 # forewarmd warming it and without, in pairs; and a habit that is wrong every time: the wall time of
 # steps after which nothing comes of what is guessed, against that of the same steps in the same order
 # unwatched, and watched without acting on guesses. Changes with 95 % intervals, see tools/paired.c.
+# A cold run during which the kernel took file pages back for others (pgsteal_file of /proc/vmstat) is done
+# again, at most RETRY_MAX times, and counted. Lead time is from the daemon's own records of guesses.
 # Writes .output/bench/warm.ndjson. LEAD=seconds: time between the first step and the others.
 # PARTS: which of "gap harm wrong". HARM: which of "read cpu". HARM_ROUNDS: of a pair of each workload.
-# WRONG_ROUNDS: pairs. TAUGHT=DIR: what was learnt is kept there, and a later run begins with it.
+# WRONG_ROUNDS: pairs. WRONG: which of "wrong idle". SETS: more arguments of forewarmd.
+# TAUGHT=DIR: what was learnt is kept there, and a later run begins with it. KEEP=DIR: what was
+# measured is kept there, and a later run adds to it; BUDGET=seconds: begins nothing after that.
 # shellcheck disable=SC2086,SC2046 # lists of words are split on purpose
 set -eu
 cd "$(dirname "$0")/.."
@@ -31,6 +35,8 @@ all=(c-compile cxx-compile python node git perl pipeline database java gdb)
 workloads=("${@:-${all[@]}}")
 lead=${LEAD:-0.5}
 parts=" ${PARTS:-gap harm wrong} "
+budget=${BUDGET:-1000000}
+RETRY_MAX=2
 out=$PWD/.output/bench/warm
 ndjson=$PWD/.output/bench/warm.ndjson
 packages="bash coreutils gcc g++ python3 python3-yaml python3-cryptography nodejs git perl sqlite3
@@ -131,7 +137,21 @@ files_of() { # workload: the files it opens, runs or looks at, for vmtouch
 }
 
 declare -A sample
-note() { sample[$1]="${sample[$1]-} $2"; } # key, value
+note() { # key, value
+	sample[$1]="${sample[$1]-} $2"
+	[[ -z ${KEEP-} ]] || echo "$1 $2" >>"$KEEP/samples"
+}
+count_of() { wc -w <<<"${sample[$1]-}"; } # key
+pairs=$bed/pairs
+if [[ -n ${KEEP-} ]]; then
+	pairs=$KEEP/pairs
+	mkdir -p "$KEEP"
+	[[ ! -e $KEEP/samples ]] || while read -r key value; do
+		sample[$key]="${sample[$key]-} $value"
+	done <"$KEEP/samples"
+fi
+mkdir -p "$pairs"
+time_is_up() { ((SECONDS >= budget)); }
 quantile() { # q, values...
 	local q=$1
 	shift
@@ -151,8 +171,7 @@ if [[ -n ${TAUGHT-} && -d $TAUGHT ]]; then
 	cp -a "$TAUGHT/." "$bed/state"
 	train=1
 fi
-daemon_start -s plan.recheck=100ms -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% \
-	${FORCE_SETS-}
+daemon_start -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% ${SETS-}
 preload_start
 echo "  training: each workload $train times"
 for ((i = 0; i < train; i++)); do
@@ -167,14 +186,16 @@ if [[ -n $preload_pid ]]; then
 	sleep 0.5
 	seen=$(grep -cE "EXE.*$root" "$bed/preload.state" "$bed/preload.log" 2>/dev/null | awk -F: '{ n += $2 } END { print n + 0 }')
 	kill -STOP "$preload_pid"
+	note preload.knew "$seen"
 fi
 if [[ -n ${TAUGHT-} && ! -d $TAUGHT ]]; then
 	sleep 1.5 # the database is written each second
 	cp -a "$bed/state" "$TAUGHT"
 fi
 [[ $parts != *" gap "* ]] || for w in "${workloads[@]}"; do
+	time_is_up && break
 	[[ -n $has_vmtouch ]] && command -v strace >/dev/null && files_of "$w"
-	note "used.$w" "$(.output/tools/pageuse "$root" chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin \
+	[[ -n ${sample[used.$w]-} ]] || note "used.$w" "$(.output/tools/pageuse "$root" chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin \
 		HOME=/root LEAD="$lead" /bin/bash "/w/$w.sh" 3>/dev/null 2>/dev/null | tail -n 1)"
 done
 
@@ -193,53 +214,101 @@ closed() { # mode, cold, warm: sets closed, and takes note of it
 }
 ratio() { awk -v x="$1" -v of="$2" 'BEGIN { printf "%.3f", of ? x / of : 0 }'; }
 ms() { awk -v us="$1" 'BEGIN { if (us == "" || us == 0) print "-"; else printf "%.0f\n", us / 1000 }'; }
+stolen() { # file pages the kernel took back, ever
+	local k v
+	while read -r k v; do
+		[[ $k != pgsteal_file ]] || echo "$v"
+	done </proc/vmstat
+}
+# What was seen to be in memory is taken to be for a second (plan.recheck); that the file system was taken
+# away meanwhile is this bench's doing. So runs that are watched are further apart than that.
+watched_us=0
+apart() {
+	local us=$((1100000 - (${EPOCHREALTIME/[.,]/} - watched_us)))
+	((us <= 0)) || sleep "$(printf '0.%06d' $((us < 999999 ? us : 999999)))"
+}
+# A cold run of a workload, done again where the kernel took pages back meanwhile.
+run_cold() { # mode, plain or watched, workload, lead, command to prepare it ...
+	local mode=$1 who=$2 w=$3 run_lead=$4 try before from
+	shift 4
+	for ((try = 0; ; try++)); do
+		bed_cold
+		[[ $who == plain ]] || apart
+		before=$(stolen)
+		"$@"
+		from=${EPOCHREALTIME/[.,]/}
+		bed_run "$who" "$w" "$run_lead"
+		watched_us=$([[ $who == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
+		note "runs.cold" 1
+		[[ $(stolen) != "$before" ]] || break
+		note "runs.disturbed" 1
+		((try < RETRY_MAX)) || break
+	done
+	[[ $who == plain ]] || note "window.$mode.$w" "$from-${EPOCHREALTIME/[.,]/}"
+	keep "$mode" "$w"
+}
 keep() { # mode workload
 	note "us.$1.$2" "$us"
 	note "faults.$1.$2" "$faults"
 	note "kib.$1.$2" "$(bed_read_kib)"
 }
+vmtouch_read() { # workload
+	xargs -d '\n' "$out/vmtouch/usr/bin/vmtouch" -q -t <"$bed/files.$1" >/dev/null 2>&1
+}
 gap_rounds() {
+	local i n w others
 	# In no order that could be learnt: which workload comes next is not what is measured.
 	for ((i = 1; i <= rounds; i++)); do
 		printf '  round %d of %d\r' "$i" "$rounds" >&2
+		mapfile -t others < <(shuffled)
+		n=0
 		for w in $(shuffled); do
-			bed_cold
-			bed_run plain "$w" "$lead"
-			keep cold "$w"
+			time_is_up && return
+			run_cold cold plain "$w" "$lead" true
 			bed_run plain "$w" "$lead"
 			keep warm "$w"
-			bed_cold
-			bed_run watched "$w" "$lead"
-			keep ahead "$w"
-			bed_cold
-			bed_run plain "$w" 0
-			keep cold0 "$w"
+			run_cold ahead watched "$w" "$lead" true
+			run_cold cold0 plain "$w" 0 true
 			if [[ -s $bed/files.$w ]]; then
-				bed_cold
-				xargs -d '\n' "$out/vmtouch/usr/bin/vmtouch" -q -t <"$bed/files.$w" >/dev/null 2>&1
-				bed_run plain "$w" "$lead"
-				keep vmtouch "$w"
+				run_cold vmtouch plain "$w" "$lead" vmtouch_read "$w"
 			fi
-			if [[ -n $preload_pid ]] && ((i <= 3)); then
+			if [[ -n $preload_pid ]] && (($(count_of "us.preload.$w") < 3)); then
 				kill -CONT "$preload_pid"
-				bed_cold
-				sleep 4.2
-				bed_run plain "$w" "$lead"
-				keep preload "$w"
+				run_cold preload plain "$w" "$lead" sleep 4.2
 				kill -STOP "$preload_pid"
 			fi
-		done
-		for w in $(shuffled); do
-			bed_cold
-			bed_run watched "$w" 0
-			keep exec "$w"
+			run_cold exec watched "${others[n++]}" 0 true
 		done
 	done
 	printf '%30s\r' '' >&2
 }
+# Of what was guessed in these runs, read, and needed: from the guess to the need, and from when it was read.
+# A run before that this one adds to has noted its own.
+leads_note() {
+	local mode w windows
+	sleep 1.5 # the database is written each second
+	for mode in ahead exec; do
+		for w in "${workloads[@]}"; do
+			windows=${sample[window.$mode.$w]-}
+			sqlite3 -separator ' ' "$bed/state/forewarm.db" "SELECT made_ns / 1000, ended_ns / 1000,
+				(ended_ns - done_ns) / 1000 FROM guesses WHERE outcome = 1 AND acted AND read_bytes > 0
+				AND done_ns IS NOT NULL" |
+				awk -v windows="$windows" 'BEGIN { n = split(windows, at, /[ -]+/) }
+					{ for (i = at[1] == "" ? 2 : 1; i < n; i += 2)
+						if ($1 >= at[i] && $1 <= at[i + 1]) print $2, $3 }' >"$bed/leads"
+			[[ -s $bed/leads ]] || continue
+			note "lead.$mode.$w" "$(quantile 0.5 $(cut -d ' ' -f 1 "$bed/leads"))"
+			note "ready.$mode.$w" "$(quantile 0.5 $(cut -d ' ' -f 2 "$bed/leads"))"
+		done
+	done
+}
 gap_tables() {
 	echo
-	echo "time of the later steps, median of $rounds [ms]"
+	rounds=$(count_of "us.ahead.${workloads[0]}")
+	for w in "${workloads[@]}"; do
+		(($(count_of "us.exec.$w") >= rounds)) || rounds=$(count_of "us.exec.$w")
+	done
+	echo "time of the later steps, median of $rounds or more [ms]"
 	printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' workload cold ahead warm preload "cold'" "at exec" vmtouch
 	for w in "${workloads[@]}"; do
 		printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' "$w" "$(ms "$(median "us.cold.$w")")" \
@@ -280,10 +349,28 @@ gap_tables() {
 			"$(median "gap.$k")" "$(quantile 0 ${sample[gap.$k]})"
 	done
 	[[ -n ${sample[readused]-} ]] && printf 'bytes from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
-	echo "time between the first step and the others: $lead s; preload knew $seen programs after $((train * ${#workloads[@]} * 2)) runs"
+	echo
+	echo "lead time of what was read and needed, median [ms]: from the guess, and from when it was read"
+	printf '%-12s %14s %14s | %14s %14s\n' workload 'ahead: guess' 'read' 'at exec: guess' 'read'
+	for w in "${workloads[@]}"; do
+		printf '%-12s %14s %14s | %14s %14s\n' "$w" "$(ms1 "lead.ahead.$w")" "$(ms1 "ready.ahead.$w")" \
+			"$(ms1 "lead.exec.$w")" "$(ms1 "ready.exec.$w")"
+		for k in lead.ahead ready.ahead lead.exec ready.exec; do
+			[[ -n ${sample[$k.$w]-} ]] || continue
+			record "${k%.*}_time_${k#*.}" "$w" "$(median "$k.$w")" us guess 0 "$rounds"
+		done
+	done
+	echo "time between the first step and the others: $lead s"
+	echo "preload knew $(median preload.knew) programs after $((train * ${#workloads[@]} * 2)) runs"
+	echo "cold runs $(count_of runs.cold), done again as the kernel took pages back: $(count_of runs.disturbed)"
+	record runs_disturbed all "$(count_of runs.disturbed)" runs all 0 "$(count_of runs.cold)"
+}
+ms1() { # key: its median in ms
+	[[ -n ${sample[$1]-} ]] && awk -v us="$(median "$1")" 'BEGIN { printf "%.1f\n", us / 1000 }' || echo -
 }
 if [[ $parts == *" gap "* ]]; then
 	gap_rounds
+	leads_note
 	gap_tables
 fi
 
@@ -297,16 +384,17 @@ record_change() { # metric subject n
 	record "${1}_change_low" "$2" "${low#+}" % plain 0 "$3"
 	record "${1}_change_high" "$2" "${high#+}" % plain 0 "$3"
 }
-pairs_of() { # name, pairs: their files, without and with in turn
-	local i
-	for ((i = 1; i <= $2; i++)); do
-		echo "$bed/pairs/$1.$i.plain" "$bed/pairs/$1.$i.watched"
+# The files of a name, without and with in turn, of whole pairs.
+pairs_of() { # name
+	local f
+	for f in "$pairs/$1".*.plain; do
+		[[ ! -e ${f%.plain}.watched ]] || echo "$f ${f%.plain}.watched"
 	done
 }
+pairs_n() { pairs_of "$1" | wc -l; } # name
 in_turn() { # number
 	(($1 % 2)) && echo plain watched || echo watched plain
 }
-mkdir -p "$bed/pairs"
 harm_rounds=${HARM_ROUNDS:-8}
 # What a bystander that is always there measures while a cold workload runs: the one pair is the same work, done
 # twice.
@@ -316,40 +404,49 @@ bystander_start() { # read or cpu
 }
 harm_slice() { # read or cpu, workload, pair, plain or watched
 	bed_cold
+	[[ $4 == plain ]] || apart
 	kill -USR1 "$bystander_pid"
 	bed_run "$4" "$2" "$lead"
 	kill -USR2 "$bystander_pid"
+	watched_us=$([[ $4 == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
 	while [[ ! -e $bed/times ]]; do
 		kill -0 "$bystander_pid" || { echo "the bystander is gone" >&2 && exit 1; }
 		sleep 0.01
 	done
-	mv "$bed/times" "$bed/pairs/$1.$3.$4"
+	mv "$bed/times" "$pairs/$1.$3.$4"
+}
+harm_round() { # read or cpu
+	local n w who
+	n=$(pairs_n "$1")
+	bystander_start "$1"
+	sleep 1
+	for w in $(shuffled); do
+		time_is_up && break
+		n=$((n + 1))
+		for who in $(in_turn $n); do
+			harm_slice "$1" "$w" $n $who
+		done
+	done
+	bystander_stop
 }
 if [[ $parts == *" harm "* ]]; then
 	dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
 	for ((i = 1; i <= harm_rounds; i++)); do
+		printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
 		for what in ${HARM:-read cpu}; do
-			printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
-			bystander_start $what
-			sleep 1
-			harm_n=$(((i - 1) * ${#workloads[@]}))
-			for w in $(shuffled); do
-				harm_n=$((harm_n + 1))
-				for who in $(in_turn $harm_n); do
-					harm_slice $what "$w" $harm_n $who
-				done
-			done
-			bystander_stop
+			time_is_up || harm_round $what
 		done
 	done
 	printf '%30s\r' '' >&2
 	echo
-	echo "a bystander while a cold workload runs, $harm_n pairs of the same workload [us]; 95 % intervals"
-	printf '%-10s %4s %9s %9s %8s %18s\n' bystander '' without with change interval
-	for what in ${HARM:-read cpu}; do
+	echo "a bystander while a cold workload runs, in pairs of the same workload [us]; 95 % intervals"
+	printf '%-10s %4s %5s %9s %9s %8s %18s\n' bystander '' pairs without with change interval
+	for what in read cpu; do
+		harm_n=$(pairs_n $what)
+		((harm_n)) || continue
 		for q in p50 p99; do
-			paired "0.${q#p}" $(pairs_of $what $harm_n)
-			printf '%-10s %4s %9s %9s %7s%% %17s%%\n' "$what" "$q" "$a" "$b" "$change" "$low..$high"
+			paired "0.${q#p}" $(pairs_of $what)
+			printf '%-10s %4s %5s %9s %9s %7s%% %17s%%\n' "$what" "$q" "$harm_n" "$a" "$b" "$change" "$low..$high"
 			record "harm_$q" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "$harm_n"
 			record_change "harm_$q" "$what" "$harm_n"
 		done
@@ -358,55 +455,73 @@ fi
 
 # --- wrong every time -----------------------------------------------------------------------------
 # The first step of each workload, and then none of the others.
-wrong_rounds=${WRONG_ROUNDS:-$((2 * rounds))}
+wrong_rounds=${WRONG_ROUNDS:-$((6 * rounds))}
 wrong_round() { # plain or watched, name of the pairs, number, workloads in order
 	local t0 w who=$1 pair=$2.$3
 	shift 3
 	bed_cold
+	[[ $who == plain ]] || apart
 	t0=${EPOCHREALTIME/[.,]/}
 	for w in "$@"; do
 		bed_run_first "$who" "$w"
 	done
-	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$bed/pairs/$pair.$who"
-	sleep 0.3 # what was begun is read by then
+	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$pairs/$pair.$who"
+	[[ $who == plain ]] || sleep 0.3 # what was begun is read by then
+	watched_us=$([[ $who == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
 	note "kib.$who.${pair%.*}" "$(bed_read_kib)"
 }
 wrong_pairs() { # name
-	local i who order
+	local i n who order
+	n=$(pairs_n "$1")
 	for ((i = 1; i <= wrong_rounds; i++)); do
+		time_is_up && break
 		printf '  %s %d of %d \r' "$1" "$i" "$wrong_rounds" >&2
 		order=$(shuffled && shuffled)
 		for who in $(in_turn $i); do
-			wrong_round "$who" "$1" "$i" $order
+			wrong_round "$who" "$1" $((n + i)) $order
 		done
 	done
 	printf '%30s\r' '' >&2
-	paired mean $(pairs_of "$1" "$wrong_rounds")
+}
+wrong_tell() { # name, what it is
+	local n
+	n=$(pairs_n "$1")
+	((n)) || return 0
+	paired mean $(pairs_of "$1")
+	printf '%-24s %5d %9s %9s %7s%% %17s%%\n' "$2" "$n" "$a" "$b" "$change" "$low..$high"
+	record "$1_wall_time" all "$b" us "$a" "$(ratio "$b" "$a")" "$n"
+	record_change "$1_wall" all "$n"
+	paired trimmed $(pairs_of "$1")
+	printf '%-24s %5s %9s %9s %7s%% %17s%%\n' '  a tenth cut each side' '' "$a" "$b" "$change" "$low..$high"
+	record_change "$1_wall_trimmed" all "$n"
 }
 if [[ $parts == *" wrong "* ]]; then
-	echo
-	wrong_pairs wrong
+	what=${WRONG:-wrong idle}
+	[[ $what != *wrong* ]] || wrong_pairs wrong
 	ask status >"$bed/status"
-	awk -v a="$a" -v b="$b" -v n="$wrong_rounds" -v c="$change" -v i="$low..$high" 'BEGIN {
-		printf "wrong guesses only, mean of %d pairs: %.1f ms without, %.1f ms with: %s %% wall time (%s)\n", n, a / 1000, b / 1000, c, i }'
-	record wrong_wall_time all "$b" us "$a" "$(ratio "$b" "$a")" "$wrong_rounds"
-	record_change wrong_wall all "$wrong_rounds"
-	# The price of watching alone: what is guessed is the same, and nothing is done about it.
-	daemon_stop
-	daemon_start -s plan.act=no
-	wrong_pairs idle
-	echo "of that, watching without acting: $change % ($low..$high)"
-	record_change wrong_watch all "$wrong_rounds"
+	if [[ $what == *idle* ]] && ! time_is_up; then
+		# The price of watching alone: what is guessed is the same, and nothing is done about it.
+		daemon_stop
+		daemon_start -s plan.act=no ${SETS-}
+		wrong_pairs idle
+	fi
+	echo
+	echo "wrong every time: wall time of first steps, in pairs of the same order [us]; 95 % intervals"
+	printf '%-24s %5s %9s %9s %8s %18s\n' '' pairs without with change interval
+	wrong_tell wrong 'wrong guesses only'
+	wrong_tell idle 'guessed, nothing done'
 	plain_kib=$(median kib.plain.wrong)
 	printf 'read meanwhile, MiB: %d without; with, round by round:' $((plain_kib / 1024))
 	i=0
-	for kib in ${sample[kib.watched.wrong]}; do
+	for kib in ${sample[kib.watched.wrong]-}; do
 		printf ' %d' $((kib / 1024))
 		record wrong_kib "round $((++i))" "$kib" KiB plain "$(ratio "$kib" "$plain_kib")" 1
-	done
+	done | fold -s -w 78
 	echo
 else
 	ask status >"$bed/status"
 fi
 echo
 cat "$bed/status"
+echo
+echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -2,12 +2,14 @@
 /*
  * paired - by how much a quantile, or the mean, of a time changes from one way to another.
  *
- *   paired Q|mean A1 B1 A2 B2 ...
+ *   paired Q|mean|trimmed A1 B1 A2 B2 ...
  *
  * Each file holds numbers, one a line: what was measured one way and, right beside it, the other way. Prints
  * "A B change low high": the figure over all of A and over all of B, by how many percent it differs,
  * and the 95 % interval of that, from resampling whole pairs: what one pair shares (a busy moment of
- * the host, the work done) is no evidence twice. The draws are the same at each call.
+ * the host, the work done) is no evidence twice. The draws are the same at each call. Trimmed: the mean of
+ * what is left without the tenth of the pairs that differ most upwards, and that downwards, as where
+ * the host did something else during one half of a pair.
  *
  * Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 and 13.
  */
@@ -127,24 +129,74 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+struct pair {
+	double more; /* B than A, by the means */
+	size_t i;
+};
+
+static int by_more(const void *a, const void *b)
+{
+	const double x = ((const struct pair *)a)->more, y = ((const struct pair *)b)->more;
+
+	return x < y ? -1 : x > y;
+}
+
+static double mean_of(const struct sample *s)
+{
+	double total = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		total += s->values[i];
+	return total / (double)s->n;
+}
+
+static struct pair *pairs_by_more(const struct sample *samples, size_t pairs)
+{
+	struct pair *p = room(NULL, pairs, sizeof(*p));
+
+	for (size_t i = 0; i < pairs; i++)
+		p[i] = (struct pair){mean_of(&samples[2 * i + 1]) - mean_of(&samples[2 * i]), i};
+	qsort(p, pairs, sizeof(*p), by_more);
+	return p;
+}
+
+/* Takes a tenth of the weight away from each end. */
+static void trim(uint32_t *weight, const struct pair *order, size_t pairs)
+{
+	for (int end = 0; end < 2; end++) {
+		size_t cut = pairs / 10;
+
+		for (size_t n = 0; n < pairs && cut; n++) {
+			uint32_t *w = &weight[order[end ? pairs - 1 - n : n].i];
+			uint32_t part = *w < cut ? *w : (uint32_t)cut;
+
+			*w -= part;
+			cut -= part;
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t files = argc > 2 ? (size_t)argc - 2 : 0, pairs = files / 2, all = 0;
 	uint64_t state = 88172645463325252ull;
 	static double changes[DRAWS];
 	struct sample *samples;
+	struct pair *order = NULL; /* of trimmed */
 	struct times *times;
 	uint32_t *weight;
 	double q, a, b;
+	bool trimmed;
 	char *end;
 
 	q = argc > 1 ? strtod(argv[1], &end) : -1;
-	if (argc > 1 && !strcmp(argv[1], "mean"))
+	trimmed = argc > 1 && !strcmp(argv[1], "trimmed");
+	if (argc > 1 && (trimmed || !strcmp(argv[1], "mean")))
 		q = -1;
 	else if (argc > 1 && (end == argv[1] || *end || q < 0 || q > 1))
 		files = 0;
 	if (!pairs || files % 2) {
-		fprintf(stderr, "usage: paired QUANTILE|mean A1 B1 A2 B2 ...\n");
+		fprintf(stderr, "usage: paired QUANTILE|mean|trimmed A1 B1 A2 B2 ...\n");
 		return 2;
 	}
 	samples = room(NULL, files, sizeof(*samples));
@@ -164,8 +216,12 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < files; i++)
 		times[i] = times_of(&samples[i]);
 
+	if (trimmed)
+		order = pairs_by_more(samples, pairs);
 	for (size_t i = 0; i < pairs; i++)
 		weight[i] = 1;
+	if (trimmed)
+		trim(weight, order, pairs);
 	a = figure(times, 2, weight, pairs, q);
 	b = figure(times + 1, 2, weight, pairs, q);
 	for (int d = 0; d < DRAWS; d++) {
@@ -174,6 +230,8 @@ int main(int argc, char **argv)
 			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
 			weight[(state >> 11) % pairs]++;
 		}
+		if (trimmed)
+			trim(weight, order, pairs);
 		changes[d] = change(figure(times, 2, weight, pairs, q),
 				    figure(times + 1, 2, weight, pairs, q));
 	}
