@@ -8,7 +8,7 @@
  * in the command, and takes that away again.
  *
  * What is not listed fails with ENOSYS, so that a libc falls back as it would on an older kernel; what
- * is known and refused fails with EPERM.
+ * is known and refused, and the calls of a foreign ABI, fail with EPERM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -222,7 +222,7 @@ static int ctx_new(uint32_t action, scmp_filter_ctx *ret)
 		return fault(-ENOMEM);
 	/* A foreign ABI (32-bit on a 64-bit kernel) is a second set of doors: shut. The tree instead
 	 * of a chain makes a call cost log2 of the number of rules. */
-	r = seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+	r = seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
 	if (!r)
 		r = seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!r) /* launch.c sets no_new_privs */
