@@ -2,7 +2,7 @@
 /*
  * bench_sandbox.c - what it costs to run /bin/true in isolation: ours and the usual ways.
  *
- *   bench_sandbox TRUE NDJSON [CYCLES]      (tools/bench-sandbox.sh builds TRUE and calls this)
+ *   bench_sandbox TRUE BUNDLE NDJSON [CYCLES [SCALE]]    (tools/bench-sandbox.sh calls this)
  *
  * Interleaved: every round runs each subject once, after the same quiet. A time is from the call until
  * the end of the command is known to the caller (waitpid, or the exit event), so it contains fork and
@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "support/census.h"
 #include "sys/pool.h"
 
 enum { SAMPLE_MAX = 20000, SUBJECT_MAX = 10, PARKED_MEASURED = 200 };
@@ -452,31 +453,6 @@ static void refill_and_memory(enum sandbox_net net, const char *name)
 	p = pool_free(p);
 }
 
-static size_t count_dir(const char *path)
-{
-	DIR *d = opendir(path);
-	size_t n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
-static size_t count_lines(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	size_t n = 0;
-	int c;
-
-	while (f && (c = fgetc(f)) != EOF)
-		n += c == '\n';
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static size_t slab_active(const char *name)
 {
 	FILE *f = fopen("/proc/slabinfo", "re");
@@ -491,37 +467,17 @@ static size_t slab_active(const char *name)
 	return found;
 }
 
-static int count_group(void *ctx, const char *name)
-{
-	(void)name;
-	++*(size_t *)ctx;
-	return 0;
-}
-
-struct census {
-	size_t groups, mounts, fds, processes, nets;
-};
-
-static struct census census(void)
-{
-	struct census c = {.mounts = count_lines("/proc/self/mountinfo"),
-			   .fds = count_dir("/proc/self/fd"),
-			   .processes = count_dir("/proc"),
-			   .nets = slab_active("net_namespace")};
-
-	(void)cgroup_group_each(b.cgroup, count_group, &c.groups);
-	return c;
-}
-
 static void cycles(size_t n)
 {
 	struct census before, after;
 	double t0, us, exec_us, release_us;
-	size_t failed = 0;
+	size_t failed = 0, processes, nets;
 
 	wait_parked(b.parked, SANDBOX_NET_PRIVATE, 3);
 	wait_parked(b.parked, SANDBOX_NET_HOST, 3);
-	before = census();
+	before = census_take(b.cgroup);
+	processes = census_entries("/proc");
+	nets = slab_active("net_namespace");
 	t0 = now_us();
 	for (size_t i = 0; i < n; i++)
 		failed += pool_run(b.parked, i % 2 ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST, &us,
@@ -530,14 +486,15 @@ static void cycles(size_t n)
 	wait_parked(b.parked, SANDBOX_NET_PRIVATE, 3);
 	wait_parked(b.parked, SANDBOX_NET_HOST, 3);
 	quiet(500000);
-	after = census();
+	after = census_take(b.cgroup);
+	processes = census_entries("/proc") - processes;
+	nets = slab_active("net_namespace") - nets;
 	printf("\n%zu hand-outs and releases in %.1f s, %zu failed; left over:\n", n, t0 / 1e6,
 	       failed);
 	printf("  control groups %+zd  mounts %+zd  descriptors %+zd  /proc entries %+zd  net "
 	       "slabs %+zd\n",
 	       (ssize_t)(after.groups - before.groups), (ssize_t)(after.mounts - before.mounts),
-	       (ssize_t)(after.fds - before.fds), (ssize_t)(after.processes - before.processes),
-	       (ssize_t)(after.nets - before.nets));
+	       (ssize_t)(after.fds - before.fds), (ssize_t)processes, (ssize_t)nets);
 	figure("cycles_failed", "forewarm parked", (double)failed, "count", "", 0, n);
 	figure("leaked_groups", "forewarm parked", (double)after.groups - (double)before.groups,
 	       "count", "", 0, n);

@@ -15,12 +15,19 @@ int box_tty = -1;
 
 static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
 
-static uint64_t now_ms(void)
+uint64_t box_now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void box_nap_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
 }
 
 void box_setup(struct box *b, uint32_t parked, const struct pool_options *more)
@@ -52,13 +59,13 @@ void box_teardown(struct box *b)
 
 void box_wait_parked(struct box *b, enum sandbox_net net, uint32_t n)
 {
-	uint64_t until = now_ms() + 10000;
+	uint64_t until = box_now_ms() + 10000;
 	struct pool_figures f;
 
 	do {
 		pool_wait(b->pool, 20);
 		pool_figures(b->pool, &f);
-	} while (f.parked_n[net] < n && now_ms() < until);
+	} while (f.parked_n[net] < n && box_now_ms() < until);
 	assert_true(f.parked_n[net] >= n);
 }
 
@@ -93,7 +100,7 @@ static void release_used(void *ctx, struct sandbox *sb)
 void box_tidy(struct box *b)
 {
 	struct pool_figures f;
-	uint64_t until = now_ms() + 10000;
+	uint64_t until = box_now_ms() + 10000;
 
 	memset(awaited, 0, sizeof(awaited));
 	pool_pause(b->pool, false);
@@ -101,7 +108,7 @@ void box_tidy(struct box *b)
 	do {
 		pool_wait(b->pool, 10);
 		pool_figures(b->pool, &f);
-	} while (f.state_n[SANDBOX_RELEASING] && now_ms() < until);
+	} while (f.state_n[SANDBOX_RELEASING] && box_now_ms() < until);
 }
 
 void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
@@ -173,11 +180,11 @@ void box_pump(struct box *b, struct box_result *r, int ms)
 
 void box_release(struct box *b, struct box_result *r)
 {
-	uint64_t until = now_ms() + 10000;
+	uint64_t until = box_now_ms() + 10000;
 
 	if (r->sb)
 		sandbox_release(r->sb);
-	while (!r->gone && now_ms() < until)
+	while (!r->gone && box_now_ms() < until)
 		box_pump(b, r, 100);
 	drain(r);
 	close(r->out_fd);
@@ -190,7 +197,7 @@ void box_release(struct box *b, struct box_result *r)
 
 void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, struct box_result *r)
 {
-	uint64_t until = now_ms() + 10000;
+	uint64_t until = box_now_ms() + 10000;
 	int err = box_start_cmd(b, net, cmd, r);
 
 	if (err) {
@@ -198,7 +205,7 @@ void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd, s
 		close(r->out_fd);
 		return;
 	}
-	while (!r->exited && !r->error && !r->gone && now_ms() < until)
+	while (!r->exited && !r->error && !r->gone && box_now_ms() < until)
 		box_pump(b, r, 100);
 	box_release(b, r);
 }
@@ -210,6 +217,35 @@ void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
 	struct sandbox_command c = {.argv = argv, .uid = uid, .gid = uid, .caps = UINT64_MAX};
 
 	box_run(b, net, &c, r);
+}
+
+void box_start(struct box *b, struct sandbox_command *cmd, enum sandbox_net net,
+	       struct box_result *r)
+{
+	uint64_t until = box_now_ms() + 10000;
+
+	assert_int_equal(box_start_cmd(b, net, cmd, r), 0);
+	while (!r->started && !r->error && box_now_ms() < until)
+		box_pump(b, r, 50);
+	assert_true(r->started);
+}
+
+void box_start_sh(struct box *b, const char *script, struct box_result *r)
+{
+	const char *argv[] = {"sh", "-c", script, NULL};
+	struct sandbox_command c = {.argv = argv};
+
+	box_start(b, &c, SANDBOX_NET_PRIVATE, r);
+}
+
+void box_expect(struct box *b, const char *script, uid_t uid, const char *want)
+{
+	struct box_result r;
+
+	box_sh(b, SANDBOX_NET_PRIVATE, uid, script, &r);
+	if (strcmp(r.out, want))
+		printf("# %s: got '%s', wanted '%s', error %d\n", script, r.out, want, r.error);
+	assert_string_equal(r.out, want);
 }
 
 const char *box_helper(const char *name)

@@ -40,6 +40,14 @@ void box_run(struct box *b, enum sandbox_net net, struct sandbox_command *cmd,
 /* sh -c script as uid. */
 void box_sh(struct box *b, enum sandbox_net net, uid_t uid, const char *script,
 	    struct box_result *r);
+/* Starts one that stays; returns when it runs. */
+void box_start(struct box *b, struct sandbox_command *cmd, enum sandbox_net net,
+	       struct box_result *r);
+void box_start_sh(struct box *b, const char *script, struct box_result *r);
+/* What a script of uid says, to the letter. */
+void box_expect(struct box *b, const char *script, uid_t uid, const char *want);
+uint64_t box_now_ms(void);
+void box_nap_ms(long ms);
 /* Absolute path of a program of tests/helpers; static. */
 const char *box_helper(const char *name);
 void box_release(struct box *b, struct box_result *r);
