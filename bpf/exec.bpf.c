@@ -21,19 +21,18 @@ __u64 layer_add(__u64 hash, __u64 layer);
 static __always_inline void marks_inherit(__u32 parent, __u32 child)
 {
 	const struct proc *p = proc_get(parent);
-	struct fwm_mark m = {};
-	__u32 slot = child & (PROCS_MAX - 1);
-	struct proc *c;
+	__u32 slot = child & procs_mask;
+	struct proc *c = bpf_map_lookup_elem(&procs, &slot);
+	__u32 flags = p ? p->flags & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET) : 0;
 
-	m.flags = p ? p->flags & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET) : 0;
 	if (parent == own_tgid && !own_children)
-		m.flags |= FWM_MARK_IGNORE;
-	if (m.flags)
-		bpf_map_update_elem(&marks, &child, &m, BPF_ANY);
-	c = bpf_map_lookup_elem(&procs, &slot);
+		flags |= FWM_MARK_IGNORE;
 	if (!c)
 		return;
-	c->flags = m.flags;
+	if (c->tgid != child)
+		proc_save(c);
+	c->flags = flags;
+	c->row = 0;
 	/* Until it executes something, what it uses is used by the program it was forked from. */
 	c->exec_ns = p ? p->exec_ns : 0;
 	c->exec_tgid = p ? p->exec_tgid : 0;
@@ -61,7 +60,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		count_one(c, filtered);
 		return 0;
 	}
-	hdr_fill(&e.hdr, FWM_EVENT_FORK, sizeof(e), bpf_ktime_get_ns(), (__u64)tgid << 32 | tgid);
+	hdr_fill(&e.hdr, FWM_EVENT_FORK, sizeof(e), child->start_time, (__u64)tgid << 32 | tgid);
 	e.parent = parent->tgid;
 	e.uid = child->cred->uid.val;
 	e.cgroup = bpf_get_current_cgroup_id();
@@ -72,17 +71,15 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u32 *ret_quiet)
 {
 	struct fwm_block_key key = {.ino = e->exe.ino, .dev = e->exe.dev, .arg = arg};
-	const struct fwm_guess_row *g;
-	struct fwm_known_row *k;
-	bool wake = false;
+	bool ask = sampling || wake_unknown, wake;
+	const struct fwm_guess_row *g = bpf_map_lookup_elem(&guesses, &key);
+	struct fwm_known_row *k = ask ? bpf_map_lookup_elem(&known, &key) : NULL;
 
-	g = bpf_map_lookup_elem(&guesses, &key);
-	k = bpf_map_lookup_elem(&known, &key);
-	if (!g || !k) {
+	if (arg && (!g || !k)) { /* what is told of the program whatever its argument */
 		key.arg = 0;
 		if (!g)
 			g = bpf_map_lookup_elem(&guesses, &key);
-		if (!k)
+		if (!k && ask)
 			k = bpf_map_lookup_elem(&known, &key);
 	}
 	/* Without a row nobody has looked yet what it needs: so it is after a start of the daemon. */
@@ -197,10 +194,8 @@ static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet, bool p
 	if (m.flags == p->flags)
 		return;
 	p->flags = m.flags;
-	if (m.flags)
+	if (p->row)
 		bpf_map_update_elem(&marks, &tgid, &m, BPF_ANY);
-	else
-		bpf_map_delete_elem(&marks, &tgid);
 }
 
 static long loader_vma(struct task_struct *task, struct vm_area_struct *vma, __u64 *ret)
@@ -230,7 +225,7 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXEC);
-	__u64 id = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
+	__u64 id = task_id(task), now = bpf_ktime_get_ns();
 	unsigned long arg_start, arg_end;
 	struct file *exe_file;
 	struct pending *s;
@@ -250,7 +245,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e->exe = e->loader = e->cwd = (struct fwm_file){};
 	e->hdr.flags = 0;
 	exe_file = task->mm->exe_file;
-	if (!exe_file || name_struct_file(exe_file, &e->exe) == NAME_UNREADABLE) {
+	if (!exe_file ||
+	    name_typed_file(exe_file, (struct place *)e->text, &e->exe) == NAME_UNREADABLE) {
 		count_one(c, unreadable);
 		return 0;
 	}
@@ -325,7 +321,7 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXIT);
-	__u32 tgid = task->tgid, slot = tgid & (PROCS_MAX - 1);
+	__u32 tgid = task->tgid;
 	__u64 now = bpf_ktime_get_ns();
 	struct task_struct *leader;
 	struct signal_struct *sig;
@@ -341,10 +337,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	}
 	p = proc_get(tgid);
 	want = wanted(tgid, p);
-	if (p && p->flags)
+	if (p && p->row)
 		bpf_map_delete_elem(&marks, &tgid);
-	p = bpf_map_lookup_elem(&procs, &slot);
-	if (p && p->tgid == tgid)
+	if (p)
 		p->tgid = 0;
 	if (!want) {
 		count_one(c, filtered);

@@ -58,7 +58,7 @@ static __always_inline void used_add(struct fwm_used_key *key, __u64 pages, __u3
 static __always_inline int used(struct address_space *mapping, __u64 first, __u64 last, __u32 flags,
 				bool typed)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & (PROCS_MAX - 1);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & procs_mask;
 	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 	struct fwm_used_key key = {};
 	struct inode *inode;

@@ -7,27 +7,44 @@
 
 #include "maps.bpf.h"
 
-/* What is known of a process; fills the slot from marks when it holds another one. */
-static __always_inline struct proc *proc_get(__u32 tgid)
+/* The slot is given to another: what was marked must not be forgotten. */
+static __always_inline void proc_save(const struct proc *p)
 {
-	__u32 slot = tgid & (PROCS_MAX - 1);
-	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
-	struct fwm_mark *m;
+	struct fwm_mark m = {.flags = p->flags};
+	__u32 tgid = p->tgid;
 
-	if (!p)
-		return NULL;
-	if (p->tgid == tgid && p->epoch == marks_epoch)
-		return p;
+	if (tgid && m.flags && !p->row)
+		bpf_map_update_elem(&marks, &tgid, &m, BPF_ANY);
+}
+
+static __noinline int proc_fill(struct proc *p, __u32 tgid)
+{
+	const struct fwm_mark *m = bpf_map_lookup_elem(&marks, &tgid);
+
 	if (p->tgid != tgid) {
+		proc_save(p);
+		p->flags = 0;
 		p->exec_ns = 0;
 		p->exec_tgid = 0;
 		p->looks_n = 0;
 		p->pages = 0;
 	}
-	m = bpf_map_lookup_elem(&marks, &tgid);
-	p->flags = m ? m->flags : 0;
+	if (m)
+		p->flags = m->flags;
+	p->row = m != NULL;
 	p->epoch = marks_epoch;
 	p->tgid = tgid;
+	return 0;
+}
+
+/* What is known of a process; fills the slot from marks when it holds another one. */
+static __always_inline struct proc *proc_get(__u32 tgid)
+{
+	__u32 slot = tgid & procs_mask;
+	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+
+	if (p && (p->tgid != tgid || p->epoch != marks_epoch))
+		proc_fill(p, tgid);
 	return p;
 }
 

@@ -23,14 +23,15 @@
 #define FWM_LOOK_PATH 256
 #define LOOKS_MAX 768
 #define SEEN_MAX 32768 /* power of two */
+#define SEEN_PER_PROC 1024
 
-/* Paths told already: hashes over exec and path, one place each. One that was pushed out by another is
- * told again, which does no harm. */
+/* Paths told already: hashes over exec and path, one place each, those of one process near each other. One
+ * that was pushed out by another is told again, which does no harm. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SEEN_MAX);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, __u32);
 } looked SEC(".maps");
 
 /* Look for so long after an exec; 0: not at all. Written by the daemon while running. */
@@ -53,12 +54,13 @@ static __always_inline bool kernels_own(const char *path)
 #endif
 }
 
-static __always_inline __u64 path_hash(const char *path, __u64 h)
+/* n: its bytes; the rest of the last word is zero. Not unrolled: most are short, and code must be fetched too. */
+static __always_inline __u64 path_hash(const char *path, __u32 n, __u64 h)
 {
 	__u32 i;
 
-#pragma unroll
-	for (i = 0; i < FWM_LOOK_PATH / 8; i++)
+#pragma clang loop unroll(disable)
+	for (i = 0; i < FWM_LOOK_PATH / 8 && i * 8 < n; i++)
 		h = (h ^ ((const __u64 *)path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
 	return h;
 }
@@ -86,29 +88,31 @@ static __always_inline bool look_base(struct miss_scratch *s, struct fwm_miss *m
 }
 
 /* Was the same told of this exec already? It is from now on. */
-static __always_inline bool look_seen(const struct proc *p, const struct fwm_miss *m)
+static __always_inline bool look_seen(const struct proc *p, const struct fwm_miss *m, __u32 n)
 {
-	__u64 h = path_hash(m->path, p->exec_ns ^ (__u64)p->exec_tgid << 32 ^ m->base.ino), *seen;
-	__u32 slot = (__u32)h & (SEEN_MAX - 1);
+	__u64 h = path_hash(m->path, n, p->exec_ns ^ (__u64)p->exec_tgid << 32 ^ m->base.ino);
+	__u32 slot = (p->exec_tgid * SEEN_PER_PROC + (h & (SEEN_PER_PROC - 1))) & (SEEN_MAX - 1);
+	__u32 mark = (h >> 32) | 1, *seen = bpf_map_lookup_elem(&looked, &slot);
 
-	seen = bpf_map_lookup_elem(&looked, &slot);
-	if (!seen || *seen == h)
+	if (!seen)
 		return true;
-	*seen = h;
+	/* Of its first there is nothing to be fetched. */
+	if ((p->looks_n || p->exec_tgid != p->tgid) && *seen == mark)
+		return true;
+	*seen = mark;
 	return false;
 }
 
-static __noinline int look_send(__s32 dfd, __u64 text)
+static __noinline int look_send(struct proc *p, __s32 dfd, __u64 text, __u64 now)
 {
-	__u64 id = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
-	struct proc *p = proc_get(id >> 32);
+	__u64 id = task_id(task_now());
 	struct fwm_counts *c = count_seen(FWM_HOOK_LOOK);
 	__u32 zero = 0;
 	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
 	struct fwm_miss *m;
 	long n;
 
-	if (!c || !scratch || !p)
+	if (!c || !scratch)
 		return 0;
 	m = &scratch->rec;
 	__builtin_memset(m->path, 0, FWM_LOOK_PATH);
@@ -119,7 +123,7 @@ static __noinline int look_send(__s32 dfd, __u64 text)
 	}
 	m->hdr.flags = FWM_F_LOOKUP | FWM_F_NO_LATENCY;
 	if (n <= 1 || n == FWM_LOOK_PATH || kernels_own(m->path) || !look_base(scratch, m, dfd) ||
-	    look_seen(p, m) || ring_unread() >= fold_bytes) {
+	    look_seen(p, m, n) || ring_pressure(c, 0) >= fold_bytes) {
 		count_one(c, filtered);
 		return 0;
 	}
@@ -144,16 +148,19 @@ static __noinline int look_send(__s32 dfd, __u64 text)
 static __always_inline int look(const struct pt_regs *r, long ret, bool at, __u32 flags)
 {
 	struct task_struct *t = task_now();
-	__u32 tgid = task_id(t) >> 32, slot = tgid & (PROCS_MAX - 1);
-	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+	__u32 tgid = task_id(t) >> 32, slot = tgid & procs_mask;
+	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 	unsigned long arg[5];
+	__u64 now;
 
 	if (!look_ns || !p || p->tgid != tgid || !p->exec_ns || (p->flags & FWM_MARK_QUIET) ||
-	    p->looks_n >= LOOKS_MAX || bpf_ktime_get_ns() - p->exec_ns > look_ns ||
-	    !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF || !call_args(t, r, arg) ||
-	    !arg[at] || (flags && (arg[flags] & AT_EMPTY_PATH)))
+	    p->looks_n >= LOOKS_MAX || !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF ||
+	    !call_args(t, r, arg) || !arg[at] || (flags && (arg[flags] & AT_EMPTY_PATH)))
 		return 0;
-	return look_send(at ? arg[0] : AT_FDCWD, arg[at]);
+	now = bpf_ktime_get_ns(); /* last: it costs more than all of these */
+	if (now - p->exec_ns > look_ns)
+		return 0;
+	return look_send(p, at ? arg[0] : AT_FDCWD, arg[at], now);
 }
 
 #define LOOK(call, at, flags)                                                                      \

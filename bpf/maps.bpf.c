@@ -21,7 +21,7 @@ struct counts_map counts SEC(".maps");
  * it failed. */
 struct pending_map pending SEC(".maps");
 
-/* Processes, likewise. Two which share a slot take turns; what is lost is refilled from marks. */
+/* Processes, likewise. Two which share a slot take turns; the marks of the other are kept in marks. */
 struct procs_map procs SEC(".maps");
 
 /* Files whose path user space has: 4-way associative, by default over 16,384 files in 1 MiB. Full: the path of a file that
@@ -44,7 +44,8 @@ struct sends_map sends SEC(".maps");
 struct urings_map urings SEC(".maps");
 struct uring_scratch_map uring_scratch SEC(".maps");
 
-/* Processes with FWM_MARK_*; those with none are not in it. Full: a child is treated as unmarked. */
+/* FWM_MARK_* as the daemon set them, and of processes that lost their slot in procs to another: with pids
+ * below 32,768, of none. Full: such a process is treated as unmarked. */
 struct marks_map marks SEC(".maps");
 
 /* Written by the daemon. Full: the daemon keeps the most valuable. */
@@ -69,6 +70,7 @@ const volatile __u32 only_targets = 0;
 const volatile __u32 keep_pseudo = 0;
 const volatile __u32 uring_cqe = 0;
 const volatile __u32 name_sets_mask = NAME_SETS_MAX - 1;
+const volatile __u32 procs_mask = PROCS_MAX - 1;
 const volatile __u32 host_mntns = 0;
 const volatile __u32 host_root_dev = 0;
 const volatile __u64 host_root_ino = 0;

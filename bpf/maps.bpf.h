@@ -33,15 +33,16 @@ struct pending {
 #define PENDING_HANDSHAKE (1u << 0) /* connect: TCP's own tracepoint has taken over */
 #define PENDING_IN_ROOT (1u << 1)   /* openat2 with RESOLVE_IN_ROOT */
 
-/* What the hooks know of a process: a cache in front of marks, plus when it was executed. */
+/* What the hooks know of a process. Half a cache line. */
 struct proc {
-	__u32 tgid;
-	__u32 flags; /* FWM_MARK_* */
+	__u32 tgid;  /* 0: free */
+	__u32 flags; /* FWM_MARK_*; of one without a slot they are in marks */
 	__u64 exec_ns;
-	__u32 epoch;	 /* of the marks it was filled from */
+	__u32 epoch;	 /* of the marks it was last compared with */
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
-	__u32 pages;	 /* not 0: what it uses of files is to be learnt */
+	__u16 pages;	 /* not 0: what it uses of files is to be learnt */
+	__u16 row;	 /* not 0: marks has a row of it */
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
@@ -162,6 +163,11 @@ struct name_scratch_map {
 	__type(value, struct name_scratch);
 };
 
+/* Where an open file, or a directory of a process, is: kernel pointers. */
+struct place {
+	__u64 mnt, dentry, inode;
+};
+
 /* A record being built, and the root directory last looked at: mostly it is the next one's too. */
 struct miss_scratch {
 	struct fwm_miss rec;
@@ -169,6 +175,7 @@ struct miss_scratch {
 	struct fwm_file root;
 	__u32 root_inval; /* of name_inval then; 0: none */
 	__u32 chroot;	  /* it is not that of the mount namespace */
+	struct place room;
 };
 
 struct miss_scratch_map {
@@ -308,6 +315,7 @@ extern const volatile __u32 only_targets;   /* not 0: trace only FWM_MARK_TARGET
 extern const volatile __u32 keep_pseudo;    /* not 0: report /proc, /sys and their like too */
 extern const volatile __u32 uring_cqe;	    /* io_uring_complete has a pointer to the completion */
 extern const volatile __u32 name_sets_mask; /* sets in names - 1, a power of two - 1 */
+extern const volatile __u32 procs_mask;	    /* slots in procs - 1, likewise */
 extern const volatile __u32 host_mntns; /* not 0: of a start in any other, tell whose root it has */
 extern const volatile __u32 host_root_dev;
 extern const volatile __u64 host_root_ino;

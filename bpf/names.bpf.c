@@ -121,8 +121,9 @@ static __always_inline __u32 way_pick(const struct name_set *set, __u64 dentry, 
 			way = i;
 	if (way < NAME_WAYS)
 		return way;
+		/* The first that is free: whoever looks for it comes by that one first. */
 #pragma unroll
-	for (i = 0; i < NAME_WAYS; i++)
+	for (i = NAME_WAYS; i-- > 0;)
 		if (!set->way[i].dentry)
 			way = i;
 	if (way < NAME_WAYS)

@@ -22,11 +22,6 @@ enum name_result {
  * Returns enum name_result. */
 int name_send(__u64 dentry, __u64 mnt, __u64 inode);
 
-/* Where an open file, or a directory of a process, is. */
-struct place {
-	__u64 mnt, dentry, inode;
-};
-
 #define field_addr(ptr, field) ((__u64)__builtin_preserve_access_index(&(ptr)->field))
 
 static __always_inline int place_of_path(__u64 path, struct place *ret)
@@ -127,18 +122,16 @@ static __always_inline int file_head_read(struct file_head *ret, const struct pl
 	return 0;
 }
 
-static __always_inline int name_place(const struct place *at, struct fwm_file *ret)
+static __always_inline int name_known(const struct place *at, const struct file_head *f,
+				      struct fwm_file *ret)
 {
 	const struct name_scratch *scratch;
-	struct file_head f;
 	__u32 set_no, i, zero = 0;
 	struct name_set *set;
 	int r;
 
-	if (file_head_read(&f, at))
-		return NAME_UNREADABLE;
-	ret->ino = f.ino;
-	ret->gen = f.gen;
+	ret->ino = f->ino;
+	ret->gen = f->gen;
 	set_no = name_set_of(at->dentry);
 	set = bpf_map_lookup_elem(&names, &set_no);
 	if (!set)
@@ -147,9 +140,9 @@ static __always_inline int name_place(const struct place *at, struct fwm_file *r
 	for (i = 0; i < NAME_WAYS; i++) {
 		const struct name_slot *s = &set->way[i];
 
-		if (s->dentry == at->dentry && s->mnt == at->mnt && s->parent == f.parent &&
-		    s->hash_len == f.hash_len && s->ino == f.ino && s->gen == f.gen &&
-		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!f.pprev) {
+		if (s->dentry == at->dentry && s->mnt == at->mnt && s->parent == f->parent &&
+		    s->hash_len == f->hash_len && s->ino == f->ino && s->gen == f->gen &&
+		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!f->pprev) {
 			ret->dev = s->dev;
 			ret->name = chain_name(s->chain);
 			return s->flags & NAME_SLOT_PSEUDO ? NAME_PSEUDO : NAME_KNOWN;
@@ -162,6 +155,41 @@ static __always_inline int name_place(const struct place *at, struct fwm_file *r
 	ret->dev = scratch->rec.file.dev;
 	ret->name = scratch->rec.file.name;
 	return r;
+}
+
+static __always_inline int name_place(const struct place *at, struct fwm_file *ret)
+{
+	struct file_head f;
+
+	return file_head_read(&f, at) ? NAME_UNREADABLE : name_known(at, &f, ret);
+}
+
+/* The same of a pointer whose type the verifier follows: by plain loads, on every kernel. It forgets that
+ * they are pointers, with which it allows no arithmetic, once they were in a map: room. */
+static __always_inline int name_typed_file(const struct file *file, volatile struct place *room,
+					   struct fwm_file *ret)
+{
+	const struct dentry *d = file->f_path.dentry;
+	const struct inode *i = file->f_inode;
+	struct file_head f;
+	struct place at;
+
+	if (!d || !i)
+		return NAME_UNREADABLE;
+	f.ino = i->i_ino;
+	f.gen = i->i_generation;
+	f.hash_len = (__u64)d->d_name.len << 32 | d->d_name.hash;
+	room->mnt = (__u64)d->d_hash.pprev;
+	room->dentry = (__u64)d->d_parent;
+	f.pprev = room->mnt;
+	f.parent = room->dentry;
+	room->mnt = (__u64)file->f_path.mnt;
+	room->dentry = (__u64)d;
+	room->inode = (__u64)i;
+	at.mnt = room->mnt;
+	at.dentry = room->dentry;
+	at.inode = room->inode;
+	return name_known(&at, &f, ret);
 }
 
 static __always_inline int name_struct_file(const struct file *file, struct fwm_file *ret)
@@ -240,9 +268,21 @@ static __always_inline int name_cwd(const struct task_struct *t, struct fwm_file
 			 ret);
 }
 
-static __always_inline __u64 fs_root(const struct task_struct *t)
+static __always_inline int place_of_root(const struct task_struct *t, volatile struct place *room,
+					 struct place *ret)
 {
-	return (__u64)fs_of(t) + bpf_core_field_offset(struct fs_struct, root);
+	const struct fs_struct *fs = fs_of(t);
+
+	if (!task_typed())
+		return place_of_path((__u64)fs + bpf_core_field_offset(struct fs_struct, root),
+				     ret);
+	room->mnt = (__u64)fs->root.mnt;
+	room->dentry = (__u64)fs->root.dentry;
+	room->inode = (__u64)fs->root.dentry->d_inode;
+	ret->mnt = room->mnt;
+	ret->dentry = room->dentry;
+	ret->inode = room->inode;
+	return ret->inode ? 0 : -1;
 }
 
 /* The root of a process when that is not the root of its mount namespace: true. */
@@ -256,7 +296,7 @@ static __always_inline bool name_chroot(const struct task_struct *t, struct miss
 	int r = NAME_KNOWN;
 	struct place at;
 
-	if (place_of_path(fs_root(t), &at))
+	if (place_of_root(t, &s->room, &at))
 		return false;
 	if (s->root_inval != inval || s->root_mnt != at.mnt || s->root_dentry != at.dentry) {
 		s->root_inval = 0;

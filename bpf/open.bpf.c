@@ -156,20 +156,6 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 	return true;
 }
 
-/* Bytes unread, 0 for few. Asked for with one event in 16 of a CPU, and with each while it is much: what
- * comes in between is small against what is left above fold_bytes. */
-static __always_inline __u64 ring_pressure(const struct fwm_counts *c, __u64 size)
-{
-	__u64 unread;
-
-	if (!ring_pressed && size <= 512 && (c->sent & 15))
-		return 0;
-	unread = ring_unread();
-	if (ring_pressed != (unread >= fold_bytes))
-		ring_pressed = unread >= fold_bytes;
-	return unread;
-}
-
 /* A copy of a size known beforehand, without a call for it. */
 static __always_inline long open_output(const struct fwm_open *e, __u64 flags)
 {

@@ -88,13 +88,16 @@ static void check_costs_nobody_else(struct capture *c)
 			assert_int_equal(progs[i].err, -ENOENT);
 }
 
-/* untimed: with no hook at the entry of any call. */
-static void everything_is_seen(enum capture_tier tier, bool untimed)
+/* untimed: with no hook at the entry of any call. slots: of processes; 0: as many as there are pids. */
+static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t slots)
 {
 	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
 	     helper[512];
-	struct capture_opts o = {
-		.only_targets = true, .trace_children = true, .tier = tier, .why = why};
+	struct capture_opts o = {.only_targets = true,
+				 .trace_children = true,
+				 .tier = tier,
+				 .proc_slots = slots,
+				 .why = why};
 	struct tally *t = calloc(1, sizeof(*t));
 	struct capture_counters n;
 	struct capture *c = NULL;
@@ -190,19 +193,26 @@ static void everything_is_seen(enum capture_tier tier, bool untimed)
 static void test_everything_is_seen_on_tracepoints(void **state)
 {
 	(void)state;
-	everything_is_seen(CAPTURE_TRACEPOINTS, false);
+	everything_is_seen(CAPTURE_TRACEPOINTS, false, 0);
 }
 
 static void test_everything_is_seen_untimed(void **state)
 {
 	(void)state;
-	everything_is_seen(CAPTURE_TRACEPOINTS, true);
+	everything_is_seen(CAPTURE_TRACEPOINTS, true, 0);
 }
 
 static void test_everything_is_seen_on_the_calls(void **state)
 {
 	(void)state;
-	everything_is_seen(CAPTURE_BEST, true);
+	everything_is_seen(CAPTURE_BEST, true, 0);
+}
+
+/* That a process is a target is known also when another has taken its slot. */
+static void test_everything_is_seen_with_few_slots(void **state)
+{
+	(void)state;
+	everything_is_seen(CAPTURE_TRACEPOINTS, true, 2);
 }
 
 int main(void)
@@ -211,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_everything_is_seen_on_tracepoints),
 		cmocka_unit_test(test_everything_is_seen_untimed),
 		cmocka_unit_test(test_everything_is_seen_on_the_calls),
+		cmocka_unit_test(test_everything_is_seen_with_few_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

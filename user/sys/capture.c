@@ -854,7 +854,7 @@ int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_r
 int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags)
 {
 	struct fwm_mark m = {.flags = flags};
-	int r = table_update(c->skel->maps.marks, &tgid, flags ? &m : NULL);
+	int r = table_update(c->skel->maps.marks, &tgid, &m); /* 0 too: no row says nothing */
 
 	__atomic_add_fetch(&c->skel->data->marks_epoch, 1, __ATOMIC_SEQ_CST);
 	return r;
@@ -950,6 +950,12 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	while (sets * 2 * NAME_SLOTS_PER_SET <= name_max / 2)
 		sets *= 2;
 	c->skel->rodata->name_sets_mask = sets - 1;
+	if (o->proc_slots) {
+		c->skel->rodata->procs_mask = o->proc_slots - 1;
+		r = bpf_map__set_max_entries(c->skel->maps.procs, o->proc_slots);
+		if (r < 0)
+			return why(o, r, "processes remembered in the kernel: %s", strerror(-r));
+	}
 	r = bpf_map__set_max_entries(c->skel->maps.names, sets);
 	if (r < 0)
 		return why(o, r, "paths remembered in the kernel: %s", strerror(-r));

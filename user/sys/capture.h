@@ -35,6 +35,7 @@ struct capture_opts {
 	const char *pin_dir; /* on a bpf file system, made when missing; NULL: nothing is pinned */
 	uint32_t ring_bytes; /* power of two; 0: 2 MiB */
 	uint32_t name_max;   /* paths remembered; 0: 40,960 */
+	uint32_t proc_slots; /* power of two: processes the hooks remember at once; 0: 32,768 */
 	uint32_t own_tgid;   /* never traced, nor its children; 0: this process */
 	bool trace_children; /* only own_tgid itself is not traced */
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
