@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void ignore(void *ctx, const struct obs *o)
@@ -136,11 +138,32 @@ static void test_a_blind_call_is_noticed(void **state)
 	each_in_turn(CAPTURE_BEST);
 }
 
+/* Whoever has a name like that of the test's own socket, of another instance or to annoy, blinds nothing. */
+static void test_a_taken_name_blinds_nothing(void **state)
+{
+	static const char *const taken = "forewarm-selftest";
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct capture *c = open_capture(CAPTURE_TRACEPOINTS);
+	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct selftest t;
+
+	(void)state;
+	memcpy(un.sun_path + 1, taken, strlen(taken));
+	(void)bind(u, (struct sockaddr *)&un,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(taken)));
+	assert_int_equal(capture_selftest(c, ignore, NULL, &t), 0);
+	assert_true(t.ok[FWM_HOOK_BIND]);
+	assert_int_equal(t.degraded_n, 0);
+	(void)close(u);
+	capture_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_blind_tracepoint_is_noticed),
 		cmocka_unit_test(test_a_blind_call_is_noticed),
+		cmocka_unit_test(test_a_taken_name_blinds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

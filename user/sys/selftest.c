@@ -9,11 +9,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -75,7 +78,7 @@ static void act_by_ring(void)
 }
 
 /* In the child: raw calls, because libc would turn most of them into openat. */
-static void act(void)
+static void act(const char *socket_name)
 {
 	static char *const argv[] = {(char *)"true", (char *)MARK, NULL};
 	struct open_how how = {.flags = O_RDONLY};
@@ -83,14 +86,15 @@ static void act(void)
 				 .sin_port = htons(1),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(MARK));
+	socklen_t un_len =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(socket_name));
 	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 	    v = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int t = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
 	    d = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	pid_t pid;
 
-	memcpy(un.sun_path + 1, MARK, strlen(MARK));
+	memcpy(un.sun_path + 1, socket_name, strlen(socket_name));
 	(void)syscall(SYS_openat, AT_FDCWD, "/" MARK "/openat", O_RDONLY);
 	(void)syscall(SYS_openat2, AT_FDCWD, "/" MARK "/openat2", &how, sizeof(how));
 #ifdef SYS_open
@@ -117,6 +121,7 @@ static void act(void)
 struct watch {
 	struct selftest *t;
 	uint32_t pid;
+	char service[64]; /* that the child binds */
 	bool done;
 	obs_fn fn;
 	void *ctx;
@@ -158,7 +163,7 @@ static void watch(void *ctx, const struct obs *o)
 			ok[FWM_HOOK_NAME] = true;
 		break;
 	case OBS_CONNECT:
-		if (!strcmp(o->name, "unix:@" MARK))
+		if (!strcmp(o->name, w->service))
 			ok[FWM_HOOK_CONNECT] = true;
 		if (!strcmp(o->name, "udp:127.0.0.1:1"))
 			ok[FWM_HOOK_SEND] = true;
@@ -166,7 +171,7 @@ static void watch(void *ctx, const struct obs *o)
 			ok[FWM_HOOK_STATE] = true;
 		break;
 	case OBS_LISTEN:
-		if (!strcmp(o->name, "unix:@" MARK))
+		if (!strcmp(o->name, w->service))
 			ok[FWM_HOOK_BIND] = true;
 		break;
 	default:
@@ -226,11 +231,16 @@ int capture_selftest(struct capture *c, obs_fn fn, void *ctx, struct selftest *r
 	_cleanup_(closep) int go_r = -1, go_w = -1;
 	struct capture_counters before;
 	int fds[2], r = capture_counters(c, &before);
+	uint64_t lot;
 	char byte;
 	pid_t pid;
 
 	if (r < 0)
 		return r;
+	/* A name nobody else has taken: somebody's bind() in vain is not seen, and anybody may bind. */
+	if (getrandom(&lot, sizeof(lot), 0) != (ssize_t)sizeof(lot))
+		return fault_errno();
+	(void)snprintf(w.service, sizeof(w.service), "unix:@" MARK ".%016" PRIx64, lot);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return fault_errno();
 	go_r = fds[0];
@@ -240,7 +250,7 @@ int capture_selftest(struct capture *c, obs_fn fn, void *ctx, struct selftest *r
 		return fault_errno();
 	if (pid == 0) {
 		if (read(go_r, &byte, 1) == 1)
-			act();
+			act(w.service + strlen("unix:@"));
 		_exit(0);
 	}
 	w.pid = (uint32_t)pid;
