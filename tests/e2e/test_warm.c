@@ -558,25 +558,22 @@ static void test_warm_goes_where_the_name_leads(void **state)
 	assert_int_equal(rmdir(at("hides")), 0);
 }
 
-/* A device that takes 128 KiB at a time: one call of 1 MiB is clipped, and must be made good. */
-static void test_warm_makes_good_what_is_clipped(void **state)
+/* A device that takes so many KiB at a time: a larger call is clipped, and must be made good. */
+static void warm_from_small(int kib)
 {
 	struct warm_stats st;
 	struct warm *w;
 	char cmd[2048];
 	int r;
 
-	(void)state;
-	if (!apart)
-		skip_because("no mount namespace of our own: not root");
 	mkdir(at("small"), 0755);
 	snprintf(cmd, sizeof(cmd),
 		 "set -e; truncate -s 64M %s/img; mkfs.ext4 -qF %s/img; "
 		 "l=$(losetup -f --show --direct-io=on %s/img); echo $l >%s/loop; "
-		 "q=/sys/block/${l#/dev/}/queue; echo 128 >$q/read_ahead_kb; echo 128 "
-		 ">$q/max_sectors_kb; "
+		 "q=/sys/block/${l#/dev/}/queue; echo %d >$q/max_sectors_kb; "
+		 "echo %d >$q/read_ahead_kb; "
 		 "mount $l %s/small",
-		 dir, dir, dir, dir, dir);
+		 dir, dir, dir, dir, kib, kib, dir);
 	r = system(cmd);
 	if (r != 0)
 		skip_because("no loop device with ext4 can be had here");
@@ -585,11 +582,20 @@ static void test_warm_makes_good_what_is_clipped(void **state)
 	assert_int_equal(run(w, WARM_FILE, at("small/f")).bytes_missing, 0);
 	assert_int_equal(resident(at("small/f")), 16 * MIB);
 	warm_stats(w, &st);
-	printf("# %llu reads, %llu of them again\n", (unsigned long long)st.reads_n,
+	printf("# %d KiB: %llu reads, %llu of them again\n", kib, (unsigned long long)st.reads_n,
 	       (unsigned long long)st.reissued_n);
 	warm_free(w);
 	snprintf(cmd, sizeof(cmd), "umount %s/small; losetup -d $(cat %s/loop)", dir, dir);
 	assert_int_equal(system(cmd), 0);
+}
+
+static void test_warm_makes_good_what_is_clipped(void **state)
+{
+	(void)state;
+	if (!apart)
+		skip_because("no mount namespace of our own: not root");
+	warm_from_small(128);
+	warm_from_small(16);
 }
 
 static void test_warm_is_bounded_in_a_large_directory(void **state)

@@ -65,7 +65,7 @@ struct warm_limits {
 	uint32_t ahead_thread_n; /* more threads, for jobs of priority > 0 only; 0: all do all */
 	uint32_t job_max;	 /* queued, running or with a result not yet taken */
 	uint32_t took_max;	 /* files remembered for warm_release() */
-	uint32_t chunk_bytes;	 /* of one readahead call; a multiple of 64 KiB */
+	uint32_t chunk_bytes;	 /* asked for and waited for at once; a multiple of 64 KiB */
 	uint32_t dir_entry_max;	 /* of one directory */
 	uint64_t bytes_per_s;	 /* read, all jobs together; 0: no bound */
 	uint64_t inflight_bytes_max; /* asked for and not yet there, all jobs together */

@@ -20,9 +20,12 @@
 #include <unistd.h>
 
 #define WINDOW_BYTES (16ull << 20) /* looked at by one mincore(); its vector is 4 KiB */
-#define REISSUE_BYTES (128u << 10) /* the smallest window Linux sets by default */
-#define CLIPPED_NS 3000000ull	   /* no progress for so long: part of the call was left out */
-#define EXTENT_MAX 4096		   /* of a sparse file, a call */
+/* The smallest window Linux sets by default: what one call asks for beyond the device's is left out, and
+ * that this was so is seen too late for a program that starts. A call takes some 2 us and its pages. */
+#define CALL_BYTES (128u << 10)
+#define AGAIN_BYTES (32u << 10) /* of a call after one that was clipped all the same */
+#define CLIPPED_NS 3000000ull	/* no progress for so long: part of the call was left out */
+#define EXTENT_MAX 4096		/* of a sparse file, a call */
 
 /* Pages of a mapping, asked for and not all there. */
 struct flight {
@@ -91,7 +94,7 @@ static void flight_land(struct reader *r)
 {
 	struct flight *f = &r->flight[r->first];
 	uint64_t now = pages_now_ns(), nap_ns = 50000, began = f->moved_ns;
-	bool reissued = false;
+	uint64_t patience_ns = CLIPPED_NS;
 	struct stat st;
 
 	for (;; nap(nap_ns), nap_ns = min_u64(nap_ns * 2, 1000000), now = pages_now_ns()) {
@@ -100,34 +103,43 @@ static void flight_land(struct reader *r)
 		if (there > f->there || there >= f->len) {
 			f->there = there;
 			f->moved_ns = now;
+			patience_ns = CLIPPED_NS;
 		}
 		if (f->there >= f->len || now - f->moved_ns > PAGES_STALL_NS ||
 		    (r->gate->stopped(r->gate->ctx) && now - began > 50000000))
 			break;
-		if (now - f->moved_ns < CLIPPED_NS * (reissued ? 20 : 1))
+		if (now - f->moved_ns < patience_ns)
 			continue;
 		if (fstat(r->fd, &st) < 0 || (uint64_t)st.st_size <= f->off)
 			break;
 		if ((uint64_t)st.st_size < f->off + f->len)
 			f->len = round_up((uint64_t)st.st_size - f->off, r->page_bytes);
-		for (uint64_t o = 0; o < f->len; o += REISSUE_BYTES) {
-			uint64_t page = o / r->page_bytes, len = min_u64(REISSUE_BYTES, f->len - o);
+		for (uint64_t o = 0; o < f->len; o += AGAIN_BYTES) {
+			uint64_t end = min_u64(o + AGAIN_BYTES, f->len), at = o;
 
-			if (memchr(r->vec_flight + page, 0, len / r->page_bytes) == NULL)
+			while (at < end && r->vec_flight[at / r->page_bytes] & 1)
+				at += r->page_bytes;
+			if (at >= end)
 				continue;
-			(void)readahead(r->fd, (off_t)(f->off + o), len);
+			(void)readahead(r->fd, (off_t)(f->off + at), end - at);
 			r->count->reissued_n++;
 		}
-		/* The device takes no more than that at a time: neither shall we. */
-		if (!reissued && f->there >= REISSUE_BYTES && f->there < f->len)
-			r->chunk_bytes = (uint32_t)round_down(f->there, REISSUE_BYTES);
-		reissued = true;
+		patience_ns = CLIPPED_NS * 20;
 	}
 	r->count->bytes_read += min_u64(f->there, f->len);
 	r->count->bytes_missing += f->len - min_u64(f->there, f->len);
 	r->gate->landed(r->gate->ctx, f->len);
 	r->first = (r->first + 1) % PAGES_FLIGHT_MAX;
 	r->n--;
+}
+
+/* In calls that no device's window cuts short; mincore() is the judge of what came of them. */
+static void ask_for(const struct reader *r, uint64_t off, uint64_t len)
+{
+	for (uint64_t n; len; off += n, len -= n) {
+		n = min_u64(len, CALL_BYTES - off % CALL_BYTES);
+		(void)readahead(r->fd, (off_t)off, n);
+	}
 }
 
 /* Asks for a run of absent pages. */
@@ -149,7 +161,7 @@ static int run_read(struct reader *r, uint64_t off, uint64_t len)
 		if (!r->count->first_io_ns)
 			r->count->first_io_ns = pages_now_ns();
 		r->gate->took(r->gate->ctx, &part);
-		(void)readahead(r->fd, (off_t)off, part.len); /* mincore() is the judge */
+		ask_for(r, off, part.len);
 		r->count->reads_n++;
 		r->flight[(r->first + r->n++) % PAGES_FLIGHT_MAX] =
 			(struct flight){off, part.len, 0, pages_now_ns()};

@@ -3,8 +3,9 @@
  * warm_pages.h - part of warm: makes pages of an open regular file resident, and drops them again.
  *
  * Shape    The ranges, less holes, less what mincore() says is there, are asked for by readahead()
- *          in chunks; a chunk is done when mincore() says that all of it is there. What a call left
- *          out (it is clipped to the device's window) is asked for again in smaller pieces.
+ *          in chunks, of calls no larger than the window of a device as Linux sets it up; a chunk is
+ *          done when mincore() says that all of it is there. What a smaller window left out all the
+ *          same is asked for again, in smaller pieces.
  * Bounds   PAGES_FLIGHT_MAX chunks of one file under way; a chunk that makes no progress for
  *          PAGES_STALL_NS is given up. The file may shrink meanwhile: what is gone is not waited for.
  * Errors   < 0 -errno; > 0 what the gate said to stop it.
