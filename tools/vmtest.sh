@@ -30,6 +30,7 @@ libpython3.11-stdlib file hostname e2fsprogs xfsprogs btrfs-progs bubblewrap lib
 libsystemd-shared util-linux-extra"
 MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
 MODULES_ROOT="overlay fuse veth loop xfs btrfs unix_diag inet_diag tcp_diag"
+LSMS="landlock,lockdown,yama,integrity,apparmor,bpf" # as Debian has them, and what its kernels leave out
 
 quick= tap= only= boots= out=.output kernels=
 while (($#)); do
@@ -175,6 +176,7 @@ mount -t tmpfs tmpfs /run
 mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t debugfs debugfs /sys/kernel/debug
+mount -t securityfs securityfs /sys/kernel/security
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 for c in \$(</sys/fs/cgroup/cgroup.controllers); do
 	echo +\$c >/sys/fs/cgroup/cgroup.subtree_control
@@ -230,7 +232,7 @@ kernel_boot() { # version, folder, first process: tests or systemd
 	date +%s >"$dir/started"
 	timeout -k 5 "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max,la57=off -smp 2 \
 		-m 3072 -kernel "$vm/kernels/$version/boot/vmlinuz-$version" -initrd "$dir/initramfs" \
-		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off rdinit=/init -- $3" \
+		-append "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off lsm=$LSMS rdinit=/init -- $3" \
 		-drive "file=$dir/root.img,if=virtio,format=raw,cache=unsafe" -nic none -display none \
 		-monitor none -no-reboot -serial "file:$dir/kernel" -serial "file:$dir/tests" \
 		-serial "file:$dir/results" </dev/null >"$dir/qemu" 2>&1 &
@@ -313,6 +315,15 @@ for v in "${versions[@]}"; do rm -r "$vm/image-$v"; done
 			printf ' %10s' "${n:--}"
 		done
 		echo
+	done
+	# What an open can be hooked with, and what it costs there: emulated, so good to compare only.
+	for v in "${versions[@]}"; do
+		grep -aq 'test_tiers: ' "$vm/boot-tests-$v/results" || continue
+		echo "  $v, ns: a run, beyond none an open and close, any other call"
+		sed -nE 's/^.*test_tiers: ([^ ]+): .*; ([0-9]+) ns a run, ([^ ]+) an open, ([^ ]+) any.*/\1 \2 \3 \4/p' \
+			"$vm/boot-tests-$v/results" | while read -r tier run open other; do
+			printf '    %-36s %10s %10s %10s\n' "$tier" "$run" "$open" "$other"
+		done
 	done
 } | say
 machines=()

@@ -10,6 +10,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +121,33 @@ bool probe_sends(void)
 	return fd >= 0;
 }
 
+/* A kprobe without a program: 0 or -errno. */
+static int try_kprobe(const char *function)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
+	_cleanup_(closep) int fd = -1;
+	struct perf_event_attr attr = {.size = sizeof(attr), .kprobe_func = (uintptr_t)function};
+
+	if (!f || fscanf(f, "%u", &attr.type) != 1)
+		return -ENOENT;
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : 0;
+}
+
+/* Are LSM programs asked? They can be attached where they are not. */
+static bool lsm_asked(void)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/sys/kernel/security/lsm", "re");
+	char line[256], *name, *rest = line;
+
+	if (!f || !fgets(line, sizeof(line), f))
+		return false;
+	while ((name = strsep(&rest, ",\n")))
+		if (!strcmp(name, "bpf"))
+			return true;
+	return false;
+}
+
 static const char *tracefs(void)
 {
 	if (access("/sys/kernel/tracing/events", F_OK) == 0)
@@ -208,18 +236,10 @@ static void hooks(struct list *l)
 	}
 }
 
+/* What is not used is told all the same: bpf/calls.bpf.h says why. */
 static void optional(struct list *l)
 {
-	static const struct {
-		const char *name, *target;
-		enum bpf_prog_type type;
-		enum bpf_attach_type attach;
-	} unused[] = {
-		{"fentry of any function", "do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY},
-		{"LSM", "file_open", BPF_PROG_TYPE_LSM, BPF_LSM_MAC},
-	};
-	const char *t = tracefs();
-	char path[96];
+	int r;
 
 	if (probe_calls())
 		add(l, "optional", "fentry, fexit of calls", PROBE_OK,
@@ -228,20 +248,27 @@ static void optional(struct list *l)
 		add(l, "optional", "fentry, fexit of calls", PROBE_OPTIONAL,
 		    "%s; tracepoints are used, which slow every system call a little",
 		    kernel_preempts() ? "unsafe in a kernel that is preempted" : "refused");
-	for (size_t i = 0; i < ARRAY_SIZE(unused); i++) {
-		int r = try_btf(unused[i].target, unused[i].type, unused[i].attach);
-
-		if (r == 0)
-			add(l, "optional", unused[i].name, PROBE_OK, "usable, not used");
-		else
-			add(l, "optional", unused[i].name, PROBE_OPTIONAL, "refused (%s), not used",
-			    strerror(-r));
-	}
-	(void)snprintf(path, sizeof(path), "%s/kprobe_events", t ? t : "");
-	if (access(path, F_OK) == 0)
-		add(l, "optional", "kprobe", PROBE_OK, "usable, not used");
+	r = try_btf("do_filp_open", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY);
+	if (r == 0)
+		add(l, "optional", "fentry of any function", PROBE_OK, "usable, not used");
 	else
-		add(l, "optional", "kprobe", PROBE_OPTIONAL, "not in this kernel, not used");
+		add(l, "optional", "fentry of any function", PROBE_OPTIONAL,
+		    "refused (%s), not used", strerror(-r));
+	r = try_btf("file_open", BPF_PROG_TYPE_LSM, BPF_LSM_MAC);
+	if (r == 0 && lsm_asked())
+		add(l, "optional", "LSM", PROBE_OK,
+		    "usable, not used: costs what fexit does, is not told of lookups in vain");
+	else if (r == 0)
+		add(l, "optional", "LSM", PROBE_OPTIONAL, "loads, but needs bpf in lsm=; not used");
+	else
+		add(l, "optional", "LSM", PROBE_OPTIONAL, "refused (%s), not used", strerror(-r));
+	r = try_kprobe("do_filp_open");
+	if (r == 0)
+		add(l, "optional", "kprobe", PROBE_OK,
+		    "usable, not used: at the end of a call it costs more, and loses some");
+	else
+		add(l, "optional", "kprobe", PROBE_OPTIONAL, "%s, not used",
+		    r == -ENOENT ? "not in this kernel" : strerror(-r));
 }
 
 /* What no hook shows, each with how it bears: forewarmd(8) has the same list. */
