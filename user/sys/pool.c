@@ -404,7 +404,7 @@ static void on_filler(struct pool *p)
 	for (int i = 0; i < EVENTS_A_DISPATCH; i++) {
 		ssize_t n = pool_recv(p->filler, &m, sizeof(m), fds, &fd_n);
 
-		if (n == -EAGAIN || n == -EINTR)
+		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
 			filler_lost(p);
@@ -470,7 +470,7 @@ static void on_ctl(struct pool *p, struct sandbox *sb)
 	while (sb->ctl >= 0) {
 		ssize_t n = pool_recv(sb->ctl, &u, sizeof(u), fds, &fd_n);
 
-		if (n == -EAGAIN || n == -EINTR)
+		if (n == -EAGAIN)
 			return;
 		if (n <= 0) { /* the init is on its way out; its pidfd tells when all are */
 			(void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, sb->ctl, NULL);

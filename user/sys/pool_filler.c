@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdmsg.h"
 #include "sys/box_image.h"
 
 enum {
@@ -84,36 +85,10 @@ static int filler_spawn(int sock, pid_t *ret_pid)
 	return err < 0 ? fault(err) : 0;
 }
 
-static int send_fds(int sock, const void *buf, size_t len, const int *fds, size_t fd_n)
-{
-	struct sandbox_wire w = {.bytes = (char *)(uintptr_t)buf, .len = len, .fd_n = fd_n};
-
-	memcpy(w.fds, fds, fd_n * sizeof(int));
-	return sandbox_wire_send(sock, &w);
-}
-
 ssize_t pool_recv(int sock, void *buf, size_t len, int fds[BOX_FD_MAX], size_t *fd_n)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(BOX_FD_MAX * sizeof(int))];
-	} c;
-	struct iovec iov = {buf, len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
-
-	m.msg_control = &c;
-	m.msg_controllen = sizeof(c.buf);
-	*fd_n = 0;
-	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
-		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
-			*fd_n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-			memcpy(fds, CMSG_DATA(h), *fd_n * sizeof(int));
-		}
-	return n;
+	*fd_n = BOX_FD_MAX;
+	return fdmsg_recv(sock, buf, len, fds, fd_n, MSG_DONTWAIT);
 }
 
 static int filler_setup(struct pool *p, int sock)
@@ -144,7 +119,8 @@ static int filler_setup(struct pool *p, int sock)
 		return err;
 	fds[s.hier_n] = first;
 	fds[s.hier_n + 1] = second;
-	return send_fds(sock, &s, sizeof(s), fds, s.hier_n + 2);
+	err = fdmsg_send(sock, &s, sizeof(s), fds, s.hier_n + 2, MSG_DONTWAIT);
+	return err < 0 ? fault(err) : 0;
 }
 
 int pool_filler_start(struct pool *p)

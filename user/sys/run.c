@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdmsg.h"
 
 enum { FD_MAX = 4 + RUN_RW_MAX, GROUP_MAX = 256, FIXED_FDS = 4 };
 
@@ -41,64 +42,16 @@ struct run_server {
 };
 
 /* --- messages --------------------------------------------------------------------------------- */
-union control {
-	struct cmsghdr align;
-	char buf[CMSG_SPACE((FD_MAX + SANDBOX_UPPER_MAX) * sizeof(int))];
-};
-
 int run_send(int channel, const void *buf, size_t len, const int *fds, size_t fd_n)
 {
-	struct iovec iov = {(void *)(uintptr_t)buf, len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	union control c;
+	int err = fdmsg_send(channel, buf, len, fds, fd_n, MSG_DONTWAIT);
 
-	if (fd_n > FD_MAX)
-		return fault(-E2BIG);
-	if (fd_n) {
-		struct cmsghdr *h;
-
-		memset(&c, 0, sizeof(c));
-		m.msg_control = &c;
-		m.msg_controllen = CMSG_SPACE(fd_n * sizeof(int));
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(fd_n * sizeof(int));
-		memcpy(CMSG_DATA(h), fds, fd_n * sizeof(int));
-	}
-	return sendmsg(channel, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? fault_errno() : 0;
+	return err < 0 ? fault(err) : 0;
 }
 
 ssize_t run_recv(int channel, void *buf, size_t len, int *fds, size_t *fd_n)
 {
-	struct iovec iov = {buf, len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-	size_t room = *fd_n;
-	union control c;
-	ssize_t n;
-
-	*fd_n = 0;
-	m.msg_control = &c;
-	m.msg_controllen = sizeof(c);
-	n = recvmsg(channel, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
-		size_t k = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < k; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
-			if (*fd_n < room)
-				fds[(*fd_n)++] = fd;
-			else
-				(void)close(fd);
-		}
-	}
-	return n;
+	return fdmsg_recv(channel, buf, len, fds, fd_n, MSG_DONTWAIT);
 }
 
 static void tell(struct session *s, uint32_t kind, int arg, const int *fds, size_t fd_n)

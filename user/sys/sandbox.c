@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdmsg.h"
 #include "sys/sandbox_impl.h"
 
 /* A sandbox that died holds neither init nor socket; one in use has both. */
@@ -360,26 +361,9 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 /* Never waits: the socket is empty when a command is sent, and holds more than one. */
 int sandbox_wire_send(int ctl, struct sandbox_wire *w)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(BOX_FD_MAX * sizeof(int))];
-	} c;
-	struct iovec iov = {w->bytes, w->len};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int err = fdmsg_send(ctl, w->bytes, w->len, w->fds, w->fd_n, MSG_DONTWAIT);
 
-	if (w->fd_n) {
-		struct cmsghdr *h;
-
-		memset(&c, 0, CMSG_SPACE(w->fd_n * sizeof(int)));
-		m.msg_control = &c;
-		m.msg_controllen = CMSG_SPACE(w->fd_n * sizeof(int));
-		h = CMSG_FIRSTHDR(&m);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(w->fd_n * sizeof(int));
-		memcpy(CMSG_DATA(h), w->fds, w->fd_n * sizeof(int));
-	}
-	return sendmsg(ctl, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? fault_errno() : 0;
+	return err < 0 ? fault(err) : 0;
 }
 
 /* --- what can be done to a running one ----------------------------------------------------------- */
