@@ -59,9 +59,10 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra 
 
 # --- what there is to build ------------------------------------------------------------------
 # Maps first: libbpf 1.1's linker mixes up map externs that are seen before their definition.
-BPF_SRC  := $(sort $(wildcard bpf/maps.bpf.c)) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
+# resume.bpf.c needs a newer kernel than the rest: an object of its own.
+BPF_SRC  := $(sort $(wildcard bpf/maps.bpf.c)) $(filter-out bpf/maps.bpf.c bpf/resume.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ  := $(BPF_SRC:%.c=$(OUT)/%.o)
-SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h)
+SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h $(OUT)/resume.skel.h)
 # What tests link: all of user/ but the two programs, and the daemon's configuration.
 LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c) \
             user/daemon/config.c
@@ -119,6 +120,10 @@ $(OUT)/forewarm.bpf.o: $(BPF_OBJ) $(OUT)/.members
 $(OUT)/forewarm.skel.h: $(OUT)/forewarm.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name forewarm_bpf > $@
+
+$(OUT)/resume.skel.h: $(OUT)/bpf/resume.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name resume_bpf > $@
 
 # --- user side -------------------------------------------------------------------------------
 # Who includes the skeleton: this edge gets the first build right, the depfile every later one.
@@ -181,7 +186,7 @@ $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(LIB)
 	$(Q)$(call link,-fsanitize=fuzzer)
 endif
 
--include $(wildcard $(ALL_OBJ:.o=.d) $(BPF_OBJ:.o=.d))
+-include $(wildcard $(ALL_OBJ:.o=.d) $(BPF_OBJ:.o=.d) $(OUT)/bpf/resume.bpf.d)
 
 # --- running and testing -----------------------------------------------------------------------
 # A build inside a recipe uses every core, unless the caller said how many.

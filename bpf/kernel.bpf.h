@@ -319,6 +319,7 @@ struct in6_addr {
 };
 
 struct sock_common {
+	volatile unsigned char skc_state;
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
 	__u16 skc_dport;

@@ -7,6 +7,8 @@
  *   --bind PORT     knows no LISTEN_FDS: binds 127.0.0.1:PORT itself
  *   --term          has a SIGTERM handler: serves what it has, then exits 0
  *   --fail          exits 1 at once
+ *   --cont          has a SIGCONT handler: ends with 7 when that is run
+ *   --child         has a child, which does nothing
  *   --tick MS       wakes that often for nothing, as many a service does
  *
  * A line "who" is answered with "pid uid LISTEN_FDS LISTEN_FDNAMES fd,fd,...", "exit N" ends it with
@@ -35,6 +37,12 @@ static void on_term(int sig)
 {
 	(void)sig;
 	terminated = 1;
+}
+
+static void on_cont(int sig)
+{
+	(void)sig;
+	_exit(7);
 }
 
 static void add(int fd)
@@ -177,7 +185,13 @@ int main(int argc, char **argv)
 			notify = 1;
 		else if (strcmp(argv[i], "--term") == 0)
 			(void)signal(SIGTERM, on_term);
-		else if (strcmp(argv[i], "--fail") == 0)
+		else if (strcmp(argv[i], "--cont") == 0)
+			(void)signal(SIGCONT, on_cont);
+		else if (strcmp(argv[i], "--child") == 0) {
+			if (fork() == 0)
+				for (;;)
+					(void)pause();
+		} else if (strcmp(argv[i], "--fail") == 0)
 			return 1;
 		else if (strcmp(argv[i], "--delay-ms") == 0 && i + 1 < argc)
 			delay = atol(argv[++i]);

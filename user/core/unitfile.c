@@ -203,6 +203,7 @@ static const struct directive directives[] = {
 	{"Service", "X-Forewarm-FreezeAfterSec", unit_set_window, SERVICE(freeze_after_ns), 0, 0},
 	{"Service", "X-Forewarm-ReleaseAfterSec", unit_set_window, SERVICE(release_after_ns), 1, 0},
 	{"Service", "X-Forewarm-Prestart", unit_set_bool, SERVICE(prestart), 0, 0},
+	{"Service", "X-Forewarm-MayStop", unit_set_bool, SERVICE(may_stop), 0, 0},
 };
 
 static void defaults(struct unit *u)
@@ -228,6 +229,7 @@ static void defaults(struct unit *u)
 		.freeze = true,
 		.release = true,
 		.prestart = true,
+		.may_stop = true,
 	};
 }
 

@@ -123,6 +123,7 @@ struct unit_service {
 	uint64_t freeze_after_ns;	/* idle time to the freezer; UNIT_FOREVER: learnt */
 	uint64_t release_after_ns;	/* idle time to the release; UNIT_FOREVER: learnt */
 	bool freeze, release, prestart; /* may it be frozen, released, started on a guess? */
+	bool may_stop;			/* frozen by SIGSTOP where it cannot tell the difference */
 };
 
 struct unit {

@@ -281,8 +281,7 @@ static void find_ways(struct cgroup_host *h)
 		if (exists(x->fd, "blkio.weight") || exists(x->fd, "blkio.bfq.weight"))
 			can(h, CGROUP_IO, CGROUP_V1, i);
 		if (exists(x->fd, "freezer.state")) {
-			/* Before the v2 one: a thaw moves fewer cache lines and wakes no kernel worker,
-			 * and nothing in it returns EINTR for having been frozen. */
+			/* Before the v2 one: a thaw moves fewer cache lines and wakes no kernel worker. */
 			h->can[CGROUP_FREEZE].way = CGROUP_V1;
 			h->can[CGROUP_FREEZE].hier = (uint8_t)i;
 		}
@@ -564,21 +563,45 @@ int cgroup_group_frozen(struct cgroup_host *h, const char *name, bool *ret_froze
 	return 0;
 }
 
-static int kill_members(struct cgroup_host *h, size_t hier, const char *name)
+static int open_procs(struct cgroup_host *h, size_t hier, const char *name, FILE **ret)
 {
-	_cleanup_(fclosep) FILE *f = NULL;
 	char path[128];
-	int fd, pid;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", name);
 	fd = openat(h->hiers[hier].fd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return gone(-errno);
-	f = fdopen(fd, "re");
-	if (!f) {
-		(void)close(fd);
-		return fault(-ENOMEM);
-	}
+	*ret = fdopen(fd, "re");
+	if (*ret)
+		return 0;
+	(void)close(fd);
+	return fault(-ENOMEM);
+}
+
+int cgroup_group_pids(struct cgroup_host *h, const char *name, pid_t *ret, size_t max,
+		      size_t *ret_n)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	size_t n = 0;
+	int pid, r = open_procs(h, 0, name, &f);
+
+	if (r)
+		return r;
+	for (; fscanf(f, "%d", &pid) == 1; n++)
+		if (n < max)
+			ret[n] = pid;
+	*ret_n = n;
+	return 0;
+}
+
+static int kill_members(struct cgroup_host *h, size_t hier, const char *name)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	int pid, r = open_procs(h, hier, name, &f);
+
+	if (r)
+		return r;
 	while (fscanf(f, "%d", &pid) == 1)
 		if (pid > 0)
 			(void)kill(pid, SIGKILL); /* gone already: what we wanted */

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
 	CGROUP_HIER_MAX = 8,
@@ -98,6 +99,9 @@ int cgroup_group_freeze_fd(struct cgroup_host *h, const char *name, int *ret_fd)
 int cgroup_freeze_write(const struct cgroup_host *h, int freeze_fd, bool freeze);
 /* The kernel has really stopped every member (freezing takes effect at a safe point). */
 int cgroup_group_frozen(struct cgroup_host *h, const char *name, bool *ret_frozen);
+/* Processes in it, as we count them: the first max of *ret_n. */
+int cgroup_group_pids(struct cgroup_host *h, const char *name, pid_t *ret, size_t max,
+		      size_t *ret_n);
 /* SIGKILL to every member, frozen ones included. */
 int cgroup_group_kill(struct cgroup_host *h, const char *name);
 int cgroup_group_memory_bytes(struct cgroup_host *h, const char *name, uint64_t *ret);

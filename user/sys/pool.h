@@ -85,7 +85,8 @@ struct pool_adopt {
 	uint32_t id;
 	enum sandbox_net net;
 	int ctl_fd, init_pidfd, command_pidfd; /* command_pidfd may be -1 */
-	bool frozen, starting;		       /* starting: STARTED or FAILED is still to come */
+	bool frozen, stopped,
+		starting; /* stopped: frozen, by SIGSTOP; starting: STARTED or FAILED is still to come */
 };
 int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, void *ctx,
 	       struct sandbox **ret);

@@ -21,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/fdmsg.h"
+#include "sys/halt.h"
 #include "sys/sandbox_impl.h"
 
 /* A sandbox that died holds neither init nor socket; one in use has both. */
@@ -394,6 +395,7 @@ int sandbox_freeze(struct sandbox *sb)
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
 	r = freeze_write(sb, true);
+	sb->stopped = false;
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_FROZEN);
 	return r;
@@ -405,16 +407,39 @@ int sandbox_thaw(struct sandbox *sb)
 
 	if (sb->sm.state != SANDBOX_FROZEN)
 		return SANDBOX_NOT_NOW;
-	r = freeze_write(sb, false);
+	r = sb->stopped ? sandbox_signal(sb, SIGCONT) : freeze_write(sb, false);
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_ACTIVE);
 	return r;
+}
+
+int sandbox_stop(struct sandbox *sb)
+{
+	int r;
+
+	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
+		return SANDBOX_NOT_NOW;
+	r = sandbox_signal(sb, SIGSTOP);
+	if (r)
+		return r;
+	sm_move(&sb->sm, sb, SANDBOX_FROZEN);
+	sb->stopped = true;
+	return 0;
+}
+
+bool sandbox_is_stopped(const struct sandbox *sb)
+{
+	return sb->sm.state == SANDBOX_FROZEN && sb->stopped;
 }
 
 int sandbox_is_frozen(struct sandbox *sb, bool *ret)
 {
 	int r;
 
+	if (sandbox_is_stopped(sb)) {
+		*ret = halt_is(sandbox_pid_of(sb->command_pidfd));
+		return 0;
+	}
 	if (!pool_cgroup(sb->pool))
 		return fault(-ENOTSUP);
 	r = cgroup_group_frozen(pool_cgroup(sb->pool), sb->group, ret);

@@ -158,6 +158,9 @@ uint32_t sandbox_unlimited(const struct sandbox *sb);
 /* SANDBOX_NOT_NOW unless READY or ACTIVE (freeze) or FROZEN (thaw). */
 int sandbox_freeze(struct sandbox *sb);
 int sandbox_thaw(struct sandbox *sb);
+/* FROZEN by SIGSTOP to the command, which is alone in it (halt.h), and thawed by SIGCONT. */
+int sandbox_stop(struct sandbox *sb);
+bool sandbox_is_stopped(const struct sandbox *sb);
 /* The kernel has confirmed. */
 int sandbox_is_frozen(struct sandbox *sb, bool *ret);
 /* To the command; a frozen sandbox gets it when thawed, SIGKILL at once. */

@@ -26,6 +26,7 @@ struct sandbox {
 	enum sandbox_net net;
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
 	bool sent /* its command */, exited, init_gone, released, disowned, background;
+	bool stopped; /* where it is FROZEN: by SIGSTOP */
 	char group[CGROUP_NAME_LEN];
 	sandbox_event_fn fn;
 	void *ctx;

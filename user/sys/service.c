@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "sys/halt.h"
 #include "sys/listen.h"
 #include "sys/service_impl.h"
 #include "sys/sockdiag.h"
@@ -177,6 +178,15 @@ void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int a
 
 /* --- actions ------------------------------------------------------------------------------------------ */
 
+static int arm_stopped(struct service *v)
+{
+	struct resume_target t = {.pidfd = sandbox_pidfd(v->box)};
+
+	t.pid = sandbox_pid_of(t.pidfd);
+	t.start = t.pid > 0 ? halt_start(t.pid) : 0; /* ended: its event comes */
+	return waker_arm_stopped(v->all->waker, v->id, v->listens, v->listen_n, &t);
+}
+
 static void do_watch(struct service *v, enum svc_watch watch)
 {
 	bool frozen = v->box && (v->freezing || sandbox_state(v->box) == SANDBOX_FROZEN);
@@ -186,7 +196,11 @@ static void do_watch(struct service *v, enum svc_watch watch)
 		(void)waker_disarm(v->all->waker, v->id);
 		return;
 	}
-	r = waker_arm(v->all->waker, v->id, v->listens, v->listen_n, frozen ? v->freeze_fd : -1);
+	if (frozen && sandbox_is_stopped(v->box))
+		r = arm_stopped(v);
+	else
+		r = waker_arm(v->all->waker, v->id, v->listens, v->listen_n,
+			      frozen ? v->freeze_fd : -1);
 	if (r < 0)
 		service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot poll its sockets: %s", v->name,
 			    strerror(-r));
@@ -211,10 +225,29 @@ static void do_start(struct service *v)
 	tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 }
 
+/* Nobody in its sandbox but the init, and every socket one that is connected to. */
+static bool alone(struct service *v, pid_t pid)
+{
+	pid_t pids[2], init = sandbox_pid_of(sandbox_init_pidfd(v->box));
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->listen_n; i++)
+		if (v->socket->socket.listens[i].type == UNIT_DATAGRAM)
+			return false;
+	return pid > 0 && init > 0 && v->all->o.cgroup &&
+	       cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), pids, 2, &n) == 0 &&
+	       n == 2 && (pids[0] == pid || pids[1] == pid) && (pids[0] == init || pids[1] == init);
+}
+
 static void do_freeze(struct service *v)
 {
-	int r = v->freeze_fd >= 0 ? sandbox_freeze(v->box) : -ENOTSUP;
+	pid_t pid = waker_stops(v->all->waker) ? sandbox_pid_of(sandbox_pidfd(v->box)) : 0;
+	int r = -ENOTSUP;
 
+	if (v->unit->service.may_stop && alone(v, pid) && halt_may(pid))
+		r = sandbox_stop(v->box);
+	if (r && v->freeze_fd >= 0)
+		r = sandbox_freeze(v->box);
 	if (r) /* not confirmed: the core takes it back when its time is up, and waits a minute */
 		return;
 	v->freezing = true;
@@ -327,18 +360,43 @@ static void set_timer(struct services *s)
 	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL); /* valid by construction */
 }
 
+/* Is it frozen? What was stopped and should not have been, for what it did in the meantime, runs on and
+ * is frozen the other way. */
+static bool is_frozen(struct service *v)
+{
+	bool frozen = false;
+	pid_t pid;
+
+	if (!sandbox_is_stopped(v->box))
+		return sandbox_is_frozen(v->box, &frozen) == 0 && frozen;
+	pid = sandbox_pid_of(sandbox_pidfd(v->box));
+	switch (halt_look(pid)) {
+	case HALT_NOT_YET:
+		return false;
+	case HALT_DONE:
+		if (alone(v, pid))
+			return true;
+		break;
+	case HALT_WRONG:
+		break;
+	}
+	if (sandbox_thaw(v->box) == 0 && v->freeze_fd >= 0)
+		(void)sandbox_freeze(v->box); /* cannot: the core takes it back in time */
+	do_watch(v, SVC_WATCH_LEVEL);
+	return false;
+}
+
 /* Asks the kernel about freezes that were ordered; soon again when it has not got there yet. */
 static bool look_frozen(struct services *s)
 {
 	bool told = false;
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
 		struct service *v = &s->all[i];
-		bool frozen = false;
 		uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
 		if (!v->used || !v->freezing || now < v->freeze_look_ns)
 			continue;
-		if (sandbox_is_frozen(v->box, &frozen) == 0 && frozen) {
+		if (is_frozen(v)) {
 			v->freezing = false;
 			told = true;
 			tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,

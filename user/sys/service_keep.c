@@ -8,8 +8,11 @@
  */
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/halt.h"
 #include "sys/service_impl.h"
+#include "sys/waker.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -174,6 +177,19 @@ static bool has_command(int init_pidfd)
 	return pid > 0;
 }
 
+/* The same of one that was stopped: here it must be this daemon that can have it resumed. */
+static bool stays_stopped(struct service *v, const struct pool_adopt *a)
+{
+	pid_t pid = a->command_pidfd < 0 ? 0 : sandbox_pid_of(a->command_pidfd);
+
+	if (!pid || !halt_is(pid))
+		return false;
+	if (waker_stops(v->all->waker) && service_connections(v) == 0)
+		return true;
+	(void)kill(pid, SIGCONT); /* gone: its pidfd tells */
+	return false;
+}
+
 /* Frozen with nobody half served, or running: a freeze that was ordered and not seen through, or with
  * a connection accepted in the moment before, is undone. */
 static bool stays_frozen(struct service *v, const char *group)
@@ -207,7 +223,8 @@ enum svc_state service_adopt(struct service *v)
 	(void)snprintf(group, sizeof(group), "sb-%u", a.id);
 	if (a.ctl_fd >= 0 && a.init_pidfd >= 0) {
 		a.starting = a.command_pidfd < 0 && !has_command(a.init_pidfd);
-		a.frozen = !a.starting && stays_frozen(v, group);
+		a.stopped = !a.starting && stays_stopped(v, &a);
+		a.frozen = a.stopped || (!a.starting && stays_frozen(v, group));
 		if (pool_adopt(v->all->o.pool, &a, service_on_box, v, &v->box))
 			v->box = NULL;
 	}

@@ -5,6 +5,9 @@
  * Sockets are in the set once for all (EPOLLONESHOT) and re-armed; the lock makes arming, thawing
  * and noting one step, so that a slot which the loop has disarmed is never thawed after that. The
  * lock is free on the hot path: the loop holds it for two system calls, when it changes a state.
+ *
+ * Sockets of stopped services are in a second set on which nobody sleeps: a connection marks it and
+ * wakes nobody.
  */
 #include "sys/waker.h"
 
@@ -12,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,45 +29,110 @@
 #include <unistd.h>
 
 #define SLOT_STOP UINT32_MAX
+#define SLOT_RESUMED (UINT32_MAX - 1)
+#define SLOT_KICK (UINT32_MAX - 2)
 enum { LATE_MS = 1 };
 
 struct slot {
-	bool armed, noted;
+	bool armed, noted, stopped;
 	int fds[WAKER_SOCKET_MAX];
 	size_t fd_n;
-	int freeze_fd;
+	int freeze_fd, pidfd; /* the latter of a stopped one */
 	struct waker_note note;
 };
 
 struct waker {
 	const struct cgroup_host *cgroup;
 	struct slot *slots;
-	uint32_t slot_max, next;
-	int epoll, event, stop;
+	struct resume *resume; /* NULL: none is ever stopped */
+	uint32_t slot_max, next, stopped_n;
+	int epoll, stopped_epoll, event, stop, kick;
 	pthread_t thread;
 	bool runs;
 	pthread_mutex_t lock;
 };
 
+static void note(struct waker *w, uint32_t id, uint64_t seen_ns, uint64_t thawed_ns)
+{
+	struct slot *s = &w->slots[id];
+
+	s->armed = false;
+	s->noted = true;
+	w->stopped_n -= s->stopped;
+	s->stopped = false;
+	s->note = (struct waker_note){.slot = id, .seen_ns = seen_ns, .thawed_ns = thawed_ns};
+}
+
 /* True when the loop must be told at once: something has to be started. */
 static bool wake(struct waker *w, uint32_t id, uint64_t seen_ns, bool *late)
 {
 	struct slot *s = &w->slots[id];
-	bool note = false, thawed = false;
+	bool noted = false, thawed = false;
 
 	(void)pthread_mutex_lock(&w->lock);
-	if (s->armed) {
-		s->armed = false;
-		s->noted = note = true;
-		s->note = (struct waker_note){.slot = id, .seen_ns = seen_ns};
-		if (s->freeze_fd >= 0 && cgroup_freeze_write(w->cgroup, s->freeze_fd, false) == 0) {
-			s->note.thawed_ns = clock_ns(CLOCK_MONOTONIC);
-			thawed = true;
-		}
+	if (s->armed && !s->stopped) {
+		noted = true;
+		thawed = s->freeze_fd >= 0 &&
+			 cgroup_freeze_write(w->cgroup, s->freeze_fd, false) == 0;
+		note(w, id, seen_ns, thawed ? clock_ns(CLOCK_MONOTONIC) : 0);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
-	*late |= note && thawed;
-	return note && !thawed;
+	*late |= noted && thawed;
+	return noted && !thawed;
+}
+
+/* A stopped service somebody connects to, found by us. Under the lock. */
+static void resume_one(struct waker *w, uint32_t id)
+{
+	struct slot *s = &w->slots[id];
+	uint64_t seen = clock_ns(CLOCK_MONOTONIC), done;
+
+	(void)resume_disarm(w->resume, id);
+	/* Gone: its end is told elsewhere. Once more if it runs already: that is no signal at all. */
+	(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGCONT, NULL, 0);
+	done = clock_ns(CLOCK_MONOTONIC);
+	note(w, id, seen, done);
+}
+
+/* What the kernel has resumed. True: something. */
+static bool take_resumed(struct waker *w)
+{
+	uint64_t seen, done;
+	bool any = false;
+
+	(void)pthread_mutex_lock(&w->lock);
+	resume_drain(w->resume);
+	for (uint32_t i = 0; i < w->slot_max; i++) {
+		struct slot *s = &w->slots[i];
+
+		if (!s->armed || !s->stopped || !resume_fired(w->resume, i, &seen, &done))
+			continue;
+		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGCONT, NULL, 0);
+		note(w, i, seen, done);
+		any = true;
+	}
+	(void)pthread_mutex_unlock(&w->lock);
+	return any;
+}
+
+/* What the kernel's side has missed. True: something. */
+static bool look_stopped(struct waker *w)
+{
+	struct epoll_event events[16];
+	int n = epoll_wait(w->stopped_epoll, events, 16, 0);
+	bool any = false;
+
+	(void)pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < n; i++) {
+		uint32_t id = events[i].data.u32;
+
+		if (!w->slots[id].armed || !w->slots[id].stopped)
+			continue;
+		resume_one(w, id);
+		any = true;
+	}
+	(void)pthread_mutex_unlock(&w->lock);
+	return any;
 }
 
 static void tell_loop(const struct waker *w)
@@ -83,6 +152,16 @@ static void go_first(void)
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -19);
 }
 
+/* Has the time come to look at the stopped ones? */
+static bool look_due(struct waker *w, uint64_t now_ns, uint64_t *looked_ns)
+{
+	if (!__atomic_load_n(&w->stopped_n, __ATOMIC_RELAXED) ||
+	    now_ns - *looked_ns < WAKER_LOOK_MS * 1000000ull)
+		return false;
+	*looked_ns = now_ns;
+	return true;
+}
+
 /* What was thawed is told of LATE_MS later: the loop's own work would compete with the service for
  * a processor just while somebody waits for the answer. */
 static void *run(void *arg)
@@ -90,20 +169,29 @@ static void *run(void *arg)
 	struct waker *w = arg;
 	struct epoll_event events[16];
 	bool late = false;
+	uint64_t looked = 0, count;
 
 	(void)prctl(PR_SET_NAME, "forewarm-wake", 0, 0, 0);
 	go_first();
 	for (;;) {
-		int n = epoll_wait(w->epoll, events, 16, late ? LATE_MS : -1);
+		int look = __atomic_load_n(&w->stopped_n, __ATOMIC_RELAXED) ? WAKER_LOOK_MS : -1;
+		int n = epoll_wait(w->epoll, events, 16, late ? LATE_MS : look);
 		uint64_t seen = clock_ns(CLOCK_MONOTONIC);
-		bool tell = n == 0;
+		bool tell = late && n == 0;
 
 		late &= n != 0;
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u32 == SLOT_STOP)
 				return NULL;
-			tell |= wake(w, events[i].data.u32, seen, &late);
+			if (events[i].data.u32 == SLOT_RESUMED)
+				tell |= take_resumed(w);
+			else if (events[i].data.u32 == SLOT_KICK)
+				(void)read(w->kick, &count, sizeof(count)); /* for the timeout */
+			else
+				tell |= wake(w, events[i].data.u32, seen, &late);
 		}
+		if (look_due(w, seen, &looked))
+			tell |= look_stopped(w);
 		if (tell)
 			tell_loop(w);
 	}
@@ -127,6 +215,8 @@ static int start_thread(struct waker *w)
 int waker_new(uint32_t slot_max, const struct cgroup_host *cgroup, struct waker **ret)
 {
 	struct epoll_event stop = {.events = EPOLLIN, .data.u32 = SLOT_STOP};
+	struct epoll_event kick = {.events = EPOLLIN, .data.u32 = SLOT_KICK};
+	struct epoll_event resumed = {.events = EPOLLIN, .data.u32 = SLOT_RESUMED};
 	struct waker *w = calloc(1, sizeof(*w));
 	int r;
 
@@ -137,10 +227,15 @@ int waker_new(uint32_t slot_max, const struct cgroup_host *cgroup, struct waker 
 	(void)pthread_mutex_init(&w->lock, NULL);
 	w->slots = calloc(slot_max, sizeof(*w->slots));
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->stopped_epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (!w->slots || w->epoll < 0 || w->event < 0 || w->stop < 0 ||
-	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->stop, &stop) < 0) {
+	w->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	(void)resume_open(slot_max, &w->resume); /* not offered here: then all are frozen */
+	if (!w->slots || w->epoll < 0 || w->stopped_epoll < 0 || w->event < 0 || w->stop < 0 ||
+	    w->kick < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->stop, &stop) < 0 ||
+	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->kick, &kick) < 0 ||
+	    (w->resume && epoll_ctl(w->epoll, EPOLL_CTL_ADD, resume_fd(w->resume), &resumed) < 0)) {
 		(void)waker_free(w);
 		return fault(-ENOMEM);
 	}
@@ -163,9 +258,12 @@ struct waker *waker_free(struct waker *w)
 		(void)write(w->stop, &one, sizeof(one)); /* a fresh counter has room */
 		(void)pthread_join(w->thread, NULL);
 	}
+	w->resume = resume_close(w->resume);
 	closep(&w->epoll);
+	closep(&w->stopped_epoll);
 	closep(&w->event);
 	closep(&w->stop);
+	closep(&w->kick);
 	(void)pthread_mutex_destroy(&w->lock);
 	free(w->slots);
 	free(w);
@@ -198,25 +296,98 @@ bool waker_take(struct waker *w, struct waker_note *ret)
 	return found;
 }
 
-int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd)
+bool waker_stops(const struct waker *w)
+{
+	return w->resume != NULL;
+}
+
+/* Into the set, under the lock. */
+static int watch(struct waker *w, uint32_t slot, int set)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = slot};
+	struct slot *s = &w->slots[slot];
+
+	for (size_t i = 0; i < s->fd_n; i++)
+		if (epoll_ctl(set, EPOLL_CTL_MOD, s->fds[i], &ev) < 0 &&
+		    (errno != ENOENT || epoll_ctl(set, EPOLL_CTL_ADD, s->fds[i], &ev) < 0))
+			return fault_errno();
+	return 0;
+}
+
+static void unwatch(struct waker *w, uint32_t slot)
+{
+	struct epoll_event none = {.events = EPOLLONESHOT, /* an error is told once */
+				   .data.u32 = slot};
+	struct slot *s = &w->slots[slot];
+
+	for (size_t i = 0; i < s->fd_n; i++)
+		(void)epoll_ctl(s->stopped ? w->stopped_epoll : w->epoll, EPOLL_CTL_MOD, s->fds[i],
+				&none); /* closed: out already */
+}
+
+/* Whatever it was armed for before, is over. */
+static void arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n)
 {
 	struct slot *s = &w->slots[slot];
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = slot};
-	int r = 0;
+
+	if (s->armed && s->stopped) {
+		unwatch(w, slot);
+		(void)resume_disarm(w->resume, slot);
+		w->stopped_n--;
+	}
+	s->stopped = false;
+	s->armed = true;
+	s->noted = false;
+	s->fd_n = fd_n;
+	memcpy(s->fds, fds, fd_n * sizeof(*fds));
+}
+
+int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd)
+{
+	int r;
 
 	if (fd_n > WAKER_SOCKET_MAX)
 		return fault(-EINVAL);
 	(void)pthread_mutex_lock(&w->lock);
-	s->armed = true;
-	s->noted = false;
-	s->freeze_fd = freeze_fd;
-	s->fd_n = fd_n;
-	memcpy(s->fds, fds, fd_n * sizeof(*fds));
-	for (size_t i = 0; i < fd_n && !r; i++)
-		if (epoll_ctl(w->epoll, EPOLL_CTL_MOD, fds[i], &ev) < 0 &&
-		    (errno != ENOENT || epoll_ctl(w->epoll, EPOLL_CTL_ADD, fds[i], &ev) < 0))
-			r = fault_errno();
+	arm(w, slot, fds, fd_n);
+	w->slots[slot].freeze_fd = freeze_fd;
+	r = watch(w, slot, w->epoll);
 	(void)pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+/* Who came before it was armed is found at once, and who came while the kernel was not yet told. */
+int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_n,
+		      const struct resume_target *t)
+{
+	const uint64_t one = 1;
+	struct slot *s = &w->slots[slot];
+	struct pollfd p[WAKER_SOCKET_MAX];
+	bool waits, first;
+	int r;
+
+	if (fd_n > WAKER_SOCKET_MAX || !w->resume)
+		return fault(-EINVAL);
+	(void)pthread_mutex_lock(&w->lock);
+	if (s->armed && !s->stopped)
+		unwatch(w, slot);
+	arm(w, slot, fds, fd_n);
+	s->stopped = true;
+	s->pidfd = t->pidfd;
+	first = w->stopped_n++ == 0;
+	r = watch(w, slot, w->stopped_epoll);
+	if (!r)
+		r = resume_arm(w->resume, slot, fds, fd_n, t);
+	for (size_t i = 0; i < fd_n; i++)
+		p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+	waits = r || poll(p, fd_n, 0) > 0;
+	if (waits)
+		resume_one(w, slot);
+	(void)pthread_mutex_unlock(&w->lock);
+	if (waits)
+		tell_loop(w);
+	else if (first)
+		(void)write(w->kick, &one, sizeof(one)); /* full: it is readable anyway */
 	return r;
 }
 
@@ -224,16 +395,17 @@ bool waker_disarm(struct waker *w, uint32_t slot)
 {
 	struct slot *s = &w->slots[slot];
 	bool noted;
-	struct epoll_event none = {.events = EPOLLONESHOT, /* an error is told once */
-				   .data.u32 = slot};
 
 	(void)pthread_mutex_lock(&w->lock);
-	if (s->armed)
-		for (size_t i = 0; i < s->fd_n; i++)
-			(void)epoll_ctl(w->epoll, EPOLL_CTL_MOD, s->fds[i],
-					&none); /* closed: out already */
 	noted = s->noted;
-	s->armed = s->noted = false;
+	if (s->armed) {
+		unwatch(w, slot);
+		if (s->stopped) {
+			noted |= !resume_disarm(w->resume, slot);
+			w->stopped_n--;
+		}
+	}
+	s->armed = s->noted = s->stopped = false;
 	s->freeze_fd = -1;
 	(void)pthread_mutex_unlock(&w->lock);
 	return noted;

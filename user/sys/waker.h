@@ -5,7 +5,9 @@
  * Shape    A thread of its own polls listening sockets. When one has something waiting, it thaws the
  *          service the socket belongs to, if that is frozen, and leaves a note for the event loop,
  *          which learns of it through waker_fd() and waker_take(). So the way from a connection to a
- *          running service never waits for what the event loop is busy with.
+ *          running service never waits for what the event loop is busy with. One that is stopped
+ *          rather than frozen is resumed in the kernel (resume.h), and the thread only takes note, and
+ *          looks itself every WAKER_LOOK_MS: what the kernel's side may miss is late, not lost.
  * Units    ns of CLOCK_MONOTONIC.
  * Bounds   slot_max services of WAKER_SOCKET_MAX sockets each; a slot has at most one note
  *          pending, so none is ever lost.
@@ -17,12 +19,13 @@
 #define SYS_WAKER_H
 
 #include "sys/cgroup.h"
+#include "sys/resume.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WAKER_SOCKET_MAX = 16 };
+enum { WAKER_SOCKET_MAX = 16, WAKER_LOOK_MS = 250 };
 
 struct waker;
 
@@ -42,8 +45,12 @@ bool waker_take(struct waker *w, struct waker_note *ret);
 
 /* Tell of the next thing that waits at any of fds; freeze_fd: thaw through it first, or -1. */
 int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd);
+/* The same for a stopped service. stops: whether this kernel can do that at all. */
+bool waker_stops(const struct waker *w);
+int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_n,
+		      const struct resume_target *t);
 /* After this the thread touches none of the slot's descriptors; a note not yet taken is dropped.
- * True: there was one, and if a freeze_fd was given the service has been thawed. */
+ * True: there was one, and if it was frozen or stopped it no longer is. */
 bool waker_disarm(struct waker *w, uint32_t slot);
 
 #endif

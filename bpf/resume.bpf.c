@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * resume.bpf.c - resumes a stopped service inside its client's connect(), an object of its own.
+ *
+ *   tp_btf/sk_data_ready   something can be read at a socket: at a listening one, accepted
+ *
+ * What a socket's readers are woken by is what runs this, so it sees what a poll would see, whoever
+ * connects and however: TCP and UNIX, from afar, by io_uring. A hit costs a look at the socket's
+ * state; all others are over after that.
+ *
+ * Misses   a connection in the moment a softirq interrupts another one on the same processor: the
+ *          daemon's own look, a quarter of a second later, finds it. Datagrams are not looked at.
+ */
+#include "kernel.bpf.h"
+
+#include <forewarm/resume.h>
+
+#define SIGCONT 18
+#define CLOCK_MONOTONIC 1
+#define RESUME_MAX 1024 /* slots; the daemon sets it before loading */
+
+enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
+
+struct task_struct___start {
+	__u64 start_boottime;
+} __attribute__((preserve_access_index));
+
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
+extern void bpf_task_release(struct task_struct *p) __ksym;
+extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
+				__u64 value) __ksym;
+
+/* The slot of a listening socket. Goes with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} resume_sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, RESUME_MAX);
+	__type(key, __u32);
+	__type(value, struct fwm_resume);
+} resume_slots SEC(".maps");
+
+struct late {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct late);
+} resume_late SEC(".maps");
+
+/* Wakes the daemon; the slots say what for. Full: it has been woken and not looked yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} resume_ring SEC(".maps");
+
+static int tell(void *map, __u32 *key, struct late *late)
+{
+	__u64 one = 1;
+
+	(void)bpf_ringbuf_output(&resume_ring, &one, sizeof(one), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* Later: waking the daemon now would take a processor just while somebody waits for the answer. */
+static __always_inline void tell_late(void)
+{
+	__u32 zero = 0;
+	struct late *late = bpf_map_lookup_elem(&resume_late, &zero);
+
+	if (!late)
+		return;
+	(void)bpf_timer_init(&late->timer, &resume_late, CLOCK_MONOTONIC); /* once; then EBUSY */
+	(void)bpf_timer_set_callback(&late->timer, tell);
+	(void)bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0);
+}
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(resume, struct sock *sk)
+{
+	struct task_struct *task;
+	struct fwm_resume *s;
+	__u32 *slot;
+	__u64 now;
+
+	if (sk->__sk_common.skc_state != TCP_LISTEN) /* AF_UNIX has it too */
+		return 0;
+	slot = bpf_sk_storage_get(&resume_sockets, sk, NULL, 0);
+	s = slot ? bpf_map_lookup_elem(&resume_slots, slot) : NULL;
+	if (!s || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
+		return 0;
+	now = bpf_ktime_get_ns();
+	task = bpf_task_from_pid(s->pid);
+	if (task) {
+		const struct task_struct___start *t = (const void *)task;
+
+		if (BPF_CORE_READ(t, start_boottime) / 10000000 == s->start)
+			(void)bpf_send_signal_task(task, SIGCONT, PIDTYPE_TGID, 0);
+		bpf_task_release(task);
+	}
+	s->seen_ns = now;
+	s->done_ns = bpf_ktime_get_ns();
+	tell_late();
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * resume.h - a stopped service that is to be resumed by whoever connects to it.
+ *
+ * Shape    One slot a service, in an array both sides have mapped. The daemon fills a slot and sets
+ *          "armed" last; whoever takes "armed" from 1 to 0, the kernel side on the first connection or
+ *          the daemon, resumes the service.
+ * Units    ns of CLOCK_MONOTONIC; start in ticks of 10 ms since boot, as in /proc/PID/stat.
+ */
+#ifndef FWM_RESUME_H
+#define FWM_RESUME_H
+
+#include <linux/types.h>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+
+#define FWM_RESUME_LATE_NS 1000000 /* from resuming to telling the daemon of it */
+
+struct fwm_resume {
+	__u32 armed;
+	__s32 pid;   /* of the process, as the host counts */
+	__u64 start; /* its start: a pid alone may be somebody else's by now */
+	__u64 seen_ns, done_ns;
+	__u64 zero[4]; /* a cache line */
+};
+_Static_assert(sizeof(struct fwm_resume) == 64, "fwm_resume is ABI");
+
+#pragma GCC diagnostic pop
+
+#endif

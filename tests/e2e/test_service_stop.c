@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * test_service_stop.c - who is stopped rather than frozen, and that nobody can tell.
+ *
+ * A service of one process is stopped (SIGSTOP) when idle, and resumed from within its client's
+ * connect(). Those that could notice are frozen as ever, and all of them answer.
+ */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/service_host.h"
+#include "sys/listen.h"
+
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct service_host host;
+
+static int setup(void **state)
+{
+	(void)state;
+	service_host_setup(&host);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	service_host_teardown(&host);
+	return 0;
+}
+
+/* SIGCONT from a BPF program: Linux 6.13. */
+static bool kernel_resumes(void)
+{
+	_cleanup_(fclosep) FILE *f = fopen("/proc/kallsyms", "re");
+	char line[256];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, " bpf_send_signal_task\n"))
+			return true;
+	return false;
+}
+
+/* How many of the helper's processes in our sandboxes are in this state, as /proc/PID/stat has it. */
+static int in_state(char state)
+{
+	char pattern[160], path[64], text[512];
+	glob_t g;
+	int n = 0;
+
+	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/*/%s/sb-*/cgroup.procs",
+		       host.group);
+	(void)glob(pattern, 0, NULL, &g); /* none is 0 */
+	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/%s/sb-*/cgroup.procs", host.group);
+	(void)glob(pattern, GLOB_APPEND, NULL, &g);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		_cleanup_(fclosep) FILE *f = fopen(g.gl_pathv[i], "re");
+		int pid;
+
+		/* Each hierarchy lists them: the first one is enough. */
+		if (i && strncmp(g.gl_pathv[i], g.gl_pathv[0],
+				 strlen("/sys/fs/cgroup/") +
+					 strcspn(g.gl_pathv[0] + strlen("/sys/fs/cgroup/"), "/") +
+					 1) != 0)
+			continue;
+		while (f && fscanf(f, "%d", &pid) == 1) {
+			_cleanup_(fclosep) FILE *s = NULL;
+			const char *at;
+
+			(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+			s = fopen(path, "re");
+			at = s && fgets(text, sizeof(text), s) ? strstr(text, "(svc_echo) ") : NULL;
+			n += at && at[strlen("(svc_echo) ")] == state;
+		}
+	}
+	globfree(&g);
+	return n;
+}
+
+static struct unit_addr unit(const char *name, const char *options, const char *more)
+{
+	char path[128], socket[160], text[512];
+
+	(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, name);
+	(void)snprintf(socket, sizeof(socket), "ListenStream=%s\n", path);
+	(void)snprintf(text, sizeof(text),
+		       "ExecStart=%s %s\nUser=nobody\nX-Forewarm-FreezeAfterSec=5ms\n"
+		       "X-Forewarm-ReleaseAfterSec=60s\n%s",
+		       host.helper, options, more);
+	service_host_unit(&host, name, socket, text);
+	return service_addr(path);
+}
+
+static void echo_until_frozen(const struct unit_addr *a, const char *name)
+{
+	uint64_t before = service_host_view(&host, name).figures.freeze_n;
+	char got[64];
+
+	if (!service_ask(a, "hello\n", got, sizeof(got), NULL))
+		fail_msg("%s: no answer", name);
+	assert_string_equal(got, "hello\n");
+	service_host_await_freeze(&host, name, before, 4000);
+}
+
+static void test_service_stop_resumes_on_each_connection(void **state)
+{
+	struct svc_view v;
+	struct unit_addr a;
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	a = unit("one", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 50; i++) {
+		echo_until_frozen(&a, "one");
+		assert_int_equal(in_state('T'), 1);
+	}
+	v = service_host_view(&host, "one");
+	assert_int_equal(v.figures.start_n, 1);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 49);
+	/* Foretold: resumed by the daemon, ahead. */
+	assert_true(service_host_predict(&host, "one", 1, 1000000));
+	service_host_await(&host, "one", SVC_READY, 2000);
+	assert_int_equal(in_state('T'), 0);
+	echo_until_frozen(&a, "one");
+	assert_int_equal(in_state('T'), 1);
+	service_host_stop(&host);
+}
+
+static void test_service_stop_is_taken_over_by_the_next_daemon(void **state)
+{
+	struct unit_addr a;
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	a = unit("one", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 3; i++) {
+		echo_until_frozen(&a, "one");
+		assert_int_equal(in_state('T'), 1);
+		service_host_kill(&host);
+		assert_int_equal(in_state('T'), 1);
+		assert_int_equal(service_host_start(&host), 0);
+		service_host_await(&host, "one", SVC_FROZEN, 4000);
+		assert_int_equal(in_state('T'), 1);
+	}
+	echo_until_frozen(&a, "one");
+	assert_int_equal(service_host_view(&host, "one").figures.start_n, 0);
+	service_host_stop(&host);
+}
+
+/* Who connects while nobody is there to resume it is served by the next daemon. */
+static void test_service_stop_forgets_no_connection_of_the_time_between(void **state)
+{
+	struct sockaddr_storage to;
+	struct unit_addr a;
+	char got[8] = "";
+	socklen_t to_n;
+	int fd;
+
+	(void)state;
+	a = unit("one", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	echo_until_frozen(&a, "one");
+	service_host_kill(&host);
+	(void)listen_sockaddr(&a, &to, &to_n);
+	fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, to_n), 0);
+	assert_int_equal(send(fd, "late\n", 5, MSG_NOSIGNAL), 5);
+	assert_int_equal(service_host_start(&host), 0);
+	assert_int_equal(recv(fd, got, sizeof(got), 0), 5);
+	assert_memory_equal(got, "late\n", 5);
+	(void)close(fd);
+	service_host_stop(&host);
+}
+
+/* It has a handler, it is not alone, it must not: all are frozen by their group, and none notices. */
+static void test_service_stop_is_not_for_who_could_tell(void **state)
+{
+	static const struct {
+		const char *name, *options, *more;
+	} rows[] = {
+		{"handler", "--cont", ""},
+		{"child", "--child", ""},
+		{"forbidden", "", "X-Forewarm-MayStop=no\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		(void)unit(rows[i].name, rows[i].options, rows[i].more);
+	assert_int_equal(service_host_start(&host), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct unit_addr a = unit(rows[i].name, rows[i].options, rows[i].more);
+
+		for (int k = 0; k < 3; k++) {
+			echo_until_frozen(&a, rows[i].name);
+			if (in_state('T'))
+				fail_msg("%s was stopped", rows[i].name);
+		}
+		assert_int_equal(service_host_view(&host, rows[i].name).figures.start_n, 1);
+	}
+	service_host_stop(&host);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		WITH_HOST(test_service_stop_resumes_on_each_connection),
+		WITH_HOST(test_service_stop_is_taken_over_by_the_next_daemon),
+		WITH_HOST(test_service_stop_forgets_no_connection_of_the_time_between),
+		WITH_HOST(test_service_stop_is_not_for_who_could_tell),
+	};
+
+	return cmocka_run_group_tests_name("service-stop", tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* halt.c - all of it is read from /proc, and must be before the stop and after it alike. */
+#include "sys/halt.h"
+
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static bool read_text(const char *path, char *ret, size_t n)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, ret, n - 1);
+
+	ret[got < 0 ? 0 : got] = '\0';
+	return got > 0;
+}
+
+/* The value behind "key:" at the start of a line. */
+static const char *value_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at && (at == text || at[-1] == '\n') ? at + strlen(key) : NULL;
+}
+
+/* What follows the name in /proc/PID/stat: the name may hold anything, but a line end is the last. */
+static const char *stat_of(const char *path, char *buf, size_t n)
+{
+	const char *at = read_text(path, buf, n) ? strrchr(buf, ')') : NULL;
+
+	return at && at[1] == ' ' ? at + 2 : NULL;
+}
+
+uint64_t halt_start(pid_t pid)
+{
+	char path[64], text[1024];
+	const char *at;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	at = stat_of(path, text, sizeof(text));
+	for (int i = 3; at && i < 22; i++) { /* the state is field 3 */
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+/* Does what stops and runs on look to the caller as what is frozen and thawed does? Not: a timed
+ * receive, sigtimedwait() and the like, which only a signal interrupts. */
+static bool same_after(long call)
+{
+	static const int calls[] = {
+#ifdef SYS_epoll_wait
+		SYS_epoll_wait,	     SYS_accept,       SYS_poll,      SYS_select,
+#endif
+		SYS_epoll_pwait,     SYS_epoll_pwait2, SYS_accept4,   SYS_ppoll,
+		SYS_pselect6,	     SYS_futex,	       SYS_nanosleep, SYS_clock_nanosleep,
+		SYS_restart_syscall,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+/* A line of /proc/PID/task/TID/syscall: number, six arguments, stack pointer, program counter. A
+ * 32-bit program counts its calls otherwise, and its stack is below 4 GiB. */
+static bool sleeps_well(const char *line)
+{
+	unsigned long long sp = 0;
+	long call = -1;
+
+	return sscanf(line, "%ld %*x %*x %*x %*x %*x %*x %llx", &call, &sp) == 2 && sp >> 32 &&
+	       same_after(call);
+}
+
+struct threads {
+	int n, stopped_n, well_n;
+};
+
+static bool threads_of(pid_t pid, struct threads *ret)
+{
+	char path[320], text[1024];
+	struct threads t = {0};
+	const struct dirent *e;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	while (d && t.n <= HALT_THREAD_MAX && (e = readdir(d))) {
+		const char *at;
+
+		if (e->d_name[0] == '.')
+			continue;
+		t.n++;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, e->d_name);
+		at = stat_of(path, text, sizeof(text));
+		t.stopped_n += at && *at == 'T';
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", (int)pid, e->d_name);
+		t.well_n += read_text(path, text, sizeof(text)) && sleeps_well(text);
+	}
+	if (d)
+		(void)closedir(d);
+	*ret = t;
+	return t.n > 0 && t.n <= HALT_THREAD_MAX;
+}
+
+static bool has_signal(const char *status, const char *key, int sig)
+{
+	const char *at = value_of(status, key);
+
+	return !at || strtoull(at, NULL, 16) >> (sig - 1) & 1; /* unknown: yes */
+}
+
+/* SIGCONT to it does nothing but continue it. */
+static bool deaf(pid_t pid)
+{
+	char path[64], text[4096];
+	const char *tracer;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!read_text(path, text, sizeof(text)))
+		return false;
+	tracer = value_of(text, "TracerPid:");
+	return tracer && atoi(tracer) == 0 && !has_signal(text, "SigCgt:", SIGCONT) &&
+	       !has_signal(text, "SigBlk:", SIGCONT);
+}
+
+bool halt_may(pid_t pid)
+{
+	struct threads t;
+
+	return deaf(pid) && threads_of(pid, &t) && t.well_n == t.n && t.stopped_n == 0;
+}
+
+enum halt_look halt_look(pid_t pid)
+{
+	struct threads t;
+
+	if (!threads_of(pid, &t))
+		return HALT_WRONG;
+	if (t.stopped_n < t.n)
+		return HALT_NOT_YET;
+	return t.well_n == t.n && deaf(pid) ? HALT_DONE : HALT_WRONG;
+}
+
+bool halt_is(pid_t pid)
+{
+	struct threads t;
+
+	return threads_of(pid, &t) && t.stopped_n == t.n;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* resume.c - loads bpf/resume.bpf.c and shares its slots. */
+#include "sys/resume.h"
+
+#include "base/err.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <forewarm/resume.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Generated, not ours to make clean. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "resume.skel.h"
+#pragma GCC diagnostic pop
+
+struct resume {
+	struct resume_bpf *skel;
+	struct fwm_resume *slots;
+	size_t slots_bytes;
+	struct ring_buffer *ring;
+	bool attached;
+};
+
+static int on_ring(void *ctx, void *data, size_t n)
+{
+	(void)ctx, (void)data, (void)n; /* the slots say it */
+	return 0;
+}
+
+static int load(struct resume *r, uint32_t slot_max)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *at;
+	int err;
+
+	r->skel = resume_bpf__open();
+	if (!r->skel)
+		return fault_errno();
+	(void)bpf_map__set_max_entries(r->skel->maps.resume_slots, slot_max);
+	(void)bpf_map__set_max_entries(r->skel->maps.resume_ring, (uint32_t)page);
+	err = resume_bpf__load(r->skel);
+	if (err < 0)
+		return fault(err);
+	r->slots_bytes = (slot_max * sizeof(*r->slots) + page - 1) / page * page;
+	at = mmap(NULL, r->slots_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		  bpf_map__fd(r->skel->maps.resume_slots), 0);
+	if (at == MAP_FAILED)
+		return fault_errno();
+	r->slots = at;
+	r->ring = ring_buffer__new(bpf_map__fd(r->skel->maps.resume_ring), on_ring, NULL, NULL);
+	return r->ring ? 0 : fault_errno();
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level, (void)fmt, (void)ap;
+	return 0;
+}
+
+int resume_open(uint32_t slot_max, struct resume **ret)
+{
+	struct resume *r = calloc(1, sizeof(*r));
+	libbpf_print_fn_t was;
+	int err;
+
+	if (!r)
+		return fault(-ENOMEM);
+	was = libbpf_set_print(
+		quiet); /* a kernel that does not offer it is nothing to worry about */
+	err = load(r, slot_max);
+	(void)libbpf_set_print(was);
+	if (err < 0) {
+		(void)resume_close(r);
+		return err;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct resume *resume_close(struct resume *r)
+{
+	if (!r)
+		return NULL;
+	ring_buffer__free(r->ring);
+	if (r->slots)
+		(void)munmap(r->slots, r->slots_bytes);
+	resume_bpf__destroy(r->skel);
+	free(r);
+	return NULL;
+}
+
+int resume_fd(const struct resume *r)
+{
+	return ring_buffer__epoll_fd(r->ring);
+}
+
+void resume_drain(struct resume *r)
+{
+	(void)ring_buffer__consume(r->ring);
+}
+
+int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
+	       const struct resume_target *t)
+{
+	struct fwm_resume *s = &r->slots[slot];
+	int err;
+
+	if (!r->attached) { /* not before there is something to resume */
+		err = resume_bpf__attach(r->skel);
+		if (err < 0)
+			return fault(err);
+		r->attached = true;
+	}
+	for (size_t i = 0; i < fd_n; i++)
+		if (bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_sockets), &fds[i], &slot,
+					BPF_ANY) < 0)
+			return fault_errno();
+	s->pid = t->pid;
+	s->start = t->start;
+	s->seen_ns = s->done_ns = 0;
+	__atomic_store_n(&s->armed, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+bool resume_fired(const struct resume *r, uint32_t slot, uint64_t *ret_seen_ns,
+		  uint64_t *ret_done_ns)
+{
+	const struct fwm_resume *s = &r->slots[slot];
+
+	if (__atomic_load_n(&s->armed, __ATOMIC_SEQ_CST))
+		return false;
+	*ret_seen_ns = __atomic_load_n(&s->seen_ns, __ATOMIC_SEQ_CST);
+	*ret_done_ns = __atomic_load_n(&s->done_ns, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+bool resume_disarm(struct resume *r, uint32_t slot)
+{
+	return __atomic_exchange_n(&r->slots[slot].armed, 0, __ATOMIC_SEQ_CST) == 1;
+}
