@@ -248,7 +248,7 @@ cov: ## lines and branches the tests of `make test` reach, per file
 
 .PHONY: bench
 bench: setup all unit-tests ## theirs beside ours: the benchmarks in short, and one table (root)
-	$(Q)tools/bench-all.py
+	$(Q)tools/bench-all.py $(BENCH_ARGS)
 
 .PHONY: bench-capture bench-model bench-warm bench-sandbox
 bench-capture bench-model bench-warm bench-sandbox: all unit-tests ## measure against the baselines

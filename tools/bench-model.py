@@ -32,8 +32,9 @@ def title(text):
 
 def row(subject, metric, unit, value, n, other=None, name=None):
     ratio = value / other if other else None
-    print("%-31s %6s %5s %10.3f %10s %-12s" % (
-        subject[:31], metric, unit, value, "-" if other is None else "%.3f" % other, name or ""))
+    print(("%-31s %6s %5s %10.3f %10s %s" % (
+        subject[:31], metric, unit, value, "-" if other is None else "%.3f" % other,
+        name or "")).rstrip())
     sys.stdout.flush()
     out.write(json.dumps({"bench": "model", "metric": metric, "subject": subject, "value": value,
                           "unit": unit, "baseline": other, "baseline_name": name,
@@ -180,7 +181,7 @@ def main():
             title("HOST " + os.path.basename(path))
             host(path, os.path.basename(path).split(".")[0])
     scale()
-    print("\nupd, top: update alone and top ten, p50 and p99. Figures: %s" % OUT)
+    print("\nupd, top: update alone and top ten, p50 and p99.\nFigures: %s" % OUT)
 
 
 main()

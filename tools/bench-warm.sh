@@ -17,7 +17,7 @@
 # unwatched, and watched without acting on guesses. Changes with 95 % intervals, see tools/paired.c.
 # A cold run during which the kernel took file pages back for others (pgsteal_file of /proc/vmstat) is done
 # again, at most RETRY_MAX times, and counted. Lead time is from the daemon's own records of guesses.
-# Writes .output/bench/warm.ndjson. LEAD=seconds: time between the first step and the others.
+# Writes .output/bench/warm.ndjson, or NDJSON. LEAD=seconds: time between the first step and the others.
 # PARTS: which of "gap harm wrong". HARM: which of "read cpu". HARM_ROUNDS: of a pair of each workload.
 # WRONG_ROUNDS: pairs. WRONG: which of "wrong idle". SETS: more arguments of forewarmd.
 # TAUGHT=DIR: what was learnt is kept there, and a later run begins with it. KEEP=DIR: what was
@@ -38,7 +38,7 @@ parts=" ${PARTS:-gap harm wrong} "
 budget=${BUDGET:-1000000}
 RETRY_MAX=2
 out=$PWD/.output/bench/warm
-ndjson=$PWD/.output/bench/warm.ndjson
+ndjson=${NDJSON:-$PWD/.output/bench/warm.ndjson}
 packages="bash coreutils gcc g++ python3 python3-yaml python3-cryptography nodejs git perl sqlite3
 	postgresql-client-15 openjdk-17-jre-headless gdb grep sed mawk gzip findutils"
 
@@ -317,7 +317,7 @@ gap_tables() {
 	done
 	echo
 	echo "gap closed [%], major faults of the later steps, MiB from the device in all"
-	printf '%-12s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
+	printf '%-11s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
 	for w in "${workloads[@]}"; do
 		c=$(median "us.cold.$w") c0=$(median "us.cold0.$w") m=$(median "us.warm.$w")
 		closed ahead "$c" "$m"
@@ -329,7 +329,7 @@ gap_tables() {
 		closed vmtouch "$c" "$m"
 		gv=$closed
 		used=$(median "used.$w") kc=$(median "kib.cold.$w") ka=$(median "kib.ahead.$w")
-		printf '%-12s %6s %8s %8s %8s | %4s>%4s | %6s %6s %6s\n' "$w" "$ga" "$ge" "$gp" "$gv" \
+		printf '%-11s %6s %8s %8s %8s | %4s>%4s | %6s %6s %6s\n' "$w" "$ga" "$ge" "$gp" "$gv" \
 			"$(median "faults.cold.$w")" "$(median "faults.ahead.$w")" $((kc / 1024)) $((ka / 1024)) $((used / 1024))
 		for k in cold warm ahead cold0 exec preload vmtouch; do
 			[[ -n ${sample[us.$k.$w]-} ]] || continue
@@ -350,8 +350,9 @@ gap_tables() {
 	done
 	[[ -n ${sample[readused]-} ]] && printf 'bytes from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
 	echo
-	echo "lead time of what was read and needed, median [ms]: from the guess, and from when it was read"
-	printf '%-12s %14s %14s | %14s %14s\n' workload 'ahead: guess' 'read' 'at exec: guess' 'read'
+	echo "lead time of what was read and then needed, median [ms]"
+	echo "from the guess, and from when it was there"
+	printf '%-12s %14s %14s | %14s %14s\n' workload 'ahead: guess' there 'at exec: guess' there
 	for w in "${workloads[@]}"; do
 		printf '%-12s %14s %14s | %14s %14s\n' "$w" "$(ms1 "lead.ahead.$w")" "$(ms1 "ready.ahead.$w")" \
 			"$(ms1 "lead.exec.$w")" "$(ms1 "ready.exec.$w")"
@@ -439,7 +440,8 @@ if [[ $parts == *" harm "* ]]; then
 	done
 	printf '%30s\r' '' >&2
 	echo
-	echo "a bystander while a cold workload runs, in pairs of the same workload [us]; 95 % intervals"
+	echo "a bystander while a cold workload runs [us], in pairs of the same workload;"
+	echo "95 % intervals"
 	printf '%-10s %4s %5s %9s %9s %8s %18s\n' bystander '' pairs without with change interval
 	for what in read cpu; do
 		harm_n=$(pairs_n $what)
@@ -522,6 +524,6 @@ else
 	ask status >"$bed/status"
 fi
 echo
-cat "$bed/status"
+fold -s -w 79 "$bed/status"
 echo
 echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
