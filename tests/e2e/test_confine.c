@@ -108,10 +108,8 @@ static void test_capabilities_gone(void **state)
 
 	(void)state;
 	r = in_child(drops_caps);
-	if (r == 255) {
-		print_message("this process has no capability to lose\n");
-		skip();
-	}
+	if (r == 255)
+		skip_because("this process has no capability to lose");
 	assert_int_equal(r, 0);
 }
 

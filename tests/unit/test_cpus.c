@@ -157,7 +157,7 @@ static void test_cpus_move_all_threads_but_the_first(void **state)
 
 	(void)state;
 	if (!(all & (all - 1)))
-		skip(); /* of one CPU, or of too many, there is no choice */
+		skip_because("of one CPU, or of more than CPUS_MAX, there is no choice");
 	assert_int_equal(pthread_barrier_init(&o.moved, NULL, 2), 0);
 	assert_int_equal(pthread_create(&thread, NULL, other_main, &o), 0);
 	(void)pthread_barrier_wait(&o.moved);
