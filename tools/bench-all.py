@@ -111,7 +111,7 @@ def row(task, other, theirs, ours, unit, note=None):
         return
     if note is None:
         note = "%.1fx" % (theirs / ours) if ours > 0 else ""
-    print("%-31s %-24s %9s %9s %s" % (task, other, scaled(theirs, unit), scaled(ours, unit), note))
+    print("%-31s %-24s %8s %8s %s" % (task, other, scaled(theirs, unit), scaled(ours, unit), note))
 
 
 class Figures:
@@ -200,7 +200,7 @@ def main():
     results = {p: run(p, args.smoke) for p in wanted}
     figures = Figures({p: found for p, (found, _) in results.items()})
 
-    print("\n%-31s %-24s %9s %9s" % ("", "beside", "theirs", "forewarm"))
+    print("\n%-31s %-24s %8s %8s" % ("", "beside", "theirs", "forewarm"))
     for p in wanted:
         SHOW[p](figures)
     print("\nnot beside us in this run:")
