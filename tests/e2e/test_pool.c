@@ -198,18 +198,81 @@ static void test_pool_adopts_what_another_left(void **state)
 	p = pool_free(p);
 }
 
+static int parent_of(int pid)
+{
+	char path[64], text[512];
+	int fd, ppid = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	return strrchr(text, ')') && sscanf(strrchr(text, ')') + 1, " %*c %d", &ppid) == 1 ? ppid
+											   : 0;
+}
+
+static bool is_kin(int pid)
+{
+	while (pid > 1 && pid != getpid())
+		pid = parent_of(pid);
+	return pid == getpid();
+}
+
+enum { NS_MAX = 1024 };
+
+/* Namespaces of all kinds that pid is in and nobody in seen was. */
+static size_t add_namespaces(int pid, char seen[NS_MAX][48], size_t n)
+{
+	static const char *const kinds[] = {"mnt", "pid", "net", "ipc", "uts", "user", "cgroup"};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		char path[64], name[48] = "";
+		size_t i = 0;
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kinds[k]);
+		if (readlink(path, name, sizeof(name) - 1) < 0)
+			continue;
+		while (i < n && strcmp(seen[i], name))
+			i++;
+		if (i == n && n < NS_MAX)
+			memcpy(seen[n++], name, sizeof(name));
+	}
+	return n;
+}
+
+/* Of all that descends from us. */
+static void kin_now(size_t *ret_processes, size_t *ret_namespaces)
+{
+	static char seen[NS_MAX][48];
+	DIR *d = opendir("/proc");
+
+	*ret_processes = *ret_namespaces = 0;
+	for (struct dirent *x; d && (x = readdir(d));)
+		if (atoi(x->d_name) > 0 && is_kin(atoi(x->d_name))) {
+			++*ret_processes;
+			*ret_namespaces = add_namespaces(atoi(x->d_name), seen, *ret_namespaces);
+		}
+	if (d)
+		closedir(d);
+}
+
 struct held {
 	struct census c;
-	size_t filler_fds;
+	size_t filler_fds, processes, namespaces;
 };
 
 static struct held held_now(void)
 {
+	struct held h = {.c = census_take(box.cgroup)};
 	char filler_dir[64];
 
 	snprintf(filler_dir, sizeof(filler_dir), "/proc/%d/fd", (int)child_named("forewarm-fill"));
-	return (struct held){.c = census_take(box.cgroup),
-			     .filler_fds = census_entries(filler_dir)};
+	h.filler_fds = census_entries(filler_dir);
+	kin_now(&h.processes, &h.namespaces);
+	return h;
 }
 
 static bool all_parked(void)
@@ -440,6 +503,10 @@ static void test_pool_leaks_nothing_over_many_cycles(void **state)
 	assert_int_equal(after.c.mounts, before.c.mounts);
 	assert_int_equal(after.c.groups, before.c.groups);
 	assert_int_equal(after.filler_fds, before.filler_fds);
+	/* Each parked one: its init and the child made ahead, and six namespaces or five. */
+	assert_true(before.processes >= 10 && before.namespaces >= 20);
+	assert_int_equal(after.processes, before.processes);
+	assert_int_equal(after.namespaces, before.namespaces);
 }
 
 /* --- the hot path, by the kernel's own account ------------------------------------------------------ */
