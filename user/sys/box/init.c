@@ -296,7 +296,8 @@ static _Noreturn void park(const struct box_self *self, const sigset_t *wait_set
 		ahead = ahead && left_to_ahead(self);
 		while (!ahead && waited_for(self))
 			answer(self);
-		reap(self);
+		if (!ahead) /* else its end would be taken for a stranger's, and not be told */
+			reap(self);
 		(void)sigwaitinfo(wait_set, NULL);
 	}
 }
