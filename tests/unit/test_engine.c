@@ -645,6 +645,30 @@ static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
 	}
 }
 
+/* That a directory is swept is told to the store once, not for each entry that is asked about. */
+static void test_engine_stores_a_sweep_once(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct graph_change c;
+	struct graph *g;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++)
+		run_lister(&h, true, 200);
+	pid = host_spawn(&h, 1, "/bin/lister", NULL);
+	host_list(&h, pid, "/data/dir");
+	host_look(&h, pid, "/data/dir/0");
+	g = engine_graph(h.engine);
+	while (graph_next_change(g, &c))
+		;
+	host_look(&h, pid, "/data/dir/1");
+	assert_false(graph_next_change(g, &c));
+	host_fini(&h);
+}
+
 /* Who asks about very many things is only seen to begin with it: it sweeps what it lists after that. */
 static void test_engine_takes_who_asks_much_as_sweeping(void **state)
 {
@@ -828,6 +852,7 @@ int main(void)
 		cmocka_unit_test(test_engine_is_fair_between_users),
 		cmocka_unit_test(test_engine_wants_the_parts_each_step_uses),
 		cmocka_unit_test(test_engine_sweeps_what_is_asked_about_entry_by_entry),
+		cmocka_unit_test(test_engine_stores_a_sweep_once),
 		cmocka_unit_test(test_engine_takes_who_asks_much_as_sweeping),
 		cmocka_unit_test(test_engine_knows_for_whom_a_file_is_there),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),

@@ -411,10 +411,13 @@ static void sweeps(struct engine *e, const struct run *rn, uint32_t dir)
 	const uint32_t blocks[] = {rn->block, rn->program};
 
 	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
-		struct edge *edge = graph_edge_note(e->graph, blocks[i], dir, EDGE_OPEN);
+		const struct edge *known = graph_edge_find(e->graph, blocks[i], dir, EDGE_OPEN);
+		struct edge *edge;
 
-		if (!edge)
+		/* Asked for each entry: what is known need not be stored again. */
+		if (!known || (known->flags & EDGE_F_SWEEP && !known->unswept_n))
 			continue;
+		edge = graph_edge_note(e->graph, blocks[i], dir, EDGE_OPEN);
 		edge->flags |= EDGE_F_SWEEP;
 		edge->unswept_n = 0;
 	}
