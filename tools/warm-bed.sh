@@ -18,6 +18,7 @@ bed_new() { # image; BED: the folder to make for it, one of its own else
 	pins=/sys/fs/bpf/${bed##*/}
 	root=$bed/root
 	loop=
+	tracing=
 	daemon=
 	mkdir -p "$root" "$bed/run" "$bed/state" "$bed/services"
 	trap bed_end EXIT
@@ -30,6 +31,10 @@ bed_end() {
 	kill "${runner_pid[@]}" 2>/dev/null
 	daemon_stop
 	bed_unmount
+	if [[ -n $tracing ]]; then
+		echo 0 >"$tracing/events/enable"
+		rmdir "$tracing"
+	fi
 	rm -rf "$bed"
 }
 
@@ -46,6 +51,31 @@ bed_cold() {
 	fi
 	read_before=0
 	read_before=$(bed_read_kib)
+	bed_own_from_now
+}
+
+# What a file system reads of itself, directories, inodes and where files lie, is in no file: its pages
+# are those of the device. Counts them from the next bed_cold on, where the kernel tells.
+bed_count_own() {
+	tracing=/sys/kernel/tracing/instances/${bed##*/}
+	if ! mkdir "$tracing" 2>/dev/null || [[ ! -d $tracing/events/filemap/mm_filemap_add_to_page_cache ]]; then
+		rmdir "$tracing" 2>/dev/null
+		tracing=
+	fi
+}
+
+bed_own_from_now() {
+	local event=$tracing/events/filemap/mm_filemap_add_to_page_cache
+	[[ -n $tracing ]] || return 0
+	echo 0 >"$event/enable"
+	echo "i_ino == $((7 << 20 | ${loop#/dev/loop}))" >"$event/filter"
+	: >"$tracing/trace"
+	echo 1 >"$event/enable"
+}
+
+bed_own_kib() { # since bed_cold; nothing where the kernel does not tell
+	[[ -z $tracing ]] ||
+		awk '/mm_filemap_add/ { sub(/.*order=/, ""); n += 4 * 2 ^ $1 } END { print n + 0 }' "$tracing/trace"
 }
 
 bed_unmount() {
