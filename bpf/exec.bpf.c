@@ -29,8 +29,12 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 		flags |= FWM_MARK_IGNORE;
 	if (!c)
 		return;
-	if (c->tgid != child)
+	if (c->tgid != child) {
 		proc_save(c);
+		if (c->again_n)
+			again_tell(c, 0);
+	}
+	c->last_ino = 0;
 	c->flags = flags;
 	c->row = 0;
 	/* Until it executes something, what it uses is used by the program it was forked from. */
@@ -189,6 +193,7 @@ static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet, bool p
 	p->exec_ns = now;
 	p->exec_tgid = tgid;
 	p->looks_n = 0;
+	p->last_ino = 0;
 	p->pages = pages;
 	m.flags = (p->flags & ~FWM_MARK_QUIET) | (quiet ? FWM_MARK_QUIET : 0);
 	if (m.flags == p->flags)
@@ -231,13 +236,17 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct pending *s;
 	__u32 zero = 0, len, arg = 0, quiet = 0, tgid = id >> 32, starts_n = ~0u;
 	struct fwm_exec *e;
+	struct proc *p;
 	long n;
 	bool urgent;
 
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!c || !e)
 		return 0;
-	if (!wanted(tgid, proc_get(tgid))) {
+	p = proc_get(tgid);
+	if (p && p->again_n) /* by the program it was until now */
+		again_tell(p, now);
+	if (!wanted(tgid, p)) {
 		proc_exec(tgid, now, 0, false);
 		count_one(c, filtered);
 		return 0;
@@ -337,10 +346,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	}
 	p = proc_get(tgid);
 	want = wanted(tgid, p);
-	if (p && p->row)
-		bpf_map_delete_elem(&marks, &tgid);
-	if (p)
+	if (p) {
+		if (p->row)
+			bpf_map_delete_elem(&marks, &tgid);
+		if (p->again_n)
+			again_tell(p, now);
 		p->tgid = 0;
+	}
 	if (!want) {
 		count_one(c, filtered);
 		return 0;

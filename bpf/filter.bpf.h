@@ -5,7 +5,34 @@
 #ifndef FWM_FILTER_BPF_H
 #define FWM_FILTER_BPF_H
 
-#include "maps.bpf.h"
+#include "emit.bpf.h"
+
+/* How often a process opened its last file again, which was kept as a count. now 0: at some time before
+ * this. Of two processes that share a slot, and take it from each other at this very moment, one open may be
+ * told of the other's file. */
+static __noinline int again_tell(struct proc *p, __u64 now)
+{
+	__u32 n = __sync_lock_test_and_set(&p->again_n, 0);
+	struct fwm_open *room;
+
+	if (!n)
+		return 0;
+	room = bpf_ringbuf_reserve(&ring, sizeof(*room), 0);
+	if (!room) {
+		__sync_fetch_and_add(&again_lost, n);
+		return 0;
+	}
+	*room = (struct fwm_open){.file = {.ino = p->last_ino,
+					   .dev = p->last_dev,
+					   .gen = p->last_gen,
+					   .name = p->last_name},
+				  .latency_ns = n};
+	hdr_fill(&room->hdr, FWM_EVENT_OPEN, sizeof(*room), now ? now : bpf_ktime_get_ns(),
+		 (__u64)p->tgid << 32 | p->tgid);
+	room->hdr.flags = FWM_F_AGAIN;
+	bpf_ringbuf_submit(room, BPF_RB_NO_WAKEUP);
+	return 0;
+}
 
 /* The slot is given to another: what was marked must not be forgotten. */
 static __always_inline void proc_save(const struct proc *p)
@@ -23,6 +50,9 @@ static __noinline int proc_fill(struct proc *p, __u32 tgid)
 
 	if (p->tgid != tgid) {
 		proc_save(p);
+		if (p->again_n)
+			again_tell(p, 0);
+		p->last_ino = 0;
 		p->flags = 0;
 		p->exec_ns = 0;
 		p->exec_tgid = 0;

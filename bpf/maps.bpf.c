@@ -86,6 +86,7 @@ __u32 folds_side = 0;
 __u32 folds_used = 0;
 __u32 sampling = 0;
 __u32 uring_used = 0;
+__u64 again_lost = 0;
 __u32 wake_new = 0;
 __u32 wake_unknown = 0;
 __u64 timed_since = 0;

@@ -33,7 +33,7 @@ struct pending {
 #define PENDING_HANDSHAKE (1u << 0) /* connect: TCP's own tracepoint has taken over */
 #define PENDING_IN_ROOT (1u << 1)   /* openat2 with RESOLVE_IN_ROOT */
 
-/* What the hooks know of a process. Half a cache line. */
+/* What the hooks know of a process: a cache line. */
 struct proc {
 	__u32 tgid;  /* 0: free */
 	__u32 flags; /* FWM_MARK_*; of one without a slot they are in marks */
@@ -43,6 +43,11 @@ struct proc {
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u16 pages;	 /* not 0: what it uses of files is to be learnt */
 	__u16 row;	 /* not 0: marks has a row of it */
+	/* The file it opened last, 0: none; and how often since that was told. */
+	__u64 last_ino;
+	__u32 last_dev, last_gen, last_name;
+	__u32 again_n;
+	__u64 told_jiffies;
 };
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
@@ -331,6 +336,7 @@ extern __u32 ring_pressed; /* there was much unread when a hook last looked */
 extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */
 extern __u32 sampling;	   /* not 0: the known table is obeyed */
+extern __u64 again_lost;   /* opens kept as a count for which there was no room in the end */
 extern __u32 uring_used;   /* a request of interest was ever submitted */
 extern __u64 timed_since;  /* calls are timed from then on; 0: not at all */
 extern __u32 wake_starts;  /* so many first starts of a block wake the reader */

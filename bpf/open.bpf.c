@@ -92,32 +92,48 @@ static __always_inline bool call_read(struct call *ret, __u32 hook, struct task_
 	return true;
 }
 
-static __always_inline struct fwm_fold_row *fold_row(const struct fwm_fold_key *key,
-						     const struct fwm_fold_row *fresh)
+static __always_inline struct fwm_fold_row *fold_find(__u32 side, const struct fwm_fold_key *key)
 {
-	struct fwm_fold_row *row;
-
-	if (folds_side & 1) {
-		row = bpf_map_lookup_elem(&folds1, key);
-		if (row)
-			return row;
-		bpf_map_update_elem(&folds1, key, fresh, BPF_NOEXIST);
-		return bpf_map_lookup_elem(&folds1, key);
-	}
-	row = bpf_map_lookup_elem(&folds0, key);
-	if (row)
-		return row;
-	bpf_map_update_elem(&folds0, key, fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&folds0, key);
+	return side ? bpf_map_lookup_elem(&folds1, key) : bpf_map_lookup_elem(&folds0, key);
 }
 
-/* Is the ring under pressure, and was there room to keep this as a count instead of a record? path is
- * of a lookup in vain, else NULL. */
-static __noinline bool fold(const struct fwm_file *file, const char *path, __u32 err,
-			    __u64 latency_ns, __u64 now)
+static __always_inline struct fwm_fold_row *fold_make(__u32 side, const struct fwm_fold_key *key,
+						      const struct fwm_fold_row *fresh)
+{
+	if (side)
+		bpf_map_update_elem(&folds1, key, fresh, BPF_NOEXIST);
+	else
+		bpf_map_update_elem(&folds0, key, fresh, BPF_NOEXIST);
+	return fold_find(side, key); /* another CPU may have been faster */
+}
+
+/* Of as much of a path as a row keeps; len: without its NUL, what follows that is not looked at. */
+static __always_inline __u32 fold_path_hash(const char *path, __u32 len)
+{
+	__u64 h = len, w;
+	__u32 i;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < FWM_FOLD_PATH / 8 && i * 8 < len; i++) {
+		w = ((const __u64 *)path)[i];
+		if (len - i * 8 < 8)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+			w &= ~0ull >> (64 - (len & 7) * 8);
+#else
+			w &= ~0ull << (64 - (len & 7) * 8);
+#endif
+		h = (h ^ w) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+	}
+	return (__u32)h | 1;
+}
+
+/* Is the ring under pressure, and was there room to keep this as a count instead of a record? m: of a
+ * lookup in vain, else NULL. */
+static __noinline bool fold(const struct fwm_file *file, const struct fwm_miss *m, __u64 latency_ns,
+			    __u64 now)
 {
 	/* latency_ns 0: it was not timed. */
-	__u32 zero = 0, tgid = bpf_get_current_pid_tgid() >> 32, i;
+	__u32 zero = 0, tgid = task_id(task_now()) >> 32, side = folds_side & 1;
 	struct fold_scratch *f = bpf_map_lookup_elem(&fold_scratch, &zero);
 	const struct proc *p = proc_get(tgid);
 	struct fwm_fold_row *row;
@@ -125,25 +141,27 @@ static __noinline bool fold(const struct fwm_file *file, const char *path, __u32
 	if (!f)
 		return false;
 	wake_flags(false, fold_bytes);
-	__builtin_memset(f, 0, sizeof(*f));
-	f->key.ino = file->ino;
-	f->key.dev = file->dev;
-	f->key.gen = file->gen;
-	f->key.name = file->name;
-	f->key.tgid = tgid;
-	f->key.err = err;
-	f->key.exec_ns = p ? p->exec_ns : 0;
-	f->fresh.first_ns = now;
-	if (path) {
-		__u64 h = 1;
+	f->key = (struct fwm_fold_key){.ino = file->ino,
+				       .dev = file->dev,
+				       .gen = file->gen,
+				       .name = file->name,
+				       .tgid = tgid,
+				       .exec_ns = p ? p->exec_ns : 0};
+	if (m) {
+		__u32 len = m->path_len - 1;
 
-		bpf_probe_read_kernel_str(f->fresh.path, sizeof(f->fresh.path), path);
-#pragma unroll
-		for (i = 0; i < FWM_FOLD_PATH / 8; i++)
-			h = (h ^ ((__u64 *)f->fresh.path)[i]) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
-		f->key.path = (__u32)h | 1;
+		f->key.err = m->err;
+		f->key.path =
+			fold_path_hash(m->path, len < FWM_FOLD_PATH ? len : FWM_FOLD_PATH - 1);
 	}
-	row = fold_row(&f->key, &f->fresh);
+	row = fold_find(side, &f->key);
+	if (!row) {
+		__builtin_memset(&f->fresh, 0, sizeof(f->fresh));
+		f->fresh.first_ns = now;
+		if (m)
+			bpf_probe_read_kernel_str(f->fresh.path, sizeof(f->fresh.path), m->path);
+		row = fold_make(side, &f->key, &f->fresh);
+	}
 	if (!row)
 		return false;
 	__sync_fetch_and_add(&row->count, 1);
@@ -168,20 +186,20 @@ static __always_inline long open_output(const struct fwm_open *e, __u64 flags)
 	return 0;
 }
 
-/* Sends or folds rec of a hook on a system call, and counts which. file: what it is of, or below. path:
- * NULL: it is a struct fwm_open. */
+/* Sends or folds rec of a hook on a system call, and counts which. file: what it is of, or below. m: rec,
+ * NULL: that is a struct fwm_open. */
 static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
-				const struct fwm_file *file, const char *path, __u32 err,
+				const struct fwm_file *file, const struct fwm_miss *m,
 				__u64 latency_ns, __u64 now)
 {
 	__u64 unread = ring_pressure(c, size), flags;
 
-	if (unread >= fold_bytes && fold(file, path, err, latency_ns, now)) {
+	if (unread >= fold_bytes && fold(file, m, latency_ns, now)) {
 		count_call(c, folded);
 		return 0;
 	}
 	flags = wake_flags(false, unread);
-	if (path ? bpf_ringbuf_output(&ring, rec, size, flags) : open_output(rec, flags))
+	if (m ? bpf_ringbuf_output(&ring, rec, size, flags) : open_output(rec, flags))
 		count_call(c, ring_full);
 	else
 		count_call(c, sent);
@@ -240,16 +258,45 @@ static __always_inline int miss(struct fwm_counts *c, const struct task_struct *
 	m->mntns = mntns_of(t);
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, task_id(t));
 	m->hdr.flags = flags;
-	return tell(c, m, offsetof(struct fwm_miss, path) + n, &m->base, m->path, -ret, latency_ns,
-		    now);
+	return tell(c, m, offsetof(struct fwm_miss, path) + n, &m->base, m, latency_ns, now);
+}
+
+#define O_WRITES 01103 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */
+/* After so long it is told again: a quarter of a second, or two and a half, as the kernel is built. */
+#define AGAIN_JIFFIES 256
+
+/* The same file as a moment ago, by the same process: that teaches nothing but how often. Told before the
+ * process opens anything else. can: not while calls are timed; nor of a process with threads, for whom no lock
+ * is taken here. */
+static __always_inline bool again(bool can, const struct task_struct *t, struct proc *p,
+				  const struct fwm_file *file)
+{
+	__u64 now = bpf_jiffies64();
+
+	if (!p || !task_typed())
+		return false;
+	if (can && p->last_ino == file->ino && p->last_name == file->name &&
+	    p->last_dev == file->dev && p->last_gen == file->gen &&
+	    now - p->told_jiffies < AGAIN_JIFFIES && t->signal->live.counter == 1) {
+		__sync_fetch_and_add(&p->again_n, 1);
+		return true;
+	}
+	if (p->again_n)
+		again_tell(p, 0);
+	p->last_ino = can ? file->ino : 0;
+	p->last_dev = file->dev;
+	p->last_gen = file->gen;
+	p->last_name = file->name;
+	p->told_jiffies = now;
+	return false;
 }
 
 static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 ret,
 				     struct shape shape)
 {
 	struct task_struct *t = task_now();
-	__u64 id = task_id(t), now, latency_ns = 0;
-	const struct proc *p = proc_get(id >> 32);
+	__u64 id = task_id(t), now = 0, latency_ns = 0;
+	struct proc *p = proc_get(id >> 32);
 	struct fwm_counts *c = count_call_seen(hook);
 	struct fwm_open e = {};
 	const struct file *file;
@@ -264,10 +311,10 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 		count_call(c, filtered);
 		return 0;
 	}
-	now = bpf_ktime_get_ns();
 	s = pending_get(id, hook);
 	asked = call_read(&call, hook, t, r, s, shape);
 	if (s) {
+		now = bpf_ktime_get_ns();
 		latency_ns = now - s->ts_ns;
 		pending_end(s);
 	} else {
@@ -278,6 +325,10 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 			count_call(c, unreadable);
 			return 0;
 		}
+		if (!s)
+			now = bpf_ktime_get_ns();
+		if (p && p->again_n)
+			again_tell(p, now);
 		return miss(c, t, now, latency_ns, &call, ret, e.hdr.flags);
 	}
 	e.oflags = call.oflags;
@@ -295,9 +346,17 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 		count_call(c, unreadable);
 		return 0;
 	}
+	if (again(hook == FWM_HOOK_OPENAT && !s && asked && known == NAME_KNOWN &&
+			  !(call.oflags & O_WRITES),
+		  t, p, &e.file)) {
+		count_call(c, folded);
+		return 0;
+	}
+	if (!s)
+		now = bpf_ktime_get_ns();
 	e.latency_ns = saturate32(latency_ns);
 	hdr_fill(&e.hdr, FWM_EVENT_OPEN, sizeof(e), now, id);
-	return tell(c, &e, sizeof(e), &e.file, NULL, 0, latency_ns, now);
+	return tell(c, &e, sizeof(e), &e.file, NULL, latency_ns, now);
 }
 
 /* execve and execveat which failed; which succeeded is told by exec.bpf.c. */

@@ -104,12 +104,13 @@ $1 == "run" { run_n[$2] = $3; run_ns[$2] = $4; next }
 }
 END {
 	printf "" > json
-	name["open"] = "open+close, ns"; name["paced"] = "  one in 50 us, ns"
+	name["open"] = "open+close, ns"; name["turn"] = "  four files in turn"
+	name["paced"] = "  one in 50 us, ns"
 	name["miss"] = "open in vain, ns"; name["getppid"] = "getppid, ns"
 	name["connect"] = "TCP connection, ns"; name["life"] = "process life, us"
 	name["compile"] = "a compile, CPU ms"
 	name["job"] = "a job, CPU us"
-	short["open"] = "open"; short["paced"] = "one in 50 us"; short["miss"] = "in vain"
+	short["open"] = "open"; short["turn"] = "in turn"; short["paced"] = "one in 50 us"; short["miss"] = "in vain"
 	unit["life"] = "us"; unit["compile"] = unit["job"] = "us"
 	subj_n = split(subjects, subj, " ")
 	load_n = split(loads, load, " ")
@@ -149,7 +150,8 @@ END {
 		emit(w "_to_floor", "forewarm", m, "x", "floor", m)
 	}
 	if (line != "") printf "%-22s%s (goal 1.25x)\n", "to the floor", line
-	compare("added to the snoops'", "snoops", "open paced miss")
+	compare("added to the snoops'", "snoops", "open turn")
+	compare("", "snoops", "miss paced")
 	if (cnt["value snoops lost"]) {
 		printf "%-22sopensnoop told %s opens and lost %s a round; forewarmd lost %s\n", "complete", \
 			comma(median("value snoops told")), comma(median("value snoops lost")), comma(median("value forewarm lost"))

@@ -4,13 +4,14 @@
 # bench-capture.sh - what watching costs: no tracer, empty programs on the same hooks (the floor),
 # forewarmd, which tells every open (its costs known, so that no call is timed), forewarmd with all known
 # (duty), and opensnoop + execsnoop + tcpconnect of Debian's libbpf-tools at once, their text into files
-# as one who wants to keep it would have it.
+# as one who wants to keep it would have it. tcpconnect needs kprobes: where the kernel has none, tcpstates
+# of the same package, which is on a tracepoint and tells each connection as well, stands in for it.
 #
 #   bench-capture.sh [ROUNDS]     default 10; needs root, and a machine with nothing else to do
 #
 #   SUBJECTS="floor forewarm"     only these; also: closer, forewarmd at the first starts of a program,
 #                                 where calls are timed and pages noted
-#   LOADS="open life"             only these: open paced miss getppid connect life compile, and job
+#   LOADS="open life"             only these: open turn paced miss getppid connect life compile, and job
 #
 # forewarmd watches what the benchmark runs and nothing else, so that no other program of the host is new
 # to it just then. (Marking each process costs a little more than watching all.)
@@ -113,6 +114,12 @@ settle() {
 	echo "bench-capture: not settled" >&2
 }
 
+snoop() { # TOOL
+	command -v "$1" >/dev/null || return
+	"$1" >"$dir/$1.out" 2>"$dir/$1.err" &
+	pids+=($!)
+}
+
 start() {
 	local s
 	case $1 in
@@ -128,14 +135,16 @@ start() {
 		;;
 	snoops)
 		for s in opensnoop execsnoop tcpconnect; do
-			command -v $s >/dev/null || continue
-			$s >"$dir/$s.out" 2>"$dir/$s.err" &
-			pids+=($!)
+			snoop $s
 		done
 		nap 2
 		for s in opensnoop execsnoop tcpconnect; do
 			grep -qiE 'fail' "$dir/$s.err" 2>/dev/null && skipped[$s]=$(tail -n 1 "$dir/$s.err")
 		done
+		if [[ -n ${skipped[tcpconnect]:-} ]]; then
+			snoop tcpstates
+			nap 1
+		fi
 		;;
 	esac
 }
@@ -192,7 +201,7 @@ lives() { # SUBJECT
 }
 
 declare -A skipped
-read -ra loads <<<"${LOADS:-open paced miss getppid connect life compile}"
+read -ra loads <<<"${LOADS:-open turn paced miss getppid connect life compile}"
 read -ra subjects <<<"${SUBJECTS:-floor forewarm duty snoops}"
 # Others' programs on our hooks are in every row, and make all of them look more alike.
 foreign=$(on_calls)
@@ -253,5 +262,9 @@ mkdir -p $out/bench
 	[[ -e $dir/runs ]] && sed 's/^/run /' "$dir/runs"
 } | awk -v json=$out/bench/capture.ndjson -v subjects="none ${subjects[*]}" -v loads="${loads[*]}" \
 	-v rounds="$rounds" -f tools/bench-capture.awk
-for s in "${!skipped[@]}"; do echo "skipped: $s, $(cut -c1-56 <<<"${skipped[$s]##*: }")"; done
+for s in "${!skipped[@]}"; do
+	instead=
+	[[ $s == tcpconnect ]] && instead=', tcpstates instead'
+	echo "skipped: $s$instead, $(cut -c1-56 <<<"${skipped[$s]##*: }")"
+done
 echo "figures: $out/bench/capture.ndjson"

@@ -54,6 +54,8 @@ enum fwm_event_kind {
 #define FWM_F_LOOKUP                                                                               \
 	(1u << 9) /* MISS: only asked about (stat, access); whether it is there is not told */
 #define FWM_F_GONE (1u << 7) /* LISTEN: nobody listens there any more */
+#define FWM_F_AGAIN                                                                                \
+	(1u << 10) /* OPEN: latency_ns says how often it was opened again after it was told */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */

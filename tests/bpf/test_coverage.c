@@ -27,7 +27,7 @@ struct tally {
 	unsigned peers, loopback_n;
 };
 
-static void add(struct tally *t, const char *kind, int err, const char *name)
+static void add(struct tally *t, const char *kind, int err, const char *name, uint64_t n)
 {
 	char key[600];
 	size_t i;
@@ -40,7 +40,7 @@ static void add(struct tally *t, const char *kind, int err, const char *name)
 		assert_true(t->row_n < ROW_MAX);
 		strcpy(t->rows[t->row_n++].key, key);
 	}
-	t->rows[i].n++;
+	t->rows[i].n += (unsigned)n;
 }
 
 static void observe(void *ctx, const struct obs *o)
@@ -49,22 +49,24 @@ static void observe(void *ctx, const struct obs *o)
 
 	switch (o->kind) {
 	case OBS_EXEC:
-		add(t, "exec", 0, o->name);
+		add(t, "exec", 0, o->name, 1);
 		if (o->script)
-			add(t, "script", 0, o->script);
+			add(t, "script", 0, o->script, 1);
 		break;
 	case OBS_OPEN:
-		add(t, (o->flags & OBS_F_MAPPED) && !o->err ? "loader" : "open", o->err, o->name);
+	case OBS_FOLD: /* the same file again, while calls are not timed */
+		add(t, (o->flags & OBS_F_MAPPED) && !o->err ? "loader" : "open", o->err, o->name,
+		    o->count);
 		break;
 	case OBS_CONNECT:
-		add(t, "connect", o->err, o->name);
+		add(t, "connect", o->err, o->name, 1);
 		if (!o->err && !strncmp(o->name, "tcp:", 4)) {
 			t->loopback_n++;
 			t->peers += o->peer != 0;
 		}
 		break;
 	case OBS_LISTEN:
-		add(t, "listen", 0, o->name);
+		add(t, "listen", 0, o->name, 1);
 		break;
 	default:
 		break;

@@ -8,6 +8,7 @@
 #include "sys/capture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,8 @@ struct tally {
 	char dir[64];
 	uint64_t open[FILES], open_folded, miss[ABSENT];
 	uint64_t slow_ns; /* how long each record takes the reader */
+	uint32_t gone;	  /* the process that ended last */
+	unsigned late_n;  /* told of it after its end */
 };
 
 static struct timespec now(void)
@@ -54,7 +57,10 @@ static void observe(void *ctx, const struct obs *o)
 		}
 		if (o->err && sscanf(o->name + n, "/absent%u", &k) == 1 && k < ABSENT)
 			t->miss[k] += o->count;
+		t->late_n += o->pid == t->gone;
 	}
+	if (o->kind == OBS_EXIT)
+		t->gone = o->pid;
 	for (struct timespec a = now(); t->slow_ns && since(a) * 1e9 < (double)t->slow_ns;)
 		;
 }
@@ -126,6 +132,17 @@ static void light(const char *dir)
 		(void)snprintf(path, sizeof(path), "%s/file%d", dir, k);
 		close(open(path, O_RDONLY));
 	}
+}
+
+static void run(struct capture *c, void (*fn)(const char *dir), struct tally *t)
+{
+	pid_t pid = target(c, fn, t->dir);
+
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		drain(c, t);
+		usleep(1000);
+	}
+	drain(c, t);
 }
 
 /* pause: nothing is drained while the generator runs; else all is, but slowly. */
@@ -203,6 +220,93 @@ static void test_counts_stay_exact_when_the_reader_is_slow(void **state)
 	overload(false, 20000 * (scale ? (uint64_t)atoi(scale) : 1));
 }
 
+/* --- the same file again ---------------------------------------------------------------------------- */
+
+#define AGAIN 5000
+
+static void open_n(const char *dir, unsigned file, unsigned n)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/file%u", dir, file);
+	while (n--)
+		close(open(path, O_RDONLY));
+}
+
+/* Ends with its last count not told yet; so does the program it was before. */
+static void again_and_again(const char *dir)
+{
+	char path[128];
+
+	open_n(dir, 0, AGAIN);
+	open_n(dir, 1, AGAIN / 2);
+	open_n(dir, 0, AGAIN);
+	if (fork() == 0) {
+		(void)snprintf(path, sizeof(path), "%s/file2", dir);
+		open_n(dir, 2, AGAIN);
+		execl("/bin/cat", "cat", path, NULL);
+	}
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+static void *wait_for_ever(void *unused)
+{
+	(void)unused;
+	(void)pause();
+	return NULL;
+}
+
+static void again_with_threads(const char *dir)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, wait_for_ever, NULL) == 0)
+		open_n(dir, 3, AGAIN / 10);
+}
+
+static void test_a_file_opened_again_and_again_is_counted(void **state)
+{
+	struct tally t = {.dir = "/var/tmp/fwm-again-XXXXXX"};
+	struct capture *c = start(0);
+	struct capture_counters n;
+	const struct fwm_counts *v = &n.hook[FWM_HOOK_OPENAT];
+	uint64_t folded;
+	char path[128];
+
+	(void)state;
+	while (capture_closer(c, false, 0) == CAPTURE_MORE) /* each is told while calls are timed */
+		;
+	assert_non_null(mkdtemp(t.dir));
+	for (int k = 0; k < 4; k++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
+		close(open(path, O_CREAT | O_WRONLY, 0600));
+	}
+	run(c, again_and_again, &t);
+	assert_int_equal(t.open[0], 2 * AGAIN);
+	assert_int_equal(t.open[1], AGAIN / 2);
+	assert_int_equal(t.open[2], AGAIN + 1);
+	assert_int_equal(t.late_n, 0);
+	assert_int_equal(capture_counters(c, &n), 0);
+	print_message("# %lu opens: %lu told, %lu counted\n", (unsigned long)v->seen,
+		      (unsigned long)v->sent, (unsigned long)v->folded);
+	assert_int_equal(v->folded, t.open_folded);
+	assert_int_equal(n.folded_n, v->folded);
+	assert_true(v->folded > AGAIN);
+	assert_int_equal(v->seen, v->filtered + v->unreadable + v->sent + v->folded);
+	folded = v->folded;
+	run(c, again_with_threads, &t);
+	assert_int_equal(t.open[3], AGAIN / 10);
+	assert_int_equal(capture_counters(c, &n), 0);
+	assert_int_equal(v->folded, folded);
+	capture_close(c);
+	for (int k = 0; k < 4; k++) {
+		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
+		unlink(path);
+	}
+	rmdir(t.dir);
+}
+
 /* --- memory -------------------------------------------------------------------------------------- */
 
 static unsigned long scale(void)
@@ -255,17 +359,6 @@ static unsigned long rss_kib(void)
 	return kib;
 }
 
-static void run(struct capture *c, void (*fn)(const char *dir), struct tally *t)
-{
-	pid_t pid = target(c, fn, t->dir);
-
-	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		drain(c, t);
-		usleep(1000);
-	}
-	drain(c, t);
-}
-
 static void test_memory_stays_flat(void **state)
 {
 	struct tally t = {.dir = "/dev/shm/fwm-soak-XXXXXX"};
@@ -293,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_stay_exact_when_nobody_reads),
 		cmocka_unit_test(test_counts_stay_exact_when_the_reader_is_slow),
+		cmocka_unit_test(test_a_file_opened_again_and_again_is_counted),
 		cmocka_unit_test(test_memory_stays_flat),
 	};
 

@@ -88,6 +88,27 @@ static void test_paths_are_put_together_from_the_leaf(void **state)
 	decoder_free(d);
 }
 
+static void test_the_same_file_again_is_a_count(void **state)
+{
+	struct fwm_open e = {.hdr = {.kind = FWM_EVENT_OPEN,
+				     .size = sizeof(e),
+				     .tgid = 7,
+				     .ts_ns = 5,
+				     .flags = FWM_F_AGAIN},
+			     .file = {.ino = 1, .dev = 254u << 20 | 1},
+			     .latency_ns = 4711};
+	struct decoder *d = fresh();
+
+	(void)state;
+	assert_int_equal(name(d, 1, "f\0tmp\0", 6, 0), 0);
+	assert_int_equal(event_decode(d, &e, sizeof(e), keep, NULL), 0);
+	assert_int_equal(last.kind, OBS_FOLD);
+	assert_string_equal(last_name, "/tmp/f");
+	assert_int_equal(last.count, 4711);
+	assert_int_equal(last.latency_ns, 0);
+	decoder_free(d);
+}
+
 static void test_an_unnamed_file_is_an_outcome(void **state)
 {
 	struct decoder *d = fresh();
@@ -309,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths_are_put_together_from_the_leaf),
+		cmocka_unit_test(test_the_same_file_again_is_a_count),
 		cmocka_unit_test(test_an_unnamed_file_is_an_outcome),
 		cmocka_unit_test(test_a_miss_is_made_absolute),
 		cmocka_unit_test(test_services_are_named),

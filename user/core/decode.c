@@ -339,7 +339,12 @@ static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, v
 	if (r)
 		return r;
 	o.name = d->name;
-	o.latency_ns = e->latency_ns;
+	if (e->hdr.flags & FWM_F_AGAIN) {
+		o.kind = OBS_FOLD;
+		o.count = e->latency_ns;
+	} else {
+		o.latency_ns = e->latency_ns;
+	}
 	if (e->oflags & O_WRITES)
 		o.flags |= OBS_F_WRITE;
 	if ((o.file.mode & S_FORMAT) == S_DIRECTORY)

@@ -28,7 +28,7 @@ enum obs_kind {
 	OBS_OPEN,    /* pid opened name, or failed to (err) */
 	OBS_CONNECT, /* pid connected to the service name, or failed to */
 	OBS_LISTEN,  /* pid answers at the service name */
-	OBS_FOLD,    /* under overload: pid opened name count times; no single times known */
+	OBS_FOLD, /* pid opened name count times, single times not known: under overload, or the same again */
 	OBS_KIND_MAX
 };
 

@@ -546,12 +546,19 @@ static int record(void *ctx, void *rec, size_t n)
 {
 	struct capture *c = ctx;
 	int r = event_decode(c->decoder, rec, n, c->fn, c->ctx);
+	const struct fwm_open *open = rec;
+	uint64_t events_n = 1;
 
-	c->records_n++;
+	if (r >= 0 && open->hdr.kind == FWM_EVENT_OPEN && open->hdr.flags & FWM_F_AGAIN) {
+		events_n = open->latency_ns;
+		c->folded_n += events_n;
+	} else {
+		c->records_n++;
+	}
 	if (r < 0)
 		c->malformed_n++;
 	else if (r == DECODE_UNNAMED)
-		c->unnamed_n++;
+		c->unnamed_n += events_n;
 	return --c->left ? 0 : -EAGAIN; /* stops the loop with this record consumed */
 }
 
@@ -635,6 +642,7 @@ int capture_counters(struct capture *c, struct capture_counters *ret)
 				       .records_n = c->records_n,
 				       .folded_n = c->folded_n,
 				       .names = *decoder_names(c->decoder)};
+	uint64_t lost;
 
 	for (uint32_t h = 0; h < FWM_HOOK_MAX; h++) {
 		struct fwm_counts *sum = &out.hook[h];
@@ -652,6 +660,9 @@ int capture_counters(struct capture *c, struct capture_counters *ret)
 			sum->folded += v->folded;
 		}
 	}
+	lost = __atomic_load_n(&c->skel->bss->again_lost, __ATOMIC_SEQ_CST);
+	out.hook[FWM_HOOK_OPENAT].folded -= lost;
+	out.hook[FWM_HOOK_OPENAT].ring_full += lost;
 	*ret = out;
 	return 0;
 }
