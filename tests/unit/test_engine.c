@@ -136,6 +136,53 @@ static void test_engine_follows_a_changed_habit(void **state)
 	host_fini(&h);
 }
 
+/* What came of guesses before a restart is in the sums, and the planner is as choosy as it was. */
+static void test_engine_goes_on_with_a_kept_score(void **state)
+{
+	const struct score kept = {.guesses_n = 1000,
+				   .acted_n = 500,
+				   .outcome_n = {0, 300, 20, 100, 10, 70, 500},
+				   .bytes_read = 1ull << 40,
+				   .bytes_wasted = 1ull << 38,
+				   .saved_ns = 77,
+				   .precision = 0.75,
+				   .recall = 0.5,
+				   .lambda = 1.8};
+	const struct block_score kept_one = {{0, 3, 0, 1, 0, 0, 0}, 4096, 1024, 5};
+	struct engine_limits limits = host_limits();
+	struct block_score one;
+	struct engine_stats st;
+	struct host h;
+	uint32_t block;
+
+	(void)state;
+	host_init(&h, &limits);
+	engine_stats(h.engine, &st);
+	assert_memory_equal(&st.score_all, &st.score, sizeof(st.score)); /* nothing was kept */
+	run_script(&h, "/bin/one");
+	block = graph_find(engine_graph_const(h.engine), NODE_BLOCK, "/bin/one");
+	engine_restore_score(h.engine, &kept);
+	engine_restore_block_score(h.engine, block, &kept_one);
+	engine_stats(h.engine, &st);
+	assert_int_equal(st.score.acted_n, 0); /* since its start */
+	assert_int_equal(st.score_all.acted_n, 500);
+	assert_int_equal(st.score_all.outcome_n[OUTCOME_HIT], 300);
+	assert_int_equal(st.score_all.outcome_n[OUTCOME_WASTED], 100);
+	assert_int_equal(st.score_all.bytes_read, 1ull << 40);
+	assert_int_equal(st.score_all.bytes_wasted, 1ull << 38);
+	assert_int_equal(st.score_all.saved_ns, 77);
+	assert_true(st.score.precision > 0.74 && st.score.precision < 0.76);
+	assert_true(st.score.recall > 0.49 && st.score.recall < 0.51);
+	assert_true(st.score.lambda > 1.79 && st.score.lambda < 1.81);
+	engine_block_score(h.engine, block, &one);
+	assert_int_equal(one.outcome_n[OUTCOME_HIT], 3);
+	assert_int_equal(one.outcome_n[OUTCOME_WASTED], 1);
+	assert_int_equal(one.bytes_read, 4096);
+	assert_int_equal(one.bytes_wasted, 1024);
+	assert_int_equal(one.saved_ns, 5);
+	host_fini(&h);
+}
+
 static void test_engine_keeps_score(void **state)
 {
 	struct engine_limits limits = host_limits();
@@ -862,6 +909,7 @@ int main(void)
 		cmocka_unit_test(test_engine_means_the_opens_that_were_timed),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_score),
+		cmocka_unit_test(test_engine_goes_on_with_a_kept_score),
 		cmocka_unit_test(test_engine_gives_up_with_the_run),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
 		cmocka_unit_test(test_engine_keeps_users_apart),

@@ -596,7 +596,8 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	fill(g, 3, 5);
 	flush(s, g);
 	store_close(s);
-	sql_run("DROP VIEW predictions_v; DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
+	sql_run("DROP VIEW predictions_v; DROP VIEW block_scores_v; DROP TABLE block_scores; "
+		"DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
 		"CREATE VIEW mine AS SELECT 1 AS one; PRAGMA user_version = 1");
 	s = open_store(0);
 	sql_run("DROP VIEW mine"); /* what is not ours was left alone */
@@ -657,6 +658,75 @@ static void test_store_keeps_ranges(void **state)
 	assert_int_equal(store_commit(s), 0);
 	assert_int_equal(store_load_ranges(s, back, ranges_see, &seen), 0);
 	assert_int_equal(seen.n, 1);
+}
+
+struct block_score_seen {
+	uint32_t block, n;
+	struct block_score score;
+};
+
+static void block_score_see(void *ctx, uint32_t block, const struct block_score *score)
+{
+	struct block_score_seen *seen = ctx;
+
+	seen->block = block;
+	seen->score = *score;
+	seen->n++;
+}
+
+static void test_store_keeps_scores(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of(100, 100), *back = NULL;
+	struct store *s = open_store(0);
+	struct block_score of_block = {{0, 1, 2, 3, 4, 5, 6}, 700, 80, 9}, other = of_block;
+	struct score all = {.guesses_n = 50,
+			    .acted_n = 40,
+			    .outcome_n = {0, 11, 12, 13, 14, 15, 16},
+			    .bytes_read = 1ull << 40,
+			    .bytes_wasted = 3,
+			    .saved_ns = 1ull << 50,
+			    .precision = 0.75,
+			    .recall = 0.5,
+			    .lambda = 1.5},
+		     older = all, got;
+	struct block_score_seen seen = {0};
+	const struct node *block;
+
+	(void)state;
+	assert_int_equal(store_load_scores(s, g, block_score_see, &seen, &got), 0);
+	assert_int_equal(got.acted_n, 0); /* there is none yet */
+	block = graph_node(g, intern(g, NODE_BLOCK, "/usr/bin/gcc -c"));
+	older.acted_n = 1;
+	other.saved_ns = 1;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_put_score(s, T0 + 120000000000ull, &all), 0);
+	assert_int_equal(store_put_score(s, T0, &older), 0);
+	assert_int_equal(store_put_block_score(s, block, &other), 0);
+	assert_int_equal(store_put_block_score(s, block, &of_block), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	s = open_store(0);
+	back = loaded(s);
+	assert_int_equal(store_load_scores(s, back, block_score_see, &seen, &got), 0);
+	assert_memory_equal(&got, &all, sizeof(all)); /* the newest */
+	assert_int_equal(seen.n, 1);
+	assert_int_equal(seen.block, graph_find(back, NODE_BLOCK, block->name));
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		assert_int_equal(seen.score.outcome_n[i], of_block.outcome_n[i]);
+	assert_int_equal(seen.score.bytes_read, 700);
+	assert_int_equal(seen.score.bytes_wasted, 80);
+	assert_int_equal(seen.score.saved_ns, 9);
+	assert_int_equal(query("SELECT count(*) FROM block_scores_v WHERE block = "
+			       "'/usr/bin/gcc -c' AND precision = 0.25 AND recall = 0.143",
+			       NULL, 0),
+			 1);
+	/* With its block it goes, too. */
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_del_node(s, NODE_BLOCK, block->name), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_load_scores(s, back, block_score_see, &seen, &got), 0);
+	assert_int_equal(seen.n, 1);
+	store_close(s);
 }
 
 static void test_store_keeps_ranges_within_bounds(void **state)
@@ -935,6 +1005,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_store_brings_the_first_schema_up_to_date,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store_keeps_ranges, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_store_keeps_scores, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_store_keeps_ranges_within_bounds, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_store_sets_a_newer_schema_aside, setup,

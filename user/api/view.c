@@ -334,6 +334,7 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put(o, "queue_n", s->queue_n);
 	put(o, "engine_bytes", s->bytes);
 	(void)json_object_set_new(o, "score", view_score(&s->score));
+	(void)json_object_set_new(o, "score_all", view_score(&s->score_all));
 	(void)json_object_set_new(o, "pressure", view_pressure(&h->pressure));
 	if (h->first_read_n) {
 		json_t *first = json_object();

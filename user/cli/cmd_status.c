@@ -41,6 +41,21 @@ void cli_print_score(const json_t *s)
 	       cli_bytes(get_n(s, "bytes_wasted")));
 }
 
+/* Since the database was made, where that is longer than the daemon runs. */
+static void print_score_all(const json_t *all, const json_t *s)
+{
+	const json_t *o = json_object_get(all, "outcomes");
+
+	if (!all || get_n(all, "acted_n") == get_n(s, "acted_n"))
+		return;
+	printf("  in all      %s acted on: %s hit, %s late, %s wasted; %s saved\n",
+	       cli_count(get_n(all, "acted_n")), cli_count(get_n(o, "hit")),
+	       cli_count(get_n(o, "late")), cli_count(get_n(o, "wasted")),
+	       cli_ns(get_n(all, "saved_ns")));
+	printf("              %s read ahead, %s of it in vain\n",
+	       cli_bytes(get_n(all, "bytes_read")), cli_bytes(get_n(all, "bytes_wasted")));
+}
+
 static void print_pressure(const json_t *p)
 {
 	if (!get_n(p, "mem_total_bytes"))
@@ -83,6 +98,7 @@ static void each_status(void *ctx, json_t *o)
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));
 	cli_print_score(json_object_get(o, "score"));
+	print_score_all(json_object_get(o, "score_all"), json_object_get(o, "score"));
 	if (first)
 		printf("  first read  %s after a program's start, p99 %s, of %s\n",
 		       cli_ns(get_n(first, "p50_ns")), cli_ns(get_n(first, "p99_ns")),

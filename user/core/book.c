@@ -18,6 +18,8 @@
 
 /* Recent precision and recall: an ended guess counts half after so many newer ones. */
 #define HALF_LIFE_GUESSES 500.0
+/* What was restored of them counts as so many. */
+#define KEPT_GUESSES 100.0
 
 struct book {
 	struct guess *guesses;
@@ -25,7 +27,7 @@ struct book {
 	struct heap expiry;
 	uint32_t guess_max, node_max;
 	uint64_t next_id, open_n, evicted_n;
-	struct score sum;
+	struct score sum, kept;	    /* since it was made; and before */
 	struct block_score *blocks; /* by graph id; few pages of it are ever touched */
 	double good, acted, needed; /* decaying counts behind precision and recall */
 	double keep;		    /* what a step leaves of them */
@@ -238,6 +240,31 @@ void book_score(const struct book *b, struct score *ret)
 	ret->precision = b->acted > 0 ? b->good / b->acted : 0;
 	ret->recall = b->needed > 0 ? b->good / b->needed : 0;
 	ret->lambda = lambda;
+}
+
+void book_restore(struct book *b, const struct score *kept)
+{
+	b->kept = *kept;
+	b->good = KEPT_GUESSES * kept->precision;
+	b->acted = kept->precision > 0 ? KEPT_GUESSES : 0;
+	b->needed = kept->recall > 0 ? b->good / kept->recall : 0;
+}
+
+void book_restore_block(struct book *b, uint32_t block, const struct block_score *kept)
+{
+	b->blocks[block] = *kept;
+}
+
+void book_score_all(const struct book *b, struct score *ret)
+{
+	book_score(b, ret);
+	ret->guesses_n += b->kept.guesses_n;
+	ret->acted_n += b->kept.acted_n;
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		ret->outcome_n[i] += b->kept.outcome_n[i];
+	ret->bytes_read += b->kept.bytes_read;
+	ret->bytes_wasted += b->kept.bytes_wasted;
+	ret->saved_ns += b->kept.saved_ns;
 }
 
 uint64_t book_newest(const struct book *b)

@@ -50,6 +50,12 @@ bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
 /* Of a node that is gone: of its successor at that id, as well. */
 void book_block_score(const struct book *b, uint32_t block, struct block_score *ret);
 void book_score(const struct book *b, struct score *ret);
+/* What was counted before this book was made: goes into book_score_all(), into the recent precision and recall
+ * with a weight soon outgrown, and into the blocks' own. */
+void book_restore(struct book *b, const struct score *kept);
+void book_restore_block(struct book *b, uint32_t block, const struct block_score *kept);
+/* With what was restored. */
+void book_score_all(const struct book *b, struct score *ret);
 /* The id given out last; 0 none. */
 uint64_t book_newest(const struct book *b);
 uint64_t book_open_n(const struct book *b);

@@ -823,12 +823,24 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 	ret->guesses_open_n = book_open_n(e->book);
 	ret->guesses_evicted = book_evicted(e->book);
 	ret->queue_n = p.queued_n;
-	ret->score.lambda = p.lambda;
+	ret->score.lambda = ret->score_all.lambda = p.lambda;
 	book_score(e->book, &ret->score);
+	book_score_all(e->book, &ret->score_all);
 	ret->bytes = sizeof(*e) + ret->graph.bytes + lineage_bytes(e->lineage) +
 		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
 		     use_memory(e->use) + credit_memory(e->credit) +
 		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
+}
+
+void engine_restore_score(struct engine *e, const struct score *kept)
+{
+	book_restore(e->book, kept);
+	plan_restore(e->plan, kept->lambda);
+}
+
+void engine_restore_block_score(struct engine *e, uint32_t block, const struct block_score *kept)
+{
+	book_restore_block(e->book, block, kept);
 }
 
 void engine_block_score(const struct engine *e, uint32_t block, struct block_score *ret)

@@ -144,7 +144,7 @@ struct score {
 	double lambda;		  /* value asked for per price */
 };
 
-/* What came of the guesses about the needs of one block. */
+/* What came of the guesses about the needs of one block, with what was restored. */
 struct block_score {
 	uint32_t outcome_n[OUTCOME_MAX];
 	uint64_t bytes_read, bytes_wasted, saved_ns;
@@ -159,6 +159,7 @@ struct engine_stats {
 	uint64_t bytes; /* all memory of the engine, graph and model included */
 	struct graph_stats graph;
 	struct score score;
+	struct score score_all; /* with what was restored */
 };
 
 struct engine;
@@ -197,6 +198,9 @@ struct vomm *engine_model(struct engine *e);
 struct ranges *engine_ranges(struct engine *e);
 int engine_restore_ranges(struct engine *e, uint32_t block, uint32_t file, const void *bytes,
 			  size_t n);
+/* What came of guesses before this engine was made. */
+void engine_restore_score(struct engine *e, const struct score *kept);
+void engine_restore_block_score(struct engine *e, uint32_t block, const struct block_score *kept);
 /* After the graph was loaded: knows its blocks by their names in the model again. */
 void engine_restored(struct engine *e);
 /* Puts a loaded model in the place of the present one; v is the engine's from here on. */

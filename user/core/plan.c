@@ -127,6 +127,13 @@ void plan_stats(const struct plan *p, struct plan_stats *ret)
 	ret->us_per_mib = p->us_per_mib;
 }
 
+void plan_restore(struct plan *p, double lambda)
+{
+	struct balance *b = &p->balance[1];
+
+	b->wasted_bytes = CONTENT * b->hit_bytes * fmin(fmax(lambda, LAMBDA_MIN), LAMBDA_MAX);
+}
+
 static double mib(uint64_t bytes)
 {
 	return (double)bytes / (1 << 20);

@@ -65,5 +65,7 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr);
 void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns);
 /* An ended guess moves lambda. */
 void plan_feedback(struct plan *p, bool ahead, enum outcome outcome, uint64_t bytes);
+/* As choosy about what is ahead as another was. */
+void plan_restore(struct plan *p, double lambda);
 
 #endif

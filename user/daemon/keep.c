@@ -33,6 +33,8 @@ struct keep {
 	uint64_t model_ns;   /* when the model was put */
 	uint64_t observed_n; /* what the model had learnt then */
 	uint64_t ranges_ns;  /* when ranges were put */
+	uint32_t *scored;    /* by graph id of a block: what its score came to when it was put */
+	bool graph_waits;    /* not all of it had room the last time */
 	uint8_t packed[RANGES_PACK_MAX];
 	struct writer_stats said;
 };
@@ -90,16 +92,26 @@ static void load_ranges(void *ctx, uint32_t block, uint32_t file, const void *by
 				    n); /* no ranges: they are learnt anew */
 }
 
+static void load_block_score(void *ctx, uint32_t block, const struct block_score *score)
+{
+	engine_restore_block_score(ctx, block, score);
+}
+
 int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
 	struct keep *k = calloc(1, sizeof(*k));
 	_cleanup_(freep) void *state = NULL;
+	struct score score;
 	size_t state_n = 0;
 	int r;
 
-	if (!k)
+	if (k)
+		k->scored = calloc((size_t)config->limits.graph.node_max + 1, sizeof(*k->scored));
+	if (!k || !k->scored) {
+		free(k);
 		return fault(-ENOMEM);
+	}
 	k->model.bytes_max = config->limits.model_bytes_max;
 	snprintf(path, sizeof(path), "%s/forewarm.db", config->state_dir);
 	r = store_open(path, aside, &k->store);
@@ -111,6 +123,10 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	if (r >= 0)
 		r = store_load_ranges(k->store, engine_graph(e), load_ranges, e);
 	if (r >= 0)
+		r = store_load_scores(k->store, engine_graph(e), load_block_score, e, &score);
+	if (r >= 0)
+		engine_restore_score(e, &score);
+	if (r >= 0)
 		engine_restored(e);
 	if (r >= 0)
 		r = writer_start(k->store,
@@ -121,6 +137,7 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 		log_error("store: cannot open '%s': %s", path,
 			  k->store ? store_message(k->store) : strerror(-r));
 		k->store = store_close(k->store);
+		free(k->scored);
 		free(k);
 		return r;
 	}
@@ -232,23 +249,61 @@ static void tell_faults(struct keep *k)
 	k->said = s;
 }
 
+/* Those that are others than at the last time. A node that took the place of another has its score. */
+static void put_block_scores(struct keep *k, struct engine *e)
+{
+	const struct graph *g = engine_graph_const(e);
+	const struct node *n;
+	uint32_t it = 0;
+
+	while (graph_next_node(g, &it, &n)) {
+		struct block_score s;
+		uint32_t sum = 0;
+
+		if (n->kind != NODE_BLOCK)
+			continue;
+		engine_block_score(e, n->id, &s);
+		for (int i = 0; i < OUTCOME_MAX; i++)
+			sum += s.outcome_n[i];
+		sum += (uint32_t)(s.bytes_read / 4096 + s.bytes_wasted / 4096);
+		if (sum == k->scored[n->id])
+			continue;
+		if (!writer_room(k->writer))
+			return;
+		writer_put_block_score(k->writer, n, &s);
+		k->scored[n->id] = sum;
+	}
+}
+
+/* Sums of all and of each block. They are few, and what has no room waits for the next time. */
+static void put_scores(struct keep *k, struct engine *e, uint64_t wall_ns)
+{
+	struct engine_stats stats;
+
+	engine_stats(e, &stats);
+	if (writer_room(k->writer))
+		writer_put_score(k->writer, wall_ns, &stats.score_all);
+	put_block_scores(k, e);
+}
+
 static void flush(struct keep *k, struct engine *e, bool all)
 {
 	uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC), wall_ns = clock_ns(CLOCK_REALTIME);
-	struct engine_stats stats;
 
-	(void)put_graph(k, engine_graph(e));
+	/* First what cannot wait: the ring of guesses goes on, while the graph keeps what has no room. */
+	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
+		put_model(k, e);
+		put_scores(k, e, wall_ns);
+		k->model_ns = mono_ns;
+	}
+	if (k->graph_waits)
+		k->graph_waits = !put_graph(k, engine_graph(e));
+	put_guesses(k, e, wall_ns - mono_ns);
+	if (!k->graph_waits)
+		k->graph_waits = !put_graph(k, engine_graph(e));
 	/* A block that runs again and again changes its ranges each time: its last word is enough. */
 	if (all || mono_ns - k->ranges_ns >= KEEP_RANGES_S * 1000000000ull)
 		k->ranges_ns = put_ranges(k, e) ? mono_ns : k->ranges_ns;
-	put_guesses(k, e, wall_ns - mono_ns);
-	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
-		put_model(k, e);
-		engine_stats(e, &stats);
-		if (writer_room(k->writer))
-			writer_put_score(k->writer, wall_ns, &stats.score);
-		k->model_ns = mono_ns;
-	}
 	writer_push(k->writer);
 	tell_faults(k);
 }
@@ -278,6 +333,7 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 				  (unsigned)lost_n);
 	}
 	k->store = store_close(k->store);
+	free(k->scored);
 	free(k);
 	return NULL;
 }

@@ -11,7 +11,8 @@
 -- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks); ranges those
 -- learnt last, of 131,072 cells together (1.5 MiB).
 --
--- Version 2 added ranges and edges.flags; a file of version 1 gets both when it is opened.
+-- Version 2 added ranges and edges.flags, version 3 block_scores; a file of an older version gets them when it
+-- is opened. Scores are sums since the file was made; before version 3, since the daemon's start.
 
 CREATE TABLE meta(
 	key TEXT PRIMARY KEY, -- epoch: how often the store was opened; created_ns
@@ -137,6 +138,20 @@ CREATE TABLE scores(
 	lambda REAL NOT NULL
 );
 
+-- What came of the guesses about the needs of each block, since the file was made.
+CREATE TABLE block_scores(
+	block_id INTEGER PRIMARY KEY, -- nodes
+	hit_n INTEGER NOT NULL,
+	late_n INTEGER NOT NULL,
+	wasted_n INTEGER NOT NULL,
+	missed_n INTEGER NOT NULL,
+	resident_n INTEGER NOT NULL,
+	dropped_n INTEGER NOT NULL,
+	read_bytes INTEGER NOT NULL,
+	wasted_bytes INTEGER NOT NULL,
+	saved_ns INTEGER NOT NULL
+);
+
 CREATE VIEW nodes_v AS SELECT
 	id,
 	CASE kind WHEN 1 THEN 'block' WHEN 2 THEN 'file' WHEN 3 THEN 'service' END AS kind,
@@ -171,6 +186,21 @@ CREATE VIEW edges_v AS SELECT
 FROM edges e
 JOIN nodes f ON f.id = e.from_id
 JOIN nodes t ON t.id = e.to_id;
+
+CREATE VIEW block_scores_v AS SELECT
+	n.name AS block,
+	s.hit_n AS hit, s.late_n AS late, s.wasted_n AS wasted, s.missed_n AS missed,
+	s.resident_n AS resident,
+	CASE WHEN s.hit_n + s.wasted_n > 0 THEN round(1.0 * s.hit_n / (s.hit_n + s.wasted_n), 3) END
+		AS precision,
+	CASE WHEN s.read_bytes > 0 THEN round(1 - 1.0 * s.wasted_bytes / s.read_bytes, 3) END
+		AS precision_bytes,
+	CASE WHEN s.hit_n + s.late_n + s.missed_n > 0
+		THEN round(1.0 * s.hit_n / (s.hit_n + s.late_n + s.missed_n), 3) END AS recall,
+	s.read_bytes, s.wasted_bytes,
+	round(s.saved_ns / 1e6, 3) AS saved_ms
+FROM block_scores s
+JOIN nodes n ON n.id = s.block_id;
 
 -- The prediction table: what a block will need in its next run, how likely and how soon. The chance
 -- shrinks with each run that did without, by the same rule as in user/core/engine.c (forget).

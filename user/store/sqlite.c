@@ -35,7 +35,7 @@
 
 enum {
 	APPLICATION_ID = 0x46574d31, /* "FWM1" */
-	SCHEMA_VERSION = 2,
+	SCHEMA_VERSION = 3,
 	BUSY_TIMEOUT_MS = 1000,
 	CHECK_MS_MAX = 500,
 	GUESS_MAX = 100000,
@@ -71,6 +71,7 @@ enum stmt {
 	STMT_NODE_DEL,
 	STMT_NODE_DEL_EDGES,
 	STMT_NODE_DEL_RANGES,
+	STMT_NODE_DEL_SCORE,
 	STMT_EDGE_UPSERT,
 	STMT_EDGE_DEL,
 	STMT_RANGES,
@@ -79,6 +80,7 @@ enum stmt {
 	STMT_WORD_ADD,
 	STMT_GUESS,
 	STMT_SCORE,
+	STMT_BLOCK_SCORE,
 	STMT_PRUNE_GUESSES,
 	STMT_PRUNE_WORDS,
 	STMT_PRUNE_SCORES,
@@ -87,6 +89,8 @@ enum stmt {
 	STMT_LOAD_EDGES,
 	STMT_LOAD_RANGES,
 	STMT_LOAD_MODEL,
+	STMT_LOAD_SCORE,
+	STMT_LOAD_BLOCK_SCORES,
 	STMT_MAX
 };
 
@@ -117,6 +121,7 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_NODE_DEL] = "DELETE FROM nodes WHERE id = ?1",
 	[STMT_NODE_DEL_EDGES] = "DELETE FROM edges WHERE from_id = ?1 OR to_id = ?1",
 	[STMT_NODE_DEL_RANGES] = "DELETE FROM ranges WHERE block_id = ?1 OR file_id = ?1",
+	[STMT_NODE_DEL_SCORE] = "DELETE FROM block_scores WHERE block_id = ?1",
 	[STMT_EDGE_UPSERT] =
 		"INSERT INTO edges(" EDGE_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, "
@@ -140,6 +145,8 @@ static const char *const stmt_sql[STMT_MAX] = {
 		"?21, ?22, ?23)",
 	[STMT_SCORE] = "INSERT OR REPLACE INTO scores VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		       "?10, ?11, ?12, ?13, ?14, ?15)",
+	[STMT_BLOCK_SCORE] = "INSERT OR REPLACE INTO block_scores VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
+			     "?7, ?8, ?9, ?10)",
 	[STMT_PRUNE_GUESSES] = "DELETE FROM guesses WHERE made_ns < (SELECT made_ns FROM guesses "
 			       "ORDER BY made_ns DESC LIMIT 1 OFFSET ?1)",
 	[STMT_PRUNE_WORDS] = "DELETE FROM words WHERE id NOT IN (SELECT block_id FROM guesses "
@@ -158,6 +165,9 @@ static const char *const stmt_sql[STMT_MAX] = {
 			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
 			     "JOIN nodes f ON f.id = r.file_id AND f.kind = 2 ORDER BY r.saved_ns",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
+	[STMT_LOAD_SCORE] = "SELECT * FROM scores ORDER BY minute DESC LIMIT 1",
+	[STMT_LOAD_BLOCK_SCORES] = "SELECT n.name, s.* FROM block_scores s "
+				   "JOIN nodes n ON n.id = s.block_id AND n.kind = 1",
 };
 
 struct cached_id {
@@ -494,6 +504,11 @@ static const char *const migrations[SCHEMA_VERSION + 1] = {
 	      "PRIMARY KEY(block_id, file_id)) WITHOUT ROWID;"
 	      "CREATE INDEX ranges_by_file ON ranges(file_id);"
 	      "CREATE INDEX ranges_by_time ON ranges(saved_ns);",
+	[3] = "CREATE TABLE block_scores(block_id INTEGER PRIMARY KEY, hit_n INTEGER NOT NULL, "
+	      "late_n INTEGER NOT NULL, wasted_n INTEGER NOT NULL, missed_n INTEGER NOT NULL, "
+	      "resident_n INTEGER NOT NULL, dropped_n INTEGER NOT NULL, "
+	      "read_bytes INTEGER NOT NULL, wasted_bytes INTEGER NOT NULL, "
+	      "saved_ns INTEGER NOT NULL);",
 };
 
 /* Brings an older file up to date, in one transaction. The views hold nothing: made anew. */
@@ -510,7 +525,8 @@ static int db_migrate(struct store *s, int64_t version)
 		r = db_exec(s, migrations[v]);
 	if (!r)
 		r = db_exec(s, "DROP VIEW IF EXISTS nodes_v; DROP VIEW IF EXISTS edges_v; "
-			       "DROP VIEW IF EXISTS predictions_v; DROP VIEW IF EXISTS guesses_v");
+			       "DROP VIEW IF EXISTS predictions_v; DROP VIEW IF EXISTS guesses_v; "
+			       "DROP VIEW IF EXISTS block_scores_v");
 	if (!r)
 		r = db_exec(s, strstr(schema_sql, "CREATE VIEW")); /* they come last */
 	if (!r)
@@ -993,6 +1009,80 @@ int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn
 	return r ? r : aside;
 }
 
+/* OUTCOME_HIT .. OUTCOME_DROPPED, in the order of the columns. */
+enum { OUTCOMES = OUTCOME_DROPPED - OUTCOME_HIT + 1 };
+
+static double column_share(sqlite3_stmt *st, int at)
+{
+	double v = sqlite3_column_double(st, at);
+
+	return v > 0 && v <= 1 ? v : 0;
+}
+
+static void score_of_row(sqlite3_stmt *st, struct score *ret)
+{
+	double lambda = sqlite3_column_double(st, 14);
+
+	*ret = (struct score){.guesses_n = column_sum(st, 1),
+			      .acted_n = column_sum(st, 2),
+			      .bytes_read = column_sum(st, 9),
+			      .bytes_wasted = column_sum(st, 10),
+			      .saved_ns = column_sum(st, 11),
+			      .precision = column_share(st, 12),
+			      .recall = column_share(st, 13),
+			      .lambda = lambda > 0 ? lambda : 0};
+	for (int i = 0; i < OUTCOMES; i++)
+		ret->outcome_n[OUTCOME_HIT + i] = column_sum(st, 3 + i);
+}
+
+static uint32_t column_u32(sqlite3_stmt *st, int at)
+{
+	uint64_t v = column_sum(st, at);
+
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static void block_score_of_row(sqlite3_stmt *st, struct block_score *ret)
+{
+	*ret = (struct block_score){.bytes_read = column_sum(st, 8),
+				    .bytes_wasted = column_sum(st, 9),
+				    .saved_ns = column_sum(st, 10)};
+	for (int i = 0; i < OUTCOMES; i++)
+		ret->outcome_n[OUTCOME_HIT + i] = column_u32(st, 2 + i);
+}
+
+int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
+		      struct score *ret)
+{
+	sqlite3_stmt *st;
+	int rc, r = ready(s), aside = r;
+
+	*ret = (struct score){0};
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_SCORE];
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		score_of_row(st, ret);
+	r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	if (r)
+		return r;
+	st = s->stmts[STMT_LOAD_BLOCK_SCORES];
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *block = (const char *)sqlite3_column_text(st, 0);
+		uint32_t id = block ? graph_find(g, NODE_BLOCK, block) : 0;
+		struct block_score score;
+
+		block_score_of_row(st, &score);
+		if (id)
+			fn(ctx, id, &score);
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r ? r : aside;
+}
+
 int store_begin(struct store *s)
 {
 	int r = ready(s), aside = r;
@@ -1119,6 +1209,8 @@ int store_del_node(struct store *s, enum node_kind kind, const char *name)
 	r = run_with(s, STMT_NODE_DEL_EDGES, id);
 	if (!r)
 		r = run_with(s, STMT_NODE_DEL_RANGES, id);
+	if (!r)
+		r = run_with(s, STMT_NODE_DEL_SCORE, id);
 	return r ? r : run_with(s, STMT_NODE_DEL, id);
 }
 
@@ -1245,6 +1337,24 @@ int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score
 	put_real(st, 15, score->lambda);
 	r = stmt_run(s, st, NULL);
 	return r ? r : run_with(s, STMT_PRUNE_SCORES, SCORE_MAX);
+}
+
+int store_put_block_score(struct store *s, const struct node *block,
+			  const struct block_score *score)
+{
+	sqlite3_stmt *st = s->stmts[STMT_BLOCK_SCORE];
+	int64_t id = 0;
+	int r = node_row(s, block, &id);
+
+	if (r)
+		return r;
+	put_int(st, 1, (uint64_t)id);
+	for (int i = 0; i < OUTCOMES; i++)
+		put_int(st, 2 + i, score->outcome_n[OUTCOME_HIT + i]);
+	put_int(st, 8, score->bytes_read);
+	put_int(st, 9, score->bytes_wasted);
+	put_int(st, 10, score->saved_ns);
+	return stmt_run(s, st, NULL);
 }
 
 static int prune_ranges(struct store *s)

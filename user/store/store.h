@@ -5,7 +5,8 @@
  * Shape    One small set of operations over a backend; SQLite in WAL mode is the embedded one. A
  *          flush is a batch of changes with present totals per node and edge, of this host and
  *          epoch, so that a backend for a fleet can merge instead of overwrite.
- *          Tables: meta, nodes, edges, ranges, model, guesses, scores; views for people. A file of an
+ *          Tables: meta, nodes, edges, ranges, model, guesses, scores of all and of blocks; views for
+ *          people. A file of an
  *          older schema is brought up to date when it is opened.
  * Units    ns of CLOCK_REALTIME, bytes, exact counts.
  * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
@@ -48,6 +49,11 @@ typedef void (*store_ranges_fn)(void *ctx, uint32_t block, uint32_t file, const 
 				size_t n);
 int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx);
 
+/* The kept score, all 0 when there is none, and that of each block in g. */
+typedef void (*store_block_score_fn)(void *ctx, uint32_t block, const struct block_score *score);
+int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
+		      struct score *ret);
+
 int store_begin(struct store *s);
 int store_put_node(struct store *s, const struct node *n);
 /* An end that is not in the file is put too. */
@@ -64,7 +70,10 @@ int store_put_ranges(struct store *s, const struct node *block, const struct nod
 int store_put_guess(struct store *s, const struct guess *g, const char *block, const char *via,
 		    const char *dep, uint64_t made_wall_ns);
 int store_put_model(struct store *s, const void *state, size_t n);
+/* Sums since ever, as store_load_scores() gives them back. */
 int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score);
+int store_put_block_score(struct store *s, const struct node *block,
+			  const struct block_score *score);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
 

@@ -34,6 +34,7 @@ enum record_kind {
 	RECORD_GUESS,
 	RECORD_RANGES,
 	RECORD_SCORE,
+	RECORD_BLOCK_SCORE,
 };
 
 struct record {
@@ -62,6 +63,12 @@ struct ranges_record {
 struct score_record {
 	struct score s;
 	uint64_t wall_ns;
+};
+
+/* The name follows. */
+struct block_score_record {
+	struct node block;
+	struct block_score s;
 };
 
 /* The largest record: a guess or an edge with names of full length. */
@@ -223,6 +230,17 @@ void writer_put_score(struct writer *w, uint64_t wall_ns, const struct score *sc
 	record_end(w, at, RECORD_SCORE);
 }
 
+void writer_put_block_score(struct writer *w, const struct node *block,
+			    const struct block_score *score)
+{
+	struct cursor at = record_begin(w);
+	struct block_score_record r = {.block = *block, .s = *score};
+
+	write_bytes(&at, &r, sizeof(r));
+	write_name(&at, block->name);
+	record_end(w, at, RECORD_BLOCK_SCORE);
+}
+
 void writer_take_model(struct writer *w, void *state, size_t n)
 {
 	assert(w->filling);
@@ -316,6 +334,15 @@ static int apply_score(struct store *s, struct cursor c)
 	return store_put_score(s, r.wall_ns, &r.s);
 }
 
+static int apply_block_score(struct store *s, struct cursor c)
+{
+	struct block_score_record r;
+
+	read_bytes(&c, &r, sizeof(r));
+	r.block.name = read_name(&c);
+	return store_put_block_score(s, &r.block, &r.s);
+}
+
 static int apply(struct store *s, struct batch *b)
 {
 	int r = 0;
@@ -342,6 +369,9 @@ static int apply(struct store *s, struct batch *b)
 			break;
 		case RECORD_SCORE:
 			r = apply_score(s, c);
+			break;
+		case RECORD_BLOCK_SCORE:
+			r = apply_block_score(s, c);
 			break;
 		}
 		at += head.bytes;

@@ -60,6 +60,8 @@ void writer_put_guess(struct writer *w, const struct guess *guess, const char *b
 void writer_put_ranges(struct writer *w, const struct node *block, const struct node *file,
 		       const void *bytes, size_t n);
 void writer_put_score(struct writer *w, uint64_t wall_ns, const struct score *score);
+void writer_put_block_score(struct writer *w, const struct node *block,
+			    const struct block_score *score);
 /* state is from malloc() and is freed by the writer. A state in the present batch is replaced. */
 void writer_take_model(struct writer *w, void *state, size_t n);
 
