@@ -390,6 +390,39 @@ static void test_pool_command_is_the_process_made_ahead(void **state)
 		box_expect(&box, "echo in", 0, "in\n");
 }
 
+static void signal_init(void *ctx, struct sandbox *sb)
+{
+	if (sandbox_state(sb) == SANDBOX_PARKED)
+		assert_int_equal(kill(pid_of(sandbox_init_pidfd(sb)), *(int *)ctx), 0);
+}
+
+/* An init that gets no turn while the whole command runs tells of its start and its end all the same. */
+static void test_pool_init_that_slept_through_a_command_tells_all(void **state)
+{
+	const char *argv[] = {"sh", "-c", "echo through; exit 3", NULL};
+	struct sandbox_command c = {.argv = argv};
+	int stop = SIGSTOP, go_on = SIGCONT;
+	struct box_result r;
+
+	(void)state;
+	(void)held_at_rest();
+	pool_pause(box.pool, true);
+	pool_each(box.pool, signal_init, &stop);
+	assert_int_equal(box_start_cmd(&box, SANDBOX_NET_PRIVATE, &c, &r), 0);
+	for (int i = 0; i < 500 && !strchr(r.out, '\n'); i++)
+		box_pump(&box, &r, 10);
+	assert_string_equal(r.out, "through\n");
+	assert_false(r.started || r.exited);
+	assert_int_equal(kill(pid_of(sandbox_init_pidfd(r.sb)), SIGCONT), 0);
+	for (int i = 0; i < 500 && !r.exited; i++)
+		box_pump(&box, &r, 10);
+	assert_true(r.started && r.exited);
+	assert_int_equal(WEXITSTATUS(r.status), 3);
+	pool_each(box.pool, signal_init, &go_on);
+	pool_pause(box.pool, false);
+	box_release(&box, &r);
+}
+
 /* A host without control groups: isolated all the same, and what is missing is said. */
 static void test_pool_without_control_groups(void **state)
 {
@@ -616,6 +649,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, tidy),
 		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, tidy),
 		cmocka_unit_test_teardown(test_pool_command_is_the_process_made_ahead, tidy),
+		cmocka_unit_test_teardown(test_pool_init_that_slept_through_a_command_tells_all,
+					  tidy),
 		cmocka_unit_test_teardown(test_pool_without_control_groups, tidy),
 		cmocka_unit_test_teardown(test_pool_leaves_nothing_when_its_owner_is_killed, tidy),
 		cmocka_unit_test_teardown(test_pool_leaks_nothing_over_many_cycles, tidy),
