@@ -29,7 +29,7 @@ base-files sqlite3 bpftool iproute2 kmod python3-minimal python3.11-minimal libp
 libpython3.11-stdlib file hostname e2fsprogs xfsprogs btrfs-progs bubblewrap libcap2-bin systemd
 libsystemd-shared util-linux-extra"
 MODULES="virtio_pci virtio_blk" # what the root needs; the others are loaded on demand
-MODULES_ROOT="overlay fuse veth loop xfs btrfs unix_diag inet_diag tcp_diag"
+MODULES_ROOT="overlay fuse veth tun vsock_loopback loop xfs btrfs unix_diag inet_diag tcp_diag"
 LSMS="landlock,lockdown,yama,integrity,apparmor,bpf" # as Debian has them, and what its kernels leave out
 
 quick= tap= only= boots= out=.output kernels=
