@@ -270,6 +270,31 @@ insns() { # program (a pattern), folder: what it cost the verifier there
 	sed -nE "s/.*test_verifier: $1: ([0-9]+) insns verified.*/\\1/p" "$2/results"
 }
 
+figures() { # what the tests said of these kernels besides
+	local v n program tier run open other
+
+	# What each program cost the verifier: instructions it walked, a column a kernel.
+	for v in "${versions[@]}"; do
+		sed -nE 's/.*test_verifier: ([^ ]+): [0-9]+ insns verified.*/\1/p' "$vm/boot-tests-$v/results"
+	done | sort -u | while read -r program; do
+		printf '    %-36s' "$program"
+		for v in "${versions[@]}"; do
+			n=$(insns "$program" "$vm/boot-tests-$v")
+			printf ' %10s' "${n:--}"
+		done
+		echo
+	done
+	# What an open can be hooked with, and what it costs there: emulated, so good to compare only.
+	for v in "${versions[@]}"; do
+		grep -aq 'test_tiers: ' "$vm/boot-tests-$v/results" || continue
+		echo "  $v, ns: a run, beyond none an open and close, any other call"
+		sed -nE 's/^.*test_tiers: ([^ ]+): .*; ([0-9]+) ns a run, ([^ ]+) an open, ([^ ]+) any.*/\1 \2 \3 \4/p' \
+			"$vm/boot-tests-$v/results" | while read -r tier run open other; do
+			printf '    %-36s %10s %10s %10s\n' "$tier" "$run" "$open" "$other"
+		done
+	done
+}
+
 rows=() versions=() machines=()
 trap '((${#machines[@]})) && kill "${machines[@]}" 2>/dev/null' EXIT
 base_make
@@ -305,26 +330,7 @@ for v in "${versions[@]}"; do rm -r "$vm/image-$v"; done
 	echo
 	echo "  kernel                                 passed failed skipped  progs     insns seconds"
 	printf '%s\n' "${rows[@]}"
-	# What each program cost the verifier: instructions it walked, a column a kernel.
-	for v in "${versions[@]}"; do
-		sed -nE 's/.*test_verifier: ([^ ]+): [0-9]+ insns verified.*/\1/p' "$vm/boot-tests-$v/results"
-	done | sort -u | while read -r program; do
-		printf '    %-36s' "$program"
-		for v in "${versions[@]}"; do
-			n=$(insns "$program" "$vm/boot-tests-$v")
-			printf ' %10s' "${n:--}"
-		done
-		echo
-	done
-	# What an open can be hooked with, and what it costs there: emulated, so good to compare only.
-	for v in "${versions[@]}"; do
-		grep -aq 'test_tiers: ' "$vm/boot-tests-$v/results" || continue
-		echo "  $v, ns: a run, beyond none an open and close, any other call"
-		sed -nE 's/^.*test_tiers: ([^ ]+): .*; ([0-9]+) ns a run, ([^ ]+) an open, ([^ ]+) any.*/\1 \2 \3 \4/p' \
-			"$vm/boot-tests-$v/results" | while read -r tier run open other; do
-			printf '    %-36s %10s %10s %10s\n' "$tier" "$run" "$open" "$other"
-		done
-	done
+	[[ $boots == *tests* ]] && figures
 } | say
 machines=()
 [[ $tap ]] || echo "$passed passed, $failed failed, $skipped skipped"
