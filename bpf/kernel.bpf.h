@@ -342,6 +342,8 @@ struct sock {
 /* What a program on a control group's sendmsg gets as its struct bpf_sock_addr. */
 struct bpf_sock_addr_kern {
 	struct sock *sk;
+	struct sockaddr *uaddr;
+	int uaddrlen;
 };
 
 struct socket {

@@ -2,11 +2,14 @@
 /*
  * resume.bpf.c - resumes a stopped service inside its client's connect(), an object of its own.
  *
- *   tp_btf/sk_data_ready   something can be read at a socket: at a listening one, accepted
+ *   tp_btf/sk_data_ready             something can be read at a socket: at a listening one, accepted
+ *   cgroup/connect4, connect6, unix  a client is about to connect to an address
  *
- * What a socket's readers are woken by is what runs this, so it sees what a poll would see, whoever
- * connects and however: TCP and UNIX, from afar, by io_uring. A hit costs a look at the socket's
- * state; all others are over after that.
+ * What a socket's readers are woken by is what runs the first, so it sees what a poll would see, whoever
+ * connects and however: TCP and UNIX, from afar, by io_uring. Most runs end after a look at the
+ * socket's state. The others are quicker, for a signal is sent at once from where the kernel may be
+ * preempted, and else by an interrupt to itself (15 us on a virtual machine); they are optional, and know
+ * a service by the name that the client has for it.
  *
  * Misses   a connection in the moment a softirq interrupts another one on the same processor: the
  *          daemon's own look, a quarter of a second later, finds it. Datagrams are not looked at.
@@ -46,6 +49,15 @@ struct {
 	__type(value, struct fwm_resume);
 } resume_slots SEC(".maps");
 
+/* Full: the first program does it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, RESUME_MAX);
+	__type(key, struct fwm_resume_name);
+	__type(value, __u32);
+} resume_names SEC(".maps");
+
 struct late {
 	struct bpf_timer timer;
 };
@@ -84,20 +96,14 @@ static __always_inline void tell_late(void)
 	(void)bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0);
 }
 
-SEC("tp_btf/sk_data_ready")
-int BPF_PROG(resume, struct sock *sk)
+static __always_inline void resume_slot(const __u32 *slot)
 {
+	struct fwm_resume *s = slot ? bpf_map_lookup_elem(&resume_slots, slot) : NULL;
 	struct task_struct *task;
-	struct fwm_resume *s;
-	__u32 *slot;
 	__u64 now;
 
-	if (sk->__sk_common.skc_state != TCP_LISTEN) /* AF_UNIX has it too */
-		return 0;
-	slot = bpf_sk_storage_get(&resume_sockets, sk, NULL, 0);
-	s = slot ? bpf_map_lookup_elem(&resume_slots, slot) : NULL;
 	if (!s || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
-		return 0;
+		return;
 	now = bpf_ktime_get_ns();
 	task = bpf_task_from_pid(s->pid);
 	if (task) {
@@ -110,7 +116,57 @@ int BPF_PROG(resume, struct sock *sk)
 	s->seen_ns = now;
 	s->done_ns = bpf_ktime_get_ns();
 	tell_late();
+}
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(resume, struct sock *sk)
+{
+	if (sk->__sk_common.skc_state == TCP_LISTEN) /* AF_UNIX has it too */
+		resume_slot(bpf_sk_storage_get(&resume_sockets, sk, NULL, 0));
 	return 0;
+}
+
+static __always_inline int resume_inet(struct bpf_sock_addr *ctx)
+{
+	struct fwm_resume_name name = {.family = AF_INET, .port = (__u16)ctx->user_port};
+
+	if (ctx->protocol != IPPROTO_TCP)
+		return 1;
+	name.netns = bpf_get_netns_cookie(ctx);
+	resume_slot(bpf_map_lookup_elem(&resume_names, &name));
+	return 1; /* it may go on */
+}
+
+SEC("cgroup/connect4")
+int resume4(struct bpf_sock_addr *ctx)
+{
+	return resume_inet(ctx);
+}
+
+SEC("cgroup/connect6")
+int resume6(struct bpf_sock_addr *ctx)
+{
+	return resume_inet(ctx);
+}
+
+/* The loader makes it connect_unix, which libbpf 1.1 has no name for. */
+SEC("cgroup/connect4")
+int resume_unix(struct bpf_sock_addr *ctx)
+{
+	const struct bpf_sock_addr_kern *k = (const struct bpf_sock_addr_kern *)ctx;
+	struct fwm_resume_name name = {.family = AF_UNIX};
+	__u32 len = (__u32)BPF_CORE_READ(k, uaddrlen);
+	const char *from = (const char *)BPF_CORE_READ(k, uaddr) + 2; /* behind the family */
+
+	if (len < 3 || len > 2 + 108)
+		return 1;
+	len -= 2;
+	if (bpf_probe_read_kernel(name.path, len & 0x7f, from))
+		return 1;
+	if (!name.path[0])
+		name.netns = bpf_get_netns_cookie(ctx);
+	resume_slot(bpf_map_lookup_elem(&resume_names, &name));
+	return 1;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -3,7 +3,7 @@
  * bench_services - what a client of an on-demand service waits for its first byte.
  *
  *   bench_services [--rounds N] [--cold N] [--ndjson FILE] [--only SUBJECT] [--quiet MS[,MS...]]
- *                  [--parked N]
+ *                  [--parked N] [--group]
  *
  * Subjects: a C echo server over a UNIX socket and over TCP, Python's http.server and Node's http over
  * TCP. Five ways, one after the other in every round, with the same time of quiet before each request:
@@ -15,7 +15,8 @@
  *   activated  systemd-socket-activate holds the socket and starts the program at the connection: the
  *              same cold start without a sandbox, by the tool that socket activation is known from
  *
- * The time is from before connect() to the first byte of the answer. "frozen" is what the service's
+ * The time is from before connect() to the first byte of the answer. Services are stopped or
+ * frozen as the host allows; --group: always by their control group. "frozen" is what the service's
  * own count of thawed connections confirms: requests that found it running are reported as such.
  *
  * Last, N services (default 100) that wake PARKED_HZ times a second for nothing: the CPU they use in
@@ -76,6 +77,7 @@ struct run {
 	int ctl;
 	pid_t host, plain[SUBJECT_N];
 	int rounds, cold_rounds, parked_n;
+	bool group_only; /* frozen by their control group, never stopped */
 	FILE *ndjson;
 };
 
@@ -279,8 +281,9 @@ static void write_units(struct run *run)
 		(void)snprintf(
 			text, sizeof(text),
 			"[Service]\nUser=nobody\nExecStart=%s %s\nX-Forewarm-FreezeAfterSec=1ms\n"
-			"X-Forewarm-Prestart=no\n",
-			subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "");
+			"X-Forewarm-Prestart=no\nX-Forewarm-MayStop=%s\n",
+			subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "",
+			run->group_only ? "no" : "yes");
 		write_file(path, text);
 	}
 	for (int i = 0; i < run->parked_n; i++) {
@@ -698,13 +701,11 @@ static void prepare(struct run *run, const char *self)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
-						{"cold", required_argument, NULL, 'c'},
-						{"ndjson", required_argument, NULL, 'n'},
-						{"only", required_argument, NULL, 'o'},
-						{"quiet", required_argument, NULL, 'q'},
-						{"parked", required_argument, NULL, 'p'},
-						{0}};
+	static const struct option options[] = {
+		{"rounds", required_argument, NULL, 'r'}, {"cold", required_argument, NULL, 'c'},
+		{"ndjson", required_argument, NULL, 'n'}, {"only", required_argument, NULL, 'o'},
+		{"quiet", required_argument, NULL, 'q'},  {"parked", required_argument, NULL, 'p'},
+		{"group", no_argument, NULL, 'g'},	  {0}};
 	struct run run = {.rounds = 60, .cold_rounds = 12, .parked_n = 100};
 	int quiets[QUIET_MAX] = {2, 20, 200}, quiet_n = 3, opt, status;
 	const char *only = NULL;
@@ -720,6 +721,8 @@ int main(int argc, char **argv)
 			only = optarg;
 		else if (opt == 'p')
 			run.parked_n = atoi(optarg) < PARKED_MAX ? atoi(optarg) : PARKED_MAX;
+		else if (opt == 'g')
+			run.group_only = true;
 		else if (opt == 'q') {
 			quiet_n = 0;
 			for (char *w = strtok(optarg, ","); w && quiet_n < QUIET_MAX;

@@ -15,7 +15,10 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
-#define FWM_RESUME_LATE_NS 1000000 /* from resuming to telling the daemon of it */
+/* From resuming to telling the daemon of it. Longer than a tick: the processor's timer, which it costs
+ * several us to set on a virtual machine, is not to be set for it. */
+#define FWM_RESUME_LATE_NS 5000000
+#define FWM_RESUME_PATH 128 /* 108 of them, so that a mask bounds it */
 
 struct fwm_resume {
 	__u32 armed;
@@ -25,6 +28,16 @@ struct fwm_resume {
 	__u64 zero[4]; /* a cache line */
 };
 _Static_assert(sizeof(struct fwm_resume) == 64, "fwm_resume is ABI");
+
+/* What a client names when it connects; of a UNIX socket with a path that alone. */
+struct fwm_resume_name {
+	__u64 netns;  /* its cookie */
+	__u16 family; /* AF_INET for both */
+	__u16 port;   /* in network order */
+	__u32 zero;
+	char path[FWM_RESUME_PATH]; /* abstract: after a 0 */
+};
+_Static_assert(sizeof(struct fwm_resume_name) == 144, "fwm_resume_name is ABI");
 
 #pragma GCC diagnostic pop
 

@@ -2,13 +2,20 @@
 /* resume.c - loads bpf/resume.bpf.c and shares its slots. */
 #include "sys/resume.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/procfs.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <forewarm/resume.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* Generated, not ours to make clean. */
@@ -17,6 +24,8 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 #include "resume.skel.h"
 #pragma GCC diagnostic pop
+
+enum { CGROUP_UNIX_CONNECT = 49 }; /* BPF_CGROUP_UNIX_CONNECT, Linux 6.7 */
 
 struct resume {
 	struct resume_bpf *skel;
@@ -43,6 +52,8 @@ static int load(struct resume *r, uint32_t slot_max)
 		return fault_errno();
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_slots, slot_max);
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_ring, (uint32_t)page);
+	(void)bpf_program__set_expected_attach_type(r->skel->progs.resume_unix,
+						    (enum bpf_attach_type)CGROUP_UNIX_CONNECT);
 	err = resume_bpf__load(r->skel);
 	if (err < 0)
 		return fault(err);
@@ -104,22 +115,81 @@ void resume_drain(struct resume *r)
 	(void)ring_buffer__consume(r->ring);
 }
 
+/* At the root of the v2 hierarchy. Not there, or refused: sk_data_ready does it all. */
+static void attach_names(struct resume *r)
+{
+	struct bpf_link **links[] = {&r->skel->links.resume4, &r->skel->links.resume6,
+				     &r->skel->links.resume_unix};
+	struct bpf_program *progs[] = {r->skel->progs.resume4, r->skel->progs.resume6,
+				       r->skel->progs.resume_unix};
+	libbpf_print_fn_t was = libbpf_set_print(quiet);
+	_cleanup_(closep) int root = -1;
+	char dir[256];
+
+	if (procfs_cgroup2_dir(dir, sizeof(dir)) >= 0)
+		root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; root >= 0 && i < ARRAY_SIZE(progs); i++)
+		*links[i] = bpf_program__attach_cgroup(progs[i], root);
+	(void)libbpf_set_print(was);
+}
+
+static int attach(struct resume *r)
+{
+	r->skel->links.resume = bpf_program__attach(r->skel->progs.resume);
+	if (!r->skel->links.resume)
+		return fault_errno();
+	attach_names(r);
+	r->attached = true;
+	return 0;
+}
+
+/* How a client names what fd listens at. False: no way that we know. */
+static bool name_of(int fd, struct fwm_resume_name *ret)
+{
+	struct fwm_resume_name name = {0};
+	struct sockaddr_storage a = {0};
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&a;
+	socklen_t n = sizeof(a), cookie_n = sizeof(name.netns);
+	uint64_t cookie = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&a, &n) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &cookie_n) < 0)
+		return false;
+	if (a.ss_family == AF_INET || a.ss_family == AF_INET6) {
+		name.family = AF_INET;
+		name.port = ((const struct sockaddr_in *)&a)->sin_port; /* IPv6: the same place */
+		name.netns = cookie;
+	} else if (a.ss_family == AF_UNIX && n > offsetof(struct sockaddr_un, sun_path)) {
+		name.family = AF_UNIX;
+		n -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+		memcpy(name.path, un->sun_path,
+		       n < sizeof(un->sun_path) ? n : sizeof(un->sun_path));
+		name.netns = name.path[0] ? 0 : cookie;
+	} else {
+		return false;
+	}
+	*ret = name;
+	return true;
+}
+
 int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 	       const struct resume_target *t)
 {
 	struct fwm_resume *s = &r->slots[slot];
-	int err;
+	int err = r->attached ? 0 : attach(r); /* not before there is something to resume */
 
-	if (!r->attached) { /* not before there is something to resume */
-		err = resume_bpf__attach(r->skel);
-		if (err < 0)
-			return fault(err);
-		r->attached = true;
-	}
-	for (size_t i = 0; i < fd_n; i++)
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < fd_n; i++) {
+		struct fwm_resume_name name;
+
 		if (bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_sockets), &fds[i], &slot,
 					BPF_ANY) < 0)
 			return fault_errno();
+		if (name_of(fds[i], &name)) /* full: the socket tells */
+			(void)bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_names), &name,
+						  &slot, BPF_ANY);
+	}
 	s->pid = t->pid;
 	s->start = t->start;
 	s->seen_ns = s->done_ns = 0;

@@ -3,7 +3,7 @@
  * resume.h - a stopped service runs on from inside its client's connect(), with nobody in between.
  *
  * Shape    resume_arm() names listening sockets and the stopped process behind them. The first
- *          connection to any of them sends it SIGCONT in the kernel (bpf/resume.bpf.c); a millisecond
+ *          connection to any of them sends it SIGCONT in the kernel (bpf/resume.bpf.c); some milliseconds
  *          later resume_fd() is readable, and resume_take() says whose it was.
  * Units    ns of CLOCK_MONOTONIC; start in ticks, as in /proc/PID/stat.
  * Bounds   slot_max slots.
