@@ -169,7 +169,6 @@ static __noinline __u64 image(const struct file *exe)
 }
 
 /* In its first runs, and then in one of so many, what a block uses of its files is learnt. */
-#define PAGE_RUNS 8
 #define PAGE_EVERY 16
 
 /* Counts the starts of a block. Two that share a place are one here. */
@@ -316,7 +315,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		starts_n = starts_count(&e->exe, arg);
 	urgent |= starts_n <= wake_starts;
 	proc_exec(tgid, now, quiet,
-		  !quiet && learn_ns && (starts_n <= PAGE_RUNS || starts_n % PAGE_EVERY == 0));
+		  !quiet && learn_ns &&
+			  (starts_n <= FWM_FIRST_STARTS || starts_n % PAGE_EVERY == 0));
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);

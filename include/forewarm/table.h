@@ -22,6 +22,7 @@
 #define FWM_GUESSES_MAX 8192 /* blocks */
 #define FWM_EDGES_MAX 2048
 #define FWM_MARKS_MAX 16384 /* processes */
+#define FWM_FIRST_STARTS 8  /* so many of a block are its first: looked at closer, pages noted */
 #define FWM_FOLDS_MAX 16384
 #define FWM_RESIDENT_MAX 16384 /* files */
 #define FWM_TEXT_MAX 64	       /* of a name in a table; the end of a longer one, after "..." */

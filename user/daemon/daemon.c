@@ -62,7 +62,6 @@
 /* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
 #define LEARN_NS (10ull * 1000 * 1000 * 1000)
 /* As many as have their pages noted, see bpf/exec.bpf.c. */
-#define FRESH_STARTS 8
 #define FRESH_BLOCKS 16384 /* 16 KiB */
 #define FRESH_EVERY_NS (60ull * 1000 * 1000 * 1000)
 #define FRESH_SAMPLE_NS (1000ull * 1000 * 1000)
@@ -309,7 +308,8 @@ static void look_closer(struct daemon *d)
 {
 	bool on = fresh_wanted(d->fresh, clock_ns(CLOCK_MONOTONIC)) &&
 		  !(d->watch && watch_leaving(d->watch));
-	int r = capture_closer(d->capture, on, FRESH_STARTS); /* to be continued, or not possible */
+	int r = capture_closer(d->capture, on,
+			       FWM_FIRST_STARTS); /* to be continued, or not possible */
 
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "capture: calls cannot be timed: %s", strerror(-r));
@@ -716,7 +716,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 {
 	char cgroups[CONFIG_PATH_MAX];
 	struct fresh_limits fresh = {.block_max = FRESH_BLOCKS,
-				     .starts_n = FRESH_STARTS,
+				     .starts_n = FWM_FIRST_STARTS,
 				     .every_ns = FRESH_EVERY_NS,
 				     .sample_ns = FRESH_SAMPLE_NS};
 	struct warm_limits warm;
