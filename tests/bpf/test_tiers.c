@@ -380,6 +380,7 @@ static double run_ns(void)
 	_cleanup_(closep) int stats = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	struct bpf_prog_info before = info(), after;
 
+	(void)stats; /* on until it is closed */
 	opens(t.file, t.laps * BATCHES);
 	after = info();
 	return after.run_cnt > before.run_cnt ? (double)(after.run_time_ns - before.run_time_ns) /
