@@ -158,7 +158,8 @@ void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t n
 		struct seen *s = &t->seen[b.block];
 		const struct node *n = graph_node_const(engine_graph_const(e), b.block);
 
-		if (n && n->kind == NODE_BLOCK && now_ns - s->start_ns < t->recheck_ns) {
+		/* Somewhat before: until the next tick a start would be told by the timer only. */
+		if (n && n->kind == NODE_BLOCK && now_ns - s->start_ns < t->recheck_ns / 4 * 3) {
 			i++;
 			continue;
 		}
