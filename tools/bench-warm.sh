@@ -137,8 +137,9 @@ files_of() { # workload: the files it opens, runs or looks at, for vmtouch
 }
 
 declare -A sample
-note() { # key, value
-	sample[$1]="${sample[$1]-} $2"
+derive() { sample[$1]="${sample[$1]-} $2"; } # key, value: from what was measured, nothing to keep
+note() {   # key, value
+	derive "$1" "$2"
 	[[ -z ${KEEP-} ]] || echo "$1 $2" >>"$KEEP/samples"
 }
 count_of() { wc -w <<<"${sample[$1]-}"; } # key
@@ -208,7 +209,7 @@ closed() { # mode, cold, warm: sets closed, and takes note of it
 	[[ -n ${sample[us.$1.$w]-} ]] || return 0
 	closed=$(gap "$2" "$(median "us.$1.$w")" "$3")
 	[[ $closed != - ]] || return 0
-	note "gap.$1" "$closed"
+	derive "gap.$1" "$closed"
 	record "gap_closed_$1" "$w" "$closed" % cold "$(ratio "$(median "us.$1.$w")" "$2")" \
 		"$(wc -w <<<"${sample[us.$1.$w]}")"
 }
@@ -345,7 +346,7 @@ gap_tables() {
 			own_cold=$((own_cold + oc)) own_ahead=$((own_ahead + oa))
 			record own_kib "$w" "$oa" KiB cold "$(ratio "$oa" "$oc")" "$rounds"
 			r=$(ratio $((ka - oa)) "$used")
-			note readused "$r"
+			derive readused "$r"
 			record bytes_read_per_used "$w" "$r" ratio used "$r" "$rounds"
 		fi
 	done
