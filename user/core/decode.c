@@ -335,6 +335,9 @@ static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, v
 	int r;
 
 	hdr_decode(&e->hdr, OBS_OPEN, &o);
+	/* Counted in 32 bits, and told only when there is something. */
+	if (e->hdr.flags & FWM_F_AGAIN && (!e->latency_ns || e->latency_ns > UINT32_MAX))
+		return fault(-EBADMSG);
 	r = file_decode(d, &e->file, d->name, &o.file);
 	if (r)
 		return r;
