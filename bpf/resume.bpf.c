@@ -3,7 +3,7 @@
  * resume.bpf.c - resumes a stopped service inside its client's connect(), an object of its own.
  *
  *   tp_btf/sk_data_ready             something can be read at a socket: at a listening one, accepted
- *   cgroup/connect4, connect6, unix  a client is about to connect to an address
+ *   cgroup/connect4, connect6, unix  a client is about to connect to an address of this host
  *
  * What a socket's readers are woken by is what runs the first, so it sees what a poll would see, whoever
  * connects and however: TCP and UNIX, from afar, by io_uring. Most runs end after a look at the
@@ -16,6 +16,7 @@
  */
 #include "kernel.bpf.h"
 
+#include <bpf/bpf_endian.h>
 #include <forewarm/resume.h>
 
 #define SIGCONT 18
@@ -126,11 +127,19 @@ int BPF_PROG(resume, struct sock *sk)
 	return 0;
 }
 
-static __always_inline int resume_inet(struct bpf_sock_addr *ctx)
+/* Loopback, or none, which stands for it. */
+static __always_inline bool here4(__u32 addr)
+{
+	return !addr || (addr & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+}
+
+/* here: the address is one of this host whatever its routes say. Others may be, too: those are found when
+ * they have connected. */
+static __always_inline int resume_inet(struct bpf_sock_addr *ctx, bool here)
 {
 	struct fwm_resume_name name = {.family = AF_INET, .port = (__u16)ctx->user_port};
 
-	if (ctx->protocol != IPPROTO_TCP)
+	if (ctx->protocol != IPPROTO_TCP || !here)
 		return 1;
 	name.netns = bpf_get_netns_cookie(ctx);
 	resume_slot(bpf_map_lookup_elem(&resume_names, &name));
@@ -140,13 +149,18 @@ static __always_inline int resume_inet(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect4")
 int resume4(struct bpf_sock_addr *ctx)
 {
-	return resume_inet(ctx);
+	return resume_inet(ctx, here4(ctx->user_ip4));
 }
 
 SEC("cgroup/connect6")
 int resume6(struct bpf_sock_addr *ctx)
 {
-	return resume_inet(ctx);
+	__u32 a = ctx->user_ip6[0], b = ctx->user_ip6[1], c = ctx->user_ip6[2],
+	      d = ctx->user_ip6[3];
+
+	if (a || b)
+		return 1;
+	return resume_inet(ctx, c == bpf_htonl(0xffff) ? here4(d) : !c && !(d & ~bpf_htonl(1)));
 }
 
 /* The loader makes it connect_unix, which libbpf 1.1 has no name for. */
