@@ -11,15 +11,16 @@
 -- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks); ranges those
 -- learnt last, of 131,072 cells together (1.5 MiB).
 --
--- Version 2 added ranges and edges.flags, version 3 block_scores; a file of an older version gets them when it
--- is opened. Scores are sums since the file was made; before version 3, since the daemon's start.
+-- Version 2 added ranges and edges.flags, version 3 block_scores. The whole of this is run over an older file
+-- when it is opened; columns it lacks are added before, see columns_added of sqlite.c.
+-- Scores are sums since the file was made; before version 3, since the daemon's start.
 
-CREATE TABLE meta(
+CREATE TABLE IF NOT EXISTS meta(
 	key TEXT PRIMARY KEY, -- epoch: how often the store was opened; created_ns
 	value
 ) WITHOUT ROWID;
 
-CREATE TABLE nodes(
+CREATE TABLE IF NOT EXISTS nodes(
 	id INTEGER PRIMARY KEY,
 	kind INTEGER NOT NULL, -- 1 block, 2 file, 3 service
 	name TEXT NOT NULL,
@@ -34,7 +35,7 @@ CREATE TABLE nodes(
 	UNIQUE(kind, name)
 );
 
-CREATE TABLE edges(
+CREATE TABLE IF NOT EXISTS edges(
 	from_id INTEGER NOT NULL,
 	to_id INTEGER NOT NULL,
 	kind INTEGER NOT NULL, -- 1 exec, 2 open, 3 connect, 4 listen, 5 below
@@ -64,10 +65,10 @@ CREATE TABLE edges(
 	flags INTEGER NOT NULL DEFAULT 0, -- 1 opened for writing, 2 only looked up (stat)
 	PRIMARY KEY(from_id, to_id, kind)
 ) WITHOUT ROWID;
-CREATE INDEX edges_by_to ON edges(to_id);
+CREATE INDEX IF NOT EXISTS edges_by_to ON edges(to_id);
 
 -- Which parts of a file a block uses: cells of 64 KiB, see ranges_pack() of user/core/ranges.h.
-CREATE TABLE ranges(
+CREATE TABLE IF NOT EXISTS ranges(
 	block_id INTEGER NOT NULL, -- nodes
 	file_id INTEGER NOT NULL, -- nodes
 	saved_ns INTEGER NOT NULL, -- when they were learnt last
@@ -75,24 +76,24 @@ CREATE TABLE ranges(
 	cells BLOB NOT NULL,
 	PRIMARY KEY(block_id, file_id)
 ) WITHOUT ROWID;
-CREATE INDEX ranges_by_file ON ranges(file_id);
-CREATE INDEX ranges_by_time ON ranges(saved_ns);
+CREATE INDEX IF NOT EXISTS ranges_by_file ON ranges(file_id);
+CREATE INDEX IF NOT EXISTS ranges_by_time ON ranges(saved_ns);
 
 -- The state of the model, in its own coding, packed by zstd.
-CREATE TABLE model(
+CREATE TABLE IF NOT EXISTS model(
 	id INTEGER PRIMARY KEY CHECK(id = 1),
 	saved_ns INTEGER NOT NULL,
 	state BLOB NOT NULL
 );
 
 -- Names in guesses: a guess outlives the node it was about.
-CREATE TABLE words(
+CREATE TABLE IF NOT EXISTS words(
 	id INTEGER PRIMARY KEY,
 	word TEXT NOT NULL UNIQUE
 );
 
 -- The prediction table: what was guessed, on what grounds, and what came of it.
-CREATE TABLE guesses(
+CREATE TABLE IF NOT EXISTS guesses(
 	epoch INTEGER NOT NULL,
 	id INTEGER NOT NULL, -- unique within the epoch
 	block_id INTEGER NOT NULL, -- words: what ran
@@ -118,9 +119,9 @@ CREATE TABLE guesses(
 	price_us REAL NOT NULL,
 	PRIMARY KEY(epoch, id)
 ) WITHOUT ROWID;
-CREATE INDEX guesses_by_time ON guesses(made_ns);
+CREATE INDEX IF NOT EXISTS guesses_by_time ON guesses(made_ns);
 
-CREATE TABLE scores(
+CREATE TABLE IF NOT EXISTS scores(
 	minute INTEGER PRIMARY KEY, -- since 1970; the last score given in it
 	guesses_n INTEGER NOT NULL,
 	acted_n INTEGER NOT NULL,
@@ -139,7 +140,7 @@ CREATE TABLE scores(
 );
 
 -- What came of the guesses about the needs of each block, since the file was made.
-CREATE TABLE block_scores(
+CREATE TABLE IF NOT EXISTS block_scores(
 	block_id INTEGER PRIMARY KEY, -- nodes
 	hit_n INTEGER NOT NULL,
 	late_n INTEGER NOT NULL,
@@ -152,6 +153,7 @@ CREATE TABLE block_scores(
 	saved_ns INTEGER NOT NULL
 );
 
+DROP VIEW IF EXISTS nodes_v;
 CREATE VIEW nodes_v AS SELECT
 	id,
 	CASE kind WHEN 1 THEN 'block' WHEN 2 THEN 'file' WHEN 3 THEN 'service' END AS kind,
@@ -164,6 +166,7 @@ CREATE VIEW nodes_v AS SELECT
 	uid
 FROM nodes;
 
+DROP VIEW IF EXISTS edges_v;
 CREATE VIEW edges_v AS SELECT
 	f.name AS block,
 	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
@@ -187,6 +190,7 @@ FROM edges e
 JOIN nodes f ON f.id = e.from_id
 JOIN nodes t ON t.id = e.to_id;
 
+DROP VIEW IF EXISTS block_scores_v;
 CREATE VIEW block_scores_v AS SELECT
 	n.name AS block,
 	s.hit_n AS hit, s.late_n AS late, s.wasted_n AS wasted, s.missed_n AS missed,
@@ -204,6 +208,7 @@ JOIN nodes n ON n.id = s.block_id;
 
 -- The prediction table: what a block will need in its next run, how likely and how soon. The chance
 -- shrinks with each run that did without, by the same rule as in user/core/engine.c (forget).
+DROP VIEW IF EXISTS predictions_v;
 CREATE VIEW predictions_v AS SELECT
 	f.name AS block,
 	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
@@ -218,6 +223,7 @@ JOIN nodes f ON f.id = e.from_id
 JOIN nodes t ON t.id = e.to_id
 WHERE e.kind != 4;
 
+DROP VIEW IF EXISTS guesses_v;
 CREATE VIEW guesses_v AS SELECT
 	g.epoch,
 	g.id,

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * sqlite_load.c - what was kept, read back at start. A row that makes no sense is left out.
+ */
+#include "store/pack.h"
+#include "store/sqlite_impl.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_LEN_MAX = 4095 };
+
+/* Of node rows: which node of the graph each became; in the order of rows. */
+struct loaded {
+	int64_t row;
+	uint32_t id; /* 0: evicted again while later ones were loaded */
+};
+
+struct loading {
+	struct loaded *nodes;
+	uint32_t nodes_n, nodes_max;
+	uint32_t *by_id; /* which of nodes got this id last */
+	uint32_t id_max;
+};
+
+static void loading_fini(struct loading *l)
+{
+	free(l->nodes);
+	free(l->by_id);
+}
+
+static int loading_add(struct loading *l, int64_t row, uint32_t id)
+{
+	if (l->nodes_n == l->nodes_max) {
+		uint32_t max = l->nodes_max ? 2 * l->nodes_max : 1024;
+		struct loaded *p = realloc(l->nodes, max * sizeof(*p));
+
+		if (!p)
+			return fault(-ENOMEM);
+		l->nodes = p;
+		l->nodes_max = max;
+	}
+	if (id >= l->id_max) {
+		uint32_t max = l->id_max ? 2 * l->id_max : 1024, *p;
+
+		max = max > id ? max : id + 1;
+		p = realloc(l->by_id, max * sizeof(*p));
+		if (!p)
+			return fault(-ENOMEM);
+		l->by_id = p;
+		l->id_max = max;
+	}
+	l->by_id[id] = l->nodes_n;
+	l->nodes[l->nodes_n++] = (struct loaded){row, id};
+	return 0;
+}
+
+static void loading_drop_evicted(struct loading *l)
+{
+	for (uint32_t i = 0; i < l->nodes_n; i++)
+		if (l->by_id[l->nodes[i].id] != i)
+			l->nodes[i].id = 0;
+}
+
+/* 0 when there is no such node. Rows are numbered almost without gaps, so where a row must be is
+ * guessed from its number; each guess that is off is followed by a halving. */
+static uint32_t loading_get(const struct loading *l, int64_t row)
+{
+	uint32_t lo = 0, hi = l->nodes_n; /* in [lo, hi) */
+	bool guess = true;
+
+	while (lo < hi) {
+		int64_t first = l->nodes[lo].row, last = l->nodes[hi - 1].row;
+		uint32_t at = lo + (hi - lo) / 2;
+
+		if (row < first || row > last)
+			return 0;
+		if (guess && last > first)
+			at = lo + (uint32_t)((double)(row - first) / (double)(last - first) *
+					     (hi - 1 - lo));
+		guess = !guess;
+		if (l->nodes[at].row == row)
+			return l->nodes[at].id;
+		if (l->nodes[at].row < row)
+			lo = at + 1;
+		else
+			hi = at;
+	}
+	return 0;
+}
+
+static uint64_t column(sqlite3_stmt *st, int at)
+{
+	return (uint64_t)sqlite3_column_int64(st, at);
+}
+
+/* Counts and sums: what is negative was never written by us. */
+static uint64_t column_sum(sqlite3_stmt *st, int at)
+{
+	int64_t v = sqlite3_column_int64(st, at);
+
+	return v < 0 ? 0 : (uint64_t)v;
+}
+
+static int load_nodes(struct store *s, struct graph *g, struct loading *l)
+{
+	sqlite3_stmt *st = s->stmts[STMT_LOAD_NODES];
+	int rc, r = 0;
+
+	while (!r && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(st, 2);
+		int name_len = sqlite3_column_bytes(st, 2);
+		int64_t row = sqlite3_column_int64(st, 0), kind = sqlite3_column_int64(st, 1);
+		struct node n = {
+			.kind = (uint8_t)kind,
+			.flags = (uint8_t)(column(st, 3) & ~(uint64_t)NODE_F_PINNED),
+			.name = name,
+			.first_ns = column_sum(st, 4),
+			.last_ns = column_sum(st, 5),
+			.runs_n = column_sum(st, 6),
+			.size_bytes = column_sum(st, 7),
+			.dev = column(st, 8),
+			.ino = column(st, 9),
+			.uid = (uint32_t)column(st, 10),
+		};
+		uint32_t id = 0;
+
+		if (kind <= NODE_NONE || kind >= NODE_KIND_MAX || !name || name_len < 1 ||
+		    name_len > NAME_LEN_MAX || strlen(name) != (size_t)name_len)
+			continue;
+		r = graph_restore_node(g, &n, &id);
+		if (r == -EEXIST || r == GRAPH_FULL)
+			r = 0;
+		else if (!r)
+			r = loading_add(l, row, id);
+	}
+	if (!r && rc != SQLITE_DONE)
+		r = sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r;
+}
+
+static void edge_of_row(sqlite3_stmt *st, struct edge *e, struct edge_use *use)
+{
+	double p = sqlite3_column_double(st, 14);
+
+	*e = (struct edge){
+		.kind = (uint8_t)column(st, 2),
+		.count = column_sum(st, 3),
+		.runs_n = column_sum(st, 4),
+		.fail_n = column_sum(st, 5),
+		.errno_last = sqlite3_column_int(st, 6),
+		.first_ns = column_sum(st, 7),
+		.last_ns = column_sum(st, 8),
+		.latency_sum_ns = column_sum(st, 9),
+		.lead_sum_ns = column_sum(st, 12),
+		.lead_n = column_sum(st, 13),
+		.p_last = p >= 0 && p <= 1 ? p : 0,
+		.run_last = column_sum(st, 15),
+		.flags = (uint8_t)column(st, 25),
+	};
+	if (sqlite3_column_bytes(st, 16) == sizeof(e->latency.bins))
+		memcpy(e->latency.bins, sqlite3_column_blob(st, 16), sizeof(e->latency.bins));
+	if (e->kind != EDGE_EXEC)
+		return;
+	*use = (struct edge_use){
+		.use_n = column_sum(st, 17),
+		.life_sum_ns = column_sum(st, 18),
+		.cpu_sum_ns = column_sum(st, 19),
+		.rss_peak_bytes = column_sum(st, 20),
+		.read_sum_bytes = column_sum(st, 21),
+		.write_sum_bytes = column_sum(st, 22),
+		.majflt_sum = column_sum(st, 23),
+		.minflt_sum = column_sum(st, 24),
+	};
+	e->use = use;
+}
+
+static int load_edges(struct store *s, struct graph *g, const struct loading *l)
+{
+	sqlite3_stmt *st = s->stmts[STMT_LOAD_EDGES];
+	int64_t from_row = 0; /* rows come by it: look it up once */
+	uint32_t from = 0;
+	int rc, r = 0;
+
+	while (!r && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		int64_t row = sqlite3_column_int64(st, 0), kind = sqlite3_column_int64(st, 2);
+		struct edge_use use;
+		struct edge e;
+
+		if (kind <= EDGE_NONE || kind >= EDGE_KIND_MAX)
+			continue;
+		if (row != from_row) {
+			from_row = row;
+			from = loading_get(l, row);
+		}
+		edge_of_row(st, &e, &use);
+		e.from = from;
+		e.to = loading_get(l, sqlite3_column_int64(st, 1));
+		if (!e.from || !e.to)
+			continue;
+		r = graph_restore_edge(g, &e);
+		if (r == -EEXIST)
+			r = 0;
+	}
+	if (!r && rc != SQLITE_DONE)
+		r = sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r;
+}
+
+static int load_model(struct store *s, void **ret_model, size_t *ret_model_n)
+{
+	sqlite3_stmt *st = s->stmts[STMT_LOAD_MODEL];
+	_cleanup_(freep) void *model = NULL;
+	size_t model_n = 0;
+	int rc = sqlite3_step(st), r = 0;
+
+	if (rc == SQLITE_ROW) {
+		const void *state = sqlite3_column_blob(st, 0);
+
+		model_n = (size_t)sqlite3_column_bytes(st, 0);
+		if (state && model_n)
+			r = unpack_bytes(state, model_n, &model, &model_n);
+	} else if (rc != SQLITE_DONE) {
+		r = sql_fault(s, rc);
+	}
+	(void)sqlite3_reset(st);
+	if (r)
+		return r;
+	*ret_model_n = model ? model_n : 0;
+	*ret_model = TAKE_PTR(model);
+	return 0;
+}
+
+int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_model_n)
+{
+	_cleanup_(loading_fini) struct loading l = {0};
+	int r = file_ready(s), aside = r;
+
+	if (r < 0)
+		return r;
+	r = load_nodes(s, g, &l);
+	loading_drop_evicted(&l);
+	if (!r)
+		r = load_edges(s, g, &l);
+	if (!r)
+		r = load_model(s, ret_model, ret_model_n);
+	if (!r || !s->corrupt)
+		return r ? r : aside;
+	r = file_ready(s); /* sets it aside */
+	if (r == STORE_SET_ASIDE) {
+		*ret_model = NULL;
+		*ret_model_n = 0;
+	}
+	return r;
+}
+
+int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx)
+{
+	sqlite3_stmt *st;
+	int rc, r = file_ready(s), aside = r;
+
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_RANGES];
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *block = (const char *)sqlite3_column_text(st, 0);
+		const char *file = (const char *)sqlite3_column_text(st, 1);
+		const void *cells = sqlite3_column_blob(st, 2);
+		uint32_t block_id = block ? graph_find(g, NODE_BLOCK, block) : 0;
+		uint32_t file_id = file ? graph_find(g, NODE_FILE, file) : 0;
+
+		if (block_id && file_id && cells)
+			fn(ctx, block_id, file_id, cells, (size_t)sqlite3_column_bytes(st, 2));
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r ? r : aside;
+}
+
+static double column_share(sqlite3_stmt *st, int at)
+{
+	double v = sqlite3_column_double(st, at);
+
+	return v > 0 && v <= 1 ? v : 0;
+}
+
+static void score_of_row(sqlite3_stmt *st, struct score *ret)
+{
+	double lambda = sqlite3_column_double(st, 14);
+
+	*ret = (struct score){.guesses_n = column_sum(st, 1),
+			      .acted_n = column_sum(st, 2),
+			      .bytes_read = column_sum(st, 9),
+			      .bytes_wasted = column_sum(st, 10),
+			      .saved_ns = column_sum(st, 11),
+			      .precision = column_share(st, 12),
+			      .recall = column_share(st, 13),
+			      .lambda = lambda > 0 ? lambda : 0};
+	for (int i = 0; i < OUTCOMES; i++)
+		ret->outcome_n[OUTCOME_HIT + i] = column_sum(st, 3 + i);
+}
+
+static uint32_t column_u32(sqlite3_stmt *st, int at)
+{
+	uint64_t v = column_sum(st, at);
+
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static void block_score_of_row(sqlite3_stmt *st, struct block_score *ret)
+{
+	*ret = (struct block_score){.bytes_read = column_sum(st, 8),
+				    .bytes_wasted = column_sum(st, 9),
+				    .saved_ns = column_sum(st, 10)};
+	for (int i = 0; i < OUTCOMES; i++)
+		ret->outcome_n[OUTCOME_HIT + i] = column_u32(st, 2 + i);
+}
+
+int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
+		      struct score *ret)
+{
+	sqlite3_stmt *st;
+	int rc, r = file_ready(s), aside = r;
+
+	*ret = (struct score){0};
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_SCORE];
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		score_of_row(st, ret);
+	r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	if (r)
+		return r;
+	st = s->stmts[STMT_LOAD_BLOCK_SCORES];
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *block = (const char *)sqlite3_column_text(st, 0);
+		uint32_t id = block ? graph_find(g, NODE_BLOCK, block) : 0;
+		struct block_score score;
+
+		block_score_of_row(st, &score);
+		if (id)
+			fn(ctx, id, &score);
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r ? r : aside;
+}
