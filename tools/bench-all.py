@@ -1,47 +1,70 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-"""bench-all.py - short forms of the benchmarks in one go, and one table: theirs beside ours.
+"""bench-all.py - all benchmarks in one run, and one page: theirs beside ours.
 
-    bench-all.py [--smoke] [PART ...]      parts: capture warm harm sandbox model; default all
+    bench-all.py [--minutes N] [--smoke] [PART ...]
+                     parts: capture sandbox warm harm wrong model; default all
 
-Each benchmark interleaves us and the others in one run; this takes fewer rounds of each, and shows
-what decides. A part that fails, or takes longer than it may, leaves the others as they are. Their
-full output is in .output/bench/PART.log, every figure in PART.ndjson. Needs root, and a machine
-with nothing else to do. --smoke: the fewest rounds, to see that each part runs; no figures to
-quote. `make bench-NAME` gives the full rounds.
+Each benchmark interleaves us and the others. The minutes (default 40) are divided among the parts
+that were asked for, and each does as many rounds as it has time for; the first run also installs
+what is measured and makes the file system that is cold on demand, which comes on top. Whoever is
+not on the page with a figure is there with the reason. A part that fails, or takes half as long
+again as it may, leaves the others as they are.
+
+The page is kept in .output/bench/all.txt, each part's output in PART.log, its figures in
+PART.ndjson. Needs root, and a machine with nothing else to do. TRY=PATH names a binpash/try.
+--smoke: the fewest rounds, to see that each part runs; no figures to quote.
 """
 import argparse
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections import namedtuple
 
 FOLDER = ".output/bench"
+TAUGHT = FOLDER + "/taught"  # what warm learnt, so that harm and wrong need not
+GRACE_S = 90  # beyond half as long again: to tell, and to clean up
 
-# script: tools/bench-SCRIPT.sh. about_s: what it took here.
-Part = namedtuple("Part", "script args env about_s smoke_args smoke_env smoke_s")
-
+# script: tools/bench-SCRIPT.sh. weight: of the time. smoke_s: what the fewest rounds took here.
+Part = namedtuple("Part", "script weight smoke_s")
 PARTS = {
-    "capture": Part("capture", ["3"], {"SUBJECTS": "forewarm snoops", "LOADS": "open miss"}, 60,
-                    ["1"], {"SUBJECTS": "forewarm snoops", "LOADS": "miss"}, 20),
-    "warm": Part("warm", ["3", "c-compile", "python", "database"], {"PARTS": "gap"}, 240,
-                 ["1", "python"], {"PARTS": "gap"}, 60),
-    "harm": Part("warm", ["3"], {"PARTS": "harm", "HARM_ROUNDS": "2"}, 240,
-                 ["1", "perl", "python"], {"PARTS": "harm", "HARM_ROUNDS": "1"}, 60),
-    "sandbox": Part("sandbox", ["300", "6"], {}, 120, ["50", "20"], {}, 60),
-    "model": Part("model", [], {"QUICK": "1"}, 60, [], {"QUICK": "1", "DATA": "/nonexistent"}, 60),
+    "capture": Part("capture", 28, 60),
+    "sandbox": Part("sandbox", 9, 60),
+    "warm": Part("warm", 31, 80),
+    "harm": Part("warm", 15, 60),
+    "wrong": Part("warm", 10, 60),
+    "model": Part("model", 7, 60),
 }
-SLACK = 4  # times what it took here, before a part is ended
+MODEL_WHOLE_S = 900  # from where on there is time for all of it
+SANDBOX_WHOLE_S = 500
 
-# What is not in Debian or asks for what this kernel may refuse: named, not guessed at.
-ABSENT = [
-    ("Tetragon", "needs kprobes or LSM, not in Debian; says itself: 8.9 us an exec"),
-    ("quark", "not in Debian; follows processes and files, warms nothing"),
-    ("ureadahead", "not in Debian 12: needed a kernel patch; replays a boot only"),
-]
+
+def plan(name, seconds, smoke):
+    """Arguments and environment of a part that has so many seconds."""
+    s = str(int(seconds))
+    if name == "capture":
+        if smoke:
+            return ["1"], {"SUBJECTS": "forewarm snoops", "LOADS": "miss life"}
+        return ["1000"], {"BUDGET": s}
+    if name == "sandbox":
+        scale = 20 if smoke else max(1, min(20, round(SANDBOX_WHOLE_S / seconds)))
+        return ["50" if smoke else "1000", str(scale)], {}
+    if name == "model":
+        quick = {"QUICK": "1"} if smoke or seconds < MODEL_WHOLE_S else {}
+        return [], {**quick, **({"DATA": "/nonexistent"} if smoke else {})}
+    env = {"PARTS": "gap" if name == "warm" else name, "BUDGET": s, "TAUGHT": os.path.abspath(TAUGHT),
+           "HARM_ROUNDS": "1000", "WRONG_ROUNDS": "1000", "WRONG": "wrong"}
+    if smoke:
+        env.update({"HARM_ROUNDS": "1", "WRONG_ROUNDS": "1", "BUDGET": "1000"})
+        del env["TAUGHT"]
+        return ["1"] + (["python"] if name == "warm" else ["perl", "python"]), env
+    return ["1000"], env
 
 
 def end(process):
@@ -54,25 +77,25 @@ def end(process):
         process.wait()
 
 
-def run(name, smoke):
-    """The figures of one part, {(metric, subject): figure}, and whether it came to its end."""
-    part = PARTS[name]
-    about_s = part.smoke_s if smoke else part.about_s
-    args = part.smoke_args if smoke else part.args
-    figures = "%s/%s.ndjson" % (FOLDER, name)
-    log_name = "%s/%s.log" % (FOLDER, name)
-    env = {**os.environ, **(part.smoke_env if smoke else part.env),
-           "NDJSON": os.path.abspath(figures)}
-    if os.path.exists(figures):  # of an earlier run: not to be taken for this one's
-        os.remove(figures)
-    print("  %-8s about %3d s, at most %4d s ..." % (name, about_s, SLACK * about_s), end="",
-          flush=True)
-    t = time.time()
+Result = namedtuple("Result", "rows log whole")
+
+
+def run(name, seconds, smoke):
+    """One part: its figures in the order they came, what it said, whether it came to its end."""
+    args, env = plan(name, seconds, smoke)
+    figures, log_name = ("%s/%s.%s" % (FOLDER, name, e) for e in ("ndjson", "log"))
+    for old in (figures, log_name):  # of an earlier run: not to be taken for this one's
+        if os.path.exists(old):
+            os.remove(old)
+    print("  %-8s about %2d min ..." % (name, (seconds + 59) // 60), end="", flush=True)
+    t, why = time.time(), ""
     with open(log_name, "w") as log:
-        p = subprocess.Popen(["tools/bench-%s.sh" % part.script] + args, stdout=log, stderr=log,
-                             stdin=subprocess.DEVNULL, env=env, start_new_session=True)
+        p = subprocess.Popen(["tools/bench-%s.sh" % PARTS[name].script] + args, stdout=log,
+                             stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                             env={**os.environ, **env, "NDJSON": os.path.abspath(figures)})
+        limit = 1.5 * seconds + GRACE_S + (0 if made(name) else 900)
         try:
-            code = p.wait(SLACK * about_s)
+            code = p.wait(limit)
             why = "exit %d" % code if code else ""
         except subprocess.TimeoutExpired:
             end(p)
@@ -80,134 +103,327 @@ def run(name, smoke):
         except KeyboardInterrupt:
             end(p)
             raise
-    print(" %d s%s" % (time.time() - t, "" if not why else ": failed"), flush=True)
+    print(" %d s%s" % (time.time() - t, ": failed" if why else ""), flush=True)
     if why:
         print("           %s: see %s" % (why, log_name), flush=True)
-    return read(figures), not why
+    with open(log_name, errors="replace") as log:
+        return Result(read(figures), log.read(), not why)
+
+
+def made(name):
+    """Is what it takes to begin there already?"""
+    return PARTS[name].script != "warm" or os.path.exists(FOLDER + "/warm/stamp")
 
 
 def read(path):
-    found = {}
+    rows = []
     try:
         with open(path) as f:
             for line in f:
-                o = json.loads(line)
-                found[o["metric"], o["subject"]] = o
+                rows.append(json.loads(line))
     except (OSError, ValueError):  # none, or cut off in the middle
         pass
-    return found
+    return rows
+
+
+# --- what cannot run here, and why ------------------------------------------------------------------
+class Host:
+    """What decides who can run here: looked at, not known."""
+
+    def __init__(self):
+        self.kprobes = os.path.exists("/sys/bus/event_source/devices/kprobe")
+        self.fentry = None  # not known
+        p = self.said([".output/forewarm", "probe", "--json"])
+        m = re.search(r'"name": ?"fentry of any function", ?"state": ?"(\w+)"', p)
+        if m:
+            self.fentry = m.group(1) == "ok"
+
+    @staticmethod
+    def said(command):
+        try:
+            return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                  text=True, timeout=60, check=False).stdout
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+
+    def packaged(self, name):
+        return "Candidate: (none)" not in (self.said(["apt-cache", "policy", name])
+                                           or "Candidate: (none)")
+
+    def hooks(self):
+        """What a tracer that is not on tracepoints finds here."""
+        return "here: kprobes %s, fentry %s" % (
+            "yes" if self.kprobes else "no",
+            {True: "yes", False: "refused", None: "not known"}[self.fentry])
+
+    def why_not(self, name, package, needs):
+        where = "is packaged as %s, but nothing here runs it" % package if self.packaged(package) \
+            else "no package of this distribution"
+        return "%s: %s; %s" % (name, where, needs)
+
+
+# --- the page ---------------------------------------------------------------------------------------
+class Page:
+    """Rows of 80 columns, on the terminal and in a file."""
+
+    def __init__(self):
+        self.lines = []
+
+    def line(self, text=""):
+        self.lines.append(text.rstrip())
+
+    def title(self, text):
+        self.line()
+        self.line("%-29s %-23s %9s %9s" % (text, "beside", "theirs", "forewarm"))
+
+    def row(self, task, other, theirs, ours, unit, note=None):
+        """A figure, or that there is none. note: instead of how many times theirs is ours."""
+        if theirs is None and ours is None:
+            self.line("%-29s %-23s no figure: see the output" % (task, other))
+            return
+        if note is None:
+            note = "%.1fx" % (theirs / ours) if isinstance(theirs, (float, int)) and ours else ""
+        self.line("%-29s %-23s %9s %9s %s" % (task, other, scaled(theirs, unit),
+                                             scaled(ours, unit), note))
+
+    def absent(self, task, other, why):
+        self.line("%-29s %-23s not here:" % (task, other))
+        self.more(why)
+
+    def more(self, text):
+        for line in textwrap.wrap(text, 76):
+            self.line("    " + line)
 
 
 def scaled(value, unit):
-    for big, small, by in (("ms", "us", 1000), ("us", "ns", 1000), ("s", "ms", 1000)):
+    if value is None or isinstance(value, str):
+        return value or "-"
+    for big, small, by in (("ms", "us", 1000), ("us", "ns", 1000), ("s", "ms", 1000),
+                           ("MiB", "KiB", 1024)):
         if unit == small and value >= 10 * by:
             return scaled(value / by, big)
-    return ("%.1f %s" if abs(value) < 100 else "%.0f %s") % (value, unit)
-
-
-def row(task, other, theirs, ours, unit, note=None):
-    if theirs is None or ours is None:
-        print("%-31s %-24s no figure: see output" % (task, other))
-        return
-    if note is None:
-        note = "%.1fx" % (theirs / ours) if ours > 0 else ""
-    print("%-31s %-24s %8s %8s %s" % (task, other, scaled(theirs, unit), scaled(ours, unit), note))
+    digits = 2 if abs(value) < 10 and unit in ("%", "bits", "x") else 1 if abs(value) < 100 else 0
+    return "%.*f %s" % (digits, value, unit)
 
 
 class Figures:
     """All parts' figures; what was not measured is None."""
 
-    def __init__(self, parts):
-        self.parts = parts
+    def __init__(self, results):
+        self.results = results
+
+    def row(self, part, metric, subject):
+        rows = self.results[part].rows if part in self.results else []
+        return next((o for o in rows if o["metric"] == metric and o["subject"] == subject), None)
 
     def get(self, part, metric, subject):
-        o = self.parts[part].get((metric, subject))
+        o = self.row(part, metric, subject)
         return o and o["value"]
 
     def added(self, part, metric, subject):
         a, b = self.get(part, metric, subject), self.get(part, metric, "none")
         return a - b if a is not None and b is not None else None
 
+    def all(self, part, metric):
+        return sorted(o["value"] for o in self.results[part].rows if o["metric"] == metric)
+
     def median(self, part, metric):
-        v = sorted(o["value"] for (m, _), o in self.parts[part].items() if m == metric)
+        v = self.all(part, metric)
         return v[len(v) // 2] if v else None
 
-
-def show_capture(f):
-    for task, metric in (("added to an open and close", "open"), ("the same, not found", "miss")):
-        row(task, "opensnoop and execsnoop", f.added("capture", metric, "snoops"),
-            f.added("capture", metric, "forewarm"), "ns")
-
-
-def show_warm(f):
-    ours = f.median("warm", "gap_closed_ahead")
-    row("the gap of a cold start closed", "preload 0.6.4", f.median("warm", "gap_closed_preload"),
-        ours, "%", "ahead")
-    row("", "all read by vmtouch", f.median("warm", "gap_closed_vmtouch"), ours, "%", "ahead")
+    def skipped(self, part, name):
+        """Why a part left somebody out, in its own words."""
+        m = re.search(r"^ *%s +(?:is |cannot .*)?skipped: *(.*)$" % re.escape(name),
+                      self.results[part].log, re.M)
+        return m and m.group(1)
 
 
-def show_harm(f):
-    for task, subject in (("an unrelated reader's p99", "read"), ("a computation's p99", "cpu")):
-        o = f.parts["harm"].get(("harm_p99", subject))
-        low = f.get("harm", "harm_p99_change_low", subject)
-        high = f.get("harm", "harm_p99_change_high", subject)
-        row(task, "unwatched", float(o["baseline"]) if o else None, o and o["value"], "us",
-            "%+.0f..%+.0f %%" % (low, high) if o else "")
+def show_capture(p, f, host):
+    snoops = "snoops (below)"
+    p.title("WATCHING")
+    p.row("an open and close, added", snoops, f.added("capture", "open", "snoops"),
+          f.added("capture", "open", "forewarm"), "ns")
+    p.row("four files in turn, added", snoops, f.added("capture", "turn", "snoops"),
+          f.added("capture", "turn", "forewarm"), "ns")
+    p.row("an open in vain, added", snoops, f.added("capture", "miss", "snoops"),
+          f.added("capture", "miss", "forewarm"), "ns")
+    for task, metric in (("an open and close", "open"), ("an open in vain", "miss")):
+        floor, ours = (f.get("capture", metric, s) for s in ("floor", "forewarm"))
+        p.row(task, "empty programs (floor)", floor, ours, "ns",
+              "%.2fx" % (ours / floor) if floor and ours else "")
+    p.row("a TCP connection, added", snoops, f.added("capture", "connect", "snoops"),
+          f.added("capture", "connect", "forewarm"), "ns")
+    for task, metric in (("a process's life, longer", "life_slower"),
+                         ("a compile, longer", "compile_slower")):
+        p.row(task, snoops, f.get("capture", metric, "snoops"),
+              f.get("capture", metric, "forewarm"), "%", "")
+        p.row("  once all is known", "no tracer", 0.0 if f.results["capture"].rows else None,
+              f.get("capture", metric, "duty"), "%", "")
+    p.row("events lost a round", "opensnoop", f.get("capture", "lost", "snoops"),
+          f.get("capture", "lost", "forewarm"), "", "")
+    p.row("memory of the tracer", "Tetragon, published*", "230 MB",
+          f.get("capture", "daemon_rss", "forewarm"), "KiB")
+    p.row("its programs at an exec", "Tetragon, published*", 8890.0,
+          f.get("capture", "run on_exec", "forewarm"), "ns")
+    p.more("snoops: opensnoop, execsnoop and %s of libbpf-tools at once" %
+           ("tcpconnect" if host.kprobes else
+            "tcpstates (tcpconnect needs kprobes, which this kernel has not)"))
+    p.more("* not measured here, what its authors say: Tetragon's pull request 261. " +
+           host.why_not("Tetragon", "tetragon", "it hooks opens and connects by kprobes or LSM; ")
+           + host.hooks())
+    p.absent("all of the above", "quark", host.why_not(
+        "quark", "quark", "it takes clang 17 to build, and kprobes or fentry to run; ")
+             + host.hooks())
 
 
-def show_sandbox(f):
+def show_warm(p, f, host):
+    p.title("READING AHEAD")
+    p.row("a cold start's gap, closed", "preload 0.6.4", f.median("warm", "gap_closed_preload"),
+          f.median("warm", "gap_closed_ahead"), "%", "median")
+    p.row("  reading all there is, whole", "vmtouch", f.median("warm", "gap_closed_vmtouch"),
+          f.median("warm", "gap_closed_ahead"), "%", "median")
+    worst = [v[0] if v else None for v in (f.all("warm", "gap_closed_vmtouch"),
+                                           f.all("warm", "gap_closed_ahead"))]
+    p.row("  of the worst workload", "vmtouch", worst[0], worst[1], "%", "")
+    p.row("  from its own start on", "a cold start", 0.0 if worst[1] is not None else None,
+          f.median("warm", "gap_closed_exec"), "%", "median")
+    used = f.all("warm", "bytes_read_per_used")
+    p.row("bytes read for one used", "exactly what is used", 1.0 if used else None,
+          f.median("warm", "bytes_read_per_used"), "x", "")
+    if f.median("warm", "gap_closed_preload") is None:
+        p.more("preload: %s" % (f.skipped("warm", "preload") or "no figure, see the output"))
+    n = len(f.all("warm", "gap_closed_ahead"))
+    if n:
+        p.more("%d workloads; 100 %% is as fast as warm, below 0 slower than cold" % n)
+    p.absent("the same", "ureadahead", host.why_not(
+        "ureadahead", "ureadahead", "its recorder is a kernel patch that was never merged, and "
+        "it replays a boot, not programs"))
+
+
+def changed(p, f, part, task, metric, subject, unit="us"):
+    o = f.row(part, metric, subject)
+    stem = metric if metric.startswith("harm") else metric.replace("_time", "")
+    change, low, high = (f.get(part, stem + "_change" + end_, subject)
+                         for end_ in ("", "_low", "_high"))
+    p.row(task, "nothing warmed", float(o["baseline"]) if o else None, o and o["value"], unit,
+          "" if change is None else "%+.1f%%" % change)
+    if None not in (low, high):
+        p.more("95 %% between %+.1f and %+.1f %%, %d pairs" % (low, high, o["n"]))
+
+
+def show_harm(p, f, _):
+    p.title("HARM TO OTHERS")
+    changed(p, f, "harm", "an unrelated reader, p99", "harm_p99", "read")
+    changed(p, f, "harm", "an unrelated computation, p99", "harm_p99", "cpu")
+
+
+def show_wrong(p, f, _):
+    p.title("GUESSES ALL WRONG")
+    changed(p, f, "wrong", "the work itself, wall time", "wrong_wall_time", "all")
+
+
+def show_sandbox(p, f, _):
+    p.title("READY AHEAD")
     first = "service python-http first byte p50, 20 ms quiet"
-    for task, other, subject in (("first byte, Python service", "systemd-socket-activate",
-                                  "activated"), ("", "the service always on", "always-on")):
-        row(task, other, f.get("sandbox", first, subject), f.get("sandbox", first, "predicted"),
-            "us")
+    ours = f.get("sandbox", first, "predicted")
+    p.row("first byte, Python service", "systemd-socket-activate", f.get("sandbox", first, "activated"),
+          ours, "us")
+    p.row("", "the service always on", f.get("sandbox", first, "always-on"), ours, "us")
+    idle = "CPU of 100 idle services"
+    p.row("100 idle services, of a CPU", "always on", f.get("sandbox", idle, "always-on"),
+          f.get("sandbox", idle, "frozen"), "%", "")
+    task = "a command, isolated"
     for other in ("bubblewrap", "crun", "runc", "unshare pid,mnt,net"):
-        row("a command, isolated" if other == "bubblewrap" else "", other,
-            f.get("sandbox", "run_p50_quiet_20ms", other),
-            f.get("sandbox", "run_p50_quiet_20ms", "forewarm parked"), "us")
-    if f.get("sandbox", "run_drop_p50", "try") is None:
-        print("%-31s %-24s skipped: TRY= names one" % ("a command, effects dropped", "try"))
-    else:
-        row("a command, effects dropped", "try", f.get("sandbox", "run_drop_p50", "try"),
-            f.get("sandbox", "run_drop_p50", "forewarm run"), "ms")
+        theirs = f.get("sandbox", "run_p50_quiet_20ms", other)
+        why = f.skipped("sandbox", other)
+        if theirs is None and why:
+            p.absent(task, other, why)
+        else:
+            p.row(task, other, theirs, f.get("sandbox", "run_p50_quiet_20ms", "forewarm parked"),
+                  "us")
+        task = ""
+    why = f.skipped("sandbox", "try")
+    if why:
+        p.absent("a command, effects dropped", "binpash/try", why)
+        return
+    p.row("a command, effects dropped", "binpash/try", f.get("sandbox", "run_drop_p50", "try"),
+          f.get("sandbox", "run_drop_p50", "forewarm run"), "ms")
+    theirs, ours = (f.row("sandbox", "commit_as_real", s) for s in ("try", "forewarm run"))
+    p.row("  kept: as if run for real", "binpash/try", theirs and theirs["value"],
+          ours and ours["value"], ours["unit"] if ours else "", "")
 
 
-def show_model(f):
-    print("%-31s %d figures in %s/model.ndjson" % ("the model and its baselines",
-                                                   len(f.parts["model"]), FOLDER))
+def show_model(p, f, _):
+    p.title("FORETELLING")
+    named = {"online": "bits", "hit@1": "first guess", "hit@5": "in five", "hit": "first guess",
+             "hit@3": "in three"}
+    rows = [o for o in f.results["model"].rows if o.get("baseline") is not None
+            and o["metric"] in named]
+    for o in rows:
+        lower = o["unit"] == "bits"
+        p.row(o["subject"][:29], "%s, %s" % (o["baseline_name"], named[o["metric"]]),
+              o["baseline"], o["value"], o["unit"],
+              "better" if (o["value"] < o["baseline"]) == lower else "worse")
+    if not rows:
+        p.line("%-29s %-23s no figure: see the output" % ("the model", "its baselines"))
+    p.more("theirs: the best of the baselines in the same run")
 
 
-SHOW = {"capture": show_capture, "warm": show_warm, "harm": show_harm, "sandbox": show_sandbox,
-        "model": show_model}
+SHOW = {"capture": show_capture, "sandbox": show_sandbox, "warm": show_warm, "harm": show_harm,
+        "wrong": show_wrong, "model": show_model}
 
 
-def main():
+def arguments():
     a = argparse.ArgumentParser(prog="bench", description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("--minutes", type=float, default=40, help="for all parts (default 40)")
     a.add_argument("--smoke", action="store_true", help="the fewest rounds")
     a.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
     args = a.parse_args()
     unknown = [p for p in args.parts if p not in PARTS]
     if unknown:
         a.error("no part '%s'; there are %s" % (unknown[0], " ".join(PARTS)))
+    if args.minutes <= 0:
+        a.error("--minutes takes more than none")
+    return args
+
+
+def main():
+    args = arguments()
     if os.geteuid() != 0:
         sys.exit("bench: needs root")
     os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
     os.makedirs(FOLDER, exist_ok=True)
     wanted = [p for p in PARTS if p in args.parts or not args.parts]
-    total_s = sum(PARTS[p].smoke_s if args.smoke else PARTS[p].about_s for p in wanted)
-    print("bench: %s; about %d min" % (", ".join(wanted), (total_s + 59) // 60), flush=True)
-    results = {p: run(p, args.smoke) for p in wanted}
-    figures = Figures({p: found for p, (found, _) in results.items()})
+    weights = sum(PARTS[p].weight for p in wanted)
+    seconds = {p: PARTS[p].smoke_s if args.smoke else args.minutes * 60 * PARTS[p].weight / weights
+               for p in wanted}
+    t = time.time()
+    print("bench: %s; about %d min%s" % (
+        ", ".join(wanted), (sum(seconds.values()) + 59) // 60,
+        "" if all(made(p) for p in wanted) else ",\n  and some once, to install what is compared and make a file system"),
+          flush=True)
+    shutil.rmtree(TAUGHT, ignore_errors=True)
+    try:
+        results = {p: run(p, seconds[p], args.smoke) for p in wanted}
+    finally:
+        shutil.rmtree(TAUGHT, ignore_errors=True)
 
-    print("\n%-31s %-24s %8s %8s" % ("", "beside", "theirs", "forewarm"))
+    page, figures, host = Page(), Figures(results), Host()
+    u = os.uname()
+    page.line("forewarm beside the others, %s, kernel %s, %d processors%s" % (
+        time.strftime("%Y-%m-%d"), u.release, os.cpu_count(),
+        ": FEWEST ROUNDS" if args.smoke else ""))
     for p in wanted:
-        SHOW[p](figures)
-    print("\nnot beside us in this run:")
-    for name, why in ABSENT:
-        print("  %-11s %s" % (name, why))
-    print("figures: %s/*.ndjson, output: %s/*.log" % (FOLDER, FOLDER))
-    sys.exit(0 if all(found and whole for found, whole in results.values()) else 1)
+        SHOW[p](page, figures, host)
+    page.line()
+    page.line("took %d min; figures: %s/*.ndjson, output: %s/*.log" % (
+        (time.time() - t + 59) // 60, FOLDER, FOLDER))
+    text = "\n".join(page.lines) + "\n"
+    with open(FOLDER + "/all.txt", "w") as out:
+        out.write(text)
+    print("\n" + text, end="")
+    sys.exit(0 if all(r.rows and r.whole for r in results.values()) else 1)
 
 
 if __name__ == "__main__":

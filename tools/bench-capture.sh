@@ -12,6 +12,7 @@
 #   SUBJECTS="floor forewarm"     only these; also: closer, forewarmd at the first starts of a program,
 #                                 where calls are timed and pages noted
 #   LOADS="open life"             only these: open turn paced miss getppid connect life compile, and job
+#   BUDGET=600                    seconds: no round is begun that would end after that
 #
 # forewarmd watches what the benchmark runs and nothing else, so that no other program of the host is new
 # to it just then. (Marking each process costs a little more than watching all.)
@@ -205,7 +206,7 @@ read -ra loads <<<"${LOADS:-open turn paced miss getppid connect life compile}"
 read -ra subjects <<<"${SUBJECTS:-floor forewarm duty snoops}"
 # Others' programs on our hooks are in every row, and make all of them look more alike.
 foreign=$(on_calls)
-echo "bench-capture: $rounds rounds, medians; kernel $(uname -r), $(nproc) CPUs" \
+echo "bench-capture: ${BUDGET:+at most }$rounds rounds, medians; kernel $(uname -r), $(nproc) CPUs" \
 	"$( ((foreign)) && echo "- $foreign programs of others on system calls!")"
 pair=0 r=0
 if [[ " ${subjects[*]} " == *" floor "* ]]; then # the hooks forewarmd has on when it tells every open
@@ -216,7 +217,9 @@ if [[ " ${subjects[*]} " == *" floor "* ]]; then # the hooks forewarmd has on wh
 		"$(grep -c _enter_ "$dir/hooks") entries, $(grep -vcE '_(exit|enter)_' "$dir/hooks") others"
 fi
 for w in "${loads[@]}"; do load "$w"; done # all in memory
+begun=$SECONDS
 for ((r = 0; r < rounds; r++)); do
+	last=$((r == rounds - 1 || (r > 0 && SECONDS + 2 * (SECONDS - begun) / r > ${BUDGET:-1000000})))
 	for ((k = 0; k < ${#subjects[@]}; k++)); do
 		s=${subjects[(k + r) % ${#subjects[@]}]}
 		((pair++))
@@ -225,7 +228,7 @@ for ((r = 0; r < rounds; r++)); do
 		block "$s"
 		case $s in
 		duty)
-			((r == rounds - 1)) && detached && lives duty
+			((last)) && detached && lives duty
 			newcomer
 			;;
 		forewarm)
@@ -233,7 +236,7 @@ for ((r = 0; r < rounds; r++)); do
 				<"/proc/${pids[0]}/status"
 			note forewarm lost "$($out/forewarm -s "$dir/run/control.sock" status --json |
 				grep -o '"lost_n":[0-9]*' | cut -d: -f2)"
-			if ((r == rounds - 1)); then # the kernel's own clock, once
+			if ((last)); then # the kernel's own clock, once
 				start_held runs "$pins"
 				for w in "${loads[@]}"; do load "$w"; done
 				exec {hold}>&- && hold=''
@@ -252,6 +255,7 @@ for ((r = 0; r < rounds; r++)); do
 	((pair++))
 	block none
 	printf '.' >&2
+	((last)) && rounds=$((r + 1))
 done
 echo >&2
 
@@ -267,4 +271,4 @@ for s in "${!skipped[@]}"; do
 	[[ $s == tcpconnect ]] && instead=', tcpstates instead'
 	echo "skipped: $s$instead, $(cut -c1-56 <<<"${skipped[$s]##*: }")"
 done
-echo "figures: $out/bench/capture.ndjson"
+echo "figures: $out/bench/capture.ndjson, of $rounds rounds"

@@ -16,8 +16,11 @@ mkdir -p "$out/bench"
 # Where nothing else is mounted below, which try cannot put an overlay over.
 dir=$(mktemp -d "$out/bench/commit.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/try"
+# It leaves what it made behind.
+try_run() { TMPDIR=$dir/try timeout 60 "$try" "$@"; }
 forewarm=("$out/forewarm" run --socket "$dir/nosuch.sock")
-if [[ $try ]] && ! timeout 60 "$try" -n true >/dev/null 2>"$dir/err"; then
+if [[ $try ]] && ! try_run -n true >/dev/null 2>"$dir/err"; then
 	echo "  try skipped: $(head -n 1 "$dir/err")"
 	try=
 elif [[ -z $try ]]; then
@@ -58,7 +61,7 @@ for i in "${!names[@]}"; do
 	b=-
 	if [[ $try ]]; then
 		make "$dir/twin" && t=$(date +%s%N)
-		(cd "$dir/twin" && timeout 60 "$try" -y "${scripts[i]}") >/dev/null 2>&1 </dev/null
+		(cd "$dir/twin" && try_run -y "${scripts[i]}") >/dev/null 2>&1 </dev/null
 		b="$(ms "$t") ms"
 		if [[ $(state "$dir/twin" | sha256sum) == "$want" ]]; then ((theirs++)); else b="differs"; fi
 	fi
@@ -66,7 +69,7 @@ for i in "${!names[@]}"; do
 done
 for ((i = 0; i < rounds; i++)); do
 	t=$(date +%s%N) && "${forewarm[@]}" -- true && ms "$t" >>"$dir/a"
-	[[ $try ]] && t=$(date +%s%N) && timeout 60 "$try" -n true >/dev/null 2>&1 && ms "$t" >>"$dir/b"
+	[[ $try ]] && t=$(date +%s%N) && try_run -n true >/dev/null 2>&1 && ms "$t" >>"$dir/b"
 done
 median() { sort -n "$1" | sed -n "$(((rounds + 1) / 2))p"; }
 a=$(median "$dir/a") b=

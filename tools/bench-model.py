@@ -143,7 +143,7 @@ def public(data):
     title("BITS, half learnt, half frozen")
     for name, pattern in (("ADFA-LD system calls", "syscall/adfa*"), ("SPiCe 9", "spice/9.*")):
         if have(pattern):
-            online(name, have(pattern), ["--half"], BITS)
+            online(name + ", frozen", have(pattern), ["--half"], BITS)
     title("SHELLS, mean over users")
     for name, pattern, options in (("Purdue", "shell/purdue*", []),
                                    ("SEA, first 5000", "shell/sea*", ["--events", "5000"])):
