@@ -573,18 +573,13 @@ static void test_the_program_of_the_init_is_sealed(void **state)
 	const char *argv[] = {"sleep", "100", NULL};
 	struct sandbox_command c = {.argv = argv};
 	struct box_result r;
-	FILE *f;
-	int pid = 0, fd;
+	int pid, fd;
 
 	(void)state;
 	assert_int_equal(box_start_cmd(&box, SANDBOX_NET_PRIVATE, &c, &r), 0);
 	while (!r.started && !r.error)
 		box_pump(&box, &r, 50);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", sandbox_init_pidfd(r.sb));
-	f = fopen(path, "re");
-	for (char line[128]; f && fgets(line, sizeof(line), f);)
-		(void)!sscanf(line, "Pid: %d", &pid);
-	fclose(f);
+	pid = sandbox_pid_of(sandbox_init_pidfd(r.sb));
 	assert_true(pid > 0);
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
