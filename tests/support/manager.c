@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "support/support.h"
 
+#include "base/fdmsg.h"
 #include "support/manager.h"
 
 #include <fcntl.h>
@@ -66,23 +67,12 @@ static void *listen_to(void *arg)
 	(void)arg;
 	for (;;) {
 		char text[1024];
-		struct iovec iov = {text, sizeof(text) - 1};
-		union {
-			struct cmsghdr align;
-			char buf[CMSG_SPACE(sizeof(int))];
-		} control;
-		struct msghdr h = {.msg_iov = &iov,
-				   .msg_iovlen = 1,
-				   .msg_control = &control,
-				   .msg_controllen = sizeof(control.buf)};
-		ssize_t n = recvmsg(m.sock, &h, MSG_CMSG_CLOEXEC);
+		size_t fd_n = 1;
 		int fd = -1;
+		ssize_t n = fdmsg_recv(m.sock, text, sizeof(text) - 1, &fd, &fd_n, 0);
 
 		if (n <= 0)
 			return NULL; /* shut down */
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
-			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-				memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 		text[n] = '\0';
 		obey(text, fd);
 	}

@@ -10,6 +10,7 @@
 #include "api/socket.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdmsg.h"
 #include "base/text.h"
 
 #include <assert.h>
@@ -326,37 +327,10 @@ static void request(struct api_client *c, const char *line, size_t n)
 		answer(c);
 }
 
-static void take_fds(struct api_client *c, struct msghdr *m)
-{
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-		size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
-			if (c->fds_n < FWM_CTL_FD_MAX)
-				c->fds[c->fds_n++] = fd;
-			else
-				(void)close(fd);
-		}
-	}
-}
-
 /* > 0 bytes read, 0 nothing now, < 0 the client is gone. */
 static ssize_t receive(struct api_client *c)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int) * FWM_CTL_FD_MAX)];
-	} control;
-	struct iovec iov;
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof(control)};
+	size_t fd_n = FWM_CTL_FD_MAX - c->fds_n;
 	ssize_t n;
 
 	if (c->in_n == c->in_max) {
@@ -368,14 +342,11 @@ static ssize_t receive(struct api_client *c)
 		c->in = p;
 		c->in_max = max;
 	}
-	iov.iov_base = c->in + c->in_n;
-	iov.iov_len = c->in_max - c->in_n;
-	do
-		n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	n = fdmsg_recv(c->fd, c->in + c->in_n, c->in_max - c->in_n, c->fds + c->fds_n, &fd_n,
+		       MSG_DONTWAIT);
+	c->fds_n += (unsigned int)fd_n;
 	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	take_fds(c, &m);
+		return n == -EAGAIN ? 0 : n;
 	if (n == 0)
 		return -ECONNRESET;
 	c->in_n += (size_t)n;

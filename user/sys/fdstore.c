@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/fdmsg.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -63,54 +64,26 @@ static bool is_name(const char *name)
 static int tell(int sock, enum op op, const char *name, int fd)
 {
 	struct message m = {.op = op};
-	struct iovec iov = {&m, sizeof(m)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1};
+	int r;
 
 	if (name)
 		memcpy(m.name, name, strlen(name) + 1);
-	if (fd >= 0) {
-		h.msg_control = &control;
-		h.msg_controllen = sizeof(control.buf);
-		CMSG_FIRSTHDR(&h)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&h)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&h)->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&h)), &fd, sizeof(fd));
-	}
-	while (sendmsg(sock, &h, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return fault_errno();
-	return 0;
+	r = fdmsg_send(sock, &m, sizeof(m), &fd, fd >= 0 ? 1 : 0, 0);
+	return r < 0 ? fault(r) : 0;
 }
 
 /* The caller owns *ret_fd; -1 when none came along. */
 static int hear(int sock, struct message *ret, int *ret_fd, int flags)
 {
-	struct iovec iov = {ret, sizeof(*ret)};
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr h = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof(control.buf)};
+	size_t fd_n = 1;
 	ssize_t n;
 
 	*ret_fd = -1;
-	do
-		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC | flags);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	n = fdmsg_recv(sock, ret, sizeof(*ret), ret_fd, &fd_n, flags);
+	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n < 0)
-		return fault_errno();
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&h); c; c = CMSG_NXTHDR(&h, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+		return fault((int)n);
 	if (n == 0)
 		return -ECONNRESET;
 	if (n != sizeof(*ret) || ret->name[FDSTORE_NAME_MAX]) {
