@@ -22,14 +22,6 @@ static bool read_text(const char *path, char *ret, size_t n)
 	return got > 0;
 }
 
-/* The value behind "key:" at the start of a line. */
-static const char *value_of(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at && (at == text || at[-1] == '\n') ? at + strlen(key) : NULL;
-}
-
 /* What follows the name in /proc/PID/stat: the name may hold anything, but a line end is the last. */
 static const char *stat_of(const char *path, char *buf, size_t n)
 {
@@ -113,25 +105,45 @@ static bool threads_of(pid_t pid, struct threads *ret)
 	return t.n > 0 && t.n <= HALT_THREAD_MAX;
 }
 
-static bool has_signal(const char *status, const char *key, int sig)
-{
-	const char *at = value_of(status, key);
+struct signals {
+	int tracer; /* 0: none */
+	unsigned long long caught, blocked;
+};
 
-	return !at || strtoull(at, NULL, 16) >> (sig - 1) & 1; /* unknown: yes */
+static bool signals_of(pid_t pid, struct signals *ret)
+{
+	_cleanup_(fclosep) FILE *f = NULL;
+	char path[64], line[256];
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && n < 3 && fgets(line, sizeof(line), f))
+		n += sscanf(line, "TracerPid: %d", &ret->tracer) == 1 ||
+		     sscanf(line, "SigBlk: %llx", &ret->blocked) == 1 ||
+		     sscanf(line, "SigCgt: %llx", &ret->caught) == 1;
+	return n == 3;
+}
+
+static bool has(unsigned long long set, int sig)
+{
+	return set >> (sig - 1) & 1;
+}
+
+bool halt_handles(pid_t pid, int sig)
+{
+	struct signals s;
+
+	return signals_of(pid, &s) && has(s.caught, sig);
 }
 
 /* SIGCONT to it does nothing but continue it. */
 static bool deaf(pid_t pid)
 {
-	char path[64], text[4096];
-	const char *tracer;
+	struct signals s;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!read_text(path, text, sizeof(text)))
-		return false;
-	tracer = value_of(text, "TracerPid:");
-	return tracer && atoi(tracer) == 0 && !has_signal(text, "SigCgt:", SIGCONT) &&
-	       !has_signal(text, "SigBlk:", SIGCONT);
+	return signals_of(pid, &s) && s.tracer == 0 && !has(s.caught, SIGCONT) &&
+	       !has(s.blocked, SIGCONT);
 }
 
 bool halt_may(pid_t pid)

@@ -23,6 +23,8 @@
 enum { HALT_THREAD_MAX = 16 };
 
 bool halt_may(pid_t pid);
+/* Has it a handler for sig? What cannot be read has none. */
+bool halt_handles(pid_t pid, int sig);
 /* After SIGSTOP: has each thread stopped, and in a call as above? HALT_NOT_YET, HALT_WRONG: no. */
 enum halt_look { HALT_DONE, HALT_NOT_YET, HALT_WRONG };
 enum halt_look halt_look(pid_t pid);

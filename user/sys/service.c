@@ -266,20 +266,9 @@ static void do_check(struct service *v)
 /* Whether the command has a handler for the signal; without one it may as well die frozen. */
 static bool wants_signal(const struct service *v, int sig)
 {
-	char path[64], line[256];
-	unsigned long long caught = 0;
 	pid_t pid = sandbox_pid_of(sandbox_pidfd(v->box));
-	FILE *f;
 
-	if (!pid)
-		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
-			break;
-	fclosep(&f);
-	return caught >> (sig - 1) & 1;
+	return pid && halt_handles(pid, sig);
 }
 
 static void do_release(struct service *v, bool frozen)
