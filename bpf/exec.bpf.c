@@ -29,11 +29,8 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 		flags |= FWM_MARK_IGNORE;
 	if (!c)
 		return;
-	if (c->tgid != child) {
+	if (c->tgid != child)
 		proc_save(c);
-		if (c->again_n)
-			again_tell(c, 0);
-	}
 	c->last_ino = 0;
 	c->flags = flags;
 	c->row = 0;

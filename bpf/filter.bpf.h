@@ -34,14 +34,16 @@ static __noinline int again_tell(struct proc *p, __u64 now)
 	return 0;
 }
 
-/* The slot is given to another: what was marked must not be forgotten. */
-static __always_inline void proc_save(const struct proc *p)
+/* The slot is given to another: what was marked and counted must not be forgotten. */
+static __always_inline void proc_save(struct proc *p)
 {
 	struct fwm_mark m = {.flags = p->flags};
 	__u32 tgid = p->tgid;
 
 	if (tgid && m.flags && !p->row)
 		bpf_map_update_elem(&marks, &tgid, &m, BPF_ANY);
+	if (p->again_n)
+		again_tell(p, 0);
 }
 
 static __noinline int proc_fill(struct proc *p, __u32 tgid)
@@ -50,8 +52,6 @@ static __noinline int proc_fill(struct proc *p, __u32 tgid)
 
 	if (p->tgid != tgid) {
 		proc_save(p);
-		if (p->again_n)
-			again_tell(p, 0);
 		p->last_ino = 0;
 		p->flags = 0;
 		p->exec_ns = 0;
