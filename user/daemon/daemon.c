@@ -61,7 +61,6 @@
 #define TICK_NS (250ull * 1000 * 1000)
 /* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
 #define LEARN_NS (10ull * 1000 * 1000 * 1000)
-/* As many as have their pages noted, see bpf/exec.bpf.c. */
 #define FRESH_BLOCKS 16384 /* 16 KiB */
 #define FRESH_EVERY_NS (60ull * 1000 * 1000 * 1000)
 #define FRESH_SAMPLE_NS (1000ull * 1000 * 1000)

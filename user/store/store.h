@@ -6,8 +6,7 @@
  *          flush is a batch of changes with present totals per node and edge, of this host and
  *          epoch, so that a backend for a fleet can merge instead of overwrite.
  *          Tables: meta, nodes, edges, ranges, model, guesses, scores of all and of blocks; views for
- *          people. A file of an
- *          older schema is brought up to date when it is opened.
+ *          people. A file of an older schema is brought up to date when it is opened.
  * Units    ns of CLOCK_REALTIME, bytes, exact counts.
  * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
  *          says. Opening checks the file's structure when it is below 128 MiB.

@@ -67,12 +67,6 @@ static int load(struct resume *r, uint32_t slot_max)
 	return r->ring ? 0 : fault_errno();
 }
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	(void)level, (void)fmt, (void)ap;
-	return 0;
-}
-
 int resume_open(uint32_t slot_max, struct resume **ret)
 {
 	struct resume *r = calloc(1, sizeof(*r));
@@ -81,8 +75,8 @@ int resume_open(uint32_t slot_max, struct resume **ret)
 
 	if (!r)
 		return fault(-ENOMEM);
-	was = libbpf_set_print(
-		quiet); /* a kernel that does not offer it is nothing to worry about */
+	/* A kernel that does not offer it is nothing to worry about. */
+	was = libbpf_set_print(NULL);
 	err = load(r, slot_max);
 	(void)libbpf_set_print(was);
 	if (err < 0) {
@@ -122,7 +116,7 @@ static void attach_names(struct resume *r)
 				     &r->skel->links.resume_unix};
 	struct bpf_program *progs[] = {r->skel->progs.resume4, r->skel->progs.resume6,
 				       r->skel->progs.resume_unix};
-	libbpf_print_fn_t was = libbpf_set_print(quiet);
+	libbpf_print_fn_t was = libbpf_set_print(NULL);
 	_cleanup_(closep) int root = -1;
 	char dir[256];
 
