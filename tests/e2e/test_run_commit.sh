@@ -48,7 +48,7 @@ make() { # directory
 	mkdir -p "$1"/{d/sub,e,deep} && cd "$1" || exit 9
 	echo one >keep && echo two >change && echo three >remove && echo x >d/x && echo y >d/sub/y
 	echo z >e/z && ln -s keep link && chmod 640 change && mkfifo pipe && mkdir empty
-	touch -d 2019-05-05 keep change remove d/x d/sub/y e/z
+	echo many >m1 && ln m1 m2 && ln m1 d/m3 && touch -d 2019-05-05 keep change remove d/x d/sub/y e/z m1
 	cd - >/dev/null || exit 9
 }
 twin() { # name script
@@ -61,12 +61,24 @@ twin() { # name script
 twin "deleted files and directories" 'rm remove d/x; rm -r e; rmdir empty'
 twin "a directory deleted and made anew" 'rm -r d; mkdir d; echo new >d/new'
 twin "a file deleted and made anew" 'rm change; echo fresh >change; chmod 600 change'
-twin "a directory renamed" 'mv d moved; mv moved/sub e/'
+twin "a directory renamed" 'rm d/m3; mv d moved; mv moved/sub e/'
 twin "files renamed, one over another" 'mv change changed; mv remove keep'
 twin "a file where a directory was, and the reverse" 'rm -r d; echo d >d; rm keep; mkdir -p keep/in; echo k >keep/in/k'
 twin "links where files were, and the reverse" 'rm change; ln -s d change; rm link; echo l >link; rm -r e; ln -s d e'
 twin "links out, dangling, absolute" 'ln -s /etc/passwd out; ln -s ../../nowhere dangling; ln -sfn /proc/self/root link'
 twin "one file by several names" 'echo h >h1; ln h1 h2; ln h1 d/h3; mkdir n; ln h1 n/h4; ln n/h4 n/h5; chmod 604 h1'
+# One file that has several names outside: m1, m2 and d/m3.
+twin "one of several names written to" 'echo more >>m1; cat m2 d/m3 >seen'
+twin "two of several names written to" 'echo a >>m1; echo b >>d/m3; cat m2 >seen'
+twin "one of several names emptied, and its mode" ': >m1; chmod 604 m2; touch -d 2002-02-02 m1'
+twin "one of several names replaced" 'echo new >n; mv n m1'
+twin "one of several names removed" 'rm m1'
+twin "one of several names renamed" 'mv m1 renamed; mkdir n; mv m2 n/'
+twin "one of several names renamed and written to" 'mv m1 renamed; echo more >>renamed; cat m2 >seen'
+twin "one of several names over another file" 'mv m1 keep; mv d/x m2'
+twin "one more name" 'ln keep keep2; ln m1 m4; mkdir n; ln change n/c; ln d/x "d/x y"'
+twin "one more name, written to by it" 'ln keep keep2; echo k >>keep2; ln m2 m4; echo m >>m4; cat m1 >seen'
+twin "the only name renamed" 'mv keep kept; mv change d/sub/y; echo c >>d/sub/y'
 twin "modes and owners alone" 'chmod 600 keep; chmod 3777 d; chown 4711:4712 e change; chown -h 4711 link; chmod 000 remove'
 twin "times alone" 'touch -d 2001-02-03 keep; touch -h -d 2002-02-02 d/x'
 twin "new directories with modes" 'mkdir -m 2770 g; echo a >g/a; mkdir -m 500 r; mkdir -m 755 r/s; echo s >r/s/s; chmod 400 r/s'
@@ -120,6 +132,11 @@ fi
 tap_check "an exit code is no reason against it" same "$(cd "$dir/twin" && run --commit -- sh -c 'echo 3 >three; exit 3' >/dev/null; echo $?; cat three)" "3
 3"
 
+make "$dir/twin"
+(cd "$dir/twin" && run --commit -- sh -c 'mkdir n; mv m1 n/; echo more >>n/m1') >"$dir/.out" 2>"$dir/.err"
+tap_check "where other names cannot be kept" same "$(cat "$dir/twin/n/m1" "$dir/twin/m2" | tr '\n' ' ')" "many more many "
+tap_check "that is said" grep -q 'm1 has other names, which keep what it was' "$dir/.err"
+
 # --- nothing at all ----------------------------------------------------------------------------------
 # The command says when it is done, and ends when the host was changed.
 race() { # name, script of the command, what the host does meanwhile, what is said
@@ -150,6 +167,18 @@ make "$dir/twin" && before=$(state "$dir/twin")
 (cd "$dir/twin" && run --commit -- sh -c 'echo x >>change; kill -INT $$') >"$dir/.out" 2>"$dir/.err"
 tap_check "a command that a signal ended: its code" same $? 130
 tap_check "and nothing is done" same "$(state "$dir/twin")" "$before"
+
+# The second of two cannot be put into place: the first has been written to by then.
+make "$dir/twin" && mkdir "$dir/twin/n" && echo n >"$dir/twin/n/f"
+if chattr +a "$dir/twin/n" 2>/dev/null; then
+	before=$(state "$dir/twin")
+	(cd "$dir/twin" && run --commit -- sh -c 'echo more >>m1; mv m2 ma; echo more >>n/f') >"$dir/.out" 2>"$dir/.err"
+	tap_check "a file that cannot be replaced: refused" same "$?" 125
+	chattr -a "$dir/twin/n" && rm -f "$dir"/twin/n/.forewarm-*
+	tap_check "and what was written to before is as it was" same "$(state "$dir/twin")" "$before"
+else
+	tap_skip "a file that cannot be replaced" "no chattr +a here"
+fi
 
 cd "$dir/full" && head -c 1500k /dev/zero | tr '\0' b >big && echo small >small
 before=$(state "$dir/full")

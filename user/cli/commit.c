@@ -4,7 +4,8 @@
  *
  * A new directory is staged as a whole under one temporary name, with all that is in it, and comes
  * into place by one rename; everything else has a temporary name of its own in its directory. A change
- * is an exchange of the two names, so the old version is at hand until the end.
+ * is an exchange of the two names, so the old version is at hand until the end. Only a file that has
+ * other names on the host is written to where it is, when the command did so.
  */
 #include "cli/commit.h"
 
@@ -30,8 +31,11 @@ struct item {
 	enum step step;
 	bool inner;	/* in a new directory, which brings it into place */
 	bool two_steps; /* the file system exchanges no names: the old one is at aside */
+	bool lost;	/* could not be taken back: what it was stays at before */
 	char *staged;	/* absolute; of a deletion: where the old thing waits to be removed */
 	char *aside;
+	char *content;	 /* of a file that is written to where it is: what goes into it, */
+	char *before;	 /* and what was in it */
 	struct stat old; /* of a directory whose owner or mode changes */
 };
 
@@ -141,8 +145,13 @@ static int put_metadata(int fd, const struct stat *st)
 static int put_xattrs(int from, int to)
 {
 	static char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
-	ssize_t n = flistxattr(from, names, sizeof(names));
+	ssize_t n = flistxattr(to, names, sizeof(names));
 
+	for (char *p = names; n > 0 && p < names + n; p += strlen(p) + 1)
+		if (effects_xattr_kept(p) && fgetxattr(from, p, NULL, 0) < 0 && errno == ENODATA &&
+		    fremovexattr(to, p) < 0)
+			return fault_errno();
+	n = flistxattr(from, names, sizeof(names));
 	if (n < 0)
 		return errno == ENOTSUP ? 0 : fault_errno();
 	for (char *p = names; p < names + n; p += strlen(p) + 1) {
@@ -202,15 +211,12 @@ static int copy_bytes(int from, int to, off_t size)
 	return ftruncate(to, size) < 0 ? fault_errno() : 0;
 }
 
-static int stage_file(struct commit *c, const struct effect *x, int parent, const char *name)
+static int stage_copy(struct commit *c, int from, int parent, const char *name)
 {
-	_cleanup_(closep) int from = effects_source_open(c->e, x, O_RDONLY | O_NOFOLLOW);
 	_cleanup_(closep) int to = -1;
 	struct stat st;
 	int err;
 
-	if (from < 0)
-		return fault(from);
 	if (fstat(from, &st) < 0)
 		return fault_errno();
 	to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -224,6 +230,13 @@ static int stage_file(struct commit *c, const struct effect *x, int parent, cons
 	if (!err && c->sync_each && fdatasync(to) < 0)
 		err = fault_errno();
 	return err;
+}
+
+static int stage_file(struct commit *c, const struct effect *x, int parent, const char *name)
+{
+	_cleanup_(closep) int from = effects_source_open(c->e, x, O_RDONLY | O_NOFOLLOW);
+
+	return from < 0 ? fault(from) : stage_copy(c, from, parent, name);
 }
 
 static int stage_link(struct commit *c, const struct effect *x, int parent, const char *name)
@@ -317,17 +330,9 @@ static bool stage_again(struct commit *c, const struct effect *x, int parent, co
 	return dir >= 0 && linkat(dir, first, parent, name, 0) == 0;
 }
 
-static int stage_what(struct commit *c, const struct effect *x, int parent, const char *name)
+static const char *last_part(const char *path)
 {
-	if (S_ISDIR(x->mode))
-		return stage_dir(parent, name);
-	if (stage_again(c, x, parent, name))
-		return 0;
-	if (S_ISREG(x->mode))
-		return stage_file(c, x, parent, name);
-	if (S_ISLNK(x->mode))
-		return stage_link(c, x, parent, name);
-	return stage_fifo(c, x, parent, name);
+	return strrchr(path, '/') + 1;
 }
 
 /* A name nobody has beside path. */
@@ -340,6 +345,78 @@ static char *beside(const char *path)
 		     (int)getpid(), n++) < 0)
 		return NULL;
 	return s;
+}
+
+/* What a file gets that is written to where it is, and what it has: beside it until all is done. */
+static int stage_write(struct commit *c, const struct effect *x, struct item *it, int host)
+{
+	const char *content;
+	_cleanup_(closep) int parent = -1;
+	int err;
+
+	it->content = beside(it->staged);
+	it->before = beside(it->staged);
+	if (!it->content || !it->before)
+		return fault(-ENOMEM);
+	parent = effects_open_parent(it->content, &content);
+	if (parent < 0)
+		return fault(parent);
+	err = stage_file(c, x, parent, content);
+	return err < 0 ? err : stage_copy(c, host, parent, last_part(it->before));
+}
+
+enum { STAGE_COPY = 1 /* a new file it is, then */ };
+
+/* The file itself under its new name, or to be written to where it is: all its other names stay its
+ * names, as when the command itself does that. */
+static int stage_itself(struct commit *c, const struct effect *x, struct item *it, int parent,
+			const char *name)
+{
+	const char *old;
+	_cleanup_(closep) int dir = -1;
+	_cleanup_(closep) int host = -1;
+	bool moves = x->from && strcmp(x->from, x->path);
+	struct stat st;
+
+	if (!x->from || (!x->same && (x->from_nlink <= 1 || it->inner)))
+		return STAGE_COPY;
+	dir = effects_open_parent(x->from, &old);
+	if (dir < 0)
+		return STAGE_COPY;
+	if (!x->same) {
+		host = openat(dir, old, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+		if (host < 0 || fstat(host, &st) < 0 || st.st_ino != x->from_ino)
+			return STAGE_COPY;
+	}
+	/* Another file system, or not ours to link: a copy. */
+	if (moves && linkat(dir, old, parent, name, 0) < 0)
+		return STAGE_COPY;
+	if (moves &&
+	    (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != x->from_ino))
+		return fault(-ESTALE); /* swapped by somebody just now */
+	return x->same ? 0 : stage_write(c, x, it, host);
+}
+
+static int stage_what(struct commit *c, const struct effect *x, struct item *it, int parent,
+		      const char *name)
+{
+	int r;
+
+	if (S_ISDIR(x->mode))
+		return stage_dir(parent, name);
+	r = S_ISREG(x->mode) ? stage_itself(c, x, it, parent, name) : STAGE_COPY;
+	if (r <= 0)
+		return r;
+	if (x->from_nlink > 1 || (x->old_nlink > 1 && !c->e->indexed))
+		c->say(c->ctx, x->from ? x->from : x->path,
+		       "has other names, which keep what it was");
+	if (stage_again(c, x, parent, name))
+		return 0;
+	if (S_ISREG(x->mode))
+		return stage_file(c, x, parent, name);
+	if (S_ISLNK(x->mode))
+		return stage_link(c, x, parent, name);
+	return stage_fifo(c, x, parent, name);
 }
 
 static int stage_one(struct commit *c, size_t i)
@@ -367,7 +444,7 @@ static int stage_one(struct commit *c, size_t i)
 	if (parent < 0)
 		return fault(parent);
 	it->step = STEP_STAGED; /* also when half of it is there: to be removed */
-	return stage_what(c, x, parent, name);
+	return stage_what(c, x, it, parent, name);
 }
 
 /* New directories, deepest first: writing into them is over. */
@@ -421,11 +498,6 @@ static int sync_all(struct commit *c)
 }
 
 /* --- placing ----------------------------------------------------------------------------------- */
-static const char *last_part(const char *path)
-{
-	return strrchr(path, '/') + 1;
-}
-
 /* Owner, mode and attributes of a directory that stays where it is. */
 static int place_dir(struct commit *c, const struct effect *x, struct item *it, int parent,
 		     const char *name)
@@ -467,6 +539,47 @@ static int place_change(struct item *it, int parent, const char *name)
 	return err;
 }
 
+/* All names of a file show it at once; what it was is at aside until the end. */
+static int write_through(int parent, const char *name, const char *content)
+{
+	_cleanup_(closep) int from =
+		openat(parent, content, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_(closep) int to =
+		openat(parent, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int err;
+
+	if (from < 0 || to < 0 || fstat(from, &st) < 0 || ftruncate(to, 0) < 0)
+		return fault_errno();
+	err = copy_bytes(from, to, st.st_size);
+	if (!err)
+		err = put_xattrs(from, to);
+	if (!err)
+		err = put_metadata(to, &st);
+	if (!err && fdatasync(to) < 0)
+		err = fault_errno();
+	return err;
+}
+
+static void take_back(struct commit *c, size_t i);
+
+static int place_write(struct commit *c, size_t i, int parent, const char *name)
+{
+	struct item *it = &c->v[i];
+	int err = write_through(parent, name, last_part(it->content));
+
+	if (err < 0) {
+		take_back(c, i);
+		return err;
+	}
+	return 0;
+}
+
+static bool written_at_its_place(const struct effect *x, const struct item *it)
+{
+	return it->content && !strcmp(x->from, x->path);
+}
+
 static int place_one(struct commit *c, size_t i)
 {
 	const struct effect *x = &c->e->v[i];
@@ -482,6 +595,8 @@ static int place_one(struct commit *c, size_t i)
 		return fault(parent);
 	if (x->op == EFFECT_CHANGE && S_ISDIR(x->mode)) {
 		err = place_dir(c, x, it, parent, name);
+	} else if (written_at_its_place(x, it)) {
+		err = 0;
 	} else if (x->op == EFFECT_CHANGE) {
 		err = place_change(it, parent, name);
 	} else if (x->op == EFFECT_ADD) {
@@ -490,9 +605,10 @@ static int place_one(struct commit *c, size_t i)
 	} else if (renameat2(parent, name, parent, last_part(it->staged), RENAME_NOREPLACE) < 0) {
 		err = errno == ENOENT ? 0 : fault_errno(); /* gone already, as wanted */
 	}
-	if (err >= 0)
-		it->step = STEP_PLACED;
-	return err;
+	if (err < 0)
+		return err;
+	it->step = STEP_PLACED;
+	return it->content ? place_write(c, i, parent, name) : 0;
 }
 
 /* The reverse of place_one(); what fails here is said, there is nothing else to be done. */
@@ -505,8 +621,14 @@ static void take_back(struct commit *c, size_t i)
 	const char *tmp = last_part(it->staged);
 	int r = 0;
 
+	if (parent >= 0 && it->content && write_through(parent, name, last_part(it->before)) < 0) {
+		it->lost = true;
+		r = -1;
+	}
 	if (parent < 0) {
 		r = -1;
+	} else if (written_at_its_place(x, it)) {
+		; /* its name is as it was */
 	} else if (x->op == EFFECT_CHANGE && S_ISDIR(x->mode)) {
 		_cleanup_(closep) int fd =
 			openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -545,8 +667,16 @@ static void tidy(struct commit *c, bool failed)
 		if (!it->inner && (old || (failed && it->step == STEP_STAGED)) &&
 		    remove_path(left) < 0)
 			c->say(c->ctx, left, "could not be removed");
+		if (it->content && remove_path(it->content) < 0)
+			c->say(c->ctx, it->content, "could not be removed");
+		if (it->lost)
+			c->say(c->ctx, it->before, "is what it was");
+		else if (it->before && remove_path(it->before) < 0)
+			c->say(c->ctx, it->before, "could not be removed");
 		free(it->staged);
 		free(it->aside);
+		free(it->content);
+		free(it->before);
 	}
 	free(c->names);
 	free(c->v);

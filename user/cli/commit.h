@@ -5,7 +5,8 @@
  * Shape    commit_check() finds what must not be committed. commit_apply() first writes everything
  *          new beside its place (a disk that is full is noticed here), then renames each into place,
  *          the old one aside, and removes the old ones last. A fault or a wish to stop on the way
- *          takes back what was done. Each file is the old one or the new one at any moment.
+ *          takes back what was done. Each file is the old one or the new one at any moment; but one that
+ *          keeps its other names on the host is written to where it is, a copy of it beside.
  * Units    Wall clock ns for "changed meanwhile".
  * Owner    Nothing is kept.
  * Errors   < 0 -errno, with the path in effects.where. COMMIT_STOPPED: as stop() wished.

@@ -200,11 +200,23 @@ static bool opaque(int dir)
 	       v[0] == 'y';
 }
 
-/* --- what was lost ------------------------------------------------------------------------------ */
+/* --- what it was ------------------------------------------------------------------------------------ */
 /* The overlay marks what it copied up with the handle of what lay below; struct ovl_fb of
  * fs/overlayfs/overlayfs.h: 21 bytes, of which the third is the length and the fifth the type, then
  * the handle. */
 enum { ORIGIN_HEAD = 21, ORIGIN_MAX = 256 };
+
+struct origin {
+	size_t i; /* of the effect */
+	ssize_t n;
+	uint8_t bytes[ORIGIN_MAX];
+};
+
+struct search {
+	struct effects *e;
+	struct origin *v;
+	size_t n;
+};
 
 static ssize_t origin(int fd, uint8_t ret[ORIGIN_MAX])
 {
@@ -213,22 +225,38 @@ static ssize_t origin(int fd, uint8_t ret[ORIGIN_MAX])
 	return n >= 0 ? n : fgetxattr(fd, "trusted.overlay.origin", ret, ORIGIN_MAX);
 }
 
-/* It was copied up from below, so there was something below when the command first wrote to it. One
- * of several names may be a new one. */
+/* It was copied up from below, so there was something below when the command first wrote to it. */
 static bool copied_up(int dir, const char *name, const struct stat *st)
 {
 	_cleanup_(closep) int fd = -1;
 	uint8_t o[ORIGIN_MAX];
 
-	if (!S_ISDIR(st->st_mode) && (!S_ISREG(st->st_mode) || st->st_nlink > 1))
+	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return false;
-	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	return fd >= 0 && origin(fd, o) >= 0;
 }
 
-static struct effects *searched; /* nftw() passes nothing along */
+/* As in the layer, but for its name? */
+static bool same_as(const struct effects *e, const struct effect *x, const char *host,
+		    const struct stat *old)
+{
+	const char *name = strrchr(x->path, '/') + 1;
+	_cleanup_(closep) int dir = -1;
+	char up[4096];
+	struct stat st;
 
-/* Is this thing of the host, which the command moved away, what an addition was copied from? */
+	if ((size_t)snprintf(up, sizeof(up), "%.*s", (int)(name - x->path - (ptrdiff_t)x->at_n),
+			     x->path + x->at_n) >= sizeof(up))
+		return false;
+	dir = effects_open_below(e->layers[x->layer].fd, up, O_RDONLY | O_DIRECTORY);
+	return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       unchanged(dir, name, &st, host, old);
+}
+
+static struct search *searched; /* nftw() passes nothing along */
+
+/* Is this file of the host what one in the layer was copied from? */
 static int found_one(const char *path, const struct stat *st, int type, struct FTW *w)
 {
 	struct {
@@ -241,36 +269,69 @@ static int found_one(const char *path, const struct stat *st, int type, struct F
 	if (!S_ISREG(st->st_mode) || name_to_handle_at(AT_FDCWD, path, &h.head, &mount_id, 0) < 0)
 		return 0;
 	for (size_t i = 0; i < searched->n; i++) {
-		struct effect *x = &searched->v[i];
-		_cleanup_(closep) int fd = -1;
-		uint8_t o[ORIGIN_MAX];
-		ssize_t n;
+		const struct origin *o = &searched->v[i];
+		struct effect *x = &searched->e->v[o->i];
 
-		if (!x->lost || !S_ISREG(x->mode))
+		/* Of several names its own is the one to be kept. */
+		if ((x->from && strcmp(path, x->path)) ||
+		    o->n - ORIGIN_HEAD < (ssize_t)h.head.handle_bytes ||
+		    o->bytes[4] != h.head.handle_type ||
+		    memcmp(o->bytes + ORIGIN_HEAD, h.head.f_handle, h.head.handle_bytes))
 			continue;
-		fd = effects_source_open(searched, x, O_RDONLY | O_NOFOLLOW);
-		n = fd < 0 ? -1 : origin(fd, o);
-		if (n >= ORIGIN_HEAD && n - ORIGIN_HEAD >= (ssize_t)h.head.handle_bytes &&
-		    o[4] == h.head.handle_type &&
-		    !memcmp(o + ORIGIN_HEAD, h.head.f_handle, h.head.handle_bytes))
-			x->lost = false;
+		free(x->from);
+		x->from = strdup(path);
+		if (!x->from)
+			return -ENOMEM;
+		x->lost = false;
+		x->from_ino = st->st_ino;
+		x->from_nlink = (uint32_t)st->st_nlink;
+		x->same = same_as(searched->e, x, path, st);
 	}
 	return 0;
 }
 
-/* A file that has a new name was not lost: what it was is below a name that is gone or changed. */
-static void find_renamed(struct effects *e)
+static int origins_new(struct effects *e, struct search *ret)
 {
-	size_t lost = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < e->n; i++)
-		lost += e->v[i].lost && S_ISREG(e->v[i].mode);
-	searched = e;
-	for (size_t i = 0; lost && i < e->n; i++)
+		n += e->v[i].copied && S_ISREG(e->v[i].mode);
+	ret->v = calloc(n + 1, sizeof(*ret->v));
+	if (!ret->v)
+		return fault(-ENOMEM);
+	ret->e = e;
+	for (size_t i = 0; i < e->n && ret->n < n; i++) {
+		struct origin *o = &ret->v[ret->n];
+		_cleanup_(closep) int fd = -1;
+
+		if (!e->v[i].copied || !S_ISREG(e->v[i].mode))
+			continue;
+		fd = effects_source_open(e, &e->v[i], O_RDONLY | O_NOFOLLOW);
+		o->i = i;
+		o->n = fd < 0 ? -1 : origin(fd, o->bytes);
+		ret->n += o->n > ORIGIN_HEAD;
+	}
+	return 0;
+}
+
+/* What was copied is at the same name still, or below one that is gone or changed, or it got another
+ * name beside the one it has; else it is lost. */
+static int find_origins(struct effects *e)
+{
+	struct search s = {0};
+	int r = origins_new(e, &s);
+
+	searched = &s;
+	for (size_t i = 0; i < e->n && s.n && !r; i++)
 		if (e->v[i].op == EFFECT_DELETE ||
 		    (e->v[i].op == EFFECT_CHANGE && !S_ISDIR(e->v[i].mode)))
-			(void)nftw(e->v[i].path, found_one, 16, FTW_PHYS | FTW_MOUNT);
+			r = nftw(e->v[i].path, found_one, 16, FTW_PHYS | FTW_MOUNT);
+	for (size_t i = 0; i < e->kept_n && s.n && !r; i++)
+		r = nftw(e->kept[i], found_one, 16, FTW_PHYS | FTW_MOUNT);
 	searched = NULL;
+	free(s.v);
+	return r == -ENOMEM ? fault(r)
+			    : 0; /* a name that is gone meanwhile: commit_check() tells */
 }
 
 static bool whiteout(const struct stat *st)
@@ -299,6 +360,17 @@ static int push(struct todo *t, const char *path)
 	return t->v[t->n] ? (t->n++, 0) : fault(-ENOMEM);
 }
 
+static int keep(struct effects *e, const char *path)
+{
+	struct todo t = {e->kept, e->kept_n, e->kept_room};
+	int r = push(&t, path);
+
+	e->kept = t.v;
+	e->kept_n = t.n;
+	e->kept_room = t.room;
+	return r;
+}
+
 static int read_entry(struct effects *e, size_t layer, int dir, const char *name, const char *path,
 		      struct todo *todo)
 {
@@ -318,9 +390,15 @@ static int read_entry(struct effects *e, size_t layer, int dir, const char *name
 	if (!r && !existed) {
 		r = add(e, EFFECT_ADD, layer, path, &st);
 		if (!r)
-			e->v[e->n - 1].lost = copied_up(dir, name, &st);
+			e->v[e->n - 1].copied = e->v[e->n - 1].lost = copied_up(dir, name, &st);
 	} else if (!r && !unchanged(dir, name, &st, path, &old)) {
 		r = add(e, EFFECT_CHANGE, layer, path, &st);
+		if (!r && S_ISREG(st.st_mode)) {
+			e->v[e->n - 1].copied = copied_up(dir, name, &st);
+			e->v[e->n - 1].old_nlink = (uint32_t)old.st_nlink;
+		}
+	} else if (!r && S_ISREG(st.st_mode) && st.st_nlink > 1) {
+		r = keep(e, path);
 	}
 	return !r && S_ISDIR(st.st_mode) ? push(todo, path) : r;
 }
@@ -386,13 +464,22 @@ static int by_path(const void *a, const void *b)
 	return c ? c : (y->op == EFFECT_DELETE) - (x->op == EFFECT_DELETE);
 }
 
+/* Linux marks the root of a layer that has an index since 6.6; before, there may be one or not. */
+static bool indexed(int layer)
+{
+	return fgetxattr(layer, "user.overlay.uuid", NULL, 0) > 0 ||
+	       fgetxattr(layer, "trusted.overlay.uuid", NULL, 0) > 0;
+}
+
 int effects_read(const struct effect_layer *layers, size_t layer_n, struct effects *ret)
 {
 	struct effects e = {.layers = layers, .layer_n = layer_n};
 	struct todo todo = {0};
 	int r = 0;
 
+	e.indexed = true;
 	for (size_t i = 0; i < layer_n && !r; i++) {
+		e.indexed &= indexed(layers[i].fd);
 		r = push(&todo, layers[i].at);
 		while (!r && todo.n) {
 			_cleanup_(freep) char *path = todo.v[--todo.n];
@@ -406,7 +493,7 @@ int effects_read(const struct effect_layer *layers, size_t layer_n, struct effec
 	if (e.n)
 		qsort(e.v, e.n, sizeof(*e.v), by_path);
 	if (!r)
-		find_renamed(&e);
+		r = find_origins(&e);
 	*ret = e; /* also on a fault: where it happened */
 	return r;
 }
@@ -418,8 +505,13 @@ int effects_source_open(const struct effects *e, const struct effect *x, int fla
 
 void effects_free(struct effects *e)
 {
-	for (size_t i = 0; i < e->n; i++)
+	for (size_t i = 0; i < e->n; i++) {
 		free(e->v[i].path);
+		free(e->v[i].from);
+	}
+	for (size_t i = 0; i < e->kept_n; i++)
+		free(e->kept[i]);
+	free(e->kept);
 	free(e->v);
 	*e = (struct effects){0};
 }

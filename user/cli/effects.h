@@ -27,13 +27,18 @@ enum effect_op { EFFECT_ADD = 'A', EFFECT_CHANGE = 'M', EFFECT_DELETE = 'D' };
 struct effect {
 	char op;
 	uint8_t layer;
-	bool lost;	/* an addition that was there when the command began to write to it */
-	mode_t mode;	/* of the new thing; 0 for a deletion */
+	bool copied; /* it is the copy of something that was there when the command wrote to it */
+	bool lost;   /* an addition of which that cannot be found any more */
+	bool same;   /* it differs from that in its name alone */
+	mode_t mode; /* of the new thing; 0 for a deletion */
 	uint32_t nlink; /* in the layer: above 1 others of the list may be the same file */
 	uint64_t ino;
 	uint64_t bytes; /* of a regular file */
 	char *path;	/* absolute, on the host */
-	size_t at_n;	/* length of the layer's mount point in it */
+	char *from; /* of a regular file: a name on the host of what it is the copy of, or NULL */
+	uint64_t from_ino;
+	uint32_t from_nlink, old_nlink; /* names on the host of what is at from, and at path */
+	size_t at_n;			/* length of the layer's mount point in it */
 };
 
 struct effect_layer {
@@ -44,8 +49,11 @@ struct effect_layer {
 struct effects {
 	struct effect *v;
 	size_t n, room;
+	char **kept; /* files that are as they were, and got another name in the layer */
+	size_t kept_n, kept_room;
 	const struct effect_layer *layers;
 	size_t layer_n;
+	bool indexed; /* a file of several names was one file inside: see from */
 	char where[512];
 };
 

@@ -22,6 +22,7 @@
  * read-only. One that was left out would show the directory it is mounted on. */
 struct box_extra {
 	char at[BOX_PATH_LEN];
+	int handles; /* its files have handles, which an index of hard links is made of */
 };
 enum { BOX_EXTRA_MAX = 64 };
 
@@ -29,7 +30,7 @@ struct box_template {
 	uint32_t extra_n;
 	struct box_extra extras[BOX_EXTRA_MAX];
 	uint64_t layer_bytes;
-	int userxattr, has_sys;
+	int userxattr, has_sys, handles;
 	uint32_t proc_ro, proc_files, proc_dirs; /* which of root.c's tables this kernel has */
 	char resolv[BOX_PATH_LEN]; /* where /etc/resolv.conf leads to when that is below /run */
 };

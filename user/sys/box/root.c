@@ -251,6 +251,18 @@ static int tmpfs_has_user_xattr(int dirfd)
 	return ok;
 }
 
+/* Without, the kernel would do without an index as well, and log it each time. */
+static int has_handles(int dirfd)
+{
+	struct {
+		struct file_handle head;
+		char bytes[MAX_HANDLE_SZ];
+	} h = {.head = {.handle_bytes = MAX_HANDLE_SZ}};
+	int mount_id;
+
+	return name_to_handle_at(dirfd, "", &h.head, &mount_id, AT_EMPTY_PATH) == 0;
+}
+
 /* What of /proc is read-only, and what does not show; has_names() finds which there are. */
 static const char *const proc_ro[] = {"sys", "sysrq-trigger", "irq", "bus", "fs", NULL};
 static const char *const proc_files[] = {
@@ -372,8 +384,11 @@ int root_template(const char *root, struct box_template *t)
 	lower = STEP("clone root", tree_clone(AT_FDCWD, root, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0));
 	if (lower < 0)
 		return lower;
-	for (uint32_t i = 0; i < t->extra_n; i++)
+	t->handles = has_handles(lower);
+	for (uint32_t i = 0; i < t->extra_n; i++) {
 		extras[i] = tree_clone(AT_FDCWD, t->extras[i].at, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
+		t->extras[i].handles = extras[i] >= 0 && has_handles(extras[i]);
+	}
 	sys = tree_clone(AT_FDCWD, "/sys", ATTR_SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, 0);
 	resolv = find_resolv(t);
 	stage = STEP("stage", fs_mount("tmpfs", keys, ATTR_SAFE));
@@ -496,11 +511,13 @@ int root_prepare(const struct box_template *t, struct box_self *self)
 
 /* One overlay: lower is a path of the stage, nr numbers its layer. */
 static int build_overlay(const struct box_template *t, int up, const char *lower, uint32_t nr,
-			 int *ret_upper)
+			 int handles, int *ret_upper)
 {
 	char u[16], w[16], upath[32], wpath[32];
-	const char *keys[] = {"lowerdir", lower,       "upperdir", upath, "workdir",
-			      wpath,	  "userxattr", NULL,	   NULL};
+	/* index: a file that has several names below is one file inside too. */
+	const char *keys[] = {"lowerdir",  lower, "upperdir", upath,
+			      "workdir",   wpath, "index",    handles ? "on" : "off",
+			      "userxattr", NULL,  NULL};
 	struct stat st;
 
 	snprintf(u, sizeof(u), "u%u", nr);
@@ -508,7 +525,7 @@ static int build_overlay(const struct box_template *t, int up, const char *lower
 	snprintf(upath, sizeof(upath), "/up/%s", u);
 	snprintf(wpath, sizeof(wpath), "/up/%s", w);
 	if (!t->userxattr)
-		keys[6] = NULL;
+		keys[8] = NULL;
 	if (stat(lower, &st) < 0 || mkdirat(up, u, 0755) < 0 || mkdirat(up, w, 0700) < 0)
 		return -errno;
 	*ret_upper = openat(up, u, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -549,7 +566,7 @@ int root_build(const struct box_template *t, struct box_self *self)
 
 	if (stage < 0)
 		return STEP("stage", -errno);
-	root = STEP("overlay", build_overlay(t, up, "/lower", 0, &self->uppers[0]));
+	root = STEP("overlay", build_overlay(t, up, "/lower", 0, t->handles, &self->uppers[0]));
 	if (root < 0 || (root = STEP("root", attach(root, stage, "new"))) < 0)
 		return root;
 	self->upper_n = 1;
@@ -561,7 +578,8 @@ int root_build(const struct box_template *t, struct box_self *self)
 		snprintf(lower, sizeof(lower), "/m%u", i);
 		fd = self->upper_n == BOX_UPPER_MAX
 			     ? -ENOSPC
-			     : build_overlay(t, up, lower, i + 1, &self->uppers[self->upper_n]);
+			     : build_overlay(t, up, lower, i + 1, t->extras[i].handles,
+					     &self->uppers[self->upper_n]);
 		if (fd < 0) /* cannot be a lower layer (depth, no d_type): visible, read-only */
 			fd = tree_clone(AT_FDCWD, lower, ATTR_SAFE | MOUNT_ATTR_RDONLY, 0);
 		else
