@@ -130,3 +130,9 @@ void host_tick(struct host *h)
 
 	assert_int_equal(engine_tick(h->engine, h->now_ns, &p), 0);
 }
+
+void host_rest(struct host *h, uint64_t ns)
+{
+	host_pass(h, ns);
+	host_tick(h);
+}

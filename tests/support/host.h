@@ -37,5 +37,7 @@ void host_look(struct host *h, uint32_t pid, const char *path);
 void host_connect(struct host *h, uint32_t pid, const char *service);
 void host_exit(struct host *h, uint32_t pid);
 void host_tick(struct host *h);
+/* Nothing happens for so long, and what was guessed before comes to its end. */
+void host_rest(struct host *h, uint64_t ns);
 
 #endif

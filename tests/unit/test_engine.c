@@ -57,6 +57,25 @@ static void finish_actions(struct host *h, const struct action_list *l, bool res
 	}
 }
 
+/* What is asked for is done at once. */
+static void carry_out(struct host *h, struct action_list *l, bool resident)
+{
+	take_actions(h, l);
+	finish_actions(h, l, resident);
+}
+
+/* Starts a program of process 1; l is what is asked for because of that. */
+static uint32_t start_and_ask(struct host *h, struct action_list *l, const char *exe,
+			      const char *arg)
+{
+	uint32_t pid;
+
+	take_actions(h, l);
+	pid = host_spawn(h, 1, exe, arg);
+	take_actions(h, l);
+	return pid;
+}
+
 static void run_tool(struct host *h, uint32_t ppid, const char *exe)
 {
 	uint32_t pid = host_spawn(h, ppid, exe, NULL);
@@ -80,8 +99,7 @@ static void run_script(struct host *h, const char *third)
 	host_pass(h, 20000000);
 	run_tool(h, pid, third);
 	host_exit(h, pid);
-	host_pass(h, 10 * S);
-	host_tick(h);
+	host_rest(h, 10 * S);
 }
 
 static void test_engine_asks_for_later_steps_ahead(void **state)
@@ -96,11 +114,9 @@ static void test_engine_asks_for_later_steps_ahead(void **state)
 	host_init(&h, &limits);
 	for (int i = 0; i < 3; i++) {
 		run_script(&h, "/bin/three");
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
+		carry_out(&h, &l, true);
 	}
-	host_pass(&h, 10 * S);
-	host_tick(&h);
+	host_rest(&h, 10 * S);
 	take_actions(&h, &l);
 	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
 	host_spawn(&h, pid, "/bin/one", NULL);
@@ -128,9 +144,7 @@ static void test_engine_follows_a_changed_habit(void **state)
 		run_script(&h, "/bin/three");
 	for (int i = 0; i < 20; i++)
 		run_script(&h, "/bin/other");
-	take_actions(&h, &l);
-	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	take_actions(&h, &l);
+	(void)start_and_ask(&h, &l, "/bin/dash", "/srv/job.sh");
 	assert_non_null(find_action(&l, ACTION_WARM, "/lib/bin/other.so"));
 	assert_null(find_action(&l, ACTION_WARM, "/lib/bin/three.so"));
 	host_fini(&h);
@@ -196,18 +210,15 @@ static void test_engine_keeps_score(void **state)
 	host_init(&h, &limits);
 	for (int i = 0; i < 5; i++) {
 		run_script(&h, "/bin/three");
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
+		carry_out(&h, &l, true);
 	}
-	host_pass(&h, 200 * S);
-	host_tick(&h);
+	host_rest(&h, 200 * S);
 	take_actions(&h, &l);
 	engine_stats(h.engine, &before);
 
 	/* Made ready, then needed: hits. Needed before it was ready: late. Never needed: wasted. */
 	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	take_actions(&h, &l);
-	finish_actions(&h, &l, false);
+	carry_out(&h, &l, false);
 	one = host_spawn(&h, pid, "/bin/one", NULL);
 	host_open(&h, one, "/lib/bin/one.so", 0);
 	engine_stats(h.engine, &after);
@@ -220,8 +231,7 @@ static void test_engine_keeps_score(void **state)
 	assert_int_equal(of_one.outcome_n[OUTCOME_HIT], 2);
 	assert_int_equal(of_one.saved_ns, 2000000);
 	assert_int_equal(of_one.bytes_wasted, 0);
-	host_pass(&h, 300 * S);
-	host_tick(&h);
+	host_rest(&h, 300 * S);
 	engine_stats(h.engine, &after);
 	assert_true(after.score.outcome_n[OUTCOME_WASTED] > before.score.outcome_n[OUTCOME_WASTED]);
 	assert_true(after.score.bytes_wasted >= 2 << 20);
@@ -263,11 +273,8 @@ static void test_engine_gives_up_with_the_run(void **state)
 	for (int i = 0; i < 4; i++) {
 		uint32_t pid;
 
-		host_pass(&h, 10 * S);
-		host_tick(&h);
-		take_actions(&h, &l);
-		pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-		take_actions(&h, &l);
+		host_rest(&h, 10 * S);
+		pid = start_and_ask(&h, &l, "/bin/dash", "/srv/job.sh");
 		for (size_t j = 0; j < l.n; j++)
 			asked_n[i] += strstr(l.names[j], "two") || strstr(l.names[j], "three");
 		finish_actions(&h, &l, false);
@@ -310,8 +317,7 @@ static void test_engine_stops_when_only_wrong(void **state)
 		last_n = l.n;
 		finish_actions(&h, &l, false);
 		host_exit(&h, pid);
-		host_pass(&h, 4 * S);
-		host_tick(&h);
+		host_rest(&h, 4 * S);
 		for (size_t j = 0; j < l.n; j++)
 			last_n -= !l.actions[j].name[0];
 	}
@@ -369,8 +375,7 @@ static void test_engine_tells_needs_to_the_script_above(void **state)
 			snprintf(path, sizeof(path), "/data/other-%d-%d", i, j);
 			run_sum(&h, 1, path);
 		}
-		host_pass(&h, 10 * S);
-		host_tick(&h);
+		host_rest(&h, 10 * S);
 	}
 	/* Asked for when the job starts, or before, from what always follows what. */
 	take_actions(&h, &l);
@@ -396,8 +401,7 @@ static void test_engine_guesses_services(void **state)
 		pid = host_spawn(&h, 1, "/bin/client", NULL);
 		host_connect(&h, pid, "tcp:127.0.0.1:5432");
 		host_exit(&h, pid);
-		host_pass(&h, 10 * S);
-		host_tick(&h);
+		host_rest(&h, 10 * S);
 	}
 	host_spawn(&h, 1, "/bin/client", NULL);
 	take_actions(&h, &l);
@@ -492,10 +496,8 @@ static void test_engine_is_fair_between_users(void **state)
 		host_pass(&h, S);
 		host_open(&h, modest, "/home/b/only", 0);
 		host_exit(&h, modest);
-		host_pass(&h, 30 * S);
-		host_tick(&h);
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
+		host_rest(&h, 30 * S);
+		carry_out(&h, &l, true);
 	}
 	host_pass(&h, 30 * S);
 	policy.bytes_per_s_max = policy.bytes_inflight_max = 8 << 20;
@@ -536,10 +538,8 @@ static void test_engine_looks_up_what_is_only_asked_about(void **state)
 	host_init(&h, &limits);
 	for (int i = 0; i < 4; i++) {
 		host_exit(&h, ask_and_open(&h));
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
-		host_pass(&h, 10 * S);
-		host_tick(&h);
+		carry_out(&h, &l, true);
+		host_rest(&h, 10 * S);
 	}
 	g = engine_graph_const(h.engine);
 	edge = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/tool"),
@@ -547,9 +547,7 @@ static void test_engine_looks_up_what_is_only_asked_about(void **state)
 	assert_non_null(edge);
 	assert_int_equal(edge->flags & EDGE_F_LOOKUP, 0);
 	assert_int_equal(edge->runs_n, 4); /* asking first took nothing away from its opening */
-	take_actions(&h, &l);
-	(void)host_spawn(&h, 1, "/bin/tool", NULL);
-	take_actions(&h, &l);
+	(void)start_and_ask(&h, &l, "/bin/tool", NULL);
 	a = find_action(&l, ACTION_LOOKUP, "/data/asked");
 	assert_non_null(a);
 	assert_int_equal(a->bytes, 0);
@@ -584,16 +582,11 @@ static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
 		}
 		host_exit(&h, pid);
 		host_exit(&h, script);
-		host_pass(&h, 30 * S);
-		host_tick(&h);
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
+		host_rest(&h, 30 * S);
+		carry_out(&h, &l, true);
 	}
-	host_pass(&h, 10 * S);
-	host_tick(&h);
-	take_actions(&h, &l);
-	(void)host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	take_actions(&h, &l);
+	host_rest(&h, 10 * S);
+	(void)start_and_ask(&h, &l, "/bin/dash", "/srv/job.sh");
 	assert_non_null(find_action(&l, ACTION_WARM, "/data/both"));
 	host_fini(&h);
 }
@@ -614,13 +607,11 @@ static void test_engine_wants_pages_where_anyone_does(void **state)
 		pid = host_spawn(&h, one, "/bin/asks", NULL);
 		host_look(&h, pid, "/data/both");
 		host_exit(&h, pid);
-		host_pass(&h, 30 * S);
-		host_tick(&h);
+		host_rest(&h, 30 * S);
 		pid = host_spawn(&h, other, "/bin/reads", NULL);
 		host_open(&h, pid, "/data/both", 0);
 		host_exit(&h, pid);
-		host_pass(&h, 30 * S);
-		host_tick(&h);
+		host_rest(&h, 30 * S);
 		take_actions(&h, &l);
 	}
 	(void)host_spawn(&h, one, "/bin/asks", NULL);
@@ -648,8 +639,7 @@ static void run_lister(struct host *h, bool list_first, int entries_n)
 	if (!list_first)
 		host_list(h, pid, "/data/dir");
 	host_exit(h, pid);
-	host_pass(h, 10 * S);
-	host_tick(h);
+	host_rest(h, 10 * S);
 }
 
 /* What is asked about each entry of a directory is one need, and ends with the habit. */
@@ -672,9 +662,7 @@ static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
 				       graph_find(g, NODE_FILE, "/data/dir"), EDGE_OPEN);
 		assert_non_null(edge);
 		assert_true(edge->last_ns > edge->first_ns); /* which noting it does not change */
-		take_actions(&h, &l);
-		(void)host_spawn(&h, 1, "/bin/lister", NULL);
-		take_actions(&h, &l);
+		(void)start_and_ask(&h, &l, "/bin/lister", NULL);
 		a = find_action(&l, ACTION_LOOKUP, "/data/dir");
 		assert_non_null(a);
 		assert_true(a->list && a->sweep);
@@ -682,9 +670,7 @@ static void test_engine_sweeps_what_is_asked_about_entry_by_entry(void **state)
 		assert_null(find_action(&l, ACTION_LOOKUP, "/data/dir/150"));
 		for (int i = 0; i < 12; i++)
 			run_lister(&h, list_first, 0);
-		take_actions(&h, &l);
-		(void)host_spawn(&h, 1, "/bin/lister", NULL);
-		take_actions(&h, &l);
+		(void)start_and_ask(&h, &l, "/bin/lister", NULL);
 		a = find_action(&l, ACTION_LOOKUP, "/data/dir");
 		assert_non_null(a);
 		assert_true(a->list && !a->sweep);
@@ -737,12 +723,9 @@ static void test_engine_takes_who_asks_much_as_sweeping(void **state)
 		}
 		host_list(&h, pid, "/data/after");
 		host_exit(&h, pid);
-		host_pass(&h, 10 * S);
-		host_tick(&h);
+		host_rest(&h, 10 * S);
 	}
-	take_actions(&h, &l);
-	(void)host_spawn(&h, 1, "/bin/lister", NULL);
-	take_actions(&h, &l);
+	(void)start_and_ask(&h, &l, "/bin/lister", NULL);
 	a = find_action(&l, ACTION_LOOKUP, "/data/after");
 	assert_true(a && a->sweep);
 	a = find_action(&l, ACTION_LOOKUP, "/data/before");
@@ -789,10 +772,8 @@ static void test_engine_wants_the_parts_each_step_uses(void **state)
 		run_part_of_library(&h, pid, "/bin/one", 3);
 		run_part_of_library(&h, pid, "/bin/two", 9);
 		host_exit(&h, pid);
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
-		host_pass(&h, 10 * S);
-		host_tick(&h);
+		carry_out(&h, &l, true);
+		host_rest(&h, 10 * S);
 	}
 	take_actions(&h, &l);
 	(void)host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
@@ -823,15 +804,12 @@ static void test_engine_knows_for_whom_a_file_is_there(void **state)
 		pid[0] = host_spawn(&h, 1, "/bin/dash", scripts[i % 2]);
 		run_part_of_library(&h, pid[0], programs[i % 2], 3 + i % 2 * 6);
 		host_exit(&h, pid[0]);
-		host_pass(&h, 10 * S);
-		host_tick(&h);
-		take_actions(&h, &l);
-		finish_actions(&h, &l, true);
+		host_rest(&h, 10 * S);
+		carry_out(&h, &l, true);
 	}
 	pid[0] = host_spawn(&h, 1, "/bin/dash", scripts[0]);
 	pid[1] = host_spawn(&h, 1, "/bin/dash", scripts[1]);
-	host_pass(&h, 100 * S);
-	host_tick(&h);
+	host_rest(&h, 100 * S);
 	take_actions(&h, &l);
 	of = host_spawn(&h, pid[0], programs[0], NULL);
 	take_actions(&h, &l);

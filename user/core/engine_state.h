@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * engine_state.h - what engine.c (learning) and predict.c (guessing) share. For these two only.
+ * engine_state.h - what engine.c, needs.c and phase.c (learning) and predict.c (guessing) share. For these only.
  *
  * Shape    One struct; per-node side facts in an array by graph id; scratch for one prediction.
  * Owner    engine_new() and engine_free() in engine.c.
@@ -13,6 +13,7 @@
 #include "core/credit.h"
 #include "core/engine.h"
 #include "core/lineage.h"
+#include "core/needs.h"
 #include "core/phase.h"
 #include "core/plan.h"
 #include "core/use.h"
@@ -84,14 +85,13 @@ uint32_t engine_symbol(struct engine *e, uint32_t block);
 /* 0 when no living block has that symbol. */
 uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol);
 
-/* For phase.c: makes a run of the block name, whose process is pid; counts dep as needed below it; ends it. */
-int engine_run_phase(struct engine *e, const char *name, uint32_t uid, uint32_t pid, uint64_t ts_ns,
-		     uint32_t *ret_run);
-int engine_phase_takes(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o);
-void engine_phase_ends(struct engine *e, uint32_t pid);
-
-/* The chance that run number `run` of the edge's block takes it, given all runs before. */
-double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run);
+/* CLOCK_REALTIME of an observation's time. */
+uint64_t engine_wall(const struct engine *e, uint64_t ts_ns);
+/* The node of that name, seen now. As graph_intern(). */
+int engine_intern(struct engine *e, enum node_kind kind, const char *name, const struct obs *o,
+		  uint32_t *ret_id);
+/* Nothing is left of the run. */
+void engine_run_gone(struct engine *e, uint32_t run);
 
 /* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
  * next, and their needs. */

@@ -10,12 +10,47 @@
 
 #include <stdio.h>
 
+enum { QUIET_NEEDS = 256 };
+
 static struct phase *phase_free(struct phases *ph)
 {
 	for (size_t i = 0; i < PHASE_MAX; i++)
 		if (!ph->phase[i].end_ns)
 			return &ph->phase[i];
 	return NULL;
+}
+
+static int phase_run(struct engine *e, const char *name, uint32_t uid, uint32_t pid, uint64_t ts_ns,
+		     uint32_t *ret_run)
+{
+	const struct obs o = {.ts_ns = ts_ns, .uid = uid == PHASE_ANYONE ? 0 : uid};
+	uint32_t features[VOMM_FEATURE_MAX] = {0}, block, run, ended;
+	struct run *rn;
+	int r = engine_intern(e, NODE_BLOCK, name, &o, &block);
+
+	if (r)
+		return r;
+	run = lineage_exec(e->lineage, pid, 0, ts_ns, &ended);
+	if (ended != RUN_NONE)
+		engine_run_gone(e, ended);
+	rn = lineage_run(e->lineage, run);
+	rn->block = rn->program = block;
+	rn->uid = uid;
+	rn->hope = ++e->hope_n;
+	rn->block_run = rn->program_run = ++graph_node(e->graph, block)->runs_n;
+	needs_count_run(e, block);
+	vomm_stream_init(&rn->stream, features);
+	*ret_run = run;
+	return 0;
+}
+
+static void phase_end(struct engine *e, uint32_t pid)
+{
+	uint32_t ended;
+
+	lineage_exit(e->lineage, pid, &ended);
+	if (ended != RUN_NONE)
+		engine_run_gone(e, ended);
 }
 
 static int phase_begin(struct engine *e, const char *name, uint32_t uid, uint64_t ts_ns)
@@ -27,7 +62,7 @@ static int phase_begin(struct engine *e, const char *name, uint32_t uid, uint64_
 
 	if (!ph->window_ns || !p)
 		return 0;
-	r = engine_run_phase(e, name, uid, PHASE_PID(p - ph->phase), ts_ns, &run);
+	r = phase_run(e, name, uid, PHASE_PID(p - ph->phase), ts_ns, &run);
 	if (r)
 		return r;
 	*p = (struct phase){.uid = uid, .end_ns = ts_ns + ph->window_ns};
@@ -115,8 +150,25 @@ int phase_need(struct engine *e, uint32_t dep, const struct obs *o)
 		if (run == RUN_NONE || lineage_touched(e->lineage, run, dep))
 			continue;
 		p->needs_n++;
-		r = engine_phase_takes(e, run, dep, o);
+		r = needs_take_phase(e, run, dep, o);
 	}
+	return r;
+}
+
+int phase_quiet(struct engine *e, uint32_t block, const struct obs *o)
+{
+	const struct node *n = graph_node_const(e->graph, block);
+	const struct edge *edge;
+	uint32_t deps[QUIET_NEEDS], deps_n = 0, it = 0;
+	int r = 0;
+
+	while (n && deps_n < QUIET_NEEDS && graph_next_out(e->graph, block, &it, &edge))
+		if (edge->kind == EDGE_OPEN && !(edge->flags & (EDGE_F_WRITE | EDGE_F_LOOKUP)) &&
+		    edge_chance(e, edge, n->runs_n + 1) >= 0.5)
+			deps[deps_n++] = edge->to;
+	for (uint32_t i = 0; i < deps_n && r >= 0; i++)
+		if (graph_node_const(e->graph, deps[i]))
+			r = phase_need(e, deps[i], o);
 	return r;
 }
 
@@ -129,6 +181,6 @@ void phase_tick(struct engine *e, uint64_t now_ns)
 			continue;
 		ph->phase[i].end_ns = 0;
 		ph->open_n--;
-		engine_phase_ends(e, PHASE_PID(i));
+		phase_end(e, PHASE_PID(i));
 	}
 }

@@ -56,6 +56,8 @@ void phase_enter(struct engine *e, const struct obs *o, uint32_t uid);
 void phase_leave(struct engine *e, uint32_t uid);
 /* dep was needed by somebody. */
 int phase_need(struct engine *e, uint32_t dep, const struct obs *o);
+/* Block started, and its opens are not reported: what it most likely needs is taken as needed. */
+int phase_quiet(struct engine *e, uint32_t block, const struct obs *o);
 void phase_tick(struct engine *e, uint64_t now_ns);
 
 #endif
