@@ -84,14 +84,15 @@ uint32_t host_spawn(struct host *h, uint32_t ppid, const char *exe, const char *
 
 void host_open(struct host *h, uint32_t pid, const char *path, int err)
 {
-	feed(h,
-	     &(struct obs){
-		     .kind = OBS_OPEN,
-		     .pid = pid,
-		     .name = path,
-		     .err = err,
-		     .latency_ns = 2000,
-		     .file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : 1 << 20}});
+	uint64_t size = h->file_bytes ? h->file_bytes : 1 << 20;
+
+	feed(h, &(struct obs){
+			.kind = OBS_OPEN,
+			.pid = pid,
+			.name = path,
+			.err = err,
+			.latency_ns = 2000,
+			.file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : size}});
 }
 
 void host_list(struct host *h, uint32_t pid, const char *path)

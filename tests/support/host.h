@@ -17,7 +17,8 @@ struct host {
 	struct engine *engine;
 	uint64_t now_ns;
 	uint32_t next_pid, uid;
-	bool cold; /* processes that end had to read from disk */
+	bool cold;	     /* processes that end had to read from disk */
+	uint64_t file_bytes; /* of what is opened; 0: 1 MiB */
 };
 
 struct engine_limits host_limits(void);

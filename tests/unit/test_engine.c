@@ -558,6 +558,68 @@ static void test_engine_looks_up_what_is_only_asked_about(void **state)
 	host_fini(&h);
 }
 
+/* A job whose tool is another one each time: what that asks about, and what it asks about before it reads it, the
+ * job above it knows. */
+static void test_engine_tells_lookups_to_the_script_above(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	char tool[32];
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 6; i++) {
+		uint32_t script = start_and_ask(&h, &l, "/bin/dash", "/srv/job.sh");
+
+		if (i) {
+			assert_non_null(find_action(&l, ACTION_LOOKUP, "/data/asked"));
+			assert_non_null(find_action(&l, ACTION_WARM, "/data/opened"));
+		}
+		snprintf(tool, sizeof(tool), "/bin/tool-%c", 'a' + i);
+		pid = host_spawn(&h, script, tool, NULL);
+		host_look(&h, pid, "/data/asked");
+		host_look(&h, pid, "/data/opened");
+		host_open(&h, pid, "/data/opened", 0);
+		host_exit(&h, pid);
+		host_exit(&h, script);
+		carry_out(&h, &l, true);
+		host_rest(&h, 10 * S);
+	}
+	host_fini(&h);
+}
+
+/* How much may be read is learnt, from little: that much of it is files keeps no lookup waiting. */
+static void test_engine_looks_up_beside_what_it_reads(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t script, pid;
+	char path[32];
+
+	(void)state;
+	host_init(&h, &limits);
+	h.file_bytes = 8192;
+	script = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	host_pass(&h, 30000000);
+	pid = host_spawn(&h, script, "/bin/tool", NULL);
+	host_look(&h, pid, "/data/asked");
+	for (int i = 0; i < 80; i++) {
+		snprintf(path, sizeof(path), "/data/file-%d", i);
+		host_open(&h, pid, path, 0);
+	}
+	host_exit(&h, pid);
+	host_exit(&h, script);
+	host_rest(&h, 10 * S);
+	(void)start_and_ask(&h, &l, "/bin/dash", "/srv/job.sh");
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/file-79"));
+	assert_null(find_action(&l, ACTION_WARM, "/data/file-0"));
+	assert_non_null(find_action(&l, ACTION_LOOKUP, "/data/asked"));
+	host_fini(&h);
+}
+
 /* A driver asks about a large file each time before the program it starts reads it, and is the surer of the
  * two: what it asks makes the pages worth no less. */
 static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
@@ -881,6 +943,8 @@ int main(void)
 		cmocka_unit_test(test_engine_takes_who_asks_much_as_sweeping),
 		cmocka_unit_test(test_engine_knows_for_whom_a_file_is_there),
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
+		cmocka_unit_test(test_engine_tells_lookups_to_the_script_above),
+		cmocka_unit_test(test_engine_looks_up_beside_what_it_reads),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),

@@ -35,11 +35,12 @@ struct run {
 	uint64_t block_run, program_run; /* which run of the block, of the program, this is */
 	uint32_t touch_head;
 	uint32_t touched_n;
-	uint32_t below_n;  /* of those, by descendants */
-	uint32_t looked_n; /* of those, only asked about */
-	uint32_t swept_n;  /* asked about as entries of a directory that is listed as well */
-	uint32_t missed_n; /* needs that could have been seen to and were not */
-	uint32_t late_n;   /* that were being seen to when they came */
+	uint32_t below_n;	 /* of those, by descendants */
+	uint32_t below_looked_n; /* only asked about by descendants */
+	uint32_t looked_n;	 /* of those, only asked about */
+	uint32_t swept_n;	 /* asked about as entries of a directory that is listed as well */
+	uint32_t missed_n;	 /* needs that could have been seen to and were not */
+	uint32_t late_n;	 /* that were being seen to when they came */
 	/* What is guessed to be started by this run, or by what it execs in its place, bears this number. */
 	uint64_t hope;
 	uint64_t hope_first; /* the oldest guess that does; 0 none */

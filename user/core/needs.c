@@ -150,14 +150,19 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 #define BELOW_RUNS 8
 /* What so many blocks need (libc) is known without its ancestors, and mostly in memory. */
 #define BELOW_IN_MAX 64
+/* What is only asked about is cheap, and there is much of it: so many of one run, and so many for one above. */
+#define BELOW_LOOKED 64
+#define BELOW_LOOKED_MAX 256
 
 /* A program like sha256sum needs another file each time; which one, the script above it knows. */
 static int take_below(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o)
 {
 	const struct node *n = graph_node_const(e->graph, dep);
+	bool lookup = o->flags & OBS_F_LOOKUP;
 	int r = 0;
 
-	if (n->in_n > BELOW_IN_MAX || (n->flags & NODE_F_TEMP) || o->kind == OBS_LISTEN)
+	if (n->in_n > BELOW_IN_MAX || (n->flags & NODE_F_TEMP) || o->kind == OBS_LISTEN ||
+	    (lookup && lineage_run(e->lineage, run)->looked_n > BELOW_LOOKED))
 		return 0;
 	for (int i = 0; i < BELOW_DEPTH && r >= 0; i++) {
 		struct taken t = {.kind = EDGE_BELOW, .dep = dep, .o = o};
@@ -170,9 +175,13 @@ static int take_below(struct engine *e, uint32_t run, uint32_t dep, const struct
 		up = lineage_run(e->lineage, run);
 		if (o->ts_ns - up->start_ns > BELOW_AGE_NS || up->below_n >= BELOW_MAX)
 			continue;
+		if (lookup && (up->below_looked_n >= BELOW_LOOKED_MAX ||
+			       opens(e, up->block, dep, EDGE_BELOW)))
+			continue;
 		t.first = lineage_touch(e->lineage, run, dep | BELOW_BIT);
 		t.lead_ns = o->ts_ns - up->start_ns;
-		up->below_n += t.first;
+		up->below_n += t.first && !lookup;
+		up->below_looked_n += t.first && lookup;
 		r = take_edge(e, up->block, up->block_run, &t, &p);
 		if (!graph_node_const(e->graph, dep)) /* a full graph let go of it */
 			break;
@@ -190,6 +199,9 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 			  .o = o,
 			  .lead_ns = o->ts_ns > rn->start_ns ? o->ts_ns - rn->start_ns : 0,
 			  .first = lineage_touch(e->lineage, run, dep)};
+	const struct edge *known = graph_edge_find(e->graph, rn->block, dep, kind);
+	/* Asked about in this run already, as never before, and opened now: that is the need. */
+	bool more = !t.first && known && known->flags & EDGE_F_LOOKUP && !(o->flags & OBS_F_LOOKUP);
 	double p = 0, program_p = 0;
 	int r;
 
@@ -198,15 +210,14 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 		r = take_edge(e, rn->program, rn->program_run, &t, &program_p);
 	if (r < 0)
 		return r;
-	if (!t.first || (o->flags & OBS_F_SEED) || !graph_node_const(e->graph, dep))
+	if (!(t.first || more) || (o->flags & OBS_F_SEED) || !graph_node_const(e->graph, dep))
 		return 0;
-	predict_resolve(e, run, dep, p);
+	if (t.first)
+		predict_resolve(e, run, dep, p);
 	if (kind == EDGE_EXEC)
 		return 0;
-	/* Too many, and each too cheap, to be kept for those above as well. */
-	if (o->flags & OBS_F_LOOKUP)
-		return 0;
-	e->aux[dep].user = rn->block;
+	if (!(o->flags & OBS_F_LOOKUP))
+		e->aux[dep].user = rn->block;
 	/* What the block needs each time is known from itself, whoever starts it. */
 	if (rn->block_run >= BELOW_RUNS && p >= BELOW_KNOWN)
 		return 0;

@@ -305,11 +305,17 @@ static void hope(struct engine *e, struct guess *g, uint32_t from)
 		rn->hope_first = g->id;
 }
 
+/* Bytes of the credit of one candidate: what is only looked up does not take the place of what is read, nor the
+ * other way round. */
+struct spent {
+	uint64_t read, looked;
+};
+
 /* May so much be read for this guess? Even a lookup is a read or two. */
 static bool within_credit(const struct engine *e, const struct candidate *c, const struct guess *g,
-			  uint64_t bytes, uint64_t *spent)
+			  uint64_t bytes, struct spent *s)
 {
-	uint64_t credit;
+	uint64_t credit, *spent = g->lookup ? &s->looked : &s->read;
 
 	if (!is_ahead(g)) /* it runs already: nothing that has to come first */
 		return true;
@@ -329,7 +335,7 @@ static void sooner(struct guess *g, uint64_t need_ns)
 }
 
 static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
-		      const struct edge *edge, double p, uint64_t *spent)
+		      const struct edge *edge, double p, struct spent *spent)
 {
 	const struct node *dep = graph_node_const(e->graph, edge->to);
 	const struct run *rn = lineage_run(e->lineage, run);
@@ -458,7 +464,7 @@ static void guess_block(struct engine *e, uint32_t run, const struct candidate *
 
 /* The working set of block, as c says it will run; runs_n is the number of the run meant. */
 static void guess_set(struct engine *e, uint32_t run, const struct candidate *c, uint32_t block,
-		      uint64_t run_no, uint64_t *spent)
+		      uint64_t run_no, struct spent *spent)
 {
 	const struct edge *edge;
 	uint32_t it = 0;
@@ -479,7 +485,8 @@ static void guess_candidate(struct engine *e, uint32_t run, const struct candida
 	const struct run *rn = lineage_run(e->lineage, run);
 	const struct node *n = graph_node_const(e->graph, c->block);
 	uint32_t program = e->aux[c->block].program;
-	uint64_t run_no, spent = 0;
+	struct spent spent = {0};
+	uint64_t run_no;
 
 	if (!n || !allowed(n, rn->uid))
 		return;
