@@ -280,7 +280,7 @@ static void test_svc_full_host_evicts_the_least_valuable(void **state)
 	assert_int_equal(view_of(s, 1, t).why, SVC_WHY_ROOM);
 	assert_true(view_of(s, 2, t).queued);
 	send(s, 1, t += MS, .kind = SVC_EV_GONE);
-	assert_string_equal(todo(s), "watch1=2 start2 ");
+	assert_string_equal(todo(s), "start2 watch1=2 ");
 }
 
 static void test_svc_queue_is_fair_by_weight(void **state)
@@ -336,12 +336,60 @@ static void test_svc_starts_beyond_the_limit_are_queued(void **state)
 	(void)todo(s);
 	for (uint32_t i = 0; i < 3; i++)
 		send(s, i, t += MS, .kind = SVC_EV_CONNECTION);
-	assert_string_equal(todo(s), "watch2=0 start0 watch0=0 watch1=0 ");
+	assert_string_equal(todo(s), "start0 watch2=0 watch0=0 watch1=0 ");
 	assert_true(view_of(s, 1, t).queued && view_of(s, 2, t).queued);
 	send(s, 0, t += MS, .kind = SVC_EV_READY);
 	assert_non_null(strstr(todo(s), "start1 "));
 	send(s, 1, t += MS, .kind = SVC_EV_EXITED); /* that one fails: the next all the same */
 	assert_non_null(strstr(todo(s), "start2 "));
+}
+
+/* However much is guessed, who connects finds a place to start in, and his turn before that of guesses. */
+static void test_svc_guesses_keep_nobody_waiting(void **state)
+{
+	struct svc_limits more = limits;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	more.run_max = 4;
+	more.start_max = 3;
+	assert_int_equal(svc_new(&more, &s), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
+	(void)todo(s);
+	for (uint32_t i = 0; i < 3; i++)
+		send(s, i, t, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = MS);
+	send(s, 3, t += MS, .kind = SVC_EV_CONNECTION);
+	assert_int_equal(view_of(s, 2, t).state, SVC_COLD);
+	assert_string_equal(todo(s), "start3 watch3=0 start0 start1 ");
+	send(s, 3, t += MS, .kind = SVC_EV_READY);
+	assert_null(strstr(todo(s), "start"));
+	send(s, 0, t += MS, .kind = SVC_EV_READY);
+	assert_non_null(strstr(todo(s), "start2 "));
+}
+
+/* All of them frozen, all but one foretold: the one that somebody waits for is thawed the first. */
+static void test_svc_thaws_whom_somebody_waits_for_first(void **state)
+{
+	struct svc_limits more = limits;
+	_cleanup_(svc_freep) struct svc *s = NULL;
+	uint64_t t = SEC;
+	uint32_t id;
+
+	(void)state;
+	more.run_max = 4;
+	assert_int_equal(svc_new(&more, &s), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
+		svc_adopt(s, id, t, SVC_FROZEN);
+	}
+	(void)todo(s);
+	for (uint32_t i = 0; i < 3; i++)
+		send(s, i, t += MS, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = MS);
+	send(s, 3, t += MS, .kind = SVC_EV_CONNECTION);
+	assert_memory_equal(todo(s), "thaw3 ", 6);
 }
 
 /* There is a place, but not the memory: the third waits until one of the busy ones is gone. */
@@ -560,6 +608,8 @@ int main(void)
 		cmocka_unit_test(test_svc_full_host_evicts_the_least_valuable),
 		cmocka_unit_test(test_svc_queue_is_fair_by_weight),
 		cmocka_unit_test(test_svc_starts_beyond_the_limit_are_queued),
+		cmocka_unit_test(test_svc_guesses_keep_nobody_waiting),
+		cmocka_unit_test(test_svc_thaws_whom_somebody_waits_for_first),
 		cmocka_unit_test(test_svc_memory_is_bounded),
 		cmocka_unit_test(test_svc_pressure_raises_the_price),
 		cmocka_unit_test(test_svc_pressure_gives_up_one_after_the_other),

@@ -191,23 +191,42 @@ void svc_run(struct svc *s, uint64_t now_ns, double pressure)
 	svc_schedule(s, now_ns);
 }
 
+static struct svc_action take(struct one *v, uint32_t id, enum svc_action_kind kind)
+{
+	v->act_mask &= ~(1u << kind);
+	return (struct svc_action){.kind = kind, .id = id, .arg = v->release_arg, .why = v->why};
+}
+
+/* Somebody waits for it: nothing that is done for a mere guess may come before. */
+static bool next_awaited(struct svc *s, struct svc_action *ret)
+{
+	for (uint32_t id = 0; id < s->limits.service_max; id++) {
+		struct one *v = &s->ones[id];
+
+		if (!v->used || v->why != SVC_WHY_CONNECTION ||
+		    !(v->act_mask & (1u << SVC_DO_THAW | 1u << SVC_DO_START)))
+			continue;
+		*ret = take(v, id, v->act_mask & 1u << SVC_DO_THAW ? SVC_DO_THAW : SVC_DO_START);
+		return true;
+	}
+	return false;
+}
+
 bool svc_next(struct svc *s, struct svc_action *ret)
 {
 	static const enum svc_action_kind order[] = {
 		SVC_DO_THAW, SVC_DO_START, SVC_DO_RELEASE, SVC_DO_KILL, SVC_DO_FREEZE, SVC_DO_CHECK,
 	};
 
+	if (next_awaited(s, ret))
+		return true;
 	for (uint32_t n = 0; n < s->limits.service_max; n++) {
 		struct one *v = &s->ones[s->cursor];
 
 		for (size_t i = 0; i < ARRAY_SIZE(order) && v->used && v->act_mask; i++) {
 			if (!(v->act_mask & (1u << order[i])))
 				continue;
-			v->act_mask &= ~(1u << order[i]);
-			*ret = (struct svc_action){.kind = order[i],
-						   .id = s->cursor,
-						   .arg = v->release_arg,
-						   .why = v->why};
+			*ret = take(v, s->cursor, order[i]);
 			return true;
 		}
 		if (v->used && v->watch != v->watch_said) {

@@ -19,7 +19,7 @@
  * Units    ns of CLOCK_MONOTONIC, bytes, probabilities. Value is seconds of waiting saved per
  *          MB*s of memory held.
  * Bounds   service_max services; run_max and start_max instances, memory_max bytes for all of
- *          them. Every call is O(service_max). Nothing is allocated after svc_new().
+ *          them. Of start_max, if more than one, guesses and habits leave one to connections. Every call is O(service_max). Nothing is allocated after svc_new().
  * Owner    The caller owns struct svc. Views are copies.
  * Errors   < 0 -errno; SVC_FULL.
  * Threads  One owner at a time. No clock, lock, global or I/O.

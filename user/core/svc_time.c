@@ -244,6 +244,15 @@ struct svc_used svc_used(const struct svc *s)
 	return u;
 }
 
+/* One place is left to whoever connects next: a start for a mere guess would keep it waiting for all of
+ * its own time. */
+static bool may_start(const struct svc *s, const struct one *v, uint32_t start_n)
+{
+	uint32_t max = s->limits.start_max;
+
+	return start_n < (v->waiting_ns || max == 1 ? max : max - 1);
+}
+
 void svc_schedule(struct svc *s, uint64_t now_ns)
 {
 	for (;;) {
@@ -252,7 +261,7 @@ void svc_schedule(struct svc *s, uint64_t now_ns)
 		struct one *v = pick(s, now_ns, &value), *out;
 		enum svc_why why;
 
-		if (!v || u.start_n >= s->limits.start_max)
+		if (!v || !may_start(s, v, u.start_n))
 			return;
 		/* The only instance may be larger than the limit: better that than never. */
 		if (u.run_n < s->limits.run_max &&

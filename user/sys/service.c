@@ -690,6 +690,7 @@ bool services_predict(struct services *s, const char *name, double p, uint64_t l
 
 	if (!v)
 		return false;
+	on_waker(s); /* who has connected by now comes before any guess */
 	tell(v, (struct svc_event){.kind = SVC_EV_GUESS, .p = p, .lead_ns = lead_ns});
 	services_act(s);
 	return true;
