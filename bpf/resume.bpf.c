@@ -50,13 +50,13 @@ struct {
 	__type(value, struct fwm_resume);
 } resume_slots SEC(".maps");
 
-/* Full: the first program does it. */
+/* Of armed slots only. A line is full: the first program does it. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, RESUME_MAX);
-	__type(key, struct fwm_resume_name);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FWM_RESUME_LINES);
+	__type(key, __u32);
+	__type(value, struct fwm_resume_line);
 } resume_names SEC(".maps");
 
 struct late {
@@ -92,7 +92,9 @@ static __always_inline void tell_late(void)
 
 	if (!late)
 		return;
-	(void)bpf_timer_init(&late->timer, &resume_late, CLOCK_MONOTONIC); /* once; then EBUSY */
+	if (!bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0))
+		return;
+	(void)bpf_timer_init(&late->timer, &resume_late, CLOCK_MONOTONIC); /* the first time */
 	(void)bpf_timer_set_callback(&late->timer, tell);
 	(void)bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0);
 }
@@ -119,6 +121,18 @@ static __always_inline void resume_slot(const __u32 *slot)
 	tell_late();
 }
 
+/* Two services may have the same name: of an address only the port is in it. */
+static __always_inline void resume_name(const struct fwm_resume_name *name)
+{
+	__u64 hash = fwm_resume_hash(name);
+	__u32 at = (hash >> 32) % FWM_RESUME_LINES;
+	const struct fwm_resume_line *line = bpf_map_lookup_elem(&resume_names, &at);
+
+	for (int i = 0; line && i < FWM_RESUME_LINE; i++)
+		if (line->hash[i] == hash)
+			resume_slot(&line->slot[i]);
+}
+
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(resume, struct sock *sk)
 {
@@ -137,12 +151,12 @@ static __always_inline bool here4(__u32 addr)
  * they have connected. */
 static __always_inline int resume_inet(struct bpf_sock_addr *ctx, bool here)
 {
-	struct fwm_resume_name name = {.family = AF_INET, .port = (__u16)ctx->user_port};
+	struct fwm_resume_name name = {.family = AF_INET, .port = ctx->user_port};
 
 	if (ctx->protocol != IPPROTO_TCP || !here)
 		return 1;
 	name.netns = bpf_get_netns_cookie(ctx);
-	resume_slot(bpf_map_lookup_elem(&resume_names, &name));
+	resume_name(&name);
 	return 1; /* it may go on */
 }
 
@@ -177,9 +191,9 @@ int resume_unix(struct bpf_sock_addr *ctx)
 	len -= 2;
 	if (bpf_probe_read_kernel(name.path, len & 0x7f, from))
 		return 1;
-	if (!name.path[0])
+	if (!*(const char *)name.path)
 		name.netns = bpf_get_netns_cookie(ctx);
-	resume_slot(bpf_map_lookup_elem(&resume_names, &name));
+	resume_name(&name);
 	return 1;
 }
 

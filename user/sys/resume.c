@@ -27,9 +27,17 @@
 
 enum { CGROUP_UNIX_CONNECT = 49 }; /* BPF_CGROUP_UNIX_CONNECT, Linux 6.7 */
 
+struct named { /* a slot's sockets, and where their names are */
+	uint64_t *hashes[RESUME_SOCKET_MAX];
+	int fds[RESUME_SOCKET_MAX];
+	size_t n, fd_n;
+};
+
 struct resume {
 	struct resume_bpf *skel;
 	struct fwm_resume *slots;
+	struct fwm_resume_line *lines;
+	struct named *named;
 	size_t slots_bytes;
 	struct ring_buffer *ring;
 	bool attached;
@@ -41,10 +49,16 @@ static int on_ring(void *ctx, void *data, size_t n)
 	return 0;
 }
 
+static void *share(const struct bpf_map *map, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static int load(struct resume *r, uint32_t slot_max)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *at;
 	int err;
 
 	r->skel = resume_bpf__open();
@@ -58,11 +72,15 @@ static int load(struct resume *r, uint32_t slot_max)
 	if (err < 0)
 		return fault(err);
 	r->slots_bytes = (slot_max * sizeof(*r->slots) + page - 1) / page * page;
-	at = mmap(NULL, r->slots_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-		  bpf_map__fd(r->skel->maps.resume_slots), 0);
-	if (at == MAP_FAILED)
+	r->slots = share(r->skel->maps.resume_slots, r->slots_bytes);
+	if (!r->slots)
 		return fault_errno();
-	r->slots = at;
+	r->lines = share(r->skel->maps.resume_names, FWM_RESUME_LINES * sizeof(*r->lines));
+	if (!r->lines)
+		return fault_errno();
+	r->named = calloc(slot_max, sizeof(*r->named));
+	if (!r->named)
+		return fault(-ENOMEM);
 	r->ring = ring_buffer__new(bpf_map__fd(r->skel->maps.resume_ring), on_ring, NULL, NULL);
 	return r->ring ? 0 : fault_errno();
 }
@@ -94,6 +112,9 @@ struct resume *resume_close(struct resume *r)
 	ring_buffer__free(r->ring);
 	if (r->slots)
 		(void)munmap(r->slots, r->slots_bytes);
+	if (r->lines)
+		(void)munmap(r->lines, FWM_RESUME_LINES * sizeof(*r->lines));
+	free(r->named);
 	resume_bpf__destroy(r->skel);
 	free(r);
 	return NULL;
@@ -158,12 +179,55 @@ static bool name_of(int fd, struct fwm_resume_name *ret)
 		n -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
 		memcpy(name.path, un->sun_path,
 		       n < sizeof(un->sun_path) ? n : sizeof(un->sun_path));
-		name.netns = name.path[0] ? 0 : cookie;
+		name.netns = un->sun_path[0] ? 0 : cookie;
 	} else {
 		return false;
 	}
 	*ret = name;
 	return true;
+}
+
+static void forget_names(struct resume *r, uint32_t slot)
+{
+	struct named *d = &r->named[slot];
+
+	while (d->n)
+		__atomic_store_n(d->hashes[--d->n], 0, __ATOMIC_RELEASE);
+}
+
+/* Sockets that the slot no longer stands for. */
+static void forget_sockets(struct resume *r, uint32_t slot, const int *fds, size_t fd_n)
+{
+	struct named *d = &r->named[slot];
+
+	for (size_t i = 0; i < d->fd_n; i++) {
+		bool still = false;
+
+		for (size_t k = 0; k < fd_n; k++)
+			still |= fds[k] == d->fds[i];
+		if (!still) /* closed: it went with it */
+			(void)bpf_map_delete_elem(bpf_map__fd(r->skel->maps.resume_sockets),
+						  &d->fds[i]);
+	}
+	d->fd_n = fd_n;
+	memcpy(d->fds, fds, fd_n * sizeof(*fds));
+}
+
+/* The line is full: the socket tells. */
+static void put_name(struct resume *r, uint32_t slot, const struct fwm_resume_name *name)
+{
+	uint64_t hash = fwm_resume_hash(name);
+	struct fwm_resume_line *line = &r->lines[(uint32_t)(hash >> 32) % FWM_RESUME_LINES];
+	struct named *d = &r->named[slot];
+
+	for (int i = 0; i < FWM_RESUME_LINE; i++) {
+		if (line->hash[i])
+			continue;
+		line->slot[i] = slot;
+		__atomic_store_n(&line->hash[i], hash, __ATOMIC_RELEASE);
+		d->hashes[d->n++] = (uint64_t *)&line->hash[i];
+		return;
+	}
 }
 
 int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
@@ -174,15 +238,18 @@ int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 
 	if (err < 0)
 		return err;
+	if (fd_n > RESUME_SOCKET_MAX)
+		return fault(-EINVAL);
+	forget_names(r, slot);
+	forget_sockets(r, slot, fds, fd_n);
 	for (size_t i = 0; i < fd_n; i++) {
 		struct fwm_resume_name name;
 
 		if (bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_sockets), &fds[i], &slot,
 					BPF_ANY) < 0)
 			return fault_errno();
-		if (name_of(fds[i], &name)) /* full: the socket tells */
-			(void)bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_names), &name,
-						  &slot, BPF_ANY);
+		if (name_of(fds[i], &name))
+			put_name(r, slot, &name);
 	}
 	s->pid = t->pid;
 	s->start = t->start;
@@ -191,13 +258,13 @@ int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 	return 0;
 }
 
-bool resume_fired(const struct resume *r, uint32_t slot, uint64_t *ret_seen_ns,
-		  uint64_t *ret_done_ns)
+bool resume_fired(struct resume *r, uint32_t slot, uint64_t *ret_seen_ns, uint64_t *ret_done_ns)
 {
 	const struct fwm_resume *s = &r->slots[slot];
 
 	if (__atomic_load_n(&s->armed, __ATOMIC_SEQ_CST))
 		return false;
+	forget_names(r, slot);
 	*ret_seen_ns = __atomic_load_n(&s->seen_ns, __ATOMIC_SEQ_CST);
 	*ret_done_ns = __atomic_load_n(&s->done_ns, __ATOMIC_SEQ_CST);
 	return true;
@@ -205,5 +272,6 @@ bool resume_fired(const struct resume *r, uint32_t slot, uint64_t *ret_seen_ns,
 
 bool resume_disarm(struct resume *r, uint32_t slot)
 {
+	forget_names(r, slot);
 	return __atomic_exchange_n(&r->slots[slot].armed, 0, __ATOMIC_SEQ_CST) == 1;
 }

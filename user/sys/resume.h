@@ -6,7 +6,7 @@
  *          connection to any of them sends it SIGCONT in the kernel (bpf/resume.bpf.c); some milliseconds
  *          later resume_fd() is readable, and resume_take() says whose it was.
  * Units    ns of CLOCK_MONOTONIC; start in ticks, as in /proc/PID/stat.
- * Bounds   slot_max slots.
+ * Bounds   slot_max slots of RESUME_SOCKET_MAX sockets each.
  * Owner    resume_open() to resume_close().
  * Errors   < 0 -errno; what the kernel does not offer is an error of resume_open().
  * Threads  The caller's lock.
@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+enum { RESUME_SOCKET_MAX = 16 };
 
 struct resume;
 
@@ -39,8 +41,7 @@ void resume_drain(struct resume *r);
 int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 	       const struct resume_target *t);
 /* True: a connection has resumed it since it was armed. */
-bool resume_fired(const struct resume *r, uint32_t slot, uint64_t *ret_seen_ns,
-		  uint64_t *ret_done_ns);
+bool resume_fired(struct resume *r, uint32_t slot, uint64_t *ret_seen_ns, uint64_t *ret_done_ns);
 /* True: not resumed by a connection, and no longer will be. */
 bool resume_disarm(struct resume *r, uint32_t slot);
 
