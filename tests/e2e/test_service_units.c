@@ -38,6 +38,8 @@ static const struct line {
 	{"no_capabilities", "", "grep CapEff /proc/self/status | tr -d '\\t'",
 	 "CapEff:0000000000000000"},
 	{"listen_fds", "", "echo $LISTEN_FDS $LISTEN_FDNAMES", "1 listen_fds.socket"},
+	{"blocking_sockets", "", "sed -n '/flags/s/.*[^0-7]//p' /proc/self/fdinfo/3",
+	 "02"}, /* O_RDWR alone */
 	{"network", "", "readlink /proc/self/ns/net | cmp -s - @/net && echo same", "same"},
 	{"private_network", "PrivateNetwork=yes\n", "grep -c : /proc/net/dev", "1"},
 	{"users", "", "grep -c . /proc/self/uid_map; cut -b 1-22 /proc/self/uid_map | tr -d ' '",

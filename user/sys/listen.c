@@ -174,7 +174,7 @@ int listen_open(const struct unit_socket *s, const struct unit_addr *a, int *ret
 	socklen_t len = sockaddr_of(a, &sa);
 	int r;
 
-	fd = socket(sa.ss_family, socket_types[a->type] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(sa.ss_family, socket_types[a->type] | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fault_errno();
 	r = set_options(fd, s, a, sa.ss_family);

@@ -3,7 +3,7 @@
  * listen.h - the sockets a .socket unit asks for, bound and listening.
  *
  * Shape    One call makes one socket; another tells whether a socket kept elsewhere is that one.
- * Owner    The caller owns the descriptor (close-on-exec, non-blocking).
+ * Owner    The caller owns the descriptor (close-on-exec, blocking).
  * Errors   < 0 -errno: from socket, bind, listen or chown.
  * Threads  Any; listen_open() changes the umask of the process for a moment, so one at a time.
  * Source   systemd.socket(5): what each option sets, directories made with DirectoryMode=, a

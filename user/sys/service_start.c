@@ -497,6 +497,8 @@ int recipe_start(const struct recipe *r, struct pool *pool, const int *listens, 
 
 	if (!text || !words)
 		return fault(-ENOMEM);
+	for (size_t i = 0; i < listen_n; i++) /* whatever the last one that had it made of it */
+		(void)fcntl(listens[i], F_SETFL, 0);
 	e = env_make(r, &env);
 	if (!e)
 		e = make_argv(r, &env, words, argv);
