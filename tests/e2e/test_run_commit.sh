@@ -262,7 +262,7 @@ open("beside", "w").write("b")' >"$dir/.out" 2>"$dir/.err")
 	(cd "$dir/twin" && run --diff --json -- sh -c 'echo >"$(printf "\377\nx")"' >"$dir/.out")
 	tap_check "names that are no text: JSON all the same" python3 -c 'import json, sys
 rows = [json.loads(l) for l in open(sys.argv[1])]
-assert len(rows) == 1 and rows[0]["op"] == "A", rows' "$dir/.out"
+assert len(rows) == 2 and rows[0]["op"] == "A" and rows[1] == {"type": "end", "status": 0}, rows' "$dir/.out"
 else
 	tap_skip "a socket is passed over" "no python3"
 fi

@@ -52,11 +52,14 @@ check "one argument too many" 2 "one argument too many: 'b'" deps a b
 check "a name that is not UTF-8" 2 "must be UTF-8" deps $'\xff' --socket "$dir/none"
 check "unknown format" 2 "dot, json or graphml, not 'png'" export --format=png --socket "$dir/none"
 
-for c in status "deps gcc" "why gcc" top export "export --format=dot" "status --json"; do
+for c in status "deps gcc" "why gcc" top export "export --format=dot"; do
 	check "$c without a daemon" 3 "^forewarm: no daemon answers at $dir/none" $c --socket "$dir/none"
 	ok "$c: one line on standard error, nothing else" \
 		$(($(wc -l <"$dir/err") != 1 || $(wc -c <"$dir/out") > 0))
 done
+check "status --json without a daemon" 3 "^forewarm: no daemon answers" status --json --socket "$dir/none"
+grep -qE '^\{"type":"error","status":3,"message":"no daemon answers at .*"\}$' "$dir/out"
+ok "status --json: an object that says so" $?
 touch "$dir/file"
 check "a socket that is none" 3 "^forewarm: no daemon answers" status --socket "$dir/file"
 check "a path too long for a socket" 1 "File name too long" status --socket "/$(printf 'x%.0s' {1..200})"

@@ -422,21 +422,29 @@ static uint64_t weight(const struct node *n)
 	return n->kind == NODE_BLOCK ? n->runs_n : n->in_n;
 }
 
+/* How well name fits, 0: not at all. What was only looked up in vain gives way to what is there. */
+static int fits(const struct node *n, const char *name, size_t name_n)
+{
+	enum level l = match(n, name, name_n);
+
+	return l == LEVEL_NONE ? 0 : 2 * (int)l - (l < LEVEL_WHOLE && n->flags & NODE_F_ABSENT);
+}
+
 size_t view_find(const struct graph *g, const char *name, unsigned kinds, uint32_t *ret_ids,
 		 size_t max)
 {
 	size_t name_n = strlen(name), found = 0, kept = 0;
-	enum level best = LEVEL_PART;
+	int best = 1;
 	const struct node *n;
 	uint32_t it = 0;
 
 	if (!name_n)
 		return 0;
 	while (graph_next_node(g, &it, &n)) {
-		enum level l = kinds & (1u << n->kind) ? match(n, name, name_n) : LEVEL_NONE;
+		int l = kinds & (1u << n->kind) ? fits(n, name, name_n) : 0;
 		size_t at;
 
-		if (l < best || l == LEVEL_NONE)
+		if (l < best)
 			continue;
 		if (l > best) {
 			best = l;

@@ -21,7 +21,7 @@ static void client_closep(struct client **c)
 	client_close(*c);
 }
 
-static int say_unreachable(const struct cli *cli, int err)
+int cli_unreachable(const struct cli *cli, int err)
 {
 	switch (-err) {
 	case ENOENT:
@@ -46,6 +46,11 @@ void cli_print_json(const json_t *o)
 
 	if (text)
 		puts(text);
+}
+
+void cli_print_end(int status)
+{
+	printf("{\"type\":\"end\",\"status\":%d}\n", status);
 }
 
 /* A process of our own that answers from the trace, at the other end of a socket pair. */
@@ -74,10 +79,10 @@ static int closing(struct cli *cli, json_t *o)
 {
 	int status = (int)get_n(o, "status");
 
+	if (is_type(o, "error"))
+		return cli_fail((enum fwm_status)status, "%s", get_text(o, "message"));
 	if (cli->json)
 		cli_print_json(o);
-	if (is_type(o, "error"))
-		(void)cli_fail((enum fwm_status)status, "%s", get_text(o, "message"));
 	return status;
 }
 
@@ -91,7 +96,7 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 	r = cli->trace ? open_trace(cli, &c) : client_open(cli->socket, TIMEOUT_MS, &c);
 	if (r < 0) {
 		json_decref(args);
-		return say_unreachable(cli, r);
+		return cli_unreachable(cli, r);
 	}
 	r = client_ask(c, cmd, args, fds, fds_n);
 	while (r >= 0) {

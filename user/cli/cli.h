@@ -43,7 +43,9 @@ struct cli {
 
 typedef int (*cli_fn)(struct cli *cli);
 
-/* "forewarm: message" on standard error; returns status. */
+/* "forewarm: message" on standard error, and as an object on standard output where cli_error_objects
+ * says so; returns status. */
+extern bool cli_error_objects;
 int cli_fail(enum fwm_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for wrong usage, with where to read on. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -61,6 +63,10 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 		cli_each_fn each, void *ctx);
 /* One object as a line of NDJSON on standard output; o is borrowed. */
 void cli_print_json(const json_t *o);
+/* The last object, where there is no error to tell. */
+void cli_print_end(int status);
+/* Says why the daemon cannot be asked; returns the exit code. */
+int cli_unreachable(const struct cli *cli, int err);
 
 /* --- members of objects: 0, "" or -1 when missing (ask.c) --- */
 

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -94,7 +95,8 @@ static int parse(struct cli *cli, struct eval_args *a)
 			a->run.chain_p = strtod(optarg, NULL);
 			break;
 		default:
-			return cli_usage(cli, "eval: see the options in forewarm(8)");
+			return cli_usage(cli, "eval: '%s' is no option, or lacks its value",
+					 cli->argv[optind - 1]);
 		}
 	}
 	if (!r && a->run.again && (a->run.half_split || a->run.chain_p > 0))
@@ -341,7 +343,26 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 	if (res->ahead_n && !cli->json)
 		printf("Exactly %u ahead: %.1f %%.\n", a->run.ahead,
 		       100 * (double)res->ahead_hit_n / (double)res->ahead_n);
+	if (cli->json && !r)
+		cli_print_end(FWM_STATUS_OK);
 	return r;
+}
+
+/* What is wrong with the trace. */
+static int unreadable(const char *path, size_t line, int err)
+{
+	enum fwm_status status = err == -ENOENT ? FWM_STATUS_NOT_FOUND : FWM_STATUS_FAILED;
+
+	if (err == -ENODATA)
+		return cli_fail(status, "%s: no event in it", path);
+	if (err == -EBADMSG)
+		return cli_fail(status,
+				"%s: line %zu: of no form that `forewarm eval --help` names", path,
+				line);
+	if (err == -EFBIG)
+		return cli_fail(status, "%s: more than %u events; take the first with --events",
+				path, DATASET_EVENT_MAX);
+	return cli_fail(status, "%s: %s", path, strerror(-err));
 }
 
 int cmd_eval(struct cli *cli)
@@ -354,9 +375,10 @@ int cmd_eval(struct cli *cli)
 
 	if (r)
 		return r;
+	cli_error_objects = cli->json;
 	r = dataset_read(a.trace, &a.data, &d, &line);
 	if (r < 0)
-		return cli_fail(FWM_STATUS_FAILED, "%s: line %zu: %s", a.trace, line, strerror(-r));
+		return unreadable(a.trace, line, r);
 	if (d->form != DATASET_HOST && d->form != DATASET_TRACE)
 		a.run.chain_p = 0;
 	r = eval_run(d, &a.run, &res);

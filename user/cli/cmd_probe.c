@@ -97,8 +97,7 @@ int cmd_probe(struct cli *cli)
 		print_item(cli, &items[i]);
 	}
 	if (cli->json)
-		printf("{\"type\":\"end\",\"status\":%d}\n",
-		       counts[PROBE_MISSING] ? FWM_STATUS_FAILED : FWM_STATUS_OK);
+		cli_print_end(counts[PROBE_MISSING] ? FWM_STATUS_FAILED : FWM_STATUS_OK);
 	else if (counts[PROBE_MISSING])
 		printf("\nforewarmd cannot run here: %zu of these are missing.\n",
 		       counts[PROBE_MISSING]);

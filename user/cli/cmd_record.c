@@ -159,8 +159,10 @@ static void sum_up(const struct cli *cli, struct recording *r, uint64_t bytes, u
 	o = json_pack("{s:s, s:I, s:I, s:I, s:I}", "type", "recorded", "observations_n",
 		      (json_int_t)r->obs_n, "lost_n", (json_int_t)lost_n(r), "bytes",
 		      (json_int_t)bytes, "took_ns", (json_int_t)took_ns);
-	if (strcmp(cli->argv[0], "-") != 0)
+	if (strcmp(cli->argv[0], "-") != 0) {
 		cli_print_json(o);
+		cli_print_end(FWM_STATUS_OK);
+	}
 	json_decref(o);
 }
 

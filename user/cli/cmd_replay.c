@@ -126,7 +126,7 @@ int cmd_replay(struct cli *cli)
 		      (json_int_t)s.actions_n[ACTION_CANCEL], "score", score, "digest", digest);
 	cli_print_json(o);
 	json_decref(o);
-	printf("{\"type\":\"end\",\"status\":0}\n");
+	cli_print_end(FWM_STATUS_OK);
 	return FWM_STATUS_OK;
 }
 

@@ -66,28 +66,30 @@ struct run {
 };
 
 static const char usage[] =
-	"usage: forewarm run [--net] [--user] [--rw PATH]... [--diff | --commit | --discard] [--] "
-	"COMMAND...\n"
+	"usage: forewarm run [--net] [--user] [--rw PATH]... [--diff|--commit|--discard]\n"
+	"                    [--] COMMAND...\n"
 	"\n"
-	"Runs COMMAND in a sandbox: it sees the files of this host, what it writes goes to a layer "
-	"of\n"
-	"its own, it has no network, and nothing it does reaches a process outside.\n"
+	"Runs COMMAND in a sandbox: it sees the files of this host, what it writes goes\n"
+	"to a layer of its own, it has no network, and nothing it does reaches a process\n"
+	"outside.\n"
 	"\n"
 	"  --net        the host's network\n"
-	"  --user       a user namespace with root and you in it: no capability reaches the host\n"
+	"  --user       a user namespace with root and you in it: no capability reaches\n"
+	"               the host\n"
 	"  --rw PATH    what is written below PATH is really written\n"
-	"  --diff       afterwards, list what it would have changed: A added, M modified, D "
-	"deleted\n"
-	"  --commit     afterwards, list it and do it by your own rights: all, or nothing when a "
-	"file was\n"
-	"               changed outside meanwhile, a signal ended it, or you press Ctrl-C\n"
+	"  --diff       afterwards, list what it would have changed: A added,\n"
+	"               M modified, D deleted\n"
+	"  --commit     afterwards, list it and do it by your own rights: all, or nothing\n"
+	"               when a file was changed outside meanwhile, a signal ended it, or\n"
+	"               you press Ctrl-C\n"
 	"  --discard    afterwards, forget it (the default)\n"
-	"  --socket PATH  where forewarmd listens (" FWM_CTL_SOCKET_DEFAULT ")\n"
+	"  --socket PATH  where forewarmd listens\n"
+	"               (" FWM_CTL_SOCKET_DEFAULT ")\n"
 	"  --json       the list as NDJSON\n"
 	"\n"
-	"Without a daemon, root gets a fresh sandbox. The exit code is COMMAND's; 128+N when "
-	"signal N ended\n"
-	"it, 127 not found, 126 not executable, 125 anything else that went wrong here.\n";
+	"Without a daemon, root gets a fresh sandbox. The exit code is COMMAND's; 128+N\n"
+	"when signal N ended it, 127 not found, 126 not executable, 125 anything else\n"
+	"that went wrong here.\n";
 
 /* --- the command line ------------------------------------------------------------------------------- */
 /* 0, or -1 for help, or an exit code. */
@@ -99,7 +101,7 @@ static int parse(struct run *r)
 		{"commit", no_argument, NULL, 'c'},	  {"discard", no_argument, NULL, 'x'},
 		{"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},	  {0}};
-	int key;
+	int key, after_n = 0;
 
 	optind = 0; /* glibc: scan anew */
 	opterr = 0;
@@ -118,13 +120,12 @@ static int parse(struct run *r)
 			r->rw[r->rw_n++] = optarg;
 			break;
 		case 'd':
-			r->after = AFTER_DIFF;
-			break;
 		case 'c':
-			r->after = AFTER_COMMIT;
-			break;
 		case 'x':
-			r->after = AFTER_DISCARD;
+			after_n++;
+			r->after = key == 'd'	? AFTER_DIFF
+				   : key == 'c' ? AFTER_COMMIT
+						: AFTER_DISCARD;
 			break;
 		case 's':
 			r->cli->socket = optarg;
@@ -140,6 +141,8 @@ static int parse(struct run *r)
 		default:
 			return cli_usage(r->cli, "unknown option '%s'", r->cli->argv[optind - 1]);
 		}
+	if (after_n > 1)
+		return cli_usage(r->cli, "run: one of --diff, --commit and --discard");
 	r->argv = r->cli->argv + optind;
 	if (!*r->argv)
 		return cli_usage(r->cli, "run needs a COMMAND");
@@ -216,7 +219,7 @@ static int connect_server(struct run *r)
 			"run: no daemon answers at %s, and only root can make a sandbox itself",
 			r->cli->socket);
 	else
-		(void)cli_fail(FWM_STATUS_FAILED, "run: %s: %s", r->cli->socket, strerror(-err));
+		(void)cli_unreachable(r->cli, err);
 	return EXIT_OURS;
 }
 
@@ -514,6 +517,8 @@ static int after(struct run *r, int code)
 	}
 	if (!err && r->after == AFTER_COMMIT && e.n)
 		code = commit(r, &e, code);
+	if (r->cli->json)
+		cli_print_end(code);
 	effects_free(&e);
 	return code;
 }

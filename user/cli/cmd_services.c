@@ -67,7 +67,11 @@ static void each_service(void *ctx, json_t *o)
 	l->n++;
 	snprintf(state, sizeof(state), "%s", state_text(o));
 	snprintf(since, sizeof(since), "%s", opt_ns(o, "state_ns"));
-	snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
+	/* Of a cold one it is what it would take. */
+	if (strcmp(get_text(o, "state"), "cold") == 0)
+		snprintf(memory, sizeof(memory), "-");
+	else
+		snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
 	table_row(l->states,
 		  (const char *[]){get_text(o, "name"), state, get_text(o, "why"), since, memory});
 	row_guesses(l->guesses, o);

@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 
+#include "api/socket.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -78,8 +79,8 @@ static const struct command commands[] = {
 	{"status", "", "what the daemon sees, guesses and costs", cmd_status, ASK | TRACE, 0, 0,
 	 ""},
 	{"deps", "PROGRAM", "what a program needs", cmd_deps, ASK | TRACE | ROWS, 1, 1,
-	 "PROGRAM is a path or the end of one (gcc), with the argument that tells its runs apart\n"
-	 "when there is one (\"git status\").\n"},
+	 "PROGRAM is a path or the end of one (gcc), with the argument that tells its\n"
+	 "runs apart when there is one (\"git status\").\n"},
 	{"needs", "FILE-OR-SERVICE", "who needs a file, a service or a program", cmd_needs,
 	 ASK | TRACE | ROWS, 1, 1,
 	 "A service is tcp:HOST:PORT, udp:HOST:PORT or unix:PATH, or the end of it.\n"},
@@ -95,19 +96,19 @@ static const struct command commands[] = {
 	 "Needs no daemon, and ends with Ctrl-C or after --for. FILE - is standard output.\n"},
 	{"replay", "FILE", "run the daemon's engine on a trace, in virtual time", cmd_replay, 0, 1,
 	 1,
-	 "Needs neither root nor a daemon. The digest is of all it decided: the same trace gives "
-	 "the\n"
-	 "same digest. FILE - is standard input.\n"},
-	{"eval", "TRACE [options]", "how well the model tells what comes next in a trace", cmd_eval,
-	 0, 1, -1,
-	 "TRACE: numbers, a sequence a line (SPMF, SPiCe); commands of a shell, one a line; or a\n"
-	 "host's t_ns kind pid session arg; plain or gzipped. After TRACE:\n"
-	 "  --again          learn the trace once, then measure all of it, beside an oracle\n"
+	 "Needs neither root nor a daemon. The digest is of all it decided: the same trace\n"
+	 "gives the same digest. FILE - is standard input.\n"},
+	{"eval", "TRACE", "how well the model tells what comes next in a trace", cmd_eval, 0, 1, -1,
+	 "TRACE: numbers, a sequence a line (SPMF, SPiCe); commands of a shell, one a\n"
+	 "line; or a host's t_ns kind pid session arg; plain or gzipped; or a file of\n"
+	 "`record`.\n"
+	 "After TRACE:\n"
+	 "  --again          learn it once, then measure all of it, beside an oracle\n"
 	 "  --alone          without the baselines of tools/baselines\n"
 	 "  --cap MIB        memory of the model (64)\n"
 	 "  --events N, --sequences N   only so many\n"
 	 "  --half           learn the first half, freeze, measure the second\n"
-	 "  --p P            host: probability at which a name is named ahead (0.5; 0: none)\n"
+	 "  --p P            host: name ahead from this probability on (0.5; 0: none)\n"
 	 "  --ahead K        also: is the symbol K steps ahead told exactly?\n"
 	 "  --raw            host: temporary names as they are\n"
 	 "  --every-touch    host: not only the first touch of a name in a session\n"},
@@ -117,8 +118,7 @@ static const struct command commands[] = {
 	{"run", "[--net] [--rw PATH] [--diff|--commit] COMMAND", "a command in a sandbox", cmd_run,
 	 RAW, 1, -1, ""},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
-	 0, 0,
-	 "Needs no daemon. Exit code 1: something is missing that forewarmd cannot do without.\n"},
+	 0, 0, "Needs no daemon. Exit code 1: something is missing that forewarmd needs.\n"},
 };
 
 enum { HELP_EXIT_N = 6 };
@@ -157,11 +157,21 @@ uint64_t cli_clock_ns(clockid_t id)
 
 /* --- saying what is wrong -------------------------------------------------------------------- */
 
-static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list ap)
+bool cli_error_objects;
+
+static void __attribute__((format(printf, 2, 0)))
+say(enum fwm_status status, const char *fmt, va_list ap)
 {
 	char raw[1024];
 
 	vsnprintf(raw, sizeof(raw), fmt, ap);
+	if (cli_error_objects) {
+		json_t *o = json_pack("{s:s, s:i, s:o}", "type", "error", "status", (int)status,
+				      "message", api_string(raw));
+
+		cli_print_json(o);
+		json_decref(o);
+	}
 	fflush(stdout);
 	fprintf(stderr, "forewarm: %s\n", cli_text(raw));
 }
@@ -171,7 +181,7 @@ int cli_fail(enum fwm_status status, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(fmt, ap);
+	say(status, fmt, ap);
 	va_end(ap);
 	return (int)status;
 }
@@ -181,7 +191,7 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(fmt, ap);
+	say(FWM_STATUS_USAGE, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "forewarm: see `forewarm %s%s--help`\n", cli->command ? cli->command : "",
 		cli->command ? " " : "");
@@ -203,7 +213,7 @@ static void help_options(unsigned takes)
 			snprintf(short_one, sizeof(short_one), "-%c, ", o->key);
 		snprintf(left, sizeof(left), "%s--%s%s%s", short_one, o->name, o->arg ? " " : "",
 			 o->arg ? o->arg : "");
-		printf("  %-20s %s\n", left, o->help);
+		printf("  %-21s %s\n", left, o->help);
 	}
 }
 
@@ -418,6 +428,8 @@ static int run_command(struct cli *cli, const struct command *c, int argc, char 
 		return cli_usage(cli, "%s: one argument too many: '%s'", c->name,
 				 cli->argv[c->args_max]);
 	look_at_terminal(cli);
+	/* Of `record -` a trace goes to standard output. */
+	cli_error_objects = cli->json && !(cli->argc && strcmp(cli->argv[0], "-") == 0);
 	return c->run(cli);
 }
 

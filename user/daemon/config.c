@@ -211,7 +211,7 @@ static const char *allowed(const struct key *k, char *buf, size_t n)
 		snprintf(buf, n, "yes or no");
 		return buf;
 	case TYPE_PATH:
-		snprintf(buf, n, "an absolute path of at most %zu bytes, without . and ..",
+		snprintf(buf, n, "an absolute path without . and .., of at most %zu bytes",
 			 k->size - 1);
 		return buf;
 	case TYPE_NAME:
@@ -495,6 +495,22 @@ int config_load(const char *path, config_say_fn say, void *ctx, struct config *r
 	return config_read(f, path, say, ctx, ret);
 }
 
+/* text as comment lines of at most 80 columns. */
+static void comment(FILE *f, const char *text)
+{
+	enum { WIDTH = 78 }; /* behind "# " */
+
+	while (strlen(text) > WIDTH) {
+		int n = WIDTH;
+
+		while (text[n] != ' ')
+			n--;
+		fprintf(f, "# %.*s\n", n, text);
+		text += n + 1;
+	}
+	fprintf(f, "# %s\n", text);
+}
+
 int config_write_sample(FILE *f)
 {
 	const char *section = "";
@@ -507,8 +523,9 @@ int config_write_sample(FILE *f)
 
 		if (strcmp(section, k->section) != 0)
 			fprintf(f, "\n[%s]\n", section = k->section);
-		fprintf(f, "# %s\n# %c%s.\n#%s = %s\n", k->effect,
-			allowed(k, what, sizeof(what))[0] & ~0x20, what + 1, k->name, k->value);
+		comment(f, k->effect);
+		fprintf(f, "# %c%s.\n#%s = %s\n", allowed(k, what, sizeof(what))[0] & ~0x20,
+			what + 1, k->name, k->value);
 	}
 	return ferror(f) ? fault(-EIO) : 0;
 }
