@@ -12,9 +12,10 @@
 #   vmtouch  the oracle: every file it will open, wholly read before, whatever that costs
 # Gap closed is (cold - x) / (cold - warm) of the medians; at exec has a cold of its own.
 # Then the harm: an unrelated random reader and an unrelated computation while a cold workload runs, with
-# forewarmd warming it and without, in pairs; and a habit that is wrong every time: the wall time of
-# steps after which nothing comes of what is guessed, against that of the same steps in the same order
-# unwatched, and watched without acting on guesses. Changes with 95 % intervals, see tools/paired.c.
+# forewarmd warming it and without, in pairs; and a habit that is wrong every time: the wall time of first
+# steps, after each of which something else is done than what was guessed (gzip, some 0.1 s), against that
+# of the same in the same order unwatched, and watched without acting on guesses. Changes with 95 %
+# intervals, see tools/paired.c.
 # A cold run during which the kernel took file pages back for others (pgsteal_file of /proc/vmstat) is done
 # again, at most RETRY_MAX times, and counted. Lead time is from the daemon's own records of guesses.
 # Writes .output/bench/warm.ndjson, or NDJSON. LEAD=seconds: time between the first step and the others.
@@ -37,6 +38,7 @@ lead=${LEAD:-0.5}
 parts=" ${PARTS:-gap harm wrong} "
 budget=${BUDGET:-1000000}
 RETRY_MAX=2
+PRELOAD_MAX=2 # runs of each workload: each waits for two of its cycles
 out=$PWD/.output/bench/warm
 ndjson=${NDJSON:-$PWD/.output/bench/warm.ndjson}
 packages="bash coreutils gcc g++ python3 python3-yaml python3-cryptography nodejs git perl sqlite3
@@ -94,6 +96,7 @@ bystander_stop() {
 bench_end() {
 	bystander_stop
 	[[ -n $preload_pid ]] && kill -CONT "$preload_pid" && kill "$preload_pid"
+	[[ -z ${KEEP-} ]] || cp "$bed/state/forewarm.db" "$bed"/preload.* "$KEEP/" 2>/dev/null || true
 	bed_end
 }
 trap bench_end EXIT
@@ -123,6 +126,13 @@ preload_start() {
 	sleep 0.3
 	kill -0 "$preload_pid" 2>/dev/null || { echo "  preload does not run here: skipped" && preload_pid=; }
 }
+# What it learnt, from its own state: of the workloads' programs, and of one that is there for long.
+preload_note() {
+	kill -USR2 "$preload_pid" # saves its state
+	sleep 0.5
+	note preload.knew "$(grep '^EXE' "$bed/preload.state" | grep -F "file://$root/" | grep -cvF /tac || true)"
+	note preload.control "$(grep '^EXE' "$bed/preload.state" | grep -cF "file://$root/usr/bin/tac" || true)"
+}
 shuffled() { printf '%s\n' "${workloads[@]}" | shuf; }
 files_of() { # workload: the files it opens, runs or looks at, for vmtouch
 	strace -f -y -qq -e trace=open,openat,execve,newfstatat,statx,access,faccessat,faccessat2 -o "$bed/strace" \
@@ -131,13 +141,19 @@ files_of() { # workload: the files it opens, runs or looks at, for vmtouch
 	# A name is below the folder strace says its descriptor is of, or below the root; links lead where
 	# they do for the workload, hence from inside.
 	tools/warm-files.awk -v root="$root" "$bed/strace" | sort -u |
-		chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin xargs -d '\n' realpath -q -e | sort -u |
-		while read -r f; do
-			[[ ! -f $root$f ]] || echo "$root$f"
-		done >"$bed/files.$1"
+		inside | while read -r f; do
+		[[ ! -f $root$f ]] || echo "$root$f"
+	done >"$bed/files.$1"
+	# What runs a script is named in it, and only the kernel opens that.
+	xargs -d '\n' sed -s -n '1s/^#! *\([^ ]*\).*/\1/p' <"$bed/files.$1" | sort -u | inside |
+		sed "s|^|$root|" | sort -u - "$bed/files.$1" -o "$bed/files.$1"
+}
+inside() { # paths to where they lead below the root
+	chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin xargs -r -d '\n' realpath -q -e | sort -u
 }
 
 declare -A sample
+declare -A windows # when a workload ran watched, from-to, and the KiB of files read meanwhile
 derive() { sample[$1]="${sample[$1]-} $2"; } # key, value: from what was measured, nothing to keep
 note() {   # key, value
 	derive "$1" "$2"
@@ -159,7 +175,7 @@ quantile() { # q, values...
 	shift
 	printf '%s\n' "$@" | sort -n | awk -v q="$q" '{ v[NR] = $1 } END { i = int(q * (NR - 1) + 1.5); if (i > NR) i = NR; print v[i] + 0 }'
 }
-median() { quantile 0.5 ${sample[$1]-}; }
+median() { [[ -z ${sample[$1]-} ]] || quantile 0.5 ${sample[$1]}; }
 record() { # metric subject value unit baseline ratio n
 	printf '{"bench":"warm","metric":"%s","subject":"%s","value":%s,"unit":"%s","baseline":"%s","ratio":%s,"n":%s}\n' \
 		"$@" >>"$ndjson"
@@ -175,20 +191,17 @@ if [[ -n ${TAUGHT-} && -d $TAUGHT ]]; then
 fi
 daemon_start -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% ${SETS-}
 preload_start
-echo "  training: each workload $train times"
+[[ -z $preload_pid ]] || sleep 8 | chroot "$root" /usr/bin/tac &
+echo "  training: each workload $((2 * train)) times"
 for ((i = 0; i < train; i++)); do
 	for w in $(shuffled) $(shuffled); do
 		bed_run watched "$w" "$lead"
 	done
 	sleep 1.2 # the used pages are taken each second
 done
-seen=0
 if [[ -n $preload_pid ]]; then
-	kill -USR1 "$preload_pid" 2>/dev/null || true # dumps its state into the log
-	sleep 0.5
-	seen=$(grep -cE "EXE.*$root" "$bed/preload.state" "$bed/preload.log" 2>/dev/null | awk -F: '{ n += $2 } END { print n + 0 }')
+	preload_note
 	kill -STOP "$preload_pid"
-	note preload.knew "$seen"
 fi
 if [[ -n ${TAUGHT-} && ! -d $TAUGHT ]]; then
 	sleep 1.5 # the database is written each second
@@ -207,7 +220,7 @@ gap() { # cold x warm: percent of the gap closed
 }
 closed() { # mode, cold, warm: sets closed, and takes note of it
 	closed=-
-	[[ -n ${sample[us.$1.$w]-} ]] || return 0
+	[[ -n ${sample[us.$1.$w]-} && -n $2 && -n $3 ]] || return 0
 	closed=$(gap "$2" "$(median "us.$1.$w")" "$3")
 	[[ $closed != - ]] || return 0
 	derive "gap.$1" "$closed"
@@ -246,8 +259,9 @@ run_cold() { # mode, plain or watched, workload, lead, command to prepare it ...
 		note "runs.disturbed" 1
 		((try < RETRY_MAX)) || break
 	done
-	[[ $who == plain ]] || note "window.$mode.$w" "$from-${EPOCHREALTIME/[.,]/}"
 	keep "$mode" "$w"
+	[[ $who == plain ]] ||
+		windows[$mode.$w]+=" $from-${EPOCHREALTIME/[.,]/}-$(($(bed_read_kib) - 10#0$(bed_own_kib)))"
 }
 keep() { # mode workload
 	note "us.$1.$2" "$us"
@@ -275,7 +289,7 @@ gap_rounds() {
 			if [[ -s $bed/files.$w ]]; then
 				run_cold vmtouch plain "$w" "$lead" vmtouch_read "$w"
 			fi
-			if [[ -n $preload_pid ]] && (($(count_of "us.preload.$w") < 3)); then
+			if [[ -n $preload_pid ]] && (($(count_of "us.preload.$w") < PRELOAD_MAX)); then
 				kill -CONT "$preload_pid"
 				run_cold preload plain "$w" "$lead" sleep 4.2
 				kill -STOP "$preload_pid"
@@ -285,25 +299,61 @@ gap_rounds() {
 	done
 	printf '%30s\r' '' >&2
 }
-# Of what was guessed in these runs, read, and needed: from the guess to the need, and from when it was read.
-# A run before that this one adds to has noted its own.
-leads_note() {
-	local mode w windows
-	sleep 1.5 # the database is written each second
-	for mode in ahead exec; do
-		for w in "${workloads[@]}"; do
-			windows=${sample[window.$mode.$w]-}
-			sqlite3 -separator ' ' "$bed/state/forewarm.db" "SELECT made_ns / 1000, ended_ns / 1000,
-				(ended_ns - done_ns) / 1000 FROM guesses WHERE outcome = 1 AND acted AND read_bytes > 0
-				AND done_ns IS NOT NULL" |
-				awk -v windows="$windows" 'BEGIN { n = split(windows, at, /[ -]+/) }
-					{ for (i = at[1] == "" ? 2 : 1; i < n; i += 2)
-						if ($1 >= at[i] && $1 <= at[i + 1]) print $2, $3 }' >"$bed/leads"
-			[[ -s $bed/leads ]] || continue
-			note "lead.$mode.$w" "$(quantile 0.5 $(cut -d ' ' -f 1 "$bed/leads"))"
-			note "ready.$mode.$w" "$(quantile 0.5 $(cut -d ' ' -f 2 "$bed/leads"))"
+# What came of the guesses made in these runs for which something was read: the bytes there in time, late, and
+# in vain, with all that was read of files; and how long before the need the median byte of the first was
+# guessed, and was there.
+scores_note() {
+	local key
+	sleep 4 # a guess that does not come true is open for 3 s, the database is written each second
+	sqlite3 -separator ' ' "$bed/state/forewarm.db" "SELECT made_ns / 1000, outcome, read_bytes,
+		ended_ns / 1000, (ended_ns - done_ns) / 1000 FROM guesses WHERE kind <> 1 AND read_bytes > 0" >"$bed/guesses"
+	for key in "${!windows[@]}"; do
+		awk -v windows="${windows[$key]}" 'BEGIN { n = split(windows, at, /[ -]+/) }
+			{ for (i = at[1] == "" ? 2 : 1; i < n; i += 3)
+				if ($1 >= at[i] && $1 <= at[i + 1]) print $2, $3, $4, $5 }' "$bed/guesses" >"$bed/scored"
+		note "score.$key" "$(awk -v windows="${windows[$key]}" '{ bytes[$1] += $2 }
+			END { n = split(windows, at, /[ -]+/)
+				for (i = at[1] == "" ? 4 : 3; i <= n; i += 3) kib += at[i]
+				printf "%d:%d:%d:%d\n", bytes[1] / 1024, bytes[2] / 1024, bytes[3] / 1024, kib }' "$bed/scored")"
+		median_byte "lead.$key" "$(awk '$1 == 1 { print $3, $2 }' "$bed/scored")"
+		median_byte "ready.$key" "$(awk '$1 == 1 && NF == 4 { print $4, $2 }' "$bed/scored")"
+	done
+}
+median_byte() { # key, lines "value bytes": takes note of it
+	local v
+	v=$(sort -n <<<"$2" | awk 'NF == 2 { v[++n] = $1; b[n] = $2; sum += $2 }
+		END { for (i = 1; i <= n; i++) if ((at += b[i]) >= sum / 2) { print v[i]; exit } }')
+	[[ -z $v ]] || note "$1" "$v"
+}
+# Their sums, in KiB: sets good, late, vain, total.
+score() { # mode, workload ...
+	local w of n
+	good=0 late=0 vain=0 total=0
+	for w in "${@:2}"; do
+		for of in ${sample[score.$1.$w]-}; do
+			IFS=: read -r -a n <<<"$of"
+			good=$((good + n[0])) late=$((late + n[1])) vain=$((vain + n[2])) total=$((total + n[3]))
 		done
 	done
+}
+percent() { awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.0f\n", a * 100 / b; else print "-" }'; }
+score_row() { # name, workload ...
+	local mode who=$1 row k
+	shift
+	row=$(printf '%-11s' "$who")
+	for mode in ahead exec; do
+		score $mode "$@"
+		((total)) || continue
+		row+=$(printf ' | %6s %6s %5s %5s %6s' "$(percent $((good + late)) $((good + late + vain)))" \
+			"$(percent $good $total)" "$(percent $late $total)" "$(percent $vain $total)" \
+			"$(percent $((total - good - late - vain)) $total)")
+		for k in good late vain; do
+			record "read_${k}_$mode" "$who" "${!k}" KiB all "$(ratio "${!k}" "$total")" "$(count_of "us.$mode.$1")"
+		done
+		record "precision_bytes_$mode" "$who" "$(ratio $((good + late)) $((good + late + vain)))" ratio read 0 \
+			"$(count_of "us.$mode.$1")"
+	done
+	echo "$row"
 }
 gap_tables() {
 	own_cold=0 own_ahead=0
@@ -315,6 +365,7 @@ gap_tables() {
 	echo "time of the later steps, median of $rounds or more [ms]"
 	printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' workload cold ahead warm preload "cold'" "at exec" vmtouch
 	for w in "${workloads[@]}"; do
+		[[ -n ${sample[us.ahead.$w]-} ]] || continue
 		printf '%-12s %6s %6s %6s %8s | %7s %8s | %7s\n' "$w" "$(ms "$(median "us.cold.$w")")" \
 			"$(ms "$(median "us.ahead.$w")")" "$(ms "$(median "us.warm.$w")")" "$(ms "$(median "us.preload.$w")")" \
 			"$(ms "$(median "us.cold0.$w")")" "$(ms "$(median "us.exec.$w")")" "$(ms "$(median "us.vmtouch.$w")")"
@@ -323,6 +374,7 @@ gap_tables() {
 	echo "gap closed [%], major faults of the later steps, MiB from the device in all"
 	printf '%-11s %6s %8s %8s %8s | %9s | %6s %6s %6s\n' workload ahead "at exec" preload vmtouch "faults" cold ahead used
 	for w in "${workloads[@]}"; do
+		[[ -n ${sample[us.ahead.$w]-} ]] || continue
 		c=$(median "us.cold.$w") c0=$(median "us.cold0.$w") m=$(median "us.warm.$w")
 		closed ahead "$c" "$m"
 		ga=$closed
@@ -359,10 +411,22 @@ gap_tables() {
 	[[ -n ${sample[readused]-} ]] && printf 'bytes of files from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
 	((own_cold == 0)) || echo "and of the file system itself, directories and inodes, MiB in all: $((own_cold / 1024)) cold, $((own_ahead / 1024)) ahead"
 	echo
-	echo "lead time of what was read and then needed, median [ms]"
+	echo "of the bytes that were guessed and read, how many were needed; and of all that was read of files [%]:"
+	echo "there in time, late, in vain, and not guessed: read by the program itself"
+	printf '%-11s | %32s | %32s\n' '' 'ahead                           ' 'at exec                         '
+	printf '%-11s' workload
+	printf ' | %6s %6s %5s %5s %6s' needed 'in time' late vain itself needed 'in time' late vain itself
+	echo
+	for w in "${workloads[@]}"; do
+		[[ -n ${sample[score.ahead.$w]-} ]] && score_row "$w" "$w"
+	done
+	score_row all "${workloads[@]}"
+	echo
+	echo "lead time of the median byte that was read and then needed [ms]"
 	echo "from the guess, and from when it was there"
 	printf '%-12s %14s %14s | %14s %14s\n' workload 'ahead: guess' there 'at exec: guess' there
 	for w in "${workloads[@]}"; do
+		[[ -n ${sample[us.ahead.$w]-} ]] || continue
 		printf '%-12s %14s %14s | %14s %14s\n' "$w" "$(ms1 "lead.ahead.$w")" "$(ms1 "ready.ahead.$w")" \
 			"$(ms1 "lead.exec.$w")" "$(ms1 "ready.exec.$w")"
 		for k in lead.ahead ready.ahead lead.exec ready.exec; do
@@ -370,18 +434,39 @@ gap_tables() {
 			record "${k%.*}_time_${k#*.}" "$w" "$(median "$k.$w")" us guess 0 "$rounds"
 		done
 	done
+	if [[ -n ${sample[first_read_p99]-} ]]; then
+		printf 'from a program'"'"'s start to the first read for it: p50 %s ms, p99 %s ms, of %s starts\n' \
+			"$(ms1 first_read_p50)" "$(ms1 first_read_p99)" "$(sum ${sample[first_read_n]})"
+		record first_read_p99 all "$(median first_read_p99)" us start 0 "$(sum ${sample[first_read_n]})"
+	fi
 	echo "time between the first step and the others: $lead s"
-	echo "preload knew $(median preload.knew) programs after $((train * ${#workloads[@]} * 2)) runs"
+	[[ -z ${sample[preload.knew]-} ]] ||
+		echo "preload knew $(median preload.knew) of the programs after $((train * ${#workloads[@]} * 2)) runs: it looks each second, and
+learns what is still there at its next look; of one that was there for 8 s: $(median preload.control)"
 	echo "cold runs $(count_of runs.cold), done again as the kernel took pages back: $(count_of runs.disturbed)"
 	record runs_disturbed all "$(count_of runs.disturbed)" runs all 0 "$(count_of runs.cold)"
 }
+# From the start of a program to the first read for it, since the daemon started.
+first_read_note() {
+	local status k
+	status=$(ask --json status)
+	for k in starts_n p50_ns p99_ns; do
+		[[ $status =~ \"first_read\":\ *\{[^}]*\"$k\":\ *([0-9]+) ]] || continue
+		case $k in
+		starts_n) note first_read_n "${BASH_REMATCH[1]}" ;;
+		*) note "first_read_${k%_ns}" $((BASH_REMATCH[1] / 1000)) ;;
+		esac
+	done
+}
+sum() { printf '%s\n' "$@" | awk '{ n += $1 } END { print n + 0 }'; }
 ms1() { # key: its median in ms
 	[[ -n ${sample[$1]-} ]] && awk -v us="$(median "$1")" 'BEGIN { printf "%.1f\n", us / 1000 }' || echo -
 }
 if [[ $parts == *" gap "* ]]; then
 	bed_count_own
 	gap_rounds
-	leads_note
+	scores_note
+	first_read_note
 	gap_tables
 fi
 
@@ -406,18 +491,24 @@ pairs_n() { pairs_of "$1" | wc -l; } # name
 in_turn() { # number
 	(($1 % 2)) && echo plain watched || echo watched plain
 }
-harm_rounds=${HARM_ROUNDS:-8}
-# What a bystander that is always there measures while a cold workload runs: the one pair is the same work, done
-# twice.
+harm_rounds=${HARM_ROUNDS:-6}
+harm_lead=0.3 # what is read ahead is read in the first 0.1 s
+SLICE_US=1000000
+# What a bystander that is always there measures while a cold workload runs, and until SLICE_US are over: the
+# pair is the same work done twice, and as much time, or what ends sooner would be measured for less of it.
 bystander_start() { # read or cpu
 	.output/tools/bystander "$1" "$bed/random" 3600 "$bed/times" >/dev/null &
 	bystander_pid=$!
 }
 harm_slice() { # read or cpu, workload, pair, plain or watched
+	local from left
 	bed_cold
 	[[ $4 == plain ]] || apart
 	kill -USR1 "$bystander_pid"
-	bed_run "$4" "$2" "$lead"
+	from=${EPOCHREALTIME/[.,]/}
+	bed_run "$4" "$2" "$harm_lead"
+	left=$((SLICE_US - (${EPOCHREALTIME/[.,]/} - from)))
+	((left <= 0)) || sleep "$(printf '%d.%06d' $((left / 1000000)) $((left % 1000000)))"
 	kill -USR2 "$bystander_pid"
 	watched_us=$([[ $4 == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
 	while [[ ! -e $bed/times ]]; do
@@ -450,14 +541,14 @@ if [[ $parts == *" harm "* ]]; then
 	done
 	printf '%30s\r' '' >&2
 	echo
-	echo "a bystander while a cold workload runs [us], in pairs of the same workload;"
-	echo "95 % intervals"
+	echo "a bystander while a cold workload runs [us], in pairs of the same workload: over all of"
+	echo "them, and the change within a pair, the mean without a tenth at each end; 95 % intervals"
 	printf '%-10s %4s %5s %9s %9s %8s %18s\n' bystander '' pairs without with change interval
 	for what in read cpu; do
 		harm_n=$(pairs_n $what)
 		((harm_n)) || continue
 		for q in p50 p99; do
-			paired "0.${q#p}" $(pairs_of $what)
+			paired each "0.${q#p}" $(pairs_of $what)
 			printf '%-10s %4s %5s %9s %9s %7s%% %17s%%\n' "$what" "$q" "$harm_n" "$a" "$b" "$change" "$low..$high"
 			record "harm_$q" "$what" "$b" us "$a" "$(ratio "$b" "$a")" "$harm_n"
 			record_change "harm_$q" "$what" "$harm_n"
@@ -466,29 +557,36 @@ if [[ $parts == *" harm "* ]]; then
 fi
 
 # --- wrong every time -----------------------------------------------------------------------------
-# The first step of each workload, and then none of the others.
-wrong_rounds=${WRONG_ROUNDS:-$((6 * rounds))}
+# The first step of each workload, and then something else than the others. Both are warm, by a run that is not
+# watched, or what is rightly read for them would make up for what is read in vain; what the others need is cold,
+# and so it is again WRONG_S later, when a guess that did not come true has ended and has released what it read.
+WRONG_S=3.3
+wrong_rounds=${WRONG_ROUNDS:-30}
 wrong_round() { # plain or watched, name of the pairs, number, workloads in order
-	local t0 w who=$1 pair=$2.$3
+	local t0 w kib who=$1 pair=$2.$3
 	shift 3
-	bed_cold
 	[[ $who == plain ]] || apart
+	kib=$(bed_read_kib)
 	t0=${EPOCHREALTIME/[.,]/}
 	for w in "$@"; do
-		bed_run_first "$who" "$w"
+		bed_run_first "$who" "$w" else
 	done
 	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$pairs/$pair.$who"
-	[[ $who == plain ]] || sleep 0.3 # what was begun is read by then
+	[[ $who == plain ]] || sleep "$WRONG_S"
 	watched_us=$([[ $who == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
-	note "kib.$who.${pair%.*}" "$(bed_read_kib)"
+	note "kib.$who.${pair%.*}" $(($(bed_read_kib) - kib))
 }
 wrong_pairs() { # name
-	local i n who order
+	local i n w who order
 	n=$(pairs_n "$1")
+	bed_cold
+	for w in "${workloads[@]}"; do
+		bed_run_first plain "$w" else
+	done
 	for ((i = 1; i <= wrong_rounds; i++)); do
 		time_is_up && break
 		printf '  %s %d of %d \r' "$1" "$i" "$wrong_rounds" >&2
-		order=$(shuffled && shuffled)
+		order=$(shuffled)
 		for who in $(in_turn $i); do
 			wrong_round "$who" "$1" $((n + i)) $order
 		done
@@ -518,7 +616,7 @@ if [[ $parts == *" wrong "* ]]; then
 		wrong_pairs idle
 	fi
 	echo
-	echo "wrong every time: wall time of first steps, in pairs of the same order [us]; 95 % intervals"
+	echo "wrong every time: wall time of first steps and something else, in pairs of the same order [us]; 95 % intervals"
 	printf '%-24s %5s %9s %9s %8s %18s\n' '' pairs without with change interval
 	wrong_tell wrong 'wrong guesses only'
 	wrong_tell idle 'guessed, nothing done'

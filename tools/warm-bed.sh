@@ -130,9 +130,9 @@ bed_run() { # runner, workload, lead
 	[[ $ok == done && -n $us ]] || { echo "workload $2 failed: $(cat "$bed/stderr")" >&2 && exit 1; }
 }
 
-# Its first step, and no other.
-bed_run_first() { # runner, workload
-	echo "$2 0.5 1" >&"${runner_in[$1]}"
+# Its first step, and no other; or something else then.
+bed_run_first() { # runner, workload, "else" or "none"
+	echo "$2 0.5 $3" >&"${runner_in[$1]}"
 	read -r _ <&"${runner_out[$1]}"
 }
 

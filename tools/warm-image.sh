@@ -57,7 +57,8 @@ done | sed 's|^/||' | sort -u >"$tmp/files"
 bytes=$(cd / && tr '\n' '\0' <"$tmp/files" | du -cb --files0-from=- 2>/dev/null | tail -n 1 | cut -f 1)
 rm -f "$image"
 truncate -s $((bytes * 5 / 4 / 1048576 + 256))M "$image"
-mkfs.ext4 -q -F -m 0 "$image"
+# Whole from the start: else a thread of the kernel goes on writing tables at each mount.
+mkfs.ext4 -q -F -m 0 -E lazy_itable_init=0,lazy_journal_init=0 "$image"
 mkdir "$tmp/m"
 mount -o loop "$image" "$tmp/m"
 tar -C / --no-recursion -cf - -T "$tmp/files" | tar -C "$tmp/m" -xf -
