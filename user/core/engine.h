@@ -65,7 +65,7 @@ enum action_kind {
 struct action {
 	enum action_kind kind;
 	uint64_t guess_id;
-	uint64_t event_ns;   /* of the observation it follows from */
+	uint64_t event_ns;   /* when the program started that needs it; 0: it has yet to */
 	uint32_t block, dep; /* graph ids: who will need what */
 	const char *name;    /* path, or service; NULL: a word about an action given out before */
 	double p;

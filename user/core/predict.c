@@ -661,7 +661,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 		.list = !g->lookup && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
 		.sweep = g->sweep && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
 		.guess_id = g->id,
-		.event_ns = g->queued_ns,
+		.event_ns = is_ahead(g) ? 0 : g->queued_ns,
 		.block = g->via,
 		.dep = g->dep,
 		.name = dep->name,

@@ -162,8 +162,7 @@ static void act(struct daemon *d, const struct action *a)
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
 			       .tag = a->bytes,
-			       .event_ns =
-				       a->priority ? 0 : a->event_ns, /* what has time may wait */
+			       .event_ns = a->event_ns,
 			       .priority = a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
