@@ -36,7 +36,7 @@ fi
 bed_new "$out/image.ext4"
 bed_cold
 # Its own cold starts make the I/O pressure that would have it hold back.
-daemon_start -s plan.recheck=100ms -s plan.io-pressure-max=100%
+daemon_start -s plan.io-pressure-max=100%
 
 echo "  learning: each script runs 5 times"
 shuffled() { printf '%s\n' "${workloads[@]}" | shuf; }
