@@ -119,7 +119,7 @@ void host_exit(struct host *h, uint32_t pid)
 {
 	feed(h, &(struct obs){.kind = OBS_EXIT,
 			      .pid = pid,
-			      .use = {.life_ns = 5000000,
+			      .use = {.life_ns = h->life_ns ? h->life_ns : 5000000,
 				      .cpu_ns = 2000000,
 				      .rss_peak_bytes = 4 << 20,
 				      .read_bytes = h->cold ? 1 << 20 : 0}});

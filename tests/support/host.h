@@ -18,6 +18,7 @@ struct host {
 	uint64_t now_ns;
 	uint32_t next_pid, uid;
 	bool cold;	     /* processes that end had to read from disk */
+	uint64_t life_ns;    /* of processes that end; 0: 5 ms */
 	uint64_t file_bytes; /* of what is opened; 0: 1 MiB */
 };
 

@@ -127,8 +127,8 @@ void bed_fill(struct graph *g, uint32_t blocks_n, uint32_t deps_n)
 			e->run_last = 5 + j;
 			sketch_add(&e->latency, 1000ull << j % 10);
 			if (e->use)
-				*e->use = (struct edge_use){j,	   2 + j, 3 + j, 4 + j,
-							    5 + j, 6 + j, 7 + j, 8 + j};
+				*e->use = (struct edge_use){j,	   2 + j, 3 + j, 4 + j, 5 + j,
+							    6 + j, 7 + j, 8 + j, j / 2, 9 + j};
 		}
 	}
 }

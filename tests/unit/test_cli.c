@@ -47,18 +47,22 @@ static void host_view(void *ctx, struct view_host *ret)
 					       .io_some_avg10 = 1.25}};
 }
 
-/* Carries out what the engine asks for, at once. */
+#define REFUSED "/srv/asked"
+
+/* Carries out what the engine asks for, at once; but one thing is refused. */
 static void act(struct host *h)
 {
 	struct action a;
 
 	while (engine_next_action(h->engine, &a))
 		if (a.name)
-			(void)engine_result(h->engine,
-					    &(struct action_result){.guess_id = a.guess_id,
-								    .bytes_read = a.bytes,
-								    .done_ns = h->now_ns,
-								    .took_ns = 1000000});
+			(void)engine_result(
+				h->engine,
+				&(struct action_result){.guess_id = a.guess_id,
+							.err = strcmp(a.name, REFUSED) ? 0 : EACCES,
+							.bytes_read = a.bytes,
+							.done_ns = h->now_ns,
+							.took_ns = 1000000});
 }
 
 static void compile(struct host *h, bool with_odd_names)
@@ -94,6 +98,16 @@ static void compile(struct host *h, bool with_odd_names)
 	host_pass(h, 20000000000ull);
 	host_tick(h);
 	act(h);
+}
+
+static void ask(struct host *h)
+{
+	uint32_t pid = host_spawn(h, 1, "/opt/bin/asker", NULL);
+
+	act(h);
+	host_look(h, pid, REFUSED);
+	host_exit(h, pid);
+	host_rest(h, 20000000000ull);
 }
 
 /* As daemon/serve.c answers; the second has everything at its longest. */
@@ -139,6 +153,8 @@ static void serve(const char *path)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	host_init(&h, &limits);
+	for (int i = 0; i < 3; i++)
+		ask(&h);
 	for (int i = 0; i < 12; i++)
 		compile(&h, i % 4 == 3);
 	host_exit(&h, host_spawn(&h, 1, "/opt/bin/make", NULL));
@@ -380,6 +396,21 @@ static void test_cli_why_tells_the_story(void **state)
 	assert_non_null(strstr(got, "Hit: it was needed"));
 }
 
+static void test_cli_why_tells_what_was_not_done(void **state)
+{
+	char got[16384];
+
+	assert_int_equal(run(*state, "why " REFUSED, got, sizeof(got)), 0);
+	for (char *p = got; (p = strstr(p, "\n  ")); p++) /* unwrapped */
+		memmove(p, p + 2, strlen(p + 2) + 1), *p = ' ';
+	assert_non_null(strstr(got, " guessed that it would ask about " REFUSED " "));
+	assert_non_null(strstr(got, "Nothing was done about it: it was tried, and that failed: "
+				    "Permission denied (worth "));
+	assert_int_equal(run(*state, "why " REFUSED " --json", got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "\"decision\":\"failed\",\"errno\":13"));
+	assert_non_null(strstr(got, "\"lookup\":true"));
+}
+
 static void test_cli_pictures_of_top(void **state)
 {
 	char got[16384];
@@ -426,6 +457,7 @@ int main(void)
 		cmocka_unit_test(test_cli_tables_fit_80_columns),
 		cmocka_unit_test(test_cli_json_is_ndjson),
 		cmocka_unit_test(test_cli_why_tells_the_story),
+		cmocka_unit_test(test_cli_why_tells_what_was_not_done),
 		cmocka_unit_test(test_cli_pictures_of_top),
 	};
 

@@ -179,15 +179,16 @@ static void test_cli_eval_counts_the_bytes_that_were_for_nothing(void **state)
 
 static void test_cli_a_trace_answers_questions(void **state)
 {
-	static const char want[] = "/usr/bin/make\n"
-				   "  program, run 12 times, last 61 ms ago; needs 3 things\n"
-				   "\n"
-				   "SHARE   LEAD   LIFE    CPU     RSS     READ  RUNS\n"
-				   "100 %  60 ms  80 ms  20 ms  30 MiB  5.0 MiB  /usr/libexec/cc1\n"
-				   "\n"
-				   "SHARE    LEAD     P50     P99  TIMES  OPENS\n"
-				   "100 %       0       -       -     12  /usr/bin/make\n"
-				   "100 %  100 us  2.5 us  2.5 us     12  /srv/Makefile\n";
+	static const char want[] =
+		"/usr/bin/make\n"
+		"  program, run 12 times, last 61 ms ago; needs 3 things\n"
+		"\n"
+		"SHARE   LEAD   COLD  WARM    CPU     RSS     READ  RUNS\n"
+		"100 %  60 ms  80 ms     -  20 ms  30 MiB  5.0 MiB  /usr/libexec/cc1\n"
+		"\n"
+		"SHARE    LEAD     P50     P99  TIMES  OPENS\n"
+		"100 %       0       -       -     12  /usr/bin/make\n"
+		"100 %  100 us  2.5 us  2.5 us     12  /srv/Makefile\n";
 	struct fixture *f = *state;
 	char got[8192];
 

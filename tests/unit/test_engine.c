@@ -326,6 +326,34 @@ static void test_engine_stops_when_only_wrong(void **state)
 	host_fini(&h);
 }
 
+/* What a program takes when it has to wait for a disk, and when not, for each that runs it. */
+static void test_engine_learns_what_cold_and_warm_cost(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct edge_use *use;
+	const struct graph *g;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/tool", NULL);
+
+		h.cold = i < 2;
+		h.life_ns = h.cold ? 230000000 : 40000000;
+		host_exit(&h, pid);
+	}
+	g = engine_graph_const(h.engine);
+	use = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/shell"),
+			      graph_find(g, NODE_BLOCK, "/bin/tool"), EDGE_EXEC)
+		      ->use;
+	assert_int_equal(use->use_n, 5);
+	assert_int_equal(use->cold_n, 2);
+	assert_int_equal(use->cold_sum_ns, 2 * 230000000);
+	assert_int_equal(use->life_sum_ns - use->cold_sum_ns, 3 * 40000000);
+	host_fini(&h);
+}
+
 static void test_engine_keeps_users_apart(void **state)
 {
 	struct engine_limits limits = host_limits();
@@ -590,6 +618,19 @@ static void test_engine_tells_lookups_to_the_script_above(void **state)
 	host_fini(&h);
 }
 
+/* What was decided about the newest guess of that file. */
+static enum decision decision_about(const struct host *h, const char *path)
+{
+	uint32_t id = graph_find(engine_graph_const(h->engine), NODE_FILE, path);
+	const struct guess *g;
+	uint64_t it = 0;
+
+	while (engine_next_guess(h->engine, &it, &g))
+		if (g->dep == id)
+			return g->decision;
+	return DECISION_MAX;
+}
+
 /* How much may be read is learnt, from little: that much of it is files keeps no lookup waiting. */
 static void test_engine_looks_up_beside_what_it_reads(void **state)
 {
@@ -617,6 +658,43 @@ static void test_engine_looks_up_beside_what_it_reads(void **state)
 	assert_non_null(find_action(&l, ACTION_WARM, "/data/file-79"));
 	assert_null(find_action(&l, ACTION_WARM, "/data/file-0"));
 	assert_non_null(find_action(&l, ACTION_LOOKUP, "/data/asked"));
+	assert_int_equal(decision_about(&h, "/data/file-79"), DECISION_ACTED);
+	assert_int_equal(decision_about(&h, "/data/file-0"), DECISION_UNTRUSTED);
+	host_fini(&h);
+}
+
+/* Why nothing is done about a guess is known of each. */
+static void test_engine_says_why_it_did_nothing(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct pressure crowded = {.mem_available_bytes = 8ull << 30,
+				   .mem_total_bytes = 16ull << 30,
+				   .io_some_avg10 = policy.io_some_max};
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	policy.p_min = 0.05;
+	host_init(&h, &limits);
+	engine_policy(h.engine, &policy);
+	for (int i = 0; i < 10; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/tool", NULL);
+
+		host_open(&h, pid, "/data/always", 0);
+		if (i < 3)
+			host_open(&h, pid, "/data/seldom", 0);
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	h.now_ns += 10 * S;
+	assert_int_equal(engine_tick(h.engine, h.now_ns, &crowded), 0);
+	(void)start_and_ask(&h, &l, "/bin/tool", NULL);
+	assert_int_equal(decision_about(&h, "/data/always"), DECISION_WAITS);
+	host_tick(&h);
+	take_actions(&h, &l);
+	assert_int_equal(decision_about(&h, "/data/always"), DECISION_ACTED);
+	assert_int_equal(decision_about(&h, "/data/seldom"), DECISION_UNWORTHY);
 	host_fini(&h);
 }
 
@@ -945,6 +1023,7 @@ int main(void)
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
 		cmocka_unit_test(test_engine_tells_lookups_to_the_script_above),
 		cmocka_unit_test(test_engine_looks_up_beside_what_it_reads),
+		cmocka_unit_test(test_engine_says_why_it_did_nothing),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
@@ -954,6 +1033,7 @@ int main(void)
 		cmocka_unit_test(test_engine_goes_on_with_a_kept_score),
 		cmocka_unit_test(test_engine_gives_up_with_the_run),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
+		cmocka_unit_test(test_engine_learns_what_cold_and_warm_cost),
 		cmocka_unit_test(test_engine_keeps_users_apart),
 		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),
 		cmocka_unit_test(test_engine_guesses_services),

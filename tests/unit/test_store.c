@@ -283,8 +283,10 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	bed_fill(g, 3, 5);
 	bed_flush(s, g);
 	store_close(s);
-	bed_sql("DROP VIEW predictions_v; DROP VIEW block_scores_v; DROP TABLE block_scores; "
+	bed_sql("DROP VIEW predictions_v; DROP VIEW edges_v; DROP VIEW block_scores_v; DROP TABLE "
+		"block_scores; "
 		"DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
+		"ALTER TABLE edges DROP COLUMN cold_n; ALTER TABLE edges DROP COLUMN cold_sum_ns; "
 		"CREATE VIEW mine AS SELECT 1 AS one; PRAGMA user_version = 1");
 	s = bed_open(0);
 	bed_sql("DROP VIEW mine"); /* what is not ours was left alone */

@@ -151,6 +151,11 @@ json_t *view_edge(const struct graph *g, const struct edge *e)
 
 		put(o, "use_n", u->use_n);
 		put_mean(o, "life_mean_ns", u->life_sum_ns, u->use_n);
+		put(o, "cold_n", u->cold_n);
+		put_mean(o, "cold_mean_ns", u->cold_sum_ns, u->cold_n);
+		if (u->use_n > u->cold_n && u->life_sum_ns > u->cold_sum_ns)
+			put_mean(o, "warm_mean_ns", u->life_sum_ns - u->cold_sum_ns,
+				 u->use_n - u->cold_n);
 		put_mean(o, "cpu_mean_ns", u->cpu_sum_ns, u->use_n);
 		put(o, "rss_peak_bytes", u->rss_peak_bytes);
 		put_mean(o, "read_mean_bytes", u->read_sum_bytes, u->use_n);
@@ -175,6 +180,8 @@ static void put_guess(json_t *o, const struct graph *g, const struct guess *gues
 	put_text(o, "kind", view_edge_kind(guess->kind));
 	if (dep && dep->flags & NODE_F_ABSENT)
 		(void)json_object_set_new(o, "absent", json_true());
+	if (guess->lookup)
+		(void)json_object_set_new(o, "lookup", json_true());
 	put_real(o, "p", guess->p);
 	put(o, "support", guess->support);
 	put(o, "order", guess->order);
@@ -206,6 +213,9 @@ json_t *view_guess(const struct graph *g, const struct guess *guess, const struc
 	put_guess(o, g, guess);
 	put_text(o, "outcome", outcome_name(guess->outcome));
 	(void)json_object_set_new(o, "acted", json_boolean(guess->acted));
+	put_text(o, "decision", decision_name(guess->decision));
+	if (guess->decision == DECISION_FAILED)
+		put(o, "errno", (uint64_t)guess->err);
 	put(o, "uid", guess->uid);
 	put(o, "pid", guess->pid);
 	put_after(o, "age_ns", h->now_ns, guess->made_ns);

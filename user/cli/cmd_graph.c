@@ -79,21 +79,21 @@ static const char *edge_name(const struct listing *l, const json_t *o)
 static void row_run(struct listing *l, const json_t *o)
 {
 	static const struct table_column out[] = {
-		{"SHARE", 'r'}, {"LEAD", 'r'}, {"LIFE", 'r'}, {"CPU", 'r'},
-		{"RSS", 'r'},	{"READ", 'r'}, {"RUNS", 'f'},
+		{"SHARE", 'r'}, {"LEAD", 'r'}, {"COLD", 'r'}, {"WARM", 'r'},
+		{"CPU", 'r'},	{"RSS", 'r'},  {"READ", 'r'}, {"RUNS", 'f'},
 	};
 	static const struct table_column in[] = {
-		{"SHARE", 'r'}, {"LEAD", 'r'}, {"LIFE", 'r'},	   {"CPU", 'r'},
-		{"RSS", 'r'},	{"READ", 'r'}, {"IS RUN BY", 'f'},
+		{"SHARE", 'r'}, {"LEAD", 'r'}, {"COLD", 'r'}, {"WARM", 'r'},
+		{"CPU", 'r'},	{"RSS", 'r'},  {"READ", 'r'}, {"IS RUN BY", 'f'},
 	};
 
 	if (!l->runs)
 		l->runs = table_new(l->cli, l->incoming ? in : out, ARRAY_SIZE(out));
 	table_row(l->runs,
 		  (const char *[]){cli_percent(get_real(o, "share")), opt_ns(o, "lead_mean_ns"),
-				   opt_ns(o, "life_mean_ns"), opt_ns(o, "cpu_mean_ns"),
-				   opt_bytes(o, "rss_peak_bytes"), opt_bytes(o, "read_mean_bytes"),
-				   edge_name(l, o)});
+				   opt_ns(o, "cold_mean_ns"), opt_ns(o, "warm_mean_ns"),
+				   opt_ns(o, "cpu_mean_ns"), opt_bytes(o, "rss_peak_bytes"),
+				   opt_bytes(o, "read_mean_bytes"), edge_name(l, o)});
 }
 
 static void row_touch(struct listing *l, const char *kind, const json_t *o)

@@ -66,7 +66,9 @@ static void tell_guess(FILE *f, const json_t *o)
 	else if (strcmp(kind, "connect") == 0)
 		fprintf(f, " would connect to ");
 	else
-		fprintf(f, has(o, "absent") ? " would look in vain for " : " would open ");
+		fprintf(f, has(o, "absent")   ? " would look in vain for "
+			   : has(o, "lookup") ? " would ask about "
+					      : " would open ");
 	fprintf(f, "%s", cli_text(get_text(o, "dep")));
 	if (get_n(o, "lead_ns"))
 		fprintf(f, " %s later", cli_ns(get_n(o, "lead_ns")));
@@ -107,12 +109,40 @@ static void print_guess_made(const struct cli *cli, const json_t *o)
 	print_told(cli, tell_guess, o, 2, 2);
 }
 
-static void print_guess_act(const json_t *o)
+/* Why nothing was done. */
+static void tell_undone(FILE *f, const json_t *o)
+{
+	static const struct {
+		const char *decision, *text;
+	} rows[] = {
+		{"none", "it is what the program needs that is made ready"},
+		{"waits", "it had to wait, for the host was busy or the budget used up"},
+		{"unworthy", "it was not worth its price"},
+		{"late", "its time had passed when its turn came"},
+		{"untrusted",
+		 "the habit is too young, or failed too often, to read so much for it"},
+		{"full", "too many others waited"},
+	};
+	const char *decision = get_text(o, "decision");
+
+	fprintf(f, "Nothing was done about it");
+	if (strcmp(decision, "failed") == 0)
+		fprintf(f, ": it was tried, and that failed: %s", strerror((int)get_n(o, "errno")));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(decision, rows[i].decision) == 0)
+			fprintf(f, ": %s", rows[i].text);
+	if (strcmp(decision, "none") != 0)
+		fprintf(f, " (worth %s, ", cli_ns((uint64_t)(get_real(o, "value_us") * 1000)));
+	if (strcmp(decision, "none") != 0)
+		fprintf(f, "price %s)", cli_ns((uint64_t)(get_real(o, "price_us") * 1000)));
+	fprintf(f, ".");
+}
+
+static void print_guess_act(const struct cli *cli, const json_t *o)
 {
 	if (!json_is_true(json_object_get(o, "acted"))) {
-		printf("  Nothing was done about it: worth %s, price %s.\n",
-		       cli_ns((uint64_t)(get_real(o, "value_us") * 1000)),
-		       cli_ns((uint64_t)(get_real(o, "price_us") * 1000)));
+		printf("  ");
+		print_told(cli, tell_undone, o, 2, 2);
 		return;
 	}
 	printf("  Made ready");
@@ -173,7 +203,7 @@ static void each_object(void *ctx, json_t *o)
 	} else if (is_type(o, "guess")) {
 		t->guesses_n++;
 		print_guess_made(t->cli, o);
-		print_guess_act(o);
+		print_guess_act(t->cli, o);
 		print_guess_outcome(t->cli, o);
 	} else {
 		print_thing(o);

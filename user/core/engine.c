@@ -327,6 +327,8 @@ static int observe_exit(struct engine *e, const struct obs *o)
 
 				u->use_n++;
 				u->life_sum_ns += o->use.life_ns;
+				u->cold_n += was_cold(&o->use);
+				u->cold_sum_ns += was_cold(&o->use) ? o->use.life_ns : 0;
 				u->cpu_sum_ns += o->use.cpu_ns;
 				u->read_sum_bytes += o->use.read_bytes;
 				u->write_sum_bytes += o->use.write_bytes;
@@ -538,4 +540,16 @@ const char *outcome_name(enum outcome o)
 	};
 
 	return (size_t)o < ARRAY_SIZE(names) ? names[o] : "?";
+}
+
+const char *decision_name(enum decision d)
+{
+	static const char *const names[DECISION_MAX] = {
+		[DECISION_NONE] = "none",   [DECISION_WAITS] = "waits",
+		[DECISION_ACTED] = "acted", [DECISION_UNWORTHY] = "unworthy",
+		[DECISION_LATE] = "late",   [DECISION_UNTRUSTED] = "untrusted",
+		[DECISION_FULL] = "full",   [DECISION_FAILED] = "failed",
+	};
+
+	return (size_t)d < ARRAY_SIZE(names) ? names[d] : "?";
 }

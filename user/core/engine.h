@@ -91,6 +91,19 @@ enum outcome {
 	OUTCOME_MAX
 };
 
+/* Why nothing was done about a guess, or that something was. */
+enum decision {
+	DECISION_NONE,	    /* of a program: what it needs are guesses of their own */
+	DECISION_WAITS,	    /* for its turn: the host is busy, or the budget is used up */
+	DECISION_ACTED,	    /* an action was given out */
+	DECISION_UNWORTHY,  /* its value is below lambda times its price */
+	DECISION_LATE,	    /* its time had passed when its turn came */
+	DECISION_UNTRUSTED, /* more than may be read on the word of so young a habit */
+	DECISION_FULL,	    /* too many wait */
+	DECISION_FAILED,    /* it was tried: see err */
+	DECISION_MAX
+};
+
 /* What came of an action, from whoever carried it out. */
 struct action_result {
 	uint64_t guess_id;
@@ -115,6 +128,8 @@ struct guess {
 	uint8_t outcome;	  /* enum outcome */
 	uint8_t acted;		  /* an action was given out */
 	uint8_t order;		  /* length of the context that made it */
+	uint8_t decision;	  /* enum decision, the latest */
+	int32_t err;		  /* DECISION_FAILED: errno */
 	bool resident;		  /* acted on, and nothing had to be read */
 	bool has_time;		  /* acted on as not urgent */
 	bool lookup; /* it will only be asked about (stat): dentry and inode are enough */
@@ -213,5 +228,6 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret);
 
 const char *outcome_name(enum outcome o);
+const char *decision_name(enum decision d);
 
 #endif

@@ -64,6 +64,8 @@ struct node {
 struct edge_use {
 	uint64_t use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, write_sum_bytes;
 	uint64_t majflt_sum, minflt_sum;
+	uint64_t cold_n,
+		cold_sum_ns; /* lives of those that had to wait for a disk; the others were warm */
 };
 
 /* Sums over all times the edge was taken; a mean is sum / n. */

@@ -328,6 +328,14 @@ static bool within_credit(const struct engine *e, const struct candidate *c, con
 	return true;
 }
 
+/* Without room it is counted, and not acted on. */
+static void queue(struct engine *e, struct guess *g, uint64_t need_ns)
+{
+	bool full = plan_push(e->plan, g->uid, need_ns, g->id) != 0;
+
+	g->decision = full ? DECISION_FULL : DECISION_WAITS;
+}
+
 static void sooner(struct guess *g, uint64_t need_ns)
 {
 	if (need_ns < g->made_ns + g->lead_ns)
@@ -419,7 +427,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
 			sooner(open, e->now_ns + lead_ns);
-			(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns, open->id);
+			queue(e, open, e->now_ns + lead_ns);
 		}
 		return;
 	}
@@ -429,8 +437,9 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	open = book_open(e->book, &g);
 	hope(e, open, c->from);
 	if (trusted)
-		(void)plan_push(e->plan, open->uid, e->now_ns + lead_ns,
-				open->id); /* full: counted, not acted on */
+		queue(e, open, e->now_ns + lead_ns);
+	else
+		open->decision = DECISION_UNTRUSTED;
 }
 
 static void guess_block(struct engine *e, uint32_t run, const struct candidate *c)
@@ -620,11 +629,16 @@ int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
 static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 {
 	struct engine *e = ctx;
-	const struct guess *g = book_open_by_id(e->book, id);
+	struct guess *g = book_open_by_id(e->book, id);
 	const struct node *dep = g ? graph_node_const(e->graph, g->dep) : NULL;
 
 	if (!dep || g->acted)
 		return false;
+	/* As plan_pop() is about to judge. */
+	g->decision = g->deadline_ns < e->now_ns ? DECISION_LATE
+		      : plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us)
+			      ? DECISION_WAITS
+			      : DECISION_UNWORTHY;
 	*ret = (struct plan_item){.bytes = guess_bytes(e, g, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
@@ -653,6 +667,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	dep = graph_node_const(e->graph, g->dep);
 	lookup = g->lookup || (dep->flags & (NODE_F_ABSENT | NODE_F_DIR));
 	g->acted = 1;
+	g->decision = DECISION_ACTED;
 	g->acted_ns = e->now_ns;
 	*ret = (struct action){
 		.kind = dep->kind == NODE_SERVICE ? ACTION_PRESTART
@@ -694,6 +709,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 	}
 	if (r->err) {
 		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
+		g->decision = DECISION_FAILED;
+		g->err = r->err;
 		return 0;
 	}
 	g->done_ns = r->done_ns;

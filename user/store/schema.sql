@@ -11,7 +11,7 @@
 -- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks); ranges those
 -- learnt last, of 131,072 cells together (1.5 MiB).
 --
--- Version 2 added ranges and edges.flags, version 3 block_scores. The whole of this is run over an older file
+-- Version 2 added ranges and edges.flags, version 3 block_scores, version 4 edges.cold_n and cold_sum_ns. The whole of this is run over an older file
 -- when it is opened; columns it lacks are added before, see columns_added of sqlite.c.
 -- Scores are sums since the file was made; before version 3, since the daemon's start.
 
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS edges(
 	majflt_sum INTEGER,
 	minflt_sum INTEGER,
 	flags INTEGER NOT NULL DEFAULT 0, -- 1 opened for writing, 2 only looked up (stat)
+	cold_n INTEGER, -- of use_n, those that had to wait for a disk
+	cold_sum_ns INTEGER, -- of life_sum_ns, theirs
 	PRIMARY KEY(from_id, to_id, kind)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS edges_by_to ON edges(to_id);
@@ -180,6 +182,9 @@ CREATE VIEW edges_v AS SELECT
 	e.latency_p99_ns / 1000 AS latency_p99_us,
 	CASE WHEN e.lead_n > 0 THEN round(e.lead_sum_ns / e.lead_n / 1e6, 3) END AS lead_mean_ms,
 	CASE WHEN e.use_n > 0 THEN round(e.life_sum_ns / e.use_n / 1e6, 3) END AS run_mean_ms,
+	CASE WHEN e.cold_n > 0 THEN round(e.cold_sum_ns / e.cold_n / 1e6, 3) END AS cold_mean_ms,
+	CASE WHEN e.use_n > e.cold_n THEN round((e.life_sum_ns - e.cold_sum_ns) / (e.use_n - e.cold_n)
+		/ 1e6, 3) END AS warm_mean_ms,
 	CASE WHEN e.use_n > 0 THEN round(e.cpu_sum_ns / e.use_n / 1e6, 3) END AS cpu_mean_ms,
 	e.rss_peak_bytes / 1024 AS rss_peak_kib,
 	CASE WHEN e.use_n > 0 THEN e.read_sum_bytes / e.use_n END AS read_mean_bytes,

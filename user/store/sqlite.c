@@ -28,7 +28,7 @@
 
 enum {
 	APPLICATION_ID = 0x46574d31, /* "FWM1" */
-	SCHEMA_VERSION = 3,
+	SCHEMA_VERSION = 4,
 	BUSY_TIMEOUT_MS = 1000,
 	CHECK_MS_MAX = 500,
 };
@@ -126,6 +126,8 @@ static const struct {
 	const char *sql;
 } columns_added[] = {
 	{1, 2, "ALTER TABLE edges ADD COLUMN flags INTEGER NOT NULL DEFAULT 0"},
+	{1, 4, "ALTER TABLE edges ADD COLUMN cold_n INTEGER"},
+	{1, 4, "ALTER TABLE edges ADD COLUMN cold_sum_ns INTEGER"},
 };
 
 /* Brings a file of an older version, 0 when it is empty, to ours in one transaction. */

@@ -176,6 +176,8 @@ static void edge_of_row(sqlite3_stmt *st, struct edge *e, struct edge_use *use)
 		.write_sum_bytes = column_sum(st, 22),
 		.majflt_sum = column_sum(st, 23),
 		.minflt_sum = column_sum(st, 24),
+		.cold_n = column_sum(st, 26),
+		.cold_sum_ns = column_sum(st, 27),
 	};
 	e->use = use;
 }

@@ -105,6 +105,8 @@ static void bind_use(sqlite3_stmt *st, const struct edge_use *u)
 	put_int(st, 23, u->write_sum_bytes);
 	put_int(st, 24, u->majflt_sum);
 	put_int(st, 25, u->minflt_sum);
+	put_int(st, 27, u->cold_n);
+	put_int(st, 28, u->cold_sum_ns);
 }
 
 int store_put_edge(struct store *s, const struct edge *e, const struct node *from,

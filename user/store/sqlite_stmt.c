@@ -13,7 +13,7 @@
 	"from_id, to_id, kind, count, runs_n, fail_n, errno_last, first_ns, last_ns, "             \
 	"latency_sum_ns, latency_p50_ns, latency_p99_ns, lead_sum_ns, lead_n, p_last, run_last, "  \
 	"latency, use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, "                \
-	"write_sum_bytes, majflt_sum, minflt_sum, flags"
+	"write_sum_bytes, majflt_sum, minflt_sum, flags, cold_n, cold_sum_ns"
 #define GUESS_COLUMNS                                                                              \
 	"epoch, id, block_id, via_id, dep_id, kind, outcome, acted, model_order, uid, pid, p, "    \
 	"support, made_ns, lead_ns, deadline_ns, acted_ns, done_ns, ended_ns, read_bytes, "        \
@@ -40,13 +40,14 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_EDGE_UPSERT] =
 		"INSERT INTO edges(" EDGE_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, "
-		"?26) "
+		"?26, ?27, ?28) "
 		"ON CONFLICT(from_id, to_id, kind) DO UPDATE SET count = ?4, runs_n = ?5, "
 		"fail_n = ?6, errno_last = ?7, first_ns = ?8, last_ns = ?9, latency_sum_ns = ?10, "
 		"latency_p50_ns = ?11, latency_p99_ns = ?12, lead_sum_ns = ?13, lead_n = ?14, "
 		"p_last = ?15, run_last = ?16, latency = ?17, use_n = ?18, life_sum_ns = ?19, "
 		"cpu_sum_ns = ?20, rss_peak_bytes = ?21, read_sum_bytes = ?22, "
-		"write_sum_bytes = ?23, majflt_sum = ?24, minflt_sum = ?25, flags = ?26",
+		"write_sum_bytes = ?23, majflt_sum = ?24, minflt_sum = ?25, flags = ?26, "
+		"cold_n = ?27, cold_sum_ns = ?28",
 	[STMT_EDGE_DEL] = "DELETE FROM edges WHERE from_id = ?1 AND to_id = ?2 AND kind = ?3",
 	[STMT_RANGES] =
 		"INSERT OR REPLACE INTO ranges(block_id, file_id, saved_ns, cells_n, cells) "
