@@ -618,6 +618,41 @@ static void test_engine_tells_lookups_to_the_script_above(void **state)
 	host_fini(&h);
 }
 
+/* A shell that is quiet while others open more files than the graph has room for is the same shell after. */
+static void test_engine_keeps_what_runs(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct edge *edge;
+	const struct graph *g;
+	const struct node *n;
+	uint32_t it = 0, out;
+	struct host h;
+	char path[32];
+
+	(void)state;
+	limits.graph.node_max = 512;
+	host_init(&h, &limits);
+	for (uint32_t i = 0; i < 8; i++) {
+		uint32_t pid = host_spawn(&h, 2, "/bin/busy", NULL);
+
+		for (int f = 0; f < 400; f++) {
+			snprintf(path, sizeof(path), "/data/%u/%d", i, f);
+			host_open(&h, pid, path, 0);
+		}
+		host_exit(&h, pid);
+	}
+	host_exit(&h, host_spawn(&h, 1, "/bin/tool", NULL));
+	g = engine_graph_const(h.engine);
+	assert_non_null(graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/shell"),
+					graph_find(g, NODE_BLOCK, "/bin/tool"), EDGE_EXEC));
+	while (graph_next_node(g, &it, &n)) {
+		out = 0;
+		assert_true(n->kind == NODE_BLOCK || !graph_next_out(g, n->id, &out, &edge));
+		assert_true(!(n->flags & NODE_F_PINNED) || strcmp(n->name, "/bin/shell") == 0);
+	}
+	host_fini(&h);
+}
+
 /* What was decided about the newest guess of that file. */
 static enum decision decision_about(const struct host *h, const char *path)
 {
@@ -1023,6 +1058,7 @@ int main(void)
 		cmocka_unit_test(test_engine_looks_up_what_is_only_asked_about),
 		cmocka_unit_test(test_engine_tells_lookups_to_the_script_above),
 		cmocka_unit_test(test_engine_looks_up_beside_what_it_reads),
+		cmocka_unit_test(test_engine_keeps_what_runs),
 		cmocka_unit_test(test_engine_says_why_it_did_nothing),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),

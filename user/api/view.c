@@ -118,6 +118,14 @@ double view_share(const struct graph *g, const struct edge *e)
 	return e->runs_n >= from->runs_n ? 1 : (double)e->runs_n / (double)from->runs_n;
 }
 
+/* A guess may outlive the nodes it is about, and their ids may be others' by then. */
+static const char *block_name_of(const struct graph *g, uint32_t id)
+{
+	const struct node *n = graph_node_const(g, id);
+
+	return n && n->kind == NODE_BLOCK ? n->name : NULL;
+}
+
 json_t *view_edge(const struct graph *g, const struct edge *e)
 {
 	const struct node *to = graph_node_const(g, e->to);
@@ -172,9 +180,9 @@ static void put_guess(json_t *o, const struct graph *g, const struct guess *gues
 {
 	const struct node *dep = graph_node_const(g, guess->dep);
 
-	put_text(o, "block", name_of(g, guess->block));
+	put_text(o, "block", block_name_of(g, guess->block));
 	if (guess->via && guess->via != guess->block)
-		put_text(o, "via", name_of(g, guess->via));
+		put_text(o, "via", block_name_of(g, guess->via));
 	put_text(o, "dep", dep ? dep->name : NULL);
 	put_text(o, "dep_kind", dep ? view_node_kind(dep->kind) : "none");
 	put_text(o, "kind", view_edge_kind(guess->kind));
@@ -229,7 +237,8 @@ json_t *view_guess(const struct graph *g, const struct guess *guess, const struc
 	if (guess->saved_ns)
 		put(o, "saved_ns", guess->saved_ns);
 	for (size_t i = 0; i < ARRAY_SIZE(guess->context) && guess->context[i]; i++)
-		(void)json_array_append_new(context, api_string(name_of(g, guess->context[i])));
+		(void)json_array_append_new(context,
+					    api_string(block_name_of(g, guess->context[i])));
 	(void)json_object_set_new(o, "context", context);
 	return o;
 }

@@ -181,12 +181,36 @@ static bool ignored(const char *path)
 	return path[0] != '/' && !naming_inner(path);
 }
 
+/* A shell that was quiet for long is still running, and what it starts next is its. */
+static void keep_running(struct engine *e, uint32_t block, bool begins)
+{
+	struct node *n = graph_node(e->graph, block);
+	struct node_aux *a = &e->aux[block];
+
+	if (begins && !a->running_n++)
+		n->flags |= NODE_F_PINNED;
+	else if (!begins && !--a->running_n)
+		n->flags &= (uint8_t)~NODE_F_PINNED;
+}
+
+void engine_run_is(struct engine *e, struct run *rn, uint32_t block, uint32_t program)
+{
+	rn->block = block;
+	rn->program = program;
+	keep_running(e, block, true);
+	if (program != block)
+		keep_running(e, program, true);
+}
+
 void engine_run_gone(struct engine *e, uint32_t run)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 
 	if (!phase_pid(rn->pid))
 		phase_leave(e, rn->uid);
+	keep_running(e, rn->block, false);
+	if (rn->program != rn->block)
+		keep_running(e, rn->program, false);
 	lineage_end(e->lineage, run);
 }
 
@@ -255,8 +279,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	} else {
 		rn->hope = ++e->hope_n;
 	}
-	rn->block = block;
-	rn->program = program;
+	engine_run_is(e, rn, block, program);
 	rn->uid = o->uid;
 	phase_enter(e, o, o->uid); /* before it leaves what it was: or it would come from nowhere */
 	if (ended != RUN_NONE)

@@ -37,6 +37,7 @@ struct node_aux {
 	uint32_t symbol;		     /* BLOCK: its name in the model; 0: not yet */
 	uint32_t program;		     /* BLOCK: the block of its program alone */
 	uint32_t user;			     /* FILE: the block that needed it last */
+	uint32_t running_n;		     /* BLOCK: living runs of it, which may not lose it */
 	bool parent;			     /* BLOCK: it was seen to start others */
 	/* BLOCK: of its edges made in a run, how many were taken again in a later one: see newcomer(). */
 	uint32_t made_now_n, made_last_n, made_n, again_n;
@@ -90,6 +91,8 @@ uint64_t engine_wall(const struct engine *e, uint64_t ts_ns);
 /* The node of that name, seen now. As graph_intern(). */
 int engine_intern(struct engine *e, enum node_kind kind, const char *name, const struct obs *o,
 		  uint32_t *ret_id);
+/* The run is one of block, an invocation of program, from now on. */
+void engine_run_is(struct engine *e, struct run *rn, uint32_t block, uint32_t program);
 /* Nothing is left of the run. */
 void engine_run_gone(struct engine *e, uint32_t run);
 

@@ -34,7 +34,7 @@ static int phase_run(struct engine *e, const char *name, uint32_t uid, uint32_t 
 	if (ended != RUN_NONE)
 		engine_run_gone(e, ended);
 	rn = lineage_run(e->lineage, run);
-	rn->block = rn->program = block;
+	engine_run_is(e, rn, block, block);
 	rn->uid = uid;
 	rn->hope = ++e->hope_n;
 	rn->block_run = rn->program_run = ++graph_node(e->graph, block)->runs_n;
