@@ -6,7 +6,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
-#include "sys/capture.h"
+#include "support/watch.h"
 #include "sys/selftest.h"
 
 #include <arpa/inet.h>
@@ -20,6 +20,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { END_CODE = 7 };
 
 struct seen {
 	char dir[64];
@@ -48,7 +50,7 @@ static void observe(void *ctx, const struct obs *o)
 		break;
 	case OBS_EXIT:
 		s->exit_n++;
-		if (WIFEXITED(o->use.exit_code) && WEXITSTATUS(o->use.exit_code) == 7 &&
+		if (WIFEXITED(o->use.exit_code) && WEXITSTATUS(o->use.exit_code) == END_CODE &&
 		    o->use.life_ns && o->use.minflt_n)
 			s->code_n++;
 		break;
@@ -88,69 +90,31 @@ static void observe(void *ctx, const struct obs *o)
 	}
 }
 
-static void drain_all(struct capture *c, struct seen *s)
-{
-	while (capture_drain(c, 1000, observe, s) == 1000)
-		;
-}
-
 static void assert_identity(struct capture *c)
 {
 	struct capture_counters n;
 
 	assert_int_equal(capture_counters(c, &n), 0);
-	for (int h = 0; h < FWM_HOOK_MAX; h++) {
-		const struct fwm_counts *v = &n.hook[h];
-
-		if (v->seen != v->filtered + v->unreadable + v->ring_full + v->sent + v->folded)
-			fail_msg("hook %d: seen %lu, filtered %lu, unreadable %lu, full %lu, sent "
-				 "%lu, folded %lu",
-				 h, (unsigned long)v->seen, (unsigned long)v->filtered,
-				 (unsigned long)v->unreadable, (unsigned long)v->ring_full,
-				 (unsigned long)v->sent, (unsigned long)v->folded);
-	}
+	watch_assert_counted(n.hook);
 	assert_int_equal(n.malformed_n, 0);
 	assert_int_equal(n.unnamed_n, 0);
 }
 
 static struct capture *start(void)
 {
-	static char pin[128], why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {
-		.pin_dir = pin, .only_targets = true, .trace_children = true, .why = why};
-	struct capture *c = NULL;
+	static char pin[128];
 
 	(void)snprintf(pin, sizeof(pin), "/sys/fs/bpf/fwm-test-%d", (int)getpid());
-	if (geteuid() != 0)
-		skip_because("needs root");
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
-	return c;
+	return watch_open((struct capture_opts){WATCH_STARTED, .pin_dir = pin});
 }
 
-/* Runs fn in a child which is the target from its first step; returns its status. */
-static int run_target(struct capture *c, void (*fn)(const struct seen *), struct seen *s)
+static void run_target(struct capture *c, watch_fn *fn, struct seen *s)
 {
-	int go[2], status;
-	pid_t pid;
-	char byte;
+	pid_t pid = watch_start(c, fn, s->dir);
 
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		(void)!read(go[0], &byte, 1);
-		fn(s);
-		_exit(7);
-	}
 	s->subject = (uint32_t)pid;
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(go[1], "", 1), 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	close(go[0]);
-	close(go[1]);
-	drain_all(c, s);
-	return status;
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	watch_drain(c, observe, s);
 }
 
 #define K 37
@@ -167,14 +131,16 @@ static void spawn(const char *path, char *const argv[])
 	(void)waitpid(pid, &status, 0);
 }
 
-static void do_processes(const struct seen *s)
+static void do_processes(const void *arg)
 {
+	const char *dir = arg;
 	char script[128];
 
 	for (int i = 0; i < K; i++)
 		spawn("/bin/true", (char *[]){"true", "-x", NULL});
-	(void)snprintf(script, sizeof(script), "%s/script.sh", s->dir);
+	(void)snprintf(script, sizeof(script), "%s/script.sh", dir);
 	spawn(script, (char *[]){"script.sh", NULL});
+	_exit(END_CODE);
 }
 
 static void test_processes_are_counted(void **state)
@@ -205,23 +171,24 @@ static void test_processes_are_counted(void **state)
 	capture_close(c);
 }
 
-static void do_opens(const struct seen *s)
+static void do_opens(const void *arg)
 {
+	const char *dir = arg;
 	char path[128];
-	int dir;
+	int at;
 
 	for (int i = 0; i < K; i++) {
-		(void)snprintf(path, sizeof(path), "%s/file%d", s->dir, i);
+		(void)snprintf(path, sizeof(path), "%s/file%d", dir, i);
 		close(open(path, O_CREAT | O_RDWR, 0600));
 	}
-	if (chdir(s->dir) < 0)
+	if (chdir(dir) < 0)
 		_exit(1);
-	dir = open(".", O_RDONLY | O_DIRECTORY);
+	at = open(".", O_RDONLY | O_DIRECTORY);
 	for (int i = 0; i < K; i++) {
-		close(openat(dir, "file0", O_RDONLY));
+		close(openat(at, "file0", O_RDONLY));
 		close(open("./file1", O_RDONLY));
 		(void)!open("absent", O_RDONLY);
-		(void)!openat(dir, "absent2", O_RDONLY);
+		(void)!openat(at, "absent2", O_RDONLY);
 	}
 	(void)!open("/no/such/place", O_RDONLY);
 }
@@ -247,10 +214,11 @@ static void test_opens_are_counted(void **state)
 	capture_close(c);
 }
 
-static void do_open_own(const struct seen *s)
+static void do_open_own(const void *arg)
 {
+	const char *dir = arg;
 	for (int i = 0; i < K; i++)
-		close(open(s->dir, O_RDONLY | O_DIRECTORY));
+		close(open(dir, O_RDONLY | O_DIRECTORY));
 	(void)!open("/no/such/place", O_RDONLY);
 }
 
@@ -290,8 +258,9 @@ static void test_calls_are_timed_when_asked(void **state)
 	capture_close(c);
 }
 
-static void do_connects(const struct seen *s)
+static void do_connects(const void *arg)
 {
+	const char *dir = arg;
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct sockaddr_un un = {.sun_family = AF_UNIX}, ab = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof(in), ab_len;
@@ -301,7 +270,7 @@ static void do_connects(const struct seen *s)
 	bind(l, (struct sockaddr *)&in, sizeof(in));
 	listen(l, 100);
 	getsockname(l, (struct sockaddr *)&in, &len);
-	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s/sock", s->dir);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s/sock", dir);
 	bind(u, (struct sockaddr *)&un, sizeof(un));
 	listen(u, 100);
 	(void)snprintf(ab.sun_path, sizeof(ab.sun_path), "%cforewarm-test-%d", 0, (int)getpid());

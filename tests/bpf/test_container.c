@@ -6,7 +6,7 @@
  */
 #include "support/support.h"
 
-#include "sys/capture.h"
+#include "support/watch.h"
 #include "sys/procfs.h"
 
 #include <fcntl.h>
@@ -110,32 +110,33 @@ static void memory_root(const char *dir, int no)
 	_exit(5);
 }
 
+struct making {
+	void (*fn)(const char *dir, int no);
+	const char *dir;
+	int no;
+};
+
+static void make(const void *arg)
+{
+	const struct making *m = arg;
+
+	m->fn(m->dir, m->no);
+	_exit(1);
+}
+
 /* late: nobody looks until each is gone. */
 static struct tally run(void (*fn)(const char *, int), const char *dir, int times, bool late)
 {
-	struct capture *c = capture;
 	struct tally t = {0};
 
 	for (int i = 0; i < times; i++) {
-		int go[2], status;
-		char byte;
-		pid_t pid;
+		pid_t pid = watch_start(capture, make, &(struct making){fn, dir, i});
+		int status;
 
-		assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-		pid = fork();
-		if (pid == 0) {
-			if (read(go[0], &byte, 1) == 1)
-				fn(dir, i);
-			_exit(1);
-		}
-		assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-		assert_int_equal(write(go[1], "", 1), 1);
 		while (waitpid(pid, &status, late ? 0 : WNOHANG) == 0)
-			(void)capture_drain(c, 1000, observe, &t);
-		(void)capture_drain(c, 100000, observe, &t);
+			(void)capture_drain(capture, 1000, observe, &t);
+		watch_drain(capture, observe, &t);
 		assert_int_equal(status, 0);
-		close(go[0]);
-		close(go[1]);
 	}
 	return t;
 }

@@ -2,7 +2,7 @@
 /* What is known is sampled, or not watched at all; what is not known is noticed at its start. */
 #include "support/support.h"
 
-#include "sys/capture.h"
+#include "support/watch.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -36,55 +36,36 @@ static struct tally drain(struct capture *c)
 {
 	struct tally t = {0};
 
-	while (capture_drain(c, 4096, observe, &t) == 4096)
-		;
+	watch_drain(c, observe, &t);
 	return t;
 }
 
-static struct capture *start(void)
-{
-	static char why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {.only_targets = true, .trace_children = true, .why = why};
-	struct capture *c = NULL;
+struct starts {
+	unsigned n;
+	const char *arg;
+};
 
-	if (geteuid() != 0)
-		skip_because("needs root");
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
-	return c;
+static void start_true(const void *arg)
+{
+	const struct starts *s = arg;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		if (fork() == 0) {
+			execl("/bin/true", "true", s->arg, NULL);
+			_exit(127);
+		}
+		(void)wait(NULL);
+	}
 }
 
 static void run_true(struct capture *c, unsigned times, const char *arg)
 {
-	int go[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (read(go[0], &byte, 1) != 1)
-			_exit(1);
-		for (unsigned i = 0; i < times; i++) {
-			pid = fork();
-			if (pid == 0) {
-				execl("/bin/true", "true", arg, NULL);
-				_exit(127);
-			}
-			(void)waitpid(pid, NULL, 0);
-		}
-		_exit(0);
-	}
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(go[1], "", 1), 1);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(go[0]);
-	close(go[1]);
+	assert_int_equal(watch_run(c, start_true, &(struct starts){.n = times, .arg = arg}), 0);
 }
 
 static void test_known_blocks_are_sampled(void **state)
 {
-	struct capture *c = start();
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
 	struct tally t;
 
 	(void)state;
@@ -114,7 +95,7 @@ static void test_known_blocks_are_sampled(void **state)
 
 static void test_unknown_programs_wake_a_detached_daemon(void **state)
 {
-	struct capture *c = start();
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
 	struct pollfd p = {.fd = capture_fd(c), .events = POLLIN};
 	struct tally t;
 

@@ -5,13 +5,12 @@
  */
 #include "support/support.h"
 
-#include "sys/capture.h"
+#include "support/watch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define LOOK_NS 60000000000ull
@@ -38,63 +37,50 @@ static struct fwm_counts looks(struct capture *c)
 	return n.hook[FWM_HOOK_LOOK];
 }
 
+struct question {
+	char file[64]; /* with the path in it */
+	const char *then;
+};
+
+static void ask(const void *arg)
+{
+	const struct question *q = arg;
+
+	if (chdir(dir) == 0)
+		execl(watch_helper("untouched"), "untouched", q->file, q->then, NULL);
+	_exit(127);
+}
+
 /* Runs the helper, which asks about path; returns how often that was told, and what became of all looks. */
 static unsigned told(struct capture *c, const char *path, const char *then, const char *want,
 		     struct fwm_counts *ret)
 {
 	struct tally t = {.want = want};
-	char helper[512], file[64], byte;
+	struct question q = {.then = then};
 	struct fwm_counts before = looks(c), after;
-	int go[2], status = -1, fd;
-	pid_t pid;
+	int fd;
 
-	(void)snprintf(file, sizeof(file), "%s/%s", dir, then);
-	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/untouched",
-		       getenv("FWM_OUT") ?: ".output");
-	fd = open(file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+	(void)snprintf(q.file, sizeof(q.file), "%s/%s", dir, then);
+	fd = open(q.file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
 	assert_int_equal(write(fd, path, strlen(path) + 1), (ssize_t)strlen(path) + 1);
 	close(fd);
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (chdir(dir) == 0 && read(go[0], &byte, 1) == 1)
-			execl(helper, helper, file, then, NULL);
-		_exit(127);
-	}
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(go[1], "", 1), 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	close(go[0]);
-	close(go[1]);
-	while (capture_drain(c, 4096, observe, &t) == 4096)
-		;
+	assert_int_equal(watch_run(c, ask, &q), 0);
+	watch_drain(c, observe, &t);
 	after = looks(c);
 	assert_int_equal(after.seen, after.filtered + after.unreadable + after.ring_full +
 					     after.sent + after.folded);
 	ret->unreadable = after.unreadable - before.unreadable;
 	ret->seen = after.seen - before.seen;
-	unlink(file);
+	unlink(q.file);
 	return t.n;
 }
 
 static void literals_are_told(enum capture_tier tier)
 {
-	static char why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {
-		.only_targets = true, .trace_children = true, .tier = tier, .why = why};
-	struct capture *c = NULL;
+	struct capture *c = watch_open_on((struct capture_opts){WATCH_STARTED, .tier = tier});
 	struct fwm_counts n;
 	char want[64];
 
-	if (geteuid() != 0)
-		skip_because("needs root");
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
-	if (tier != capture_tier(c)) {
-		capture_close(c);
-		skip_because("this kernel allows no program on the calls themselves");
-	}
 	assert_int_equal(capture_learn_looks(c, LOOK_NS), 0);
 	strcpy(dir, "/var/tmp/fwm-look-XXXXXX");
 	assert_non_null(mkdtemp(dir));

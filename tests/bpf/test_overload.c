@@ -5,7 +5,7 @@
  */
 #include "support/support.h"
 
-#include "sys/capture.h"
+#include "support/watch.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -65,84 +65,47 @@ static void observe(void *ctx, const struct obs *o)
 		;
 }
 
-static void drain(struct capture *c, struct tally *t)
-{
-	while (capture_drain(c, 4096, observe, t) == 4096)
-		;
-}
-
 static struct capture *start(uint32_t ring_bytes)
 {
-	static char why[CAPTURE_WHY_MAX];
-	struct capture_opts o = {.only_targets = true,
-				 .trace_children = true,
-				 .ring_bytes = ring_bytes,
-				 .name_max = 8192,
-				 .why = why};
-	struct capture *c = NULL;
-
-	if (geteuid() != 0)
-		skip_because("needs root");
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
-	return c;
+	return watch_open(
+		(struct capture_opts){WATCH_STARTED, .ring_bytes = ring_bytes, .name_max = 8192});
 }
 
-static pid_t target(struct capture *c, void (*fn)(const char *dir), const char *dir)
-{
-	int go[2];
-	char byte;
-	pid_t pid;
-
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (read(go[0], &byte, 1) == 1)
-			fn(dir);
-		_exit(0);
-	}
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(go[1], "", 1), 1);
-	close(go[0]);
-	close(go[1]);
-	return pid;
-}
-
-static void hammer(const char *dir)
+static void hammer(const void *dir)
 {
 	char path[128];
 
 	for (int i = 0; i < ROUNDS; i++) {
 		for (int k = 0; k < FILES; k++) {
-			(void)snprintf(path, sizeof(path), "%s/file%d", dir, k);
+			(void)snprintf(path, sizeof(path), "%s/file%d", (const char *)dir, k);
 			close(open(path, O_RDONLY));
 		}
 		for (int k = 0; k < ABSENT && i < ABSENT_ROUNDS; k++) {
-			(void)snprintf(path, sizeof(path), "%s/absent%d", dir, k);
+			(void)snprintf(path, sizeof(path), "%s/absent%d", (const char *)dir, k);
 			(void)!open(path, O_RDONLY);
 		}
 	}
 }
 
-static void light(const char *dir)
+static void light(const void *dir)
 {
 	char path[128];
 
 	for (int k = 0; k < FILES; k++) {
-		(void)snprintf(path, sizeof(path), "%s/file%d", dir, k);
+		(void)snprintf(path, sizeof(path), "%s/file%d", (const char *)dir, k);
 		close(open(path, O_RDONLY));
 	}
 }
 
-static void run(struct capture *c, void (*fn)(const char *dir), struct tally *t)
+static void run(struct capture *c, watch_fn *fn, struct tally *t)
 {
-	pid_t pid = target(c, fn, t->dir);
+	pid_t pid = watch_start(c, fn, t->dir);
 
 	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		drain(c, t);
+		watch_drain(c, observe, t);
 		usleep(1000);
 	}
-	drain(c, t);
+	watch_drain(c, observe, t);
 }
 
 /* pause: nothing is drained while the generator runs; else all is, but slowly. */
@@ -162,12 +125,12 @@ static void overload(bool pause, uint64_t slow_ns)
 		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
 		close(open(path, O_CREAT | O_WRONLY, 0600));
 	}
-	pid = target(c, hammer, t.dir);
+	pid = watch_start(c, hammer, t.dir);
 	while (waitpid(pid, &status, pause ? 0 : WNOHANG) == 0)
 		(void)capture_drain(c, 64, observe, &t);
 	end = now();
 	t.slow_ns = 0;
-	drain(c, &t);
+	watch_drain(c, observe, &t);
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %lu opens: %lu told, %lu folded\n",
 		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
@@ -179,20 +142,16 @@ static void overload(bool pause, uint64_t slow_ns)
 		assert_int_equal(t.miss[k], ABSENT_ROUNDS);
 	assert_true(t.open_folded > 0);
 	assert_int_equal(n.unnamed_n, 0);
-	for (int h = 0; h < FWM_HOOK_MAX; h++) {
-		const struct fwm_counts *v = &n.hook[h];
-
-		assert_int_equal(v->seen,
-				 v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
-		lost += v->ring_full;
-	}
+	watch_assert_counted(n.hook);
+	for (int h = 0; h < FWM_HOOK_MAX; h++)
+		lost += n.hook[h].ring_full;
 	assert_int_equal(lost, 0);
 
 	/* Back to normal: every single open is told again. */
 	before = n;
-	pid = target(c, light, t.dir);
+	pid = watch_start(c, light, t.dir);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	drain(c, &t);
+	watch_drain(c, observe, &t);
 	assert_true(since(end) < 1.0);
 	assert_int_equal(capture_counters(c, &n), 0);
 	assert_int_equal(n.hook[FWM_HOOK_OPENAT].sent - before.hook[FWM_HOOK_OPENAT].sent, FILES);
@@ -213,11 +172,9 @@ static void test_counts_stay_exact_when_nobody_reads(void **state)
 
 static void test_counts_stay_exact_when_the_reader_is_slow(void **state)
 {
-	const char *scale = getenv("TEST_SCALE"); /* a machine so much slower */
-
 	(void)state;
 	/* 50,000 records a second, of more than 250,000 */
-	overload(false, 20000 * (scale ? (uint64_t)atoi(scale) : 1));
+	overload(false, 20000 * watch_scale());
 }
 
 /* --- the same file again ---------------------------------------------------------------------------- */
@@ -234,7 +191,7 @@ static void open_n(const char *dir, unsigned file, unsigned n)
 }
 
 /* Ends with its last count not told yet; so does the program it was before. */
-static void again_and_again(const char *dir)
+static void again_and_again(const void *dir)
 {
 	char path[128];
 
@@ -242,7 +199,7 @@ static void again_and_again(const char *dir)
 	open_n(dir, 1, AGAIN / 2);
 	open_n(dir, 0, AGAIN);
 	if (fork() == 0) {
-		(void)snprintf(path, sizeof(path), "%s/file2", dir);
+		(void)snprintf(path, sizeof(path), "%s/file2", (const char *)dir);
 		open_n(dir, 2, AGAIN);
 		execl("/bin/cat", "cat", path, NULL);
 	}
@@ -257,7 +214,7 @@ static void *wait_for_ever(void *unused)
 	return NULL;
 }
 
-static void again_with_threads(const char *dir)
+static void again_with_threads(const void *dir)
 {
 	pthread_t thread;
 
@@ -337,12 +294,12 @@ static void many(const char *dir, unsigned long first, unsigned long paths, unsi
 	}
 }
 
-static void warm_up(const char *dir)
+static void warm_up(const void *dir)
 {
 	many(dir, 0, 10000, 500);
 }
 
-static void soak(const char *dir)
+static void soak(const void *dir)
 {
 	many(dir, 10000, 20000 * scale(), 1000 * scale());
 }

@@ -5,7 +5,7 @@
  */
 #include "support/support.h"
 
-#include "sys/capture.h"
+#include "support/watch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -35,12 +35,6 @@ static void observe(void *ctx, const struct obs *o)
 	c->told_n += (unsigned)o->count;
 }
 
-static void drain(struct capture *c, struct compare *cmp)
-{
-	while (capture_drain(c, 4096, observe, cmp) == 4096)
-		;
-}
-
 static void remove_tree(const char *dir)
 {
 	char cmd[256];
@@ -49,62 +43,53 @@ static void remove_tree(const char *dir)
 	assert_int_equal(system(cmd), 0);
 }
 
+struct job {
+	char tree[64], truth[64];
+	unsigned opens_n;
+};
+
+static void generate(const void *arg)
+{
+	const struct job *j = arg;
+	char opens[16];
+
+	(void)snprintf(opens, sizeof(opens), "%u", j->opens_n);
+	execl(watch_helper("gen_paths"), "gen_paths", j->tree, opens, getenv("SEED") ?: "1",
+	      j->truth, NULL);
+	_exit(127);
+}
+
 /* untimed: with no hook at the entry of any call. */
 static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 {
-	char dir[] = "/var/tmp/fwm-paths-XXXXXX", tree[64], truth[64], why[CAPTURE_WHY_MAX],
-	     helper[512];
-	struct capture_opts o = {
-		.only_targets = true, .trace_children = true, .tier = tier, .why = why};
+	char dir[] = "/var/tmp/fwm-paths-XXXXXX";
+	struct capture *c = watch_open_on((struct capture_opts){WATCH_STARTED, .tier = tier});
+	struct job job = {.opens_n = OPENS / watch_scale()};
 	struct compare cmp = {.told = tmpfile()};
 	struct capture_counters n;
-	struct capture *c = NULL;
-	const char *scale = getenv("TEST_SCALE");
-	unsigned opens_n = OPENS / (scale ? (unsigned)atoi(scale) : 1);
-	int go[2], status = -1;
+	int status = -1;
 	unsigned same = 0, all = 0;
 	char *want = NULL, *got = NULL;
 	size_t want_n = 0, got_n = 0;
 	FILE *f;
 	pid_t pid;
 
-	if (geteuid() != 0)
-		skip_because("needs root");
-	if (capture_open(&o, &c) < 0)
-		fail_msg("capture_open: %s", why);
-	if (tier != capture_tier(c)) {
-		capture_close(c);
-		skip_because("this kernel allows no program on the calls themselves");
-	}
 	while (untimed && capture_closer(c, false, 0) == CAPTURE_MORE)
 		;
 	assert_non_null(mkdtemp(dir));
-	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
-	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
-	(void)snprintf(helper, sizeof(helper), "%s/tests/helpers/gen_paths",
-		       getenv("FWM_OUT") ?: ".output");
-	assert_int_equal(mkdir(tree, 0755), 0);
-	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
-	pid = fork();
-	if (pid == 0) {
-		char opens[16];
-
-		dup2(go[0], 0);
-		(void)snprintf(opens, sizeof(opens), "%u", opens_n);
-		execl(helper, helper, tree, opens, getenv("SEED") ?: "1", truth, NULL);
-		_exit(127);
-	}
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(go[1], "", 1), 1);
+	(void)snprintf(job.tree, sizeof(job.tree), "%s/tree", dir);
+	(void)snprintf(job.truth, sizeof(job.truth), "%s/truth", dir);
+	assert_int_equal(mkdir(job.tree, 0755), 0);
+	pid = watch_start(c, generate, &job);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		drain(c, &cmp);
+		watch_drain(c, observe, &cmp);
 		usleep(20000);
 	}
-	drain(c, &cmp);
+	watch_drain(c, observe, &cmp);
 	assert_int_equal(status, 0);
 
 	/* Both are in the order the one worker opened. */
-	f = fopen(truth, "re");
+	f = fopen(job.truth, "re");
 	assert_non_null(f);
 	assert_true(getline(&want, &want_n, f) > 0);
 	cmp.worker = (uint32_t)strtoul(want, NULL, 10);
@@ -125,7 +110,7 @@ static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %u of %u paths equal, %lu resolved for %lu different\n", same, all,
 		      (unsigned long)n.hook[FWM_HOOK_NAME].seen, (unsigned long)n.names.told_n);
-	assert_true(all >= opens_n);
+	assert_true(all >= job.opens_n);
 	assert_true(same >= all * SHARE_MIN);
 	assert_int_equal(n.unnamed_n, 0);
 	free(want);

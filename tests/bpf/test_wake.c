@@ -6,7 +6,7 @@
 #include "support/support.h"
 
 #include "core/block.h"
-#include "sys/capture.h"
+#include "support/watch.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -41,8 +41,7 @@ static bool woken(struct capture *c, int ms)
 static unsigned drain_all(struct capture *c, struct seen *s)
 {
 	s->exec_n = 0;
-	while (capture_drain(c, 1000, observe, s) == 1000)
-		;
+	watch_drain(c, observe, s);
 	assert_false(woken(c, 0)); /* epoll forgets a wakeup when it looks and finds nothing */
 	return s->exec_n;
 }
@@ -55,43 +54,33 @@ static void copy_true(const char *to)
 	assert_int_equal(system(command), 0);
 }
 
-/* Starts it marked as a target, and waits for its end. */
+struct start {
+	const char *path, *arg;
+};
+
+static void start(const void *arg)
+{
+	const struct start *s = arg;
+
+	execl(s->path, s->path, s->arg, (char *)NULL);
+	_exit(127);
+}
+
 static void run(struct capture *c, const char *path, const char *arg)
 {
-	int gate[2], status = -1;
-	char byte = 0;
-	pid_t pid;
-
-	assert_int_equal(pipe(gate), 0);
-	pid = fork();
-	if (pid == 0) {
-		close(gate[1]);
-		if (read(gate[0], &byte, 1) == 1)
-			execl(path, path, arg, (char *)NULL);
-		_exit(127);
-	}
-	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
-	assert_int_equal(write(gate[1], &byte, 1), 1);
-	close(gate[0]);
-	close(gate[1]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_int_equal(watch_run(c, start, &(struct start){path, arg}), 0);
 }
 
 static void test_wake_only_for_what_is_worth_acting_on(void **state)
 {
-	struct capture_opts o = {.only_targets = true, .trace_children = true};
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
 	char dir[] = "/tmp/forewarm-wake-XXXXXX", path[2][64];
 	struct fwm_guess_row row = {.guess_n = 0};
 	struct fwm_block_key key[2], whatever;
-	struct capture *c = NULL;
 	struct seen s = {0};
 
 	(void)state;
-	if (geteuid() != 0)
-		skip_because("needs root");
 	assert_non_null(mkdtemp(dir));
-	assert_int_equal(capture_open(&o, &c), 0);
 	for (int i = 0; i < 2; i++) {
 		snprintf(path[i], sizeof(path[i]), "%s/%d", dir, i);
 		copy_true(path[i]);

@@ -6,7 +6,8 @@
  *   gen_truth DIR TRUTH     writes a byte when it is ready and waits for one before it starts
  *
  * TRUTH gets one line a fact: KIND ERRNO COUNT NAME, with KIND exec, script, loader, open, connect,
- * listen, or unnamed for what can only be counted. DIR must be empty.
+ * listen, or unnamed for what can only be counted; or "# without WHAT", which could not be done here.
+ * DIR must be empty.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <liburing.h>
 #include <linux/openat2.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -41,11 +44,17 @@ static void fact(const char *kind, int err, unsigned count, const char *name)
 	fprintf(truth, "%s %d %u %s\n", kind, err, count, name);
 }
 
+/* What could not be done here, for the test to say. */
+static void without(const char *what)
+{
+	fprintf(truth, "# without %s\n", what);
+}
+
 static char *in_dir(const char *name)
 {
-	static char buf[8][512];
+	static char buf[32][512];
 	static unsigned next;
-	char *b = buf[next++ % 8];
+	char *b = buf[next++ % 32];
 
 	(void)snprintf(b, sizeof(buf[0]), "%s/%s", dir, name);
 	return b;
@@ -202,6 +211,16 @@ static void programs(void)
 		child_done(pid);
 	}
 	fact("open", ENOENT, 4, "/no/such/program");
+	must(chmod(b, 0644) == 0, b);
+	for (int i = 0; i < 3; i++) {
+		pid = fork();
+		if (pid == 0) {
+			execv(b, args);
+			_exit(errno == EACCES ? 0 : 1);
+		}
+		child_done(pid);
+	}
+	fact("open", EACCES, 3, b);
 	fact("exec", 0, true_n, true_);
 	fact("exec", 0, sh_n, sh);
 	if (realpath("/lib64/ld-linux-x86-64.so.2", loader) ||
@@ -225,6 +244,103 @@ static void close_if(int fd, unsigned *n)
 		return;
 	close(fd);
 	++*n;
+}
+
+/* Another file system on a folder of ours, which a flag forbids to enter. */
+static void other_device(void)
+{
+	struct open_how how = {.flags = O_RDONLY, .resolve = RESOLVE_NO_XDEV};
+	char *dev = in_dir("dev");
+	pid_t pid;
+
+	must(mkdir(dev, 0755) == 0, dev);
+	pid = fork(); /* with mounts of its own */
+	if (pid == 0) {
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount("t", dev, "tmpfs", 0, NULL) < 0 || chdir(dir) < 0)
+			_exit(1);
+		_exit(syscall(SYS_openat2, AT_FDCWD, "dev/file", &how, sizeof(how)) < 0 &&
+				      errno == EXDEV
+			      ? 0
+			      : 2);
+	}
+	child_done(pid);
+	fact("open", EXDEV, 1, in_dir("dev/file"));
+}
+
+/* By the path that is outside. */
+static void in_another_root(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (chroot(dir) < 0 || chdir("/") < 0)
+			_exit(1);
+		for (int i = 0; i < 3; i++)
+			if (open("/no-such/here", O_RDONLY) >= 0 || open("nor-here", O_RDONLY) >= 0)
+				_exit(2);
+		_exit(0);
+	}
+	child_done(pid);
+	fact("open", ENOENT, 3, in_dir("no-such/here"));
+	fact("open", ENOENT, 3, in_dir("nor-here"));
+}
+
+/* What resolve flags refuse, and what they find in memory or not: each told with its own error. */
+static void resolved(int at, const char *f, unsigned *n)
+{
+	static const struct {
+		const char *path;
+		uint64_t resolve;
+		int err;
+	} refused[] = {{"link", RESOLVE_NO_SYMLINKS, ELOOP},
+		       {"link", RESOLVE_BENEATH, EXDEV}, /* it leads to an absolute path */
+		       {"/etc/passwd", RESOLVE_BENEATH, EXDEV},
+		       {"../outside", RESOLVE_BENEATH, EXDEV},
+		       {"again", RESOLVE_NO_SYMLINKS, ELOOP}};
+	struct open_how how = {.flags = O_RDONLY};
+	char *link = in_dir("link"), *again = in_dir("again"), name[600];
+	unsigned cached_n = 0;
+	int root, fd;
+
+	must(symlink(f, link) == 0 && symlink("link", again) == 0, "symlink");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		how.resolve = refused[i].resolve;
+		must(syscall(SYS_openat2, at, refused[i].path, &how, sizeof(how)) < 0 &&
+			     errno == refused[i].err,
+		     refused[i].path);
+	}
+	fact("open", ELOOP, 1, link);
+	fact("open", EXDEV, 1, link);
+	fact("open", ELOOP, 1, again);
+	fact("open", EXDEV, 1, "/etc/passwd");
+	(void)snprintf(name, sizeof(name), "%s", dir);
+	strcpy(strrchr(name, '/'), "/outside");
+	fact("open", EXDEV, 1, name);
+
+	/* The root is not left, however often it is asked for what is above. */
+	how.resolve = RESOLVE_IN_ROOT;
+	close_if((int)syscall(SYS_openat2, at, "/../../file", &how, sizeof(how)), n);
+	other_device();
+	/* Only what takes no waiting: as often as it finds it. */
+	how.resolve = RESOLVE_CACHED;
+	for (int i = 0; i < 5; i++) {
+		fd = (int)syscall(SYS_openat2, at, "file", &how, sizeof(how));
+		if (fd < 0 && errno == EINVAL) /* before 5.12 */
+			break;
+		cached_n += fd < 0;
+		close_if(fd, n);
+	}
+	if (fd < 0 && errno == EINVAL)
+		fact("open", EINVAL, 1, f);
+	else if (cached_n)
+		fact("open", EAGAIN, cached_n, f);
+	root = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	how.resolve = RESOLVE_NO_MAGICLINKS; /* of /proc nothing is told */
+	(void)snprintf(name, sizeof(name), "%d", at);
+	must(syscall(SYS_openat2, root, name, &how, sizeof(how)) < 0 && errno == ELOOP, "magic");
+	close(root);
 }
 
 static int ring_do(struct io_uring *r)
@@ -270,20 +386,26 @@ static void files(struct io_uring *ring)
 
 			close_if((int)syscall(SYS_openat2, at, "file", &how, sizeof(how)), &n);
 			miss_n += syscall(SYS_openat2, at, "gone", &how, sizeof(how)) < 0;
-			if (resolve[k] == RESOLVE_IN_ROOT)
-				close_if((int)syscall(SYS_openat2, at, "/file", &how, sizeof(how)),
-					 &n);
+			if (resolve[k] != RESOLVE_IN_ROOT)
+				continue;
+			close_if((int)syscall(SYS_openat2, at, "/file", &how, sizeof(how)), &n);
+			miss_n += syscall(SYS_openat2, at, "/gone", &how, sizeof(how)) < 0;
 		}
 	}
+	resolved(at, f, &n);
+	in_another_root();
 	if (name_to_handle_at(AT_FDCWD, f, &handle.h, &mount_id, 0) == 0) {
 		int mount_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		for (int i = 0; i < 5; i++)
 			close_if(open_by_handle_at(mount_fd, &handle.h, O_RDONLY), &n);
 		close(mount_fd);
+	} else {
+		without("open_by_handle_at: this file system has no handles");
 	}
 	if (ring) {
 		struct io_uring_sqe *s;
+		struct open_how how = {.flags = O_RDONLY, .resolve = RESOLVE_BENEATH};
 
 		for (int i = 0; i < 6; i++) {
 			s = io_uring_get_sqe(ring);
@@ -292,9 +414,31 @@ static void files(struct io_uring *ring)
 				s->flags |= IOSQE_ASYNC;
 			close_if(ring_do(ring), &n);
 		}
-		io_uring_prep_openat(io_uring_get_sqe(ring), at, "ring-gone", O_RDONLY, 0);
-		must(ring_do(ring) == -ENOENT, "openat by io_uring");
-		fact("open", ENOENT, 1, ring_gone);
+		for (int i = 0; i < 4; i++) {
+			s = io_uring_get_sqe(ring);
+			io_uring_prep_openat2(s, at, "file", &how);
+			if (i & 1)
+				s->flags |= IOSQE_ASYNC;
+			close_if(ring_do(ring), &n);
+		}
+		for (int i = 0; i < 4; i++) {
+			s = io_uring_get_sqe(ring);
+			io_uring_prep_openat(s, at, "ring-gone", O_RDONLY, 0);
+			if (i & 1)
+				s->flags |= IOSQE_ASYNC;
+			must(ring_do(ring) == -ENOENT, "openat by io_uring");
+		}
+		fact("open", ENOENT, 4, ring_gone);
+		/* Into the ring's own table: there is no descriptor. */
+		if (io_uring_register_files_sparse(ring, 1) == 0) {
+			s = io_uring_get_sqe(ring);
+			io_uring_prep_openat_direct(s, AT_FDCWD, f, O_RDONLY, 0, 0);
+			must(ring_do(ring) == 0, "direct open by io_uring");
+			n++;
+			io_uring_unregister_files(ring);
+		} else {
+			without("direct open by io_uring: this kernel has no sparse tables");
+		}
 		/* No completion tells of it: counted only. */
 		s = io_uring_get_sqe(ring);
 		io_uring_prep_openat(s, AT_FDCWD, f, O_RDONLY, 0);
@@ -388,6 +532,77 @@ static void unix_datagrams(void)
 	close(to);
 }
 
+static int ring_connect(struct io_uring *ring, int family, int type, const void *addr,
+			socklen_t len)
+{
+	int k = socket(family, type | SOCK_CLOEXEC, 0), r;
+
+	io_uring_prep_connect(io_uring_get_sqe(ring), k, addr, len);
+	r = ring_do(ring);
+	close(k);
+	return r;
+}
+
+/* In ways that fail, by the call and by io_uring. */
+static void in_vain(struct io_uring *ring, const struct sockaddr_in *dead)
+{
+	struct sockaddr_in everybody = *dead;
+	struct sockaddr_un deaf = {.sun_family = AF_UNIX}, none = deaf;
+	int u = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t none_len;
+	char name[256];
+	unsigned n;
+
+	/* The error comes after the call has said that it is under way, or with it. */
+	n = connect_many(AF_INET, SOCK_STREAM, dead, sizeof(*dead), ECONNREFUSED, 5);
+	n += connect_many(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, dead, sizeof(*dead), ECONNREFUSED,
+			  5);
+	if (ring)
+		n += ring_connect(ring, AF_INET, SOCK_STREAM, dead, sizeof(*dead)) == -ECONNREFUSED;
+	service("connect", ECONNREFUSED, n, "tcp:127.0.0.1", ntohs(dead->sin_port));
+
+	/* Before a packet was sent: no TCP to everybody. */
+	everybody.sin_addr.s_addr = INADDR_BROADCAST;
+	n = connect_many(AF_INET, SOCK_STREAM, &everybody, sizeof(everybody), ENETUNREACH, 4);
+	if (ring)
+		n += ring_connect(ring, AF_INET, SOCK_STREAM, &everybody, sizeof(everybody)) ==
+		     -ENETUNREACH;
+	service("connect", ENETUNREACH, n, "tcp:255.255.255.255", ntohs(dead->sin_port));
+
+	/* A socket that nobody listens on, and a name nobody has. */
+	(void)snprintf(deaf.sun_path, sizeof(deaf.sun_path), "%s/deaf", dir);
+	must(bind(u, (void *)&deaf, sizeof(deaf)) == 0, "unix");
+	n = connect_many(AF_UNIX, SOCK_STREAM, &deaf, sizeof(deaf), ECONNREFUSED, 3);
+	if (ring)
+		n += ring_connect(ring, AF_UNIX, SOCK_STREAM, &deaf, sizeof(deaf)) == -ECONNREFUSED;
+	(void)snprintf(name, sizeof(name), "unix:%s/deaf", dir);
+	fact("connect", ECONNREFUSED, n, name);
+	(void)snprintf(none.sun_path + 1, sizeof(none.sun_path) - 1, "gen-truth-none-%d",
+		       (int)getpid());
+	none_len =
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(none.sun_path + 1));
+	n = connect_many(AF_UNIX, SOCK_STREAM, &none, none_len, ECONNREFUSED, 3);
+	(void)snprintf(name, sizeof(name), "unix:@gen-truth-none-%d", (int)getpid());
+	fact("connect", ECONNREFUSED, n, name);
+	close(u);
+}
+
+/* Whoever listens at every address is who answers at this one. */
+static void anywhere(void)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(any);
+
+	must(bind(l, (void *)&any, sizeof(any)) == 0 && listen(l, 10) == 0, "listen");
+	getsockname(l, (void *)&any, &len);
+	service("listen", 0, 1, "tcp:0.0.0.0", ntohs(any.sin_port));
+	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	service("connect", 0, connect_many(AF_INET, SOCK_STREAM, &any, sizeof(any), 0, 4),
+		"tcp:127.0.0.1", ntohs(any.sin_port));
+	close(l);
+}
+
 static void services(struct io_uring *ring)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
@@ -411,19 +626,15 @@ static void services(struct io_uring *ring)
 	n = connect_many(AF_INET, SOCK_STREAM, &v4, sizeof(v4), 0, 7);
 	n += connect_many(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, &v4, sizeof(v4), 0, 7);
 	if (ring) {
-		for (int i = 0; i < 3; i++, n++) {
-			int k = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-			io_uring_prep_connect(io_uring_get_sqe(ring), k, (void *)&v4, sizeof(v4));
-			must(ring_do(ring) == 0, "connect by io_uring");
-			close(k);
-		}
+		for (int i = 0; i < 3; i++, n++)
+			must(ring_connect(ring, AF_INET, SOCK_STREAM, &v4, sizeof(v4)) == 0,
+			     "connect by io_uring");
 	}
 	service("connect", 0, n, "tcp:127.0.0.1", ntohs(v4.sin_port));
 	dead = v4;
 	close(l4);
-	n = connect_many(AF_INET, SOCK_STREAM, &dead, sizeof(dead), ECONNREFUSED, 5);
-	service("connect", ECONNREFUSED, n, "tcp:127.0.0.1", ntohs(dead.sin_port));
+	in_vain(ring, &dead);
+	anywhere();
 
 	len = sizeof(v6);
 	if (l6 >= 0 && bind(l6, (void *)&v6, sizeof(v6)) == 0 && listen(l6, 200) == 0) {
@@ -436,6 +647,13 @@ static void services(struct io_uring *ring)
 	must(bind(u4, (void *)&v4, sizeof(v4)) == 0, "bind");
 	getsockname(u4, (void *)&v4, &len);
 	n = connect_many(AF_INET, SOCK_DGRAM, &v4, sizeof(v4), 0, 6);
+	if (ring)
+		n += ring_connect(ring, AF_INET, SOCK_DGRAM, &v4, sizeof(v4)) == 0;
+	if (l6 >= 0) { /* another port than that of datagrams() */
+		v6.sin6_port = htons(ntohs(v4.sin_port) ^ 1);
+		service("connect", 0, connect_many(AF_INET6, SOCK_DGRAM, &v6, sizeof(v6), 0, 4),
+			"udp:[::1]", ntohs(v6.sin6_port));
+	}
 	service("connect", 0, n + 1, "udp:127.0.0.1", ntohs(v4.sin_port)); /* once by datagrams() */
 
 	datagrams(&v4);
@@ -460,11 +678,8 @@ static void services(struct io_uring *ring)
 	must(bind(la, (void *)&abstract, abstract_len) == 0 && listen(la, 200) == 0, "abstract");
 	n = connect_many(AF_UNIX, SOCK_STREAM, &abstract, abstract_len, 0, 6);
 	if (ring) {
-		int k = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		io_uring_prep_connect(io_uring_get_sqe(ring), k, (void *)&abstract, abstract_len);
-		must(ring_do(ring) == 0, "unix connect by io_uring");
-		close(k);
+		must(ring_connect(ring, AF_UNIX, SOCK_STREAM, &abstract, abstract_len) == 0,
+		     "unix connect by io_uring");
 		n++;
 	}
 	(void)snprintf(name, sizeof(name), "unix:@gen-truth-%d", (int)getpid());
@@ -486,6 +701,8 @@ int main(int argc, char **argv)
 	if (!truth || write(1, "", 1) != 1 || read(0, &byte, 1) != 1)
 		return 1;
 	have_ring = io_uring_queue_init(8, &ring, 0) == 0;
+	if (!have_ring)
+		without("io_uring: this kernel has none, or does not allow it");
 	programs();
 	files(have_ring ? &ring : NULL);
 	services(have_ring ? &ring : NULL);
