@@ -101,6 +101,13 @@ static bool fired(struct fixture *f, uint32_t slot)
 	return resume_fired(f->resume, slot, &seen, &done);
 }
 
+static void await_running(const struct fixture *f)
+{
+	for (int i = 0; i < 4000 && halt_is(f->target.pid); i++)
+		(void)usleep(1000);
+	assert_false(halt_is(f->target.pid));
+}
+
 static void test_resume_forgets_a_socket_with_its_slot(void **state)
 {
 	struct fixture *f = *state;
@@ -119,8 +126,8 @@ static void test_resume_forgets_a_socket_with_its_slot(void **state)
 	assert_false(fired(f, 1));
 	assert_true(halt_is(f->target.pid));
 	calls(&to_b);
+	await_running(f);
 	assert_true(fired(f, 1));
-	assert_false(halt_is(f->target.pid));
 	(void)close(a);
 	(void)close(b);
 }
@@ -142,10 +149,30 @@ static void test_resume_knows_a_socket_by_other_names(void **state)
 	calls(&to);
 	assert_int_equal(chdir(was), 0);
 	(void)rmdir(below);
-	for (int i = 0; i < 1000 && halt_is(f->target.pid); i++)
-		(void)usleep(1000);
-	assert_false(halt_is(f->target.pid));
+	await_running(f);
 	assert_true(fired(f, 0));
+	(void)close(a);
+}
+
+static void test_resume_comes_back_from_rest(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un to;
+	int a;
+
+	open_or_skip(f);
+	to = named(f, 'a');
+	a = listens(f, 'a');
+	assert_true(resume_rests(f->resume));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(resume_arm(f->resume, 0, &a, 1, &f->target), 0);
+		assert_false(resume_rests(f->resume));
+		calls(&to);
+		assert_true(fired(f, 0));
+		assert_int_equal(kill(f->target.pid, SIGSTOP), 0);
+		resume_rest(f->resume);
+		assert_true(resume_rests(f->resume));
+	}
 	(void)close(a);
 }
 
@@ -174,6 +201,7 @@ int main(void)
 #define WITH_FIXTURE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		WITH_FIXTURE(test_resume_forgets_a_socket_with_its_slot),
 		WITH_FIXTURE(test_resume_knows_a_socket_by_other_names),
+		WITH_FIXTURE(test_resume_comes_back_from_rest),
 		WITH_FIXTURE(test_resume_finds_each_of_the_same_name),
 	};
 

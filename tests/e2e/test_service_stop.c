@@ -13,7 +13,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,42 +44,6 @@ static bool kernel_resumes(void)
 		if (strstr(line, " bpf_send_signal_task\n"))
 			return true;
 	return false;
-}
-
-/* How many of the helper's processes in our sandboxes are in this state, as /proc/PID/stat has it. */
-static int in_state(char state)
-{
-	char pattern[160], path[64], text[512];
-	glob_t g;
-	int n = 0;
-
-	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/*/%s/sb-*/cgroup.procs",
-		       host.group);
-	(void)glob(pattern, 0, NULL, &g); /* none is 0 */
-	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/%s/sb-*/cgroup.procs", host.group);
-	(void)glob(pattern, GLOB_APPEND, NULL, &g);
-	for (size_t i = 0; i < g.gl_pathc; i++) {
-		_cleanup_(fclosep) FILE *f = fopen(g.gl_pathv[i], "re");
-		int pid;
-
-		/* Each hierarchy lists them: the first one is enough. */
-		if (i && strncmp(g.gl_pathv[i], g.gl_pathv[0],
-				 strlen("/sys/fs/cgroup/") +
-					 strcspn(g.gl_pathv[0] + strlen("/sys/fs/cgroup/"), "/") +
-					 1) != 0)
-			continue;
-		while (f && fscanf(f, "%d", &pid) == 1) {
-			_cleanup_(fclosep) FILE *s = NULL;
-			const char *at;
-
-			(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-			s = fopen(path, "re");
-			at = s && fgets(text, sizeof(text), s) ? strstr(text, "(svc_echo) ") : NULL;
-			n += at && at[strlen("(svc_echo) ")] == state;
-		}
-	}
-	globfree(&g);
-	return n;
 }
 
 static struct unit_addr unit(const char *name, const char *options, const char *more)
@@ -141,7 +104,7 @@ static void test_service_stop_resumes_on_each_connection(void **state)
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 50; i++) {
 		echo_until_frozen(&a, "one");
-		assert_int_equal(in_state('T'), 1);
+		assert_int_equal(service_host_in_state(&host, 'T'), 1);
 	}
 	v = service_host_view(&host, "one");
 	assert_int_equal(v.figures.start_n, 1);
@@ -150,9 +113,9 @@ static void test_service_stop_resumes_on_each_connection(void **state)
 	/* Foretold: resumed by the daemon, ahead. */
 	assert_true(service_host_predict(&host, "one", 1, 1000000));
 	service_host_await(&host, "one", SVC_READY, 2000);
-	assert_int_equal(in_state('T'), 0);
+	assert_int_equal(service_host_in_state(&host, 'T'), 0);
 	echo_until_frozen(&a, "one");
-	assert_int_equal(in_state('T'), 1);
+	assert_int_equal(service_host_in_state(&host, 'T'), 1);
 	service_host_stop(&host);
 }
 
@@ -167,12 +130,12 @@ static void test_service_stop_is_taken_over_by_the_next_daemon(void **state)
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 3; i++) {
 		echo_until_frozen(&a, "one");
-		assert_int_equal(in_state('T'), 1);
+		assert_int_equal(service_host_in_state(&host, 'T'), 1);
 		service_host_kill(&host);
-		assert_int_equal(in_state('T'), 1);
+		assert_int_equal(service_host_in_state(&host, 'T'), 1);
 		assert_int_equal(service_host_start(&host), 0);
 		service_host_await(&host, "one", SVC_FROZEN, 4000);
-		assert_int_equal(in_state('T'), 1);
+		assert_int_equal(service_host_in_state(&host, 'T'), 1);
 	}
 	echo_until_frozen(&a, "one");
 	assert_int_equal(service_host_view(&host, "one").figures.start_n, 0);
@@ -209,7 +172,7 @@ static void test_service_stop_goes_on_while_others_are_called(void **state)
 	call_in_vain((struct sockaddr *)&far, sizeof(far));
 	call_in_vain((struct sockaddr *)&far6, sizeof(far6));
 	(void)usleep(200000);
-	assert_int_equal(in_state('T'), 1);
+	assert_int_equal(service_host_in_state(&host, 'T'), 1);
 	assert_int_equal(service_host_view(&host, "one").figures.freeze_n, before);
 	echo_until_frozen(&a, "one");
 	service_host_stop(&host);
@@ -260,7 +223,7 @@ static void test_service_stop_is_not_for_who_could_tell(void **state)
 
 		for (int k = 0; k < 3; k++) {
 			echo_until_frozen(&a, rows[i].name);
-			if (in_state('T'))
+			if (service_host_in_state(&host, 'T'))
 				fail_msg("%s was stopped", rows[i].name);
 		}
 		assert_int_equal(service_host_view(&host, rows[i].name).figures.start_n, 1);

@@ -116,7 +116,8 @@ static unsigned groups_left(void)
 static void test_service_storm_loses_nobody(void **state)
 {
 	const char *given = getenv("STORM");
-	uint32_t max = given ? (uint32_t)atoi(given) : 10000, seed = 5, kill_n = 0, tick = 0;
+	uint32_t max = given ? (uint32_t)atoi(given) : 10000, seed = 5, kill_n = 0, tick = 0,
+		 stopped_n = 0;
 	struct unit_addr addrs[NAME_N];
 	pid_t clients[CLIENT_N];
 	struct tally *t =
@@ -140,6 +141,7 @@ static void test_service_storm_loses_nobody(void **state)
 					   draw(&seed, 20) * 1000000);
 		if (++tick % 12 == 0) {
 			service_host_kill(&host);
+			stopped_n += (uint32_t)service_host_in_state(&host, 'T');
 			kill_n++;
 			(void)usleep(draw(&seed, 100000));
 			assert_int_equal(service_host_start(&host), 0);
@@ -149,8 +151,9 @@ static void test_service_storm_loses_nobody(void **state)
 		assert_true(waitpid(clients[i], &status, 0) == clients[i]);
 		assert_int_equal(status, 0);
 	}
-	printf("# %u connections, daemon killed %u times, %u lost or refused\n", max, kill_n,
-	       t->lost_n);
+	printf("# %u connections, daemon killed %u times, with %u services stopped; %u lost or "
+	       "refused\n",
+	       max, kill_n, stopped_n, t->lost_n);
 	assert_int_equal(t->lost_n, 0);
 	service_host_stop(&host);
 	assert_int_equal(groups_left(), 0);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -289,6 +290,40 @@ uint64_t service_host_cpu_us(struct service_host *h)
 
 	ask(h, &a, &us, sizeof(us));
 	return us;
+}
+
+int service_host_in_state(const struct service_host *h, char state)
+{
+	char pattern[160], path[64], text[512];
+	glob_t g;
+	int n = 0;
+
+	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/*/%s/sb-*/cgroup.procs", h->group);
+	(void)glob(pattern, 0, NULL, &g); /* none is 0 */
+	(void)snprintf(pattern, sizeof(pattern), "/sys/fs/cgroup/%s/sb-*/cgroup.procs", h->group);
+	(void)glob(pattern, GLOB_APPEND, NULL, &g);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		_cleanup_(fclosep) FILE *f = fopen(g.gl_pathv[i], "re");
+		int pid;
+
+		/* Each hierarchy lists them: the first one is enough. */
+		if (i && strncmp(g.gl_pathv[i], g.gl_pathv[0],
+				 strlen("/sys/fs/cgroup/") +
+					 strcspn(g.gl_pathv[0] + strlen("/sys/fs/cgroup/"), "/") +
+					 1) != 0)
+			continue;
+		while (f && fscanf(f, "%d", &pid) == 1) {
+			_cleanup_(fclosep) FILE *s = NULL;
+			const char *at;
+
+			(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+			s = fopen(path, "re");
+			at = s && fgets(text, sizeof(text), s) ? strstr(text, "(svc_echo) ") : NULL;
+			n += at && at[strlen("(svc_echo) ")] == state;
+		}
+	}
+	globfree(&g);
+	return n;
 }
 
 void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms)

@@ -44,6 +44,9 @@ void service_host_await_freeze(struct service_host *h, const char *name, uint64_
 /* Of the pool: how many sandboxes are in use. */
 uint32_t service_host_boxes(struct service_host *h);
 
+/* How many of the helper's processes in our sandboxes are in this state, as /proc/PID/stat has it. */
+int service_host_in_state(const struct service_host *h, char state);
+
 /* CPU time of all its services since each began. */
 uint64_t service_host_cpu_us(struct service_host *h);
 

@@ -148,6 +148,23 @@ static void attach_names(struct resume *r)
 	(void)libbpf_set_print(was);
 }
 
+void resume_rest(struct resume *r)
+{
+	struct bpf_link **links[] = {&r->skel->links.resume, &r->skel->links.resume4,
+				     &r->skel->links.resume6, &r->skel->links.resume_unix};
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		(void)bpf_link__destroy(*links[i]); /* closes it whatever it says */
+		*links[i] = NULL;
+	}
+	r->attached = false;
+}
+
+bool resume_rests(const struct resume *r)
+{
+	return !r->attached;
+}
+
 static int attach(struct resume *r)
 {
 	r->skel->links.resume = bpf_program__attach(r->skel->progs.resume);

@@ -44,5 +44,9 @@ int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 bool resume_fired(struct resume *r, uint32_t slot, uint64_t *ret_seen_ns, uint64_t *ret_done_ns);
 /* True: not resumed by a connection, and no longer will be. */
 bool resume_disarm(struct resume *r, uint32_t slot);
+/* With nothing armed: takes the programs off, so that nobody's connections pay for them until the next
+ * resume_arm(). */
+void resume_rest(struct resume *r);
+bool resume_rests(const struct resume *r);
 
 #endif

@@ -31,7 +31,7 @@
 #define SLOT_STOP UINT32_MAX
 #define SLOT_RESUMED (UINT32_MAX - 1)
 #define SLOT_KICK (UINT32_MAX - 2)
-enum { LATE_MS = 1 };
+enum { LATE_MS = 1, REST_MS = 10000 };
 
 struct slot {
 	bool armed, noted, stopped;
@@ -162,6 +162,28 @@ static bool look_due(struct waker *w, uint64_t now_ns, uint64_t *looked_ns)
 	return true;
 }
 
+/* How long to sleep: nothing stopped any more for a while, and the programs rest. */
+static int sleep_ms(struct waker *w)
+{
+	int ms = -1;
+
+	(void)pthread_mutex_lock(&w->lock);
+	if (w->stopped_n)
+		ms = WAKER_LOOK_MS;
+	else if (w->resume && !resume_rests(w->resume))
+		ms = REST_MS;
+	(void)pthread_mutex_unlock(&w->lock);
+	return ms;
+}
+
+static void rest(struct waker *w)
+{
+	(void)pthread_mutex_lock(&w->lock);
+	if (w->resume && !w->stopped_n)
+		resume_rest(w->resume);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
 /* What was thawed is told of LATE_MS later: the loop's own work would compete with the service for
  * a processor just while somebody waits for the answer. */
 static void *run(void *arg)
@@ -174,11 +196,13 @@ static void *run(void *arg)
 	(void)prctl(PR_SET_NAME, "forewarm-wake", 0, 0, 0);
 	go_first();
 	for (;;) {
-		int look = __atomic_load_n(&w->stopped_n, __ATOMIC_RELAXED) ? WAKER_LOOK_MS : -1;
-		int n = epoll_wait(w->epoll, events, 16, late ? LATE_MS : look);
+		int ms = late ? LATE_MS : sleep_ms(w);
+		int n = epoll_wait(w->epoll, events, 16, ms);
 		uint64_t seen = clock_ns(CLOCK_MONOTONIC);
 		bool tell = late && n == 0;
 
+		if (n == 0 && ms == REST_MS)
+			rest(w);
 		late &= n != 0;
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u32 == SLOT_STOP)
