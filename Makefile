@@ -146,6 +146,7 @@ $(OUT)/user/core/%.o: ALL_CFLAGS += -ffp-contract=off
 # One of its updates in a microsecond: -O3 is 3 % of it.
 $(OUT)/user/core/vomm%.o: ALL_CFLAGS += $(if $(COV)$(SAN),,-O3)
 $(OUT)/tests/prop/test_vomm_naive.o: ALL_CFLAGS += -ffp-contract=off
+$(OUT)/tests/support/plain%.o: ALL_CFLAGS += -ffp-contract=off
 
 $(OUT)/%.o: %.c $(OUT)/.flags
 	$(call msg,CC,$@)
