@@ -86,7 +86,19 @@ fi
 rc=$?
 ((rc == 4)) && grep -q "another forewarmd runs with '/run/$name'" "$dir/out" && (($(wc -l <"$dir/out") == 1))
 ok "a second one with the same folders: one sentence, exit status 4 (was $rc)" $?
-"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1
+refuses() { # what it says, the folder it shares with the first, or a wrong one
+	"$out/forewarmd" --set "paths.run=$dir/run" --set "paths.pin=/sys/fs/bpf/$name-2" --set "paths.state=$dir/state2" \
+		--set "paths.cgroup=$name-2" --set "$2" --for 1 >"$dir/out" 2>&1
+	rc=$?
+	((rc == 4)) && grep -q "$1" "$dir/out"
+	ok "nor with $2 alone (was $rc)" $?
+}
+refuses "another forewarmd keeps what it learns in '$dir/state'" "paths.state=$dir/state"
+refuses "pin directory '/sys/fs/bpf/$name' is another forewarmd's" "paths.pin=/sys/fs/bpf/$name"
+refuses "'$dir/pins' is not on a bpf file system" "paths.pin=$dir/pins"
+! grep -q " $dir" /proc/mounts
+ok "no file system is mounted over what is there" $?
+"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1 && [[ -e /sys/fs/bpf/$name/edges ]]
 ok "the first one is not disturbed" $?
 
 kill -KILL "$pid"

@@ -242,6 +242,7 @@ static void test_config_missing_file_is_a_fault(void **state)
 
 	(void)state;
 	assert_int_equal(config_load("/nonexistent/forewarm.conf", say, &said, &c), -ENOENT);
+	assert_int_equal(config_load("/", say, &said, &c), -EISDIR);
 	assert_int_equal(said.lines_n, 0);
 }
 

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -139,6 +140,7 @@ struct reading {
 	config_say_fn say;
 	void *ctx;
 	struct config *c;
+	int err; /* < 0: it could not be read */
 	unsigned line_n;
 	unsigned mistakes_n;
 	bool missing_newline;
@@ -412,8 +414,10 @@ static char *next_line(char *buf, int n, void *user)
 	int c;
 
 	for (;;) {
-		if (!fgets(buf, n, r->f))
+		if (!fgets(buf, n, r->f)) {
+			r->err = ferror(r->f) ? -errno : 0;
 			return NULL;
+		}
 		r->line_n++;
 		len = strlen(buf);
 		if (len && buf[len - 1] == '\n')
@@ -469,8 +473,8 @@ int config_apply(FILE *f, const char *name, config_say_fn say, void *ctx, struct
 	int err;
 
 	err = ini_parse_stream(next_line, &r, on_pair, &r);
-	if (ferror(f))
-		return fault(-EIO);
+	if (r.err)
+		return fault(r.err);
 	/* What inih itself found wrong and next_line() did not is not explained, but not let by. */
 	if (err && r.mistakes_n == 0) {
 		r.line_n = (unsigned)err;

@@ -96,7 +96,7 @@ struct daemon {
 	struct fresh *fresh;
 	struct api *api;
 	struct routes routes;
-	int lock_fd;
+	int lock_fd, state_fd;
 	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
@@ -481,6 +481,24 @@ static int take_lock(struct daemon *d)
 	return 0;
 }
 
+/* The database is one daemon's at a time, too. */
+static int lock_state(struct daemon *d)
+{
+	d->state_fd = open(d->config.state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->state_fd < 0) {
+		log_error("daemon: cannot open '%s': %s", d->config.state_dir, strerror(errno));
+		return fault_errno();
+	}
+	if (flock(d->state_fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error(
+			"daemon: another forewarmd keeps what it learns in '%s': stop it, or give "
+			"this one another directory (--set paths.state=...)",
+			d->config.state_dir);
+		return DAEMON_REFUSED;
+	}
+	return 0;
+}
+
 static void drop_lock(struct daemon *d)
 {
 	char path[CONFIG_PATH_MAX + 16];
@@ -727,7 +745,7 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 	block_signals();
 	d->config = *config;
 	d->options = *options;
-	d->lock_fd = d->stats_fd = -1;
+	d->lock_fd = d->state_fd = d->stats_fd = -1;
 	d->start_ns = clock_ns(CLOCK_MONOTONIC);
 	r = confine_self();
 	if (r < 0)
@@ -738,6 +756,8 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		r = make_dir(config->state_dir, 0700);
 	if (r == 0)
 		r = take_lock(d);
+	if (r == 0)
+		r = lock_state(d);
 	if (r != 0)
 		return r;
 	/* Forks: before there are threads and much memory. Without it there are no services, and said so. */
@@ -855,6 +875,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);
 	drop_lock(d);
+	closep(&d->state_fd);
 	free(d);
 	return NULL;
 }

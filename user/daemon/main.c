@@ -5,8 +5,10 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,8 @@ static int parse_only(const char *arg, uint32_t *ret_pid)
 
 	if (end == arg || *end || !pid || pid > INT32_MAX)
 		return usage("--only takes the id of a process", arg);
+	if (kill((pid_t)pid, 0) < 0 && errno == ESRCH)
+		return usage("--only: there is no such process", arg);
 	*ret_pid = (uint32_t)pid;
 	return 0;
 }

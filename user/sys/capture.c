@@ -31,6 +31,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -44,6 +45,7 @@
 #define NAME_SLOTS_PER_SET 4u /* NAME_WAYS in bpf/maps.bpf.h */
 #define PROG_MAX 64
 #define BPF_FS_MAGIC_ 0xcafe4a11u
+#define BPF_FS_DIR "/sys/fs/bpf"
 #define ATTACH_TRIES 200
 #define ATTACH_AGAIN_US 2000
 #define RESEND_NS 1000000000ull /* names are asked for again at most so often */
@@ -74,6 +76,7 @@ struct capture {
 	bool resident;	/* the kernel tells what leaves the page cache */
 	pid_t sweeper;	/* removes the pins when we are killed */
 	int sweeper_fd; /* its end is our end */
+	int pins_fd;	/* the folder, locked: nobody else's pins go there meanwhile */
 	int cpu_n;
 	uint32_t netns;		   /* inode number of ours */
 	struct fwm_counts *percpu; /* cpu_n */
@@ -175,7 +178,18 @@ static int pins_remove(const char *dir)
 	return pins_remove_at(fd, dir);
 }
 
-static int pin_dir_make(const struct capture_opts *o)
+/* Held as long as the descriptor is open. */
+static int pins_lock(const char *dir, int *ret_fd)
+{
+	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+static int pin_dir_make(const struct capture_opts *o, int *ret_fd)
 {
 	_cleanup_(freep) char *parent = strdup(o->pin_dir);
 	struct statfs fs;
@@ -191,18 +205,32 @@ static int pin_dir_make(const struct capture_opts *o)
 	*slash = 0;
 	if (statfs(parent, &fs) < 0)
 		return why(o, -errno, "pin directory '%s': %s", parent, strerror(errno));
+	if ((uint32_t)fs.f_type != BPF_FS_MAGIC_ && strcmp(parent, BPF_FS_DIR) != 0)
+		return why(o, -EINVAL,
+			   "pin directory '%s' is not on a bpf file system; choose one "
+			   "below " BPF_FS_DIR,
+			   o->pin_dir);
+	/* Elsewhere it would hide what is there. */
 	if ((uint32_t)fs.f_type != BPF_FS_MAGIC_ &&
 	    mount("bpf", parent, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
 		return why(o, -errno,
 			   "'%s' is no bpf file system and none could be mounted there: %s", parent,
 			   strerror(errno));
+	if (pins_lock(o->pin_dir, ret_fd) == -EWOULDBLOCK)
+		return why(o, -EWOULDBLOCK,
+			   "pin directory '%s' is another forewarmd's: stop that one, or give this "
+			   "one other directories",
+			   o->pin_dir);
+	closep(ret_fd);
+	*ret_fd = -1;
 	r = pins_remove(o->pin_dir); /* of one that was killed: its hooks end with their pins */
 	if (r < 0)
 		return why(o, r, "old pins in '%s' could not be removed: %s", o->pin_dir,
 			   strerror(-r));
 	if (mkdir(o->pin_dir, 0700) < 0)
 		return why(o, -errno, "pin directory '%s': %s", o->pin_dir, strerror(errno));
-	return 0;
+	r = pins_lock(o->pin_dir, ret_fd);
+	return r < 0 ? why(o, r, "pin directory '%s': %s", o->pin_dir, strerror(-r)) : 0;
 }
 
 /* A daemon that is killed cannot unpin, and pinned hooks would go on costing the host. So a child waits
@@ -1012,6 +1040,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 
 	if (!c)
 		return fault(-ENOMEM);
+	c->pins_fd = -1;
 	if (o->why)
 		o->why[0] = 0;
 	libbpf_log = o->log;
@@ -1028,8 +1057,11 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 				    &c->decoder)
 		      : fault(-ENOMEM);
 	if (r >= 0 && o->pin_dir) {
-		c->pin_dir = strdup(o->pin_dir);
-		r = c->pin_dir ? pin_dir_make(o) : fault(-ENOMEM);
+		r = pin_dir_make(o, &c->pins_fd);
+		/* Named only once it is ours: what is named is removed at the end. */
+		c->pin_dir = r < 0 ? NULL : strdup(o->pin_dir);
+		if (r >= 0 && !c->pin_dir)
+			r = fault(-ENOMEM);
 		if (r >= 0 && !o->keep)
 			r = sweeper_start(c);
 	}
@@ -1075,6 +1107,7 @@ struct capture *capture_close(struct capture *c)
 	if (c->pin_dir && !c->keep)
 		(void)pins_remove(
 			c->pin_dir); /* what cannot be removed now is, at the next start */
+	closep(&c->pins_fd);
 	sweeper_end(c);
 	(void)decoder_free(c->decoder);
 	free(c->percpu);
