@@ -8,8 +8,8 @@
 
 #define S 1000000000ull
 
-/* Is there an action to warm path? Takes and finishes all that wait. */
-static bool warms(struct host *h, const char *path)
+/* Is there an action of that kind for path? Takes and finishes all that wait. */
+static bool asks(struct host *h, enum action_kind kind, const char *path)
 {
 	struct action a;
 	bool found = false;
@@ -17,7 +17,7 @@ static bool warms(struct host *h, const char *path)
 	while (engine_next_action(h->engine, &a)) {
 		if (a.kind == ACTION_CANCEL)
 			continue;
-		found = found || (a.kind == ACTION_WARM && !strcmp(a.name, path));
+		found = found || (a.kind == kind && !strcmp(a.name, path));
 		assert_int_equal(
 			engine_result(h->engine, &(struct action_result){.guess_id = a.guess_id,
 									 .bytes_read = a.bytes,
@@ -29,10 +29,20 @@ static bool warms(struct host *h, const char *path)
 	return found;
 }
 
+static bool warms(struct host *h, const char *path)
+{
+	return asks(h, ACTION_WARM, path);
+}
+
+/* Asks about path and about another that is not opened, and opens path. */
 static void run(struct host *h, const char *exe, const char *path)
 {
 	uint32_t pid = host_spawn(h, 1, exe, NULL);
+	char asked[64];
 
+	snprintf(asked, sizeof(asked), "%s.d", path);
+	host_look(h, pid, asked);
+	host_look(h, pid, path);
 	host_open(h, pid, path, 0);
 	host_exit(h, pid);
 }
@@ -78,6 +88,10 @@ static void test_phase_boot_asks_for_what_boots_need(void **state)
 		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/later.conf"), EDGE_BELOW));
 	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
 	assert_true(warms(&h, "/etc/two.conf"));
+	later(&h, 600 * S);
+	(void)warms(&h, "");
+	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
+	assert_true(asks(&h, ACTION_LOOKUP, "/etc/two.conf.d"));
 	host_fini(&h);
 }
 

@@ -116,7 +116,7 @@ static void tell_undone(FILE *f, const json_t *o)
 		const char *decision, *text;
 	} rows[] = {
 		{"none", "it is what the program needs that is made ready"},
-		{"waits", "it had to wait, for the host was busy or the budget used up"},
+		{"waits", "its turn had not come, as when the host is busy or the budget used up"},
 		{"unworthy", "it was not worth its price"},
 		{"late", "its time had passed when its turn came"},
 		{"untrusted",

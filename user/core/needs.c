@@ -318,11 +318,15 @@ static void list(struct engine *e, uint32_t run, uint32_t dir)
 static int lookup(struct engine *e, uint32_t run, uint32_t id, const struct obs *o)
 {
 	struct run *rn = lineage_run(e->lineage, run);
+	int r;
 
 	if (rn->looked_n >= LOOKED_MAX || opens(e, rn->block, id, EDGE_OPEN))
 		return 0;
 	rn->looked_n += !lineage_touched(e->lineage, run, id);
-	return needs_take(e, run, EDGE_OPEN, id, o);
+	r = needs_take(e, run, EDGE_OPEN, id, o);
+	if (r < 0 || !e->phases.open_n || o->flags & OBS_F_SEED || !graph_node(e->graph, id))
+		return r;
+	return phase_need(e, id, o);
 }
 
 int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *path)

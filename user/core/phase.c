@@ -134,6 +134,20 @@ void phase_leave(struct engine *e, uint32_t uid)
 		}
 }
 
+/* Is dep, needed by o, news to the phase whose run this is? What was only asked about and is opened now is. */
+static bool is_news(const struct engine *e, const struct phase *p, uint32_t run, uint32_t dep,
+		    const struct obs *o)
+{
+	const struct edge *known =
+		graph_edge_find(e->graph, lineage_run(e->lineage, run)->block, dep, EDGE_BELOW);
+	bool asked = known && known->flags & EDGE_F_LOOKUP;
+	bool touched = lineage_touched(e->lineage, run, dep);
+
+	if (o->flags & OBS_F_LOOKUP)
+		return !touched && (!known || asked) && p->looked_n < PHASE_LOOKED;
+	return (!touched || asked) && p->needs_n < PHASE_NEEDS;
+}
+
 int phase_need(struct engine *e, uint32_t dep, const struct obs *o)
 {
 	struct phases *ph = &e->phases;
@@ -143,13 +157,16 @@ int phase_need(struct engine *e, uint32_t dep, const struct obs *o)
 		struct phase *p = &ph->phase[i];
 		uint32_t run;
 
-		if (!p->end_ns || o->ts_ns > p->end_ns || p->needs_n >= PHASE_NEEDS ||
+		if (!p->end_ns || o->ts_ns > p->end_ns ||
 		    (p->uid != PHASE_ANYONE && p->uid != o->uid))
 			continue;
 		run = lineage_run_of(e->lineage, PHASE_PID(i));
-		if (run == RUN_NONE || lineage_touched(e->lineage, run, dep))
+		if (run == RUN_NONE || !is_news(e, p, run, dep, o))
 			continue;
-		p->needs_n++;
+		if (o->flags & OBS_F_LOOKUP)
+			p->looked_n++;
+		else
+			p->needs_n++;
 		r = needs_take_phase(e, run, dep, o);
 	}
 	return r;

@@ -7,7 +7,8 @@
  *          ends. What it needed in the runs before is guessed when it begins, like that of any
  *          block. A login is the first program of a user of whom nothing ran.
  * Units    ns of the observations.
- * Bounds   PHASE_MAX phases at a time, PHASE_NEEDS needs of one run, PHASE_USERS users of whom
+ * Bounds   PHASE_MAX phases at a time, PHASE_NEEDS needs of one run and
+ *          PHASE_LOOKED things asked about, PHASE_USERS users of whom
  *          something runs; more are not told apart and have no login.
  * Owner    The engine; part of engine_state.h, for engine.c and predict.c only.
  * Threads  As the engine.
@@ -22,15 +23,15 @@
 
 struct engine;
 
-enum { PHASE_MAX = 8, PHASE_USERS = 64, PHASE_NEEDS = 2048 };
+enum { PHASE_MAX = 8, PHASE_USERS = 64, PHASE_NEEDS = 2048, PHASE_LOOKED = 1024 };
 
 #define PHASE_ANYONE UINT32_MAX /* a boot is everybody's */
 #define PHASE_UID_MIN 1000u	/* below are the system's own users; they do not log in */
 
 struct phase {
 	uint32_t uid;
-	uint32_t needs_n;
-	uint64_t end_ns; /* 0: not open */
+	uint32_t needs_n, looked_n; /* opened; only asked about */
+	uint64_t end_ns;	    /* 0: not open */
 };
 
 struct phases {
