@@ -511,6 +511,20 @@ static void test_service_a_hundred_frozen_cost_nothing(void **state)
 	assert_true(daemon * 10 < 90); /* and the daemon less than 3 % with its test's tick */
 }
 
+static void drop_in(const char *unit, const char *text)
+{
+	char path[200];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.d", host.dir, unit);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/%s.d/a.conf", host.dir, unit);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
 static void test_service_unit_that_cannot_be_honoured_is_refused(void **state)
 {
 	struct unit_addr a = unix_addr("good");
@@ -520,7 +534,10 @@ static void test_service_unit_that_cannot_be_honoured_is_refused(void **state)
 	unix_unit("nouser", "", "User=no-such-user-here\n");
 	unix_unit("typo", "", "MemoryMaxx=1G\n");
 	unix_unit("nocall", "", "SystemCallFilter=no_such_call\n");
-	assert_int_equal(service_host_start(&host), 3);
+	unix_unit("dropin", "", "");
+	drop_in("dropin.socket", "[Socket]\nAccept=yes\n");
+	drop_in("good.service", "[Service]\nTasksMax=20\n");
+	assert_int_equal(service_host_start(&host), 4);
 	echo(&a);
 }
 

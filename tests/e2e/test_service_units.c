@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "support/service_host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,7 @@ static const struct line {
 	{"system_call_error", "SystemCallFilter=~mkdir mkdirat\nSystemCallErrorNumber=EACCES\n",
 	 "mkdir @/rw/filter 2>&1 | grep -c denied", "1"},
 	{"standard_error", "StandardError=append:@/err\n", "echo said >&2", ""},
+	{"drop_in", "Environment=A=1 B=1\n", "echo $A $B $C", "1 2 3"},
 	{"specifiers", "Environment=N=%n P=%p\n", "echo $N $P", "specifiers.service specifiers"},
 };
 
@@ -217,11 +219,24 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void put_drop_in(const char *unit, const char *name, const char *text)
+{
+	char path[160];
+
+	file_path(path, sizeof(path), unit, ".d");
+	assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+	(void)snprintf(path, sizeof(path), "%s/%s.d/%s", host.dir, unit, name);
+	put(path, text);
+}
+
 static void test_service_units_get_what_they_say(void **state)
 {
 	size_t bad = 0;
 
 	(void)state;
+	put_drop_in("drop_in.service", "20-b.conf", "[Service]\nEnvironment=B=2\n");
+	put_drop_in("drop_in.service", "10-a.conf", "[Service]\nEnvironment=B=9 C=3\n");
+	put_drop_in("drop_in.service", "30-c.conf.orig", "Not=Read\n");
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		write_unit(lines[i].name, "", lines[i].directives, lines[i].script);
 	assert_int_equal(service_host_start(&host), 0);

@@ -320,6 +320,35 @@ static void test_unitfile_empty_value_resets(void **state)
 	assert_null(u->service.user);
 }
 
+static int add(struct unit *u, const char *text, struct unit_why *why)
+{
+	return unit_add(u, &host, text, strlen(text), why);
+}
+
+/* A drop-in continues the unit, begins without a section, and counts its own lines. */
+static void test_unitfile_drop_ins_add_and_reset(void **state)
+{
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why = {0};
+
+	(void)state;
+	assert_int_equal(unit_begin(u, UNIT_SERVICE, "web.service", &why), 0);
+	assert_int_equal(add(u, "[Service]\nExecStart=/old\nEnvironment=A=1\nTasksMax=5", &why), 0);
+	assert_int_equal(add(u, "[Service]\nExecStart=\nExecStart=/new %N\n", &why), 0);
+	assert_int_equal(add(u, "", &why), 0);
+	assert_int_equal(add(u, "[Service]\nEnvironment=B=2\nTasksMax=7\n", &why), 0);
+	assert_int_equal(unit_complete(u, &why), 0);
+	assert_string_equal(u->service.exec_path, "/new");
+	assert_string_equal(u->service.argv.items[1], "web");
+	assert_int_equal(u->service.environment.item_n, 2);
+	assert_true(u->service.tasks_max == 7);
+	assert_int_equal(add(u, "\nTasksMax=7\n", &why), UNIT_REFUSED);
+	assert_int_equal(why.line, 2);
+	assert_int_equal(add(u, "[Service]\nExecStart=\n", &why), 0);
+	assert_int_equal(unit_complete(u, &why), UNIT_REFUSED);
+	assert_non_null(strstr(why.text, "no ExecStart="));
+}
+
 /* The examples of systemd.service(5), "Command lines", and our own edge cases. */
 static void test_unitfile_words_are_quoted_as_in_systemd(void **state)
 {
@@ -480,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_unitfile_refuses_with_line_and_reason),
 		cmocka_unit_test(test_unitfile_packages_are_taken_or_refused),
 		cmocka_unit_test(test_unitfile_empty_value_resets),
+		cmocka_unit_test(test_unitfile_drop_ins_add_and_reset),
 		cmocka_unit_test(test_unitfile_words_are_quoted_as_in_systemd),
 		cmocka_unit_test(test_unitfile_spans_and_sizes),
 		cmocka_unit_test(test_unitfile_ipv6_literals),

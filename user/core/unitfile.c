@@ -453,24 +453,43 @@ struct unit *unit_free(struct unit *u)
 	return NULL;
 }
 
-int unit_parse(struct unit *u, enum unit_kind kind, const char *name, const struct unit_host *host,
-	       const char *bytes, size_t byte_n, struct unit_why *ret_why)
+int unit_begin(struct unit *u, enum unit_kind kind, const char *name, struct unit_why *ret_why)
 {
-	struct parse p = {.u = u, .host = host, .why = ret_why};
-	int r;
+	struct parse p = {.u = u, .why = ret_why};
 
 	u->kind = kind;
 	u->text_n = 0;
 	u->name = NULL;
 	defaults(u);
 	lists(u);
-	r = take_name(&p, name);
-	if (r)
-		return r;
+	return take_name(&p, name);
+}
+
+int unit_add(struct unit *u, const struct unit_host *host, const char *bytes, size_t byte_n,
+	     struct unit_why *ret_why)
+{
+	struct parse p = {.u = u, .host = host, .why = ret_why};
+
 	if (byte_n > UNIT_FILE_MAX)
 		return unit_refuse(&p, "longer than %d bytes", UNIT_FILE_MAX);
 	if (memchr(bytes, '\0', byte_n))
 		return unit_refuse(&p, "has a NUL byte");
-	r = lines(&p, bytes, byte_n);
-	return r ? r : complete(&p);
+	return lines(&p, bytes, byte_n);
+}
+
+int unit_complete(struct unit *u, struct unit_why *ret_why)
+{
+	struct parse p = {.u = u, .why = ret_why};
+
+	return complete(&p);
+}
+
+int unit_parse(struct unit *u, enum unit_kind kind, const char *name, const struct unit_host *host,
+	       const char *bytes, size_t byte_n, struct unit_why *ret_why)
+{
+	int r = unit_begin(u, kind, name, ret_why);
+
+	if (!r)
+		r = unit_add(u, host, bytes, byte_n, ret_why);
+	return r ? r : unit_complete(u, ret_why);
 }

@@ -9,7 +9,7 @@
  *          shares in thousandths (CPUQuota=20% is 200).
  * Bounds   A file has at most UNIT_FILE_MAX bytes; lists have the maxima below. All memory is
  *          taken by unit_new().
- * Owner    The caller owns struct unit; every string in it lives until the next unit_parse() or
+ * Owner    The caller owns struct unit; every string in it lives until the next unit_begin() or
  *          unit_free() of the same unit. The buffer and the names passed in are not kept.
  * Errors   < 0 -errno, a fault; 0 done; UNIT_REFUSED with the line and the reason in *ret_why.
  * Threads  One owner at a time. No lock, global, clock or I/O.
@@ -154,7 +154,13 @@ struct unit *unit_new(void);
 struct unit *unit_free(struct unit *u);
 DEFINE_CLEANUP(struct unit *, unit_free)
 
-/* Reads bytes[0..byte_n) as the unit called name (with or without suffix). */
+/* A unit is its file and its drop-ins: begin, add each, complete. Name with or without suffix. Lines
+ * count from the start of what was added. */
+int unit_begin(struct unit *u, enum unit_kind kind, const char *name, struct unit_why *ret_why);
+int unit_add(struct unit *u, const struct unit_host *host, const char *bytes, size_t byte_n,
+	     struct unit_why *ret_why);
+int unit_complete(struct unit *u, struct unit_why *ret_why);
+/* All of these, for bytes[0..byte_n) alone. */
 int unit_parse(struct unit *u, enum unit_kind kind, const char *name, const struct unit_host *host,
 	       const char *bytes, size_t byte_n, struct unit_why *ret_why);
 

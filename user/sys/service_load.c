@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,9 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The file as text; UNIT_REFUSED with the reason when it cannot be read. */
-static int read_unit(struct unit *u, enum unit_kind kind, int dir, const char *file,
-		     struct unit_why *why)
+/* The file's text into the unit; UNIT_REFUSED with the reason when it cannot be read. */
+static int add_file(struct unit *u, int dir, const char *file, struct unit_why *why)
 {
 	static char bytes[UNIT_FILE_MAX + 1];
 	static char machine_id[64], boot_id[64];
@@ -43,28 +43,77 @@ static int read_unit(struct unit *u, enum unit_kind kind, int dir, const char *f
 		host.boot_id = NULL;
 	machine_id[strcspn(machine_id, "\n")] = '\0';
 	boot_id[strcspn(boot_id, "\n")] = '\0';
-	return unit_parse(u, kind, file, &host, bytes, (size_t)n, why);
+	return unit_add(u, &host, bytes, (size_t)n, why);
 }
 
-static int load_units(struct service *v, int dir, const char *socket_file, const char **ret_file,
+static int is_drop_in(const struct dirent *e)
+{
+	const char *dot = strrchr(e->d_name, '.');
+
+	return dot && dot != e->d_name && strcmp(dot, ".conf") == 0 && e->d_name[0] != '.';
+}
+
+enum { ABOUT_MAX = UNIT_NAME_MAX + 16 + NAME_MAX };
+
+/* The files of FILE.d, by name; about is the one that is read. */
+static int add_drop_ins(struct unit *u, int dir, const char *file, char about[ABOUT_MAX],
+			struct unit_why *why)
+{
+	struct dirent **names = NULL;
+	int n, r = 0;
+
+	(void)snprintf(about, ABOUT_MAX, "%s.d", file);
+	n = scandirat(dir, about, &names, is_drop_in, alphasort);
+	if (n < 0 && errno != ENOENT) {
+		*why = (struct unit_why){0};
+		(void)snprintf(why->text, sizeof(why->text), "%s", strerror(errno));
+		return UNIT_REFUSED;
+	}
+	for (int i = 0; i < n; i++) {
+		if (!r) {
+			(void)snprintf(about, ABOUT_MAX, "%s.d/%s", file, names[i]->d_name);
+			r = add_file(u, dir, about, why);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return r;
+}
+
+/* A unit and its drop-ins; about is the file that is refused. */
+static int read_unit(struct unit *u, enum unit_kind kind, int dir, const char *file,
+		     char about[ABOUT_MAX], struct unit_why *why)
+{
+	int r = unit_begin(u, kind, file, why);
+
+	(void)snprintf(about, ABOUT_MAX, "%s", file);
+	if (!r)
+		r = add_file(u, dir, file, why);
+	if (!r)
+		r = add_drop_ins(u, dir, file, about, why);
+	if (r)
+		return r;
+	(void)snprintf(about, ABOUT_MAX, "%s", file);
+	return unit_complete(u, why);
+}
+
+static int load_units(struct service *v, int dir, const char *socket_file, char about[ABOUT_MAX],
 		      struct unit_why *why)
 {
-	static char file[UNIT_NAME_MAX + 16];
+	char file[UNIT_NAME_MAX + 16];
 	int r;
 
-	*ret_file = socket_file;
 	v->socket = unit_new();
 	v->unit = unit_new();
 	if (!v->socket || !v->unit)
 		return fault(-ENOMEM);
-	r = read_unit(v->socket, UNIT_SOCKET, dir, socket_file, why);
+	r = read_unit(v->socket, UNIT_SOCKET, dir, socket_file, about, why);
 	if (r)
 		return r;
 	(void)snprintf(v->name, sizeof(v->name), "%s", v->socket->name);
 	(void)snprintf(file, sizeof(file), "%s.service",
 		       v->socket->socket.service ? v->socket->socket.service : v->name);
-	*ret_file = file;
-	return read_unit(v->unit, UNIT_SERVICE, dir, file, why);
+	return read_unit(v->unit, UNIT_SERVICE, dir, file, about, why);
 }
 
 /* A socket bound to address i: one of those an earlier daemon left, or a new one. */
@@ -239,8 +288,8 @@ static int load_one(struct services *s, const char *dir_name, int dir, const cha
 	struct service v = {
 		.all = s, .notify = -1, .notify_dir = -1, .freeze_fd = -1, .page_fd = -1};
 	struct unit_why why = {0};
-	const char *about = file;
-	int r = load_units(&v, dir, file, &about, &why);
+	char about[ABOUT_MAX] = "";
+	int r = load_units(&v, dir, file, about, &why);
 
 	if (!r)
 		r = open_notify(&v);
