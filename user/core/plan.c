@@ -46,7 +46,7 @@ struct balance {
 	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
 };
 
-enum { LANES = 6 };
+enum { LANES = 6, SERVICE_MAX = 256 };
 
 /* What one user waits for; a few may share a lane, and its turns. */
 struct lane {
@@ -57,6 +57,7 @@ struct lane {
 struct plan {
 	struct plan_policy policy;
 	struct lane lanes[LANES];
+	struct heap services;
 	struct plan_stats stats;
 	double us_per_mib;
 	struct balance balance[2]; /* of what runs, of what is ahead */
@@ -75,6 +76,8 @@ int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan *
 		return fault(-ENOMEM);
 	for (size_t i = 0; i < LANES && r >= 0; i++)
 		r = heap_init(&p->lanes[i].queue, queue_max);
+	if (r >= 0)
+		r = heap_init(&p->services, queue_max < SERVICE_MAX ? queue_max : SERVICE_MAX);
 	if (r < 0) {
 		(void)plan_free(TAKE_PTR(p));
 		return r;
@@ -95,13 +98,15 @@ struct plan *plan_free(struct plan *p)
 		return NULL;
 	for (size_t i = 0; i < LANES; i++)
 		heap_fini(&p->lanes[i].queue);
+	heap_fini(&p->services);
 	free(p);
 	return NULL;
 }
 
 uint64_t plan_bytes(const struct plan *p)
 {
-	return sizeof(*p) + LANES * p->lanes[0].queue.entry_max * sizeof(struct heap_entry);
+	return sizeof(*p) + (LANES * p->lanes[0].queue.entry_max + p->services.entry_max) *
+				    sizeof(struct heap_entry);
 }
 
 void plan_policy(struct plan *p, const struct plan_policy *policy)
@@ -120,7 +125,7 @@ static double lambda(const struct plan *p, bool ahead)
 void plan_stats(const struct plan *p, struct plan_stats *ret)
 {
 	*ret = p->stats;
-	ret->queued_n = 0;
+	ret->queued_n = p->services.used_n;
 	for (size_t i = 0; i < LANES; i++)
 		ret->queued_n += p->lanes[i].queue.used_n;
 	ret->lambda = lambda(p, true);
@@ -180,12 +185,42 @@ int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id)
 	return 0;
 }
 
+int plan_push_service(struct plan *p, uint64_t need_ns, uint64_t id)
+{
+	if (heap_push(&p->services, need_ns, id))
+		return 0;
+	p->stats.refused_n++;
+	return PLAN_FULL;
+}
+
+static bool pop_service(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx,
+			uint64_t *ret_id)
+{
+	struct plan_item it;
+	uint64_t need_ns;
+
+	while (heap_pop(&p->services, &need_ns, ret_id)) {
+		if (!item(ctx, *ret_id, &it))
+			continue;
+		if (it.late_ns >= now_ns)
+			return true;
+		p->stats.late_n++;
+	}
+	return false;
+}
+
 bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id)
 {
 	uint64_t need_ns, id;
 	struct lane *l;
 
-	if (!p->policy.act || !p->roomy)
+	if (!p->policy.act)
+		return false;
+	if (pop_service(p, now_ns, item, ctx, &id)) {
+		*ret_id = id;
+		return true;
+	}
+	if (!p->roomy)
 		return false;
 	while ((l = lane_next(p)) && heap_peek(&l->queue, &need_ns, &id)) {
 		struct plan_item it;

@@ -48,6 +48,9 @@ bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_
 
 /* Queues guess id, needed at need_ns by a program of user uid. */
 int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id);
+/* The same for one that nothing is read for, a service: who runs the services knows what they cost, so
+ * it is taken whatever was wasted on files, and however busy the device is. */
+int plan_push_service(struct plan *p, uint64_t need_ns, uint64_t id);
 
 struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */

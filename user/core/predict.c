@@ -329,9 +329,10 @@ static bool within_credit(const struct engine *e, const struct candidate *c, con
 }
 
 /* Without room it is counted, and not acted on. */
-static void queue(struct engine *e, struct guess *g, uint64_t need_ns)
+static void queue(struct engine *e, struct guess *g, const struct node *dep, uint64_t need_ns)
 {
-	bool full = plan_push(e->plan, g->uid, need_ns, g->id) != 0;
+	bool full = dep->kind == NODE_SERVICE ? plan_push_service(e->plan, need_ns, g->id) != 0
+					      : plan_push(e->plan, g->uid, need_ns, g->id) != 0;
 
 	g->decision = full ? DECISION_FULL : DECISION_WAITS;
 }
@@ -380,7 +381,8 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = lookup ? 0 : needed_bytes(e, g.via, dep);
-	trusted = within_credit(e, c, &g, sweep ? dep->size_bytes * SWEEP_FACTOR : bytes, spent);
+	trusted = dep->kind == NODE_SERVICE ||
+		  within_credit(e, c, &g, sweep ? dep->size_bytes * SWEEP_FACTOR : bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
 	if (open) { /* two reasons for the same: the better one counts */
 		bool more = open->lookup && !lookup, surer = p > open->p + SURER || more;
@@ -427,7 +429,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
 			sooner(open, e->now_ns + lead_ns);
-			queue(e, open, e->now_ns + lead_ns);
+			queue(e, open, dep, e->now_ns + lead_ns);
 		}
 		return;
 	}
@@ -437,7 +439,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	open = book_open(e->book, &g);
 	hope(e, open, c->from);
 	if (trusted)
-		queue(e, open, e->now_ns + lead_ns);
+		queue(e, open, dep, e->now_ns + lead_ns);
 	else
 		open->decision = DECISION_UNTRUSTED;
 }

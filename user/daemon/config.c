@@ -89,7 +89,7 @@ static const struct key keys[] = {
 	{"plan", "bytes-in-flight", TYPE_BYTES, FIELD(policy.bytes_inflight_max), "64MiB", 64 * KIB,
 	 16 * GIB, false, "What it may have asked for at a time."},
 	{"plan", "io-pressure-max", TYPE_PERCENT, FIELD(policy.io_some_max), "30%", 0, 100, false,
-	 "Nothing is started while /proc/pressure/io some avg10 is above this."},
+	 "No file is read ahead while /proc/pressure/io some avg10 is above this."},
 	{"plan", "memory-pressure-max", TYPE_PERCENT, FIELD(policy.mem_some_max), "5%", 0, 100,
 	 false, "The same for /proc/pressure/memory."},
 	{"plan", "memory-free-min", TYPE_SHARE, FIELD(policy.mem_available_min), "10%", 0, 1, false,
