@@ -595,6 +595,25 @@ static void test_svc_gaps_answers_are_probabilities(void **state)
 	}
 }
 
+/* What is assumed of a service until it has run once is not told as measured, nor mixed into it. */
+static void test_svc_first_measure_replaces_what_was_assumed(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	assert_false(view_of(s, 0, t).memory_known || view_of(s, 0, t).cold_known);
+	send(s, 0, t, .kind = SVC_EV_CONNECTION);
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+	send(s, 0, t += MS, .kind = SVC_EV_CHECKED, .connection_n = 1);
+	assert_false(view_of(s, 0, t).memory_known);
+	send(s, 0, t += MS, .kind = SVC_EV_CHECKED, .connection_n = 1, .memory_bytes = 400 << 10);
+	assert_true(view_of(s, 0, t).memory_known && view_of(s, 0, t).cold_known);
+	assert_true(view_of(s, 0, t).memory_bytes == 400 << 10);
+	send(s, 0, t += MS, .kind = SVC_EV_CHECKED, .connection_n = 1, .memory_bytes = 800 << 10);
+	assert_true(view_of(s, 0, t).memory_bytes < 800 << 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -618,6 +637,7 @@ int main(void)
 		cmocka_unit_test(test_svc_observed_connections_are_counted_once),
 		cmocka_unit_test(test_svc_habit_that_is_no_habit_is_refused),
 		cmocka_unit_test(test_svc_gaps_answers_are_probabilities),
+		cmocka_unit_test(test_svc_first_measure_replaces_what_was_assumed),
 	};
 
 	return cmocka_run_group_tests_name("svc", tests, NULL, NULL);

@@ -113,7 +113,7 @@ int svc_add(struct svc *s, uint64_t now_ns, const struct svc_config *c,
 		v->c.weight = 100;
 	if (habit_valid(habit)) {
 		v->habit = *habit;
-		v->cold_known = true;
+		v->cold_known = v->memory_known = true;
 	} else {
 		v->habit.version = SVC_HABIT_VERSION;
 		gaps_init(&v->habit.idle);
@@ -276,6 +276,8 @@ void svc_view(const struct svc *s, uint32_t id, uint64_t now_ns, struct svc_view
 		.memory_bytes = v->habit.memory_bytes,
 		.cold_ns = v->habit.cold_ns,
 		.thaw_ns = v->habit.thaw_ns,
+		.cold_known = v->cold_known,
+		.memory_known = v->memory_known,
 		.figures = v->f,
 	};
 }

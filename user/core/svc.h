@@ -187,6 +187,7 @@ struct svc_view {
 	double value;	  /* of keeping it now; 0 when nothing runs */
 	uint64_t freeze_after_ns; /* as learnt, from now; SVC_NEVER: not foreseen */
 	double memory_bytes, cold_ns, thaw_ns;
+	bool cold_known, memory_known; /* measured; else what is assumed until then */
 	struct svc_figures figures;
 };
 

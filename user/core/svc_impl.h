@@ -15,7 +15,7 @@
 static const uint64_t check_min_ns = 1000000, check_max_ns = 1000000000;
 
 struct one {
-	bool used, retired, cold_known;
+	bool used, retired, cold_known, memory_known;
 	struct svc_config c;
 	struct sm sm;
 	enum svc_why why;

@@ -64,6 +64,16 @@ static void learn_gap(struct one *v, uint64_t at_ns)
 	v->last_ns = max_u64(v->last_ns, at_ns);
 }
 
+/* 0: could not be told. What was assumed has no part in it. */
+static void learn_memory(struct one *v, uint64_t bytes)
+{
+	if (bytes && v->memory_known)
+		one_blend(&v->habit.memory_bytes, (double)bytes);
+	else if (bytes)
+		v->habit.memory_bytes = (double)bytes;
+	v->memory_known = v->memory_known || bytes;
+}
+
 static void served(struct one *v, enum svc_class class, uint64_t delay_ns)
 {
 	v->f.class_n[class]++;
@@ -349,8 +359,7 @@ static void checked(struct svc *s, struct one *v, uint64_t now_ns, const struct 
 	uint64_t span = since(now_ns, v->checked_ns), cpu = since(e->cpu_ns, v->cpu_ns);
 	bool worked = cpu > 300000 + span / 100;
 
-	if (e->memory_bytes)
-		one_blend(&v->habit.memory_bytes, (double)e->memory_bytes);
+	learn_memory(v, e->memory_bytes);
 	if (e->connection_n && state_of(v) == SVC_READY) /* it was quicker than the poll */
 		came(s, v, now_ns, &(struct svc_event){.at_ns = v->checked_ns + 1});
 	if (e->connection_n) {
@@ -379,8 +388,7 @@ static void froze(struct svc *s, struct one *v, uint64_t now_ns, const struct sv
 {
 	(void)s;
 	v->f.freeze_n++;
-	if (e->memory_bytes)
-		one_blend(&v->habit.memory_bytes, (double)e->memory_bytes);
+	learn_memory(v, e->memory_bytes);
 	if (e->connection_n) {
 		/* Accepted in the moment before: nobody may be left half served. */
 		served(v, SVC_CLASS_WARM, 0);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "core/room.h"
 #include "sys/run.h"
 
 #include <stdlib.h>
@@ -129,7 +130,7 @@ void runs_tick(struct runs *r, uint64_t now_ns, const struct pressure *p)
 {
 	if (!r->server)
 		return;
-	pool_pause(r->pool, p->mem_some_avg10 > 5 || p->cpu_some_avg10 > 60);
+	pool_pause(r->pool, room_refill_waits(p));
 	if (run_server_sessions(r->server) || !r->used_ns)
 		r->used_ns = now_ns;
 	else if (now_ns - r->used_ns > IDLE_NS)

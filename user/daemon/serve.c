@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "core/room.h"
 #include "sys/service.h"
 
 #include <dirent.h>
@@ -241,20 +242,10 @@ void serve_observe(struct serve *s, const struct obs *o)
 
 void serve_tick(struct serve *s, const struct pressure *p)
 {
-	double level = 0, free_share;
-
 	if (!s || !s->services)
 		return;
-	if (p->mem_total_bytes) {
-		free_share = (double)p->mem_available_bytes / (double)p->mem_total_bytes;
-		level = free_share < 0.2 ? (0.2 - free_share) / 0.15
-					 : 0; /* 5 % left: all idle goes */
-	}
-	if (p->mem_some_avg10 / 20 > level) /* tasks wait a fifth of the time */
-		level = p->mem_some_avg10 / 20;
-	level = level > 1 ? 1 : level;
-	pool_pause(s->pool, level > 0.3 || p->cpu_some_avg10 > 60);
-	services_tick(s->services, level);
+	pool_pause(s->pool, room_refill_waits(p));
+	services_tick(s->services, room_level(p));
 }
 
 /* --- views ----------------------------------------------------------------------------------------------- */
@@ -316,8 +307,10 @@ static json_t *view_service(const struct service_view *v)
 	put_n(o, "fail_row_n", s->fail_row_n);
 	(void)json_object_set_new(o, "value", json_real(s->value));
 	put_n(o, "freeze_after_ns", s->freeze_after_ns);
-	put_n(o, "memory_bytes", (uint64_t)s->memory_bytes);
-	put_n(o, "cold_ns", (uint64_t)s->cold_ns);
+	if (s->memory_known)
+		put_n(o, "memory_bytes", (uint64_t)s->memory_bytes);
+	if (s->cold_known)
+		put_n(o, "cold_ns", (uint64_t)s->cold_ns);
 	put_n(o, "thaw_ns", (uint64_t)s->thaw_ns);
 	for (int c = 0; c < SVC_CLASS_MAX; c++)
 		(void)json_object_set_new(found, svc_class_name((enum svc_class)c),

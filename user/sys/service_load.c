@@ -302,9 +302,12 @@ static int load_one(struct services *s, const char *dir_name, int dir, const cha
 		r = service_open_page(&v);
 	if (!r)
 		r = enroll(&v);
-	if (r == UNIT_REFUSED)
+	if (r == UNIT_REFUSED && why.line)
 		service_say(s, SERVICES_SAY_ERROR, "services: %s/%s:%u: %s", dir_name, about,
 			    why.line, why.text);
+	else if (r == UNIT_REFUSED)
+		service_say(s, SERVICES_SAY_ERROR, "services: %s/%s: %s", dir_name, about,
+			    why.text);
 	if (r) /* what was kept for it is of no use to the next daemon either */
 		service_unkeep_all(&v);
 	service_clear(&v);
