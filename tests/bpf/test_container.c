@@ -6,6 +6,7 @@
  */
 #include "support/support.h"
 
+#include "support/host.h"
 #include "support/watch.h"
 #include "sys/procfs.h"
 
@@ -253,6 +254,60 @@ static void test_the_hosts_root_is_the_host(void **state)
 	assert_string_equal(t.exec[0], real);
 }
 
+static void into_engine(void *ctx, const struct obs *o)
+{
+	struct host *h = ctx;
+
+	assert_true(engine_observe(h->engine, o) >= 0);
+}
+
+static void start_tool(const void *dir)
+{
+	char path[80];
+
+	(void)snprintf(path, sizeof(path), "%s/tool", (const char *)dir);
+	execl(path, "tool", NULL);
+	_exit(127);
+}
+
+/* As a package manager does it: a new file under another name, then renamed over the old one. */
+static void test_an_upgrade_is_the_same_node(void **state)
+{
+	char dir[] = "/var/tmp/fwm-image-XXXXXX", path[96], libc[4096];
+	struct engine_limits limits = host_limits();
+	const struct graph *g;
+	const struct edge *edge;
+	ino_t inos[2];
+	struct host h;
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs root");
+	assert_non_null(realpath("/lib/x86_64-linux-gnu/libc.so.6", libc)
+				?: realpath("/lib/aarch64-linux-gnu/libc.so.6", libc));
+	assert_non_null(mkdtemp(dir));
+	host_init(&h, &limits);
+	for (int i = 0; i < 2; i++) {
+		shell("cp /bin/true $d/tool.new && mv $d/tool.new $d/tool", dir);
+		(void)snprintf(path, sizeof(path), "%s/tool", dir);
+		assert_int_equal(stat(path, &st), 0);
+		inos[i] = st.st_ino;
+		assert_int_equal(watch_run(capture, start_tool, dir), 0);
+		watch_drain(capture, into_engine, &h);
+	}
+	assert_int_not_equal(inos[0], inos[1]);
+	g = engine_graph_const(h.engine);
+	edge = graph_edge_find(g, graph_find(g, NODE_BLOCK, path), graph_find(g, NODE_FILE, libc),
+			       EDGE_OPEN);
+	assert_non_null(edge);
+	assert_int_equal(edge->count, 2);
+	(void)snprintf(path, sizeof(path), "%s/tool (deleted)", dir);
+	assert_int_equal(graph_find(g, NODE_BLOCK, path), 0);
+	host_fini(&h);
+	shell("rm -r $d", dir);
+}
+
 /* However the test ended: a mount left behind costs every sandbox made later. */
 static int remove_image(void **state)
 {
@@ -292,6 +347,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_a_root_directory_is_one_node, remove_image),
 		cmocka_unit_test_teardown(test_a_root_in_memory_is_one_node, remove_image),
 		cmocka_unit_test(test_the_hosts_root_is_the_host),
+		cmocka_unit_test(test_an_upgrade_is_the_same_node),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -50,6 +50,12 @@ else
 	tap_skip "forewarmd(8) has each option" "forewarmd is not built"
 fi
 
+awk '/^static void unseen\(/, /^}/' user/sys/probe.c |
+	sed -nE 's/.*add\(l, "unseen", "([^"]*)".*/\1/p; s/^\t\t\{"([^"]*)",.*/\1/p' | sort -u >"$dir/have"
+section "$man8d" "WHAT IT CANNOT SEE" | sed -n 's/^\.It //p' | sort >"$dir/said"
+same "forewarmd(8) and probe name the same that is not seen" "$dir/have" "$dir/said"
+[[ -s $dir/have ]] || tap_check "and that is something" false
+
 if command -v mandoc >/dev/null; then
 	for page in "$man8" "$man8d" "$man5" "$manu"; do
 		: >"$dir/have"

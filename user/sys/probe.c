@@ -271,9 +271,26 @@ static void optional(struct list *l)
 		    r == -ENOENT ? "not in this kernel" : strerror(-r));
 }
 
-/* What no hook shows, each with how it bears: forewarmd(8) has the same list. */
+/* What no hook shows, and how far: forewarmd(8) has the same list, by the same names. */
 static void unseen(struct list *l)
 {
+	static const struct {
+		const char *name, *detail;
+	} always[] = {
+		{"io_uring without completion",
+		 "opens and connects that ask for none on success are counted, not named"},
+		{"descriptors passed on",
+		 "files received over a socket were opened by another process"},
+		{"files the kernel opens", "only programs and their interpreters are seen"},
+		{"questions about files",
+		 "stat and the like: only 10 s from a start, 2,048 paths of less than 256 bytes"},
+		{"interpreters in between", "of a chain of #! scripts: seen as arguments only"},
+#ifdef __x86_64__
+		{"32-bit calls",
+		 "opens and connects of 32-bit programs are not seen, their starts are"},
+#endif
+	};
+
 	if (probe_sends())
 		add(l, "unseen", "UDP without connect", PROBE_OK,
 		    "seen: each address once for a socket, but not from a port the program chose");
@@ -286,14 +303,13 @@ static void unseen(struct list *l)
 	else
 		add(l, "unseen", "UNIX datagrams by address", PROBE_DEGRADED,
 		    "not seen: that takes fentry");
-	add(l, "unseen", "io_uring without completion", PROBE_DEGRADED,
-	    "opens and connects that ask for none on success are counted, not named");
-	add(l, "unseen", "descriptors passed on", PROBE_DEGRADED,
-	    "files received over a socket were opened by another process");
-#ifdef __x86_64__
-	add(l, "unseen", "32-bit calls", PROBE_DEGRADED,
-	    "opens and connects of 32-bit programs are not seen, their starts are");
-#endif
+	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_find_vma, NULL) == 1)
+		add(l, "unseen", "ELF interpreters", PROBE_OK, "seen");
+	else
+		add(l, "unseen", "ELF interpreters", PROBE_DEGRADED,
+		    "not seen: that takes a kernel from 5.17 on");
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		add(l, "unseen", always[i].name, PROBE_DEGRADED, "%s", always[i].detail);
 }
 
 static bool filesystem_known(const char *name)

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PROBE_MAX 64
+#define PROBE_MAX 96
 
 enum probe_state {
 	PROBE_OK,
