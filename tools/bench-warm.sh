@@ -561,7 +561,7 @@ fi
 # watched, or what is rightly read for them would make up for what is read in vain; what the others need is cold,
 # and so it is again WRONG_S later, when a guess that did not come true has ended and has released what it read.
 WRONG_S=3.3
-wrong_rounds=${WRONG_ROUNDS:-30}
+wrong_rounds=${WRONG_ROUNDS:-50}
 wrong_round() { # plain or watched, name of the pairs, number, workloads in order
 	local t0 w kib who=$1 pair=$2.$3
 	shift 3
@@ -572,7 +572,8 @@ wrong_round() { # plain or watched, name of the pairs, number, workloads in orde
 		bed_run_first "$who" "$w" else
 	done
 	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$pairs/$pair.$who"
-	[[ $who == plain ]] || sleep "$WRONG_S"
+	# Where nothing was read there is nothing to be released.
+	(($(bed_read_kib) - kib < 64)) || sleep "$WRONG_S"
 	watched_us=$([[ $who == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
 	note "kib.$who.${pair%.*}" $(($(bed_read_kib) - kib))
 }
