@@ -22,11 +22,6 @@ void log_setup(enum log_level level, int journal)
 	setup.journal = journal;
 }
 
-enum log_level log_level_get(void)
-{
-	return setup.level;
-}
-
 void log_vline(enum log_level level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];

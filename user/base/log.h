@@ -22,7 +22,6 @@ struct log_site {
 
 /* Lines above level are dropped; journal puts the <n> prefix journald understands before each. */
 void log_setup(enum log_level level, int journal);
-enum log_level log_level_get(void);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_vline(enum log_level level, const char *fmt, va_list ap)

@@ -89,7 +89,6 @@ const char *cli_things(uint64_t n, const char *one);
 /* As above, or "-" when o has no such member. */
 const char *opt_ns(const json_t *o, const char *key);
 const char *opt_bytes(const json_t *o, const char *key);
-const char *opt_count(const json_t *o, const char *key);
 
 /* Prints s, escaped, from column at on, broken between words so that it fits; further lines begin at
  * column indent. Ends the line. */

@@ -74,11 +74,6 @@ const char *opt_bytes(const json_t *o, const char *key)
 	return has(o, key) ? cli_bytes(get_n(o, key)) : "-";
 }
 
-const char *opt_count(const json_t *o, const char *key)
-{
-	return has(o, key) ? cli_count(get_n(o, key)) : "-";
-}
-
 void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent)
 {
 	bool first = true;

@@ -123,13 +123,3 @@ bool watch_leaving(const struct watch *w)
 {
 	return w->coming_off || w->mode == CAPTURE_DETACHED;
 }
-
-enum capture_mode watch_mode(const struct watch *w)
-{
-	return w->mode;
-}
-
-const struct duty_stats *watch_stats(const struct watch *w)
-{
-	return duty_stats(w->duty);
-}

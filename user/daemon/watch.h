@@ -28,7 +28,5 @@ void watch_observe(struct watch *w, const struct obs *o);
 int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx);
 /* No hook on a system call is wanted, though some may still be there. */
 bool watch_leaving(const struct watch *w);
-enum capture_mode watch_mode(const struct watch *w);
-const struct duty_stats *watch_stats(const struct watch *w);
 
 #endif

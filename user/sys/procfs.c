@@ -477,29 +477,6 @@ int procfs_image(uint32_t pid, char *buf, size_t n)
 	return r;
 }
 
-int procfs_container(uint32_t pid, char *buf, size_t n)
-{
-	char path[64], text[4096];
-	const char *p, *best = NULL;
-	size_t run = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
-	if (read_small(path, text, sizeof(text)) < 0)
-		return -ENOENT;
-	buf[0] = 0;
-	/* docker, containerd, podman and cri-o all have 64 hexadecimal digits in the cgroup's name. */
-	for (p = text; *p; p++) {
-		run = isxdigit((unsigned char)*p) ? run + 1 : 0;
-		if (run == 64) {
-			best = p - 63;
-			break;
-		}
-	}
-	if (best)
-		(void)snprintf(buf, n, "%.12s", best);
-	return 0;
-}
-
 uint32_t procfs_host_mntns(void)
 {
 	struct stat st;

@@ -30,9 +30,6 @@ int procfs_cgroup2_dir(char *buf, size_t n);
  * kernel side tells in FWM_EVENT_EXEC, for processes that ran before; where layers cannot be reached
  * from here the hash is one of their names, and differs. */
 int procfs_image(uint32_t pid, char *buf, size_t n);
-/* The container a process is in by its cgroup: 12 digits of the id for the usual engines, the unit
- * for systemd, "" for none. */
-int procfs_container(uint32_t pid, char *buf, size_t n);
 
 struct naming;
 
