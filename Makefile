@@ -144,7 +144,7 @@ $(OUT)/user/sys/box_image.o: ALL_CFLAGS += -DFWM_BOX_IMAGE='"$(OUT)/forewarm-box
 # The model's answers are the same on every machine: none may fuse a multiplication with an addition.
 $(OUT)/user/core/%.o: ALL_CFLAGS += -ffp-contract=off
 # One of its updates in a microsecond: -O3 is 3 % of it.
-$(OUT)/user/core/vomm%.o: ALL_CFLAGS += $(if $(COV)$(SAN),,-O3)
+$(OUT)/user/core/vomm.o $(OUT)/user/core/vomm%.o: ALL_CFLAGS += $(if $(COV)$(SAN),,-O3)
 $(OUT)/tests/prop/test_vomm_naive.o: ALL_CFLAGS += -ffp-contract=off
 $(OUT)/tests/support/plain%.o: ALL_CFLAGS += -ffp-contract=off
 

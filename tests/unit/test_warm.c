@@ -506,8 +506,9 @@ static void test_warm_releases_only_what_no_one_used(void **state)
 	r = release(f, 5);
 	if (r.err == EPERM)
 		skip_because("no CAP_SYS_ADMIN: /proc/kpageflags is hidden");
-	assert_int_equal(r.bytes_read, 8 * MIB);
 	assert_int_equal(resident(p), 0);
+	/* A host that reclaims pages may have taken some of them before. */
+	assert_in_range(r.bytes_read, 7 * MIB, 8 * MIB);
 
 	/* Someone reads 1 MiB, maps and touches another, and keeps a third mapped. */
 	run(f, (struct warm_job){.id = 6, .kind = WARM_FILE, .path = p});
