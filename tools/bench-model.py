@@ -23,7 +23,8 @@ def objects(args):
     p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if p.returncode:
         sys.exit("bench-model: %s: %s" % (" ".join(args), p.stderr.strip()))
-    return [json.loads(line) for line in p.stdout.splitlines()]
+    found = [json.loads(line) for line in p.stdout.splitlines()]
+    return [o for o in found if o.get("type") != "end"]
 
 
 def title(text):

@@ -534,6 +534,7 @@ harm_round() { # read or cpu
 if [[ $parts == *" harm "* ]]; then
 	dd if=/dev/zero of="$bed/random" bs=1M count=256 conv=fsync 2>/dev/null
 	for ((i = 1; i <= harm_rounds; i++)); do
+		time_is_up && break
 		printf '  harm %d of %d \r' "$i" "$harm_rounds" >&2
 		for what in ${HARM:-read cpu}; do
 			time_is_up || harm_round $what

@@ -17,7 +17,7 @@ static void print_cost(const json_t *cost)
 	printf("  cost        %s of memory, %.2f %% of a CPU", cli_bytes(get_n(cost, "rss_bytes")),
 	       up_s > 0 ? 100 * cpu_s / up_s : 0);
 	if (get_n(cost, "bpf_runs_n"))
-		printf(", %.0f ns a kernel event",
+		printf(", %.0f ns an event",
 		       (double)get_n(cost, "bpf_ns") / (double)get_n(cost, "bpf_runs_n"));
 	if (has(cost, "store_bytes"))
 		printf(", %s on disk", cli_bytes(get_n(cost, "store_bytes")));
@@ -63,7 +63,7 @@ static void print_pressure(const json_t *p)
 	printf("  host        %s of %s available", cli_bytes(get_n(p, "mem_available_bytes")),
 	       cli_bytes(get_n(p, "mem_total_bytes")));
 	if (has(p, "io_some_avg10"))
-		printf("; stalled on I/O %.1f %%, memory %.1f %%, CPU %.1f %%",
+		printf("; stalled: I/O %.1f %%, memory %.1f %%, CPU %.1f %%",
 		       get_real(p, "io_some_avg10"), get_real(p, "mem_some_avg10"),
 		       get_real(p, "cpu_some_avg10"));
 	printf("\n");
@@ -94,7 +94,7 @@ static void each_status(void *ctx, json_t *o)
 	if (has(cost, "degraded"))
 		printf("  degraded    these hooks see nothing: %s (sudo forewarm probe)\n",
 		       cli_text(get_text(cost, "degraded")));
-	printf("  known       %s programs, files and services; %s dependencies; %s processes\n",
+	printf("  known       %s programs, files, services; %s dependencies; %s processes\n",
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));
 	cli_print_score(json_object_get(o, "score"));
