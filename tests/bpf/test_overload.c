@@ -177,6 +177,78 @@ static void test_counts_stay_exact_when_the_reader_is_slow(void **state)
 	overload(false, 20000 * watch_scale());
 }
 
+/* --- more than any table holds ---------------------------------------------------------------------- */
+
+#define DISTINCT (2 * FWM_FOLDS_MAX)
+
+static void miss_n(const char *dir, int n)
+{
+	char path[128];
+
+	for (int i = 0; i < n; i++) {
+		(void)snprintf(path, sizeof(path), "%s/missing%d", dir, i);
+		(void)!open(path, O_RDONLY);
+	}
+}
+
+static void miss_all(const void *dir)
+{
+	miss_n(dir, DISTINCT);
+}
+
+static void miss_some(const void *dir)
+{
+	miss_n(dir, FILES);
+}
+
+struct missed {
+	const char *dir;
+	uint64_t n;
+};
+
+static void observe_missed(void *ctx, const struct obs *o)
+{
+	struct missed *m = ctx;
+
+	if ((o->kind == OBS_OPEN || o->kind == OBS_FOLD) && o->err &&
+	    !strncmp(o->name, m->dir, strlen(m->dir)))
+		m->n += o->count;
+}
+
+/* Each of another name, while nobody reads: neither the ring nor the folds have room for them. */
+static void test_what_is_lost_is_counted(void **state)
+{
+	char dir[] = "/var/tmp/fwm-lost-XXXXXX";
+	struct missed m = {.dir = dir};
+	struct capture *c = start(64 << 10);
+	struct capture_counters n;
+	const struct fwm_counts *v = &n.hook[FWM_HOOK_OPENAT];
+	uint64_t lost, told;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(watch_run(c, miss_all, dir), 0);
+	watch_drain(c, observe_missed, &m);
+	assert_int_equal(capture_counters(c, &n), 0);
+	print_message("# %lu opens: %lu told, %lu folded, %lu lost\n", (unsigned long)v->seen,
+		      (unsigned long)v->sent, (unsigned long)v->folded,
+		      (unsigned long)v->ring_full);
+	assert_true(v->ring_full > 0 && v->sent > 0 && v->folded > 0);
+	assert_int_equal(m.n + v->ring_full, DISTINCT);
+	assert_int_equal(v->seen, v->filtered + v->unreadable + v->ring_full + v->sent + v->folded);
+
+	/* Once it is read again, nothing more is lost. */
+	lost = v->ring_full;
+	told = m.n;
+	assert_int_equal(watch_run(c, miss_some, dir), 0);
+	watch_drain(c, observe_missed, &m);
+	assert_int_equal(capture_counters(c, &n), 0);
+	assert_int_equal(v->ring_full, lost);
+	assert_int_equal(m.n, told + FILES);
+	capture_close(c);
+	rmdir(dir);
+}
+
 /* --- the same file again ---------------------------------------------------------------------------- */
 
 #define AGAIN 5000
@@ -343,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_stay_exact_when_nobody_reads),
 		cmocka_unit_test(test_counts_stay_exact_when_the_reader_is_slow),
+		cmocka_unit_test(test_what_is_lost_is_counted),
 		cmocka_unit_test(test_a_file_opened_again_and_again_is_counted),
 		cmocka_unit_test(test_memory_stays_flat),
 	};
