@@ -319,21 +319,29 @@ static void test_svc_queue_is_fair_by_weight(void **state)
 	assert_in_range(started[0], 295, 305);
 }
 
+/* service_n of the usual kind, all cold. */
+static struct svc *svc_of(uint64_t t, int service_n, uint32_t run_max, uint32_t start_max)
+{
+	struct svc_limits l = limits;
+	struct svc *s;
+	uint32_t id;
+
+	l.run_max = run_max;
+	l.start_max = start_max;
+	assert_int_equal(svc_new(&l, &s), 0);
+	for (int i = 0; i < service_n; i++)
+		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
+	(void)todo(s);
+	return s;
+}
+
 /* One start at a time: the others wait for their turn, first come first. */
 static void test_svc_starts_beyond_the_limit_are_queued(void **state)
 {
-	struct svc_limits one = limits;
-	_cleanup_(svc_freep) struct svc *s = NULL;
 	uint64_t t = SEC;
-	uint32_t id;
+	_cleanup_(svc_freep) struct svc *s = svc_of(t, 3, 4, 1);
 
 	(void)state;
-	one.run_max = 4;
-	one.start_max = 1;
-	assert_int_equal(svc_new(&one, &s), 0);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
-	(void)todo(s);
 	for (uint32_t i = 0; i < 3; i++)
 		send(s, i, t += MS, .kind = SVC_EV_CONNECTION);
 	assert_string_equal(todo(s), "start0 watch2=0 watch0=0 watch1=0 ");
@@ -347,18 +355,10 @@ static void test_svc_starts_beyond_the_limit_are_queued(void **state)
 /* However much is guessed, who connects finds a place to start in, and his turn before that of guesses. */
 static void test_svc_guesses_keep_nobody_waiting(void **state)
 {
-	struct svc_limits more = limits;
-	_cleanup_(svc_freep) struct svc *s = NULL;
 	uint64_t t = SEC;
-	uint32_t id;
+	_cleanup_(svc_freep) struct svc *s = svc_of(t, 4, 4, 3);
 
 	(void)state;
-	more.run_max = 4;
-	more.start_max = 3;
-	assert_int_equal(svc_new(&more, &s), 0);
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(svc_add(s, t, &config, NULL, &id), 0);
-	(void)todo(s);
 	for (uint32_t i = 0; i < 3; i++)
 		send(s, i, t, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = MS);
 	send(s, 3, t += MS, .kind = SVC_EV_CONNECTION);

@@ -211,25 +211,31 @@ static int copy_bytes(int from, int to, off_t size)
 	return ftruncate(to, size) < 0 ? fault_errno() : 0;
 }
 
+/* Content, attributes and metadata of from, which is as st says; to is empty. */
+static int copy_file(int from, const struct stat *st, int to, bool sync)
+{
+	int err = copy_bytes(from, to, st->st_size);
+
+	if (!err)
+		err = put_xattrs(from, to);
+	if (!err)
+		err = put_metadata(to, st);
+	if (!err && sync && fdatasync(to) < 0)
+		err = fault_errno();
+	return err;
+}
+
 static int stage_copy(struct commit *c, int from, int parent, const char *name)
 {
 	_cleanup_(closep) int to = -1;
 	struct stat st;
-	int err;
 
 	if (fstat(from, &st) < 0)
 		return fault_errno();
 	to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (to < 0)
 		return fault_errno();
-	err = copy_bytes(from, to, st.st_size);
-	if (!err)
-		err = put_xattrs(from, to);
-	if (!err)
-		err = put_metadata(to, &st);
-	if (!err && c->sync_each && fdatasync(to) < 0)
-		err = fault_errno();
-	return err;
+	return copy_file(from, &st, to, c->sync_each);
 }
 
 static int stage_file(struct commit *c, const struct effect *x, int parent, const char *name)
@@ -547,18 +553,10 @@ static int write_through(int parent, const char *name, const char *content)
 	_cleanup_(closep) int to =
 		openat(parent, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
-	int err;
 
 	if (from < 0 || to < 0 || fstat(from, &st) < 0 || ftruncate(to, 0) < 0)
 		return fault_errno();
-	err = copy_bytes(from, to, st.st_size);
-	if (!err)
-		err = put_xattrs(from, to);
-	if (!err)
-		err = put_metadata(to, &st);
-	if (!err && fdatasync(to) < 0)
-		err = fault_errno();
-	return err;
+	return copy_file(from, &st, to, true);
 }
 
 static void take_back(struct commit *c, size_t i);

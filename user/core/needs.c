@@ -189,16 +189,25 @@ static int take_below(struct engine *e, uint32_t run, uint32_t dep, const struct
 	return r;
 }
 
+/* Touches it. */
+static struct taken taken_by(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep,
+			     const struct obs *o)
+{
+	uint64_t start_ns = lineage_run(e->lineage, run)->start_ns;
+
+	return (struct taken){.kind = kind,
+			      .dep = dep,
+			      .o = o,
+			      .lead_ns = o->ts_ns > start_ns ? o->ts_ns - start_ns : 0,
+			      .first = lineage_touch(e->lineage, run, dep)};
+}
+
 /* The run needed dep: its block's edge, and its program's when that is another. */
 int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep,
 	       const struct obs *o)
 {
 	struct run *rn = lineage_run(e->lineage, run);
-	struct taken t = {.kind = kind,
-			  .dep = dep,
-			  .o = o,
-			  .lead_ns = o->ts_ns > rn->start_ns ? o->ts_ns - rn->start_ns : 0,
-			  .first = lineage_touch(e->lineage, run, dep)};
+	struct taken t = taken_by(e, run, kind, dep, o);
 	const struct edge *known = graph_edge_find(e->graph, rn->block, dep, kind);
 	/* Asked about in this run already, as never before, and opened now: that is the need. */
 	bool more = !t.first && known && known->flags & EDGE_F_LOOKUP && !(o->flags & OBS_F_LOOKUP);
@@ -227,11 +236,7 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 int needs_take_phase(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
-	struct taken t = {.kind = EDGE_BELOW,
-			  .dep = dep,
-			  .o = o,
-			  .lead_ns = o->ts_ns > rn->start_ns ? o->ts_ns - rn->start_ns : 0,
-			  .first = lineage_touch(e->lineage, run, dep)};
+	struct taken t = taken_by(e, run, EDGE_BELOW, dep, o);
 	double p = 0;
 	int r = take_edge(e, rn->block, rn->block_run, &t, &p);
 
