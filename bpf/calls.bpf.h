@@ -6,7 +6,7 @@
  *                                   system call of the host, whichever, takes the slow way in and out
  *   fentry and fexit of __x64_sys_X the function of the call itself: only that call pays, and less; not
  *                                   every kernel allows it
- * One of the two is loaded: user/sys/capture.c tries the second, call by call. They are told apart by
+ * One of the two is loaded: user/sys/capture_progs.c tries the second, call by call. They are told apart by
  * their names alone, on_enter_X and fast_enter_X.
  *
  * Two more a kernel may have, and they are not cheaper where it does. What an open and close take beyond none,

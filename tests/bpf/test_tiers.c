@@ -2,9 +2,9 @@
 /*
  * What a kernel may offer to hook open(2) with, the same small program on each: is it told of every open,
  * also while many others wait in theirs, and what does it cost? Told by counts: so many opens that find
- * their file, so many of one that is not there. user/sys/capture.c chooses by the figures, see there; they are
- * in the results, one line a tier, for `make vmtest` to show kernel by kernel, and nothing is asserted of
- * them.
+ * their file, so many of one that is not there. user/sys/capture_progs.c chooses by the figures, see there;
+ * they are in the results, one line a tier, for `make vmtest` to show kernel by kernel, and nothing is
+ * asserted of them.
  *
  *   a run       by the kernel's own statistics of the program
  *   an open     of wall time, open and close together, beyond the same without the program

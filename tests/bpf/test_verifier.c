@@ -76,7 +76,7 @@ static int load_alone(unsigned int nth, const char *name, bool uring_cqe, bool c
 	if (!r)
 		r = bpf_obj_get_info_by_fd(bpf_program__fd(wanted), &info, &info_len);
 	if (r && !uring_cqe && strstr(log_buf, "doesn't have 4-th argument")) {
-		/* What capture.c asks the kernel's types beforehand. */
+		/* What capture_progs.c asks the kernel's types beforehand. */
 		forewarm_bpf__destroy(skel);
 		return load_alone(nth, name, true, can_peek);
 	}
