@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * warm_gate.c - may this chunk be read now? The byte rate, what is in flight, what is held, others at the
+ * same disk, a guess taken back, a deadline.
+ *
+ * Asked by warm_pages.c for each chunk, from the thread of the job.
+ */
+#include "sys/warm_impl.h"
+
+#include "sys/warm_pages.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* While others read: so much at a time, which keeps the disk busy for some 0.1 ms here. */
+#define YIELD_BYTES (256ull << 10)
+/* Whether others read is seen only where we do not: so often all of ours lands first. */
+#define LOOK_NS 4000000ull
+#define LOOK_AGAIN_NS 1000000ull
+
+bool warm_job_late(const struct job *j)
+{
+	return j->job.deadline_ns && pages_now_ns() > j->job.deadline_ns;
+}
+
+bool warm_gate_stopped(void *ctx)
+{
+	struct job *j = ctx;
+
+	return atomic_load(&j->cancelled) || j->warm->stop || warm_job_late(j);
+}
+
+void warm_tokens_refill_locked(struct warm *w)
+{
+	uint64_t now = pages_now_ns();
+	double burst = (double)w->bytes_per_s / 10; /* 100 ms worth, but always one chunk */
+
+	if (burst < w->limits.chunk_bytes)
+		burst = w->limits.chunk_bytes;
+	w->tokens += (double)(now - w->tokens_ns) / 1e9 * (double)w->bytes_per_s;
+	if (w->tokens > burst)
+		w->tokens = burst;
+	w->tokens_ns = now;
+}
+
+void warm_budget_wait_locked(struct warm *w, uint64_t ns)
+{
+	struct timespec t;
+	uint64_t at = pages_now_ns() + ns;
+
+	t.tv_sec = (time_t)(at / 1000000000ull);
+	t.tv_nsec = (long)(at % 1000000000ull);
+	(void)pthread_cond_timedwait(&w->budget, &w->lock, &t);
+}
+
+/* Looks whether others read at the disk, where it is time to; false: not before all of ours is there. */
+static bool lane_look_locked(struct warm *w, struct lane *l, dev_t dev)
+{
+	uint64_t now = pages_now_ns();
+	uint32_t n;
+
+	if (now - l->looked_ns < (l->yields ? LOOK_AGAIN_NS : LOOK_NS))
+		return true;
+	if (l->inflight_bytes)
+		return false;
+	if (w->lanes[LANE_NOW].inflight_bytes) /* that is ours: nothing can be seen */
+		return true;
+	l->looked_ns = now;
+	pthread_mutex_unlock(&w->lock);
+	n = w->limits.disk_reads(w->limits.disk_ctx, dev);
+	pthread_mutex_lock(&w->lock);
+	l->yields = n > 0;
+	return true;
+}
+
+/* Must what has time wait? May ask for less. */
+static bool ahead_slow_locked(struct warm *w, struct lane *l, const struct job *j, uint64_t *bytes)
+{
+	const uint64_t max = w->limits.ahead_inflight_max;
+
+	if (w->limits.disk_reads && !lane_look_locked(w, l, j->dev))
+		return true;
+	if (w->limits.disk_reads && l->yields) {
+		*bytes = *bytes < YIELD_BYTES ? *bytes : YIELD_BYTES;
+		return l->inflight_bytes;
+	}
+	return l->inflight_bytes && max && l->inflight_bytes + *bytes > max;
+}
+
+int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
+{
+	struct job *j = ctx;
+	struct warm *w = j->warm;
+	struct lane *lane = warm_lane_of(w, j);
+	uint64_t began = pages_now_ns();
+	int r = PAGES_STOP;
+
+	pthread_mutex_lock(&w->lock);
+	while (!warm_gate_stopped(j)) {
+		bool has_time = lane == &w->lanes[LANE_AHEAD] && !j->hurried;
+		uint64_t bytes = *ret_bytes;
+		bool slow = has_time && ahead_slow_locked(w, lane, j, &bytes);
+
+		if (w->bytes_per_s) {
+			warm_tokens_refill_locked(w);
+			slow = slow || w->tokens < (double)bytes;
+		}
+		/* With nothing under way anywhere, one chunk may always go. */
+		if (w->inflight_bytes && w->inflight_bytes + bytes > w->limits.inflight_bytes_max)
+			slow = true;
+		if (!slow && !warm_held_room_locked(w, bytes)) {
+			j->result.err = EDQUOT;
+			break;
+		}
+		if (!slow) {
+			w->inflight_bytes += bytes;
+			lane->inflight_bytes += bytes;
+			w->held_bytes += bytes;
+			if (w->bytes_per_s)
+				w->tokens -= (double)bytes;
+			w->stats.yielded_n += has_time && lane->yields;
+			*ret_bytes = bytes;
+			r = 0;
+			break;
+		}
+		if (flight_n) {
+			r = PAGES_WAIT;
+			break;
+		}
+		warm_budget_wait_locked(w, 1000000);
+	}
+	w->stats.throttled_ns += pages_now_ns() - began;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+void warm_gate_landed(void *ctx, uint64_t bytes)
+{
+	struct job *j = ctx;
+	struct warm *w = j->warm;
+	struct lane *lane = warm_lane_of(w, j);
+
+	pthread_mutex_lock(&w->lock);
+	w->inflight_bytes -= bytes < w->inflight_bytes ? bytes : w->inflight_bytes;
+	lane->inflight_bytes -= bytes < lane->inflight_bytes ? bytes : lane->inflight_bytes;
+	pthread_cond_broadcast(&w->budget);
+	pthread_mutex_unlock(&w->lock);
+}
