@@ -53,7 +53,6 @@ enum {
 /* How an attempt ends: tests/helpers/escape.c. */
 enum { WORKED, REFUSED, NOT_TO_BE_TRIED, NO_SUCH_CALL, NOT_RUN };
 
-static struct box box;
 static struct {
 	pid_t pid;
 	char dir[64], file[96], suid[96], sock[96], abstract[64], port[16], key[16], queue[32],

@@ -18,32 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct box box;
-
-static int setup(void **state)
-{
-	const struct pool_options o = {.sandbox_max = 12};
-
-	(void)state;
-	box_setup(&box, 2, &o);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	box_teardown(&box);
-	return 0;
-}
-
-/* What a failed test left would fail those after it. */
-static int tidy(void **state)
-{
-	(void)state;
-	box_tidy(&box);
-	return 0;
-}
-
 static void test_pool_hands_out_parked_then_fresh_then_is_full(void **state)
 {
 	const char *argv[] = {"sleep", "100", NULL};
@@ -667,20 +641,22 @@ static void test_pool_hot_path_forks_attaches_and_unshares_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_pool_hands_out_parked_then_fresh_then_is_full, tidy),
-		cmocka_unit_test_teardown(test_pool_pause_target_and_drain, tidy),
-		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, tidy),
-		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, tidy),
-		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, tidy),
-		cmocka_unit_test_teardown(test_pool_command_is_the_process_made_ahead, tidy),
+		cmocka_unit_test_teardown(test_pool_hands_out_parked_then_fresh_then_is_full,
+					  box_after),
+		cmocka_unit_test_teardown(test_pool_pause_target_and_drain, box_after),
+		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, box_after),
+		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, box_after),
+		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, box_after),
+		cmocka_unit_test_teardown(test_pool_command_is_the_process_made_ahead, box_after),
 		cmocka_unit_test_teardown(test_pool_init_that_slept_through_a_command_tells_all,
-					  tidy),
-		cmocka_unit_test_teardown(test_pool_without_control_groups, tidy),
-		cmocka_unit_test_teardown(test_pool_leaves_nothing_when_its_owner_is_killed, tidy),
-		cmocka_unit_test_teardown(test_pool_leaks_nothing_over_many_cycles, tidy),
+					  box_after),
+		cmocka_unit_test_teardown(test_pool_without_control_groups, box_after),
+		cmocka_unit_test_teardown(test_pool_leaves_nothing_when_its_owner_is_killed,
+					  box_after),
+		cmocka_unit_test_teardown(test_pool_leaks_nothing_over_many_cycles, box_after),
 		cmocka_unit_test_teardown(test_pool_hot_path_forks_attaches_and_unshares_nothing,
-					  tidy),
+					  box_after),
 	};
 
-	return cmocka_run_group_tests_name("pool", tests, setup, teardown);
+	return cmocka_run_group_tests_name("pool", tests, box_group_setup, box_group_teardown);
 }

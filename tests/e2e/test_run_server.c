@@ -16,32 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct box box;
-
-static int setup(void **state)
-{
-	const struct pool_options o = {.sandbox_max = 12};
-
-	(void)state;
-	box_setup(&box, 2, &o);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	box_teardown(&box);
-	return 0;
-}
-
-/* What a failed test left would fail those after it. */
-static int tidy(void **state)
-{
-	(void)state;
-	box_tidy(&box);
-	return 0;
-}
-
 static int memfd_of(const char *bytes, size_t len)
 {
 	int fd = memfd_create("blob", MFD_CLOEXEC);
@@ -213,9 +187,10 @@ static void test_run_survives_bad_requests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_run_is_by_the_maker_of_the_channel, tidy),
-		cmocka_unit_test_teardown(test_run_survives_bad_requests, tidy),
+		cmocka_unit_test_teardown(test_run_is_by_the_maker_of_the_channel, box_after),
+		cmocka_unit_test_teardown(test_run_survives_bad_requests, box_after),
 	};
 
-	return cmocka_run_group_tests_name("run_server", tests, setup, teardown);
+	return cmocka_run_group_tests_name("run_server", tests, box_group_setup,
+					   box_group_teardown);
 }

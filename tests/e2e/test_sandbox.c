@@ -20,32 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct box box;
-
-static int setup(void **state)
-{
-	const struct pool_options o = {.sandbox_max = 12};
-
-	(void)state;
-	box_setup(&box, 2, &o);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	box_teardown(&box);
-	return 0;
-}
-
-/* What a failed test left would fail those after it. */
-static int tidy(void **state)
-{
-	(void)state;
-	box_tidy(&box);
-	return 0;
-}
-
 /* --- what a command gets ------------------------------------------------------------------------ */
 static void test_sandbox_exit_status_and_output(void **state)
 {
@@ -551,33 +525,35 @@ static void test_sandbox_filters_of_a_command(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_sandbox_exit_status_and_output, tidy),
-		cmocka_unit_test_teardown(test_sandbox_argv_env_cwd_are_exactly_these, tidy),
-		cmocka_unit_test_teardown(test_sandbox_user_group_and_no_capabilities, tidy),
+		cmocka_unit_test_teardown(test_sandbox_exit_status_and_output, box_after),
+		cmocka_unit_test_teardown(test_sandbox_argv_env_cwd_are_exactly_these, box_after),
+		cmocka_unit_test_teardown(test_sandbox_user_group_and_no_capabilities, box_after),
 		cmocka_unit_test_teardown(test_sandbox_root_keeps_only_the_capabilities_asked_for,
-					  tidy),
-		cmocka_unit_test_teardown(test_sandbox_listen_fds_protocol, tidy),
+					  box_after),
+		cmocka_unit_test_teardown(test_sandbox_listen_fds_protocol, box_after),
 		cmocka_unit_test_teardown(test_sandbox_what_cannot_be_executed_fails_by_errno,
-					  tidy),
-		cmocka_unit_test_teardown(test_sandbox_environment_larger_than_a_message, tidy),
-		cmocka_unit_test_teardown(test_sandbox_rlimits_and_umask, tidy),
-		cmocka_unit_test_teardown(test_sandbox_is_alone_in_its_pid_namespace, tidy),
-		cmocka_unit_test_teardown(test_sandbox_writes_stay_in_the_layer, tidy),
-		cmocka_unit_test_teardown(test_sandbox_layers_are_not_shared, tidy),
-		cmocka_unit_test_teardown(test_sandbox_mounts_of_the_command, tidy),
-		cmocka_unit_test_teardown(test_sandbox_protect_system, tidy),
-		cmocka_unit_test_teardown(test_sandbox_user_namespace, tidy),
-		cmocka_unit_test_teardown(test_sandbox_private_network_is_a_loopback_only, tidy),
-		cmocka_unit_test_teardown(test_sandbox_recycled_network_keeps_nothing, tidy),
-		cmocka_unit_test_teardown(test_sandbox_limits_hold, tidy),
-		cmocka_unit_test_teardown(test_sandbox_figures_of_use, tidy),
-		cmocka_unit_test_teardown(test_sandbox_freeze_stops_and_thaw_goes_on, tidy),
-		cmocka_unit_test_teardown(test_sandbox_release_while_frozen, tidy),
-		cmocka_unit_test_teardown(test_sandbox_release_before_it_is_there, tidy),
-		cmocka_unit_test_teardown(test_sandbox_takes_a_second_command, tidy),
-		cmocka_unit_test_teardown(test_sandbox_init_dying_is_an_event, tidy),
-		cmocka_unit_test_teardown(test_sandbox_filters_of_a_command, tidy),
+					  box_after),
+		cmocka_unit_test_teardown(test_sandbox_environment_larger_than_a_message,
+					  box_after),
+		cmocka_unit_test_teardown(test_sandbox_rlimits_and_umask, box_after),
+		cmocka_unit_test_teardown(test_sandbox_is_alone_in_its_pid_namespace, box_after),
+		cmocka_unit_test_teardown(test_sandbox_writes_stay_in_the_layer, box_after),
+		cmocka_unit_test_teardown(test_sandbox_layers_are_not_shared, box_after),
+		cmocka_unit_test_teardown(test_sandbox_mounts_of_the_command, box_after),
+		cmocka_unit_test_teardown(test_sandbox_protect_system, box_after),
+		cmocka_unit_test_teardown(test_sandbox_user_namespace, box_after),
+		cmocka_unit_test_teardown(test_sandbox_private_network_is_a_loopback_only,
+					  box_after),
+		cmocka_unit_test_teardown(test_sandbox_recycled_network_keeps_nothing, box_after),
+		cmocka_unit_test_teardown(test_sandbox_limits_hold, box_after),
+		cmocka_unit_test_teardown(test_sandbox_figures_of_use, box_after),
+		cmocka_unit_test_teardown(test_sandbox_freeze_stops_and_thaw_goes_on, box_after),
+		cmocka_unit_test_teardown(test_sandbox_release_while_frozen, box_after),
+		cmocka_unit_test_teardown(test_sandbox_release_before_it_is_there, box_after),
+		cmocka_unit_test_teardown(test_sandbox_takes_a_second_command, box_after),
+		cmocka_unit_test_teardown(test_sandbox_init_dying_is_an_event, box_after),
+		cmocka_unit_test_teardown(test_sandbox_filters_of_a_command, box_after),
 	};
 
-	return cmocka_run_group_tests_name("sandbox", tests, setup, teardown);
+	return cmocka_run_group_tests_name("sandbox", tests, box_group_setup, box_group_teardown);
 }

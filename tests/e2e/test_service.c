@@ -14,22 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct service_host host;
-
-static int setup(void **state)
-{
-	(void)state;
-	service_host_setup(&host);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	service_host_teardown(&host);
-	return 0;
-}
-
 /* The helper with these options; text goes after ExecStart=. */
 static void unit(const char *name, const char *socket, const char *options, const char *more)
 {
@@ -544,7 +528,7 @@ static void test_service_unit_that_cannot_be_honoured_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, service_host_before, service_host_after)
 		WITH_HOST(test_service_cold_connection_starts_it_as_its_user),
 		WITH_HOST(test_service_every_kind_of_socket),
 		WITH_HOST(test_service_idle_is_frozen_and_thawed_by_a_connection),

@@ -18,22 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct service_host host;
-
-static int setup(void **state)
-{
-	(void)state;
-	service_host_setup(&host);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	service_host_teardown(&host);
-	return 0;
-}
-
 /* SIGCONT from a BPF program: Linux 6.13. */
 static bool kernel_resumes(void)
 {
@@ -234,7 +218,7 @@ static void test_service_stop_is_not_for_who_could_tell(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, service_host_before, service_host_after)
 		WITH_HOST(test_service_stop_resumes_on_each_connection),
 		WITH_HOST(test_service_stop_is_taken_over_by_the_next_daemon),
 		WITH_HOST(test_service_stop_goes_on_while_others_are_called),

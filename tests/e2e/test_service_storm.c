@@ -25,22 +25,7 @@ struct tally { /* shared by the clients */
 	volatile uint32_t asked_n, lost_n, stop;
 };
 
-static struct service_host host;
 static const char *const names[NAME_N] = {"a", "b", "c", "d"};
-
-static int setup(void **state)
-{
-	(void)state;
-	service_host_setup(&host);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	service_host_teardown(&host);
-	return 0;
-}
 
 static uint32_t draw(uint32_t *seed, uint32_t below)
 {
@@ -163,7 +148,8 @@ static void test_service_storm_loses_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_service_storm_loses_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_storm_loses_nobody,
+						service_host_before, service_host_after),
 	};
 
 	return cmocka_run_group_tests_name("service-storm", tests, NULL, NULL);

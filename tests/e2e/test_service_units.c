@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct service_host host;
-
 /* "@" in directives and script is the directory of the test; User=nobody unless another is named. */
 static const struct line {
 	const char *name, *directives, *script, *want;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 int box_tty = -1;
+struct box box;
 
 static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", NULL};
 
@@ -265,4 +266,27 @@ const char *box_helper(const char *name)
 	*strrchr(self, '/') = 0;
 	snprintf(path, sizeof(path), "%s/../helpers/%s", self, name);
 	return path;
+}
+
+int box_group_setup(void **state)
+{
+	const struct pool_options o = {.sandbox_max = 12};
+
+	(void)state;
+	box_setup(&box, 2, &o);
+	return 0;
+}
+
+int box_group_teardown(void **state)
+{
+	(void)state;
+	box_teardown(&box);
+	return 0;
+}
+
+int box_after(void **state)
+{
+	(void)state;
+	box_tidy(&box);
+	return 0;
 }

@@ -21,6 +21,13 @@ struct box_result {
 	size_t upper_n;
 };
 
+/* That of a group of tests: one pool for all of them. */
+extern struct box box;
+int box_group_setup(void **state);
+int box_group_teardown(void **state);
+/* After each test: what a failed one left would fail those after it. */
+int box_after(void **state);
+
 /* Standard input of what is started next; -1: /dev/null. */
 extern int box_tty;
 

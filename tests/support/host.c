@@ -32,25 +32,32 @@ struct plan_policy host_policy(void)
 				    .act = true};
 }
 
-static void feed(struct host *h, struct obs *o)
+void host_see(struct host *h, struct obs o)
 {
 	h->now_ns += STEP_NS;
-	o->ts_ns = h->now_ns;
-	o->uid = h->uid;
-	o->count = 1;
-	assert_int_equal(engine_observe(h->engine, o), 0);
+	o.ts_ns = h->now_ns;
+	o.uid = h->uid;
+	o.count = 1;
+	assert_int_equal(h->see ? h->see(h->ctx, &o) : engine_observe(h->engine, &o), 0);
+}
+
+void host_begin(struct host *h)
+{
+	h->now_ns = 1000000000;
+	h->next_pid = 100;
+	host_see(h, (struct obs){.kind = OBS_FORK, .pid = 1});
+	host_see(h, (struct obs){
+			    .kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
 }
 
 void host_init(struct host *h, const struct engine_limits *limits)
 {
 	struct plan_policy policy = host_policy();
 
-	*h = (struct host){.now_ns = 1000000000, .next_pid = 100};
+	*h = (struct host){0};
 	assert_int_equal(engine_new(limits, &policy, &h->engine), 0);
 	engine_wall_offset(h->engine, 1000000000000000000);
-	feed(h, &(struct obs){.kind = OBS_FORK, .pid = 1});
-	feed(h,
-	     &(struct obs){.kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
+	host_begin(h);
 }
 
 void host_fini(struct host *h)
@@ -71,14 +78,16 @@ uint32_t host_spawn(struct host *h, uint32_t ppid, const char *exe, const char *
 
 	if (arg)
 		n += (size_t)snprintf(args + n, sizeof(args) - n, "%s", arg) + 1;
-	feed(h, &(struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
-	feed(h, &(struct obs){.kind = OBS_EXEC,
-			      .pid = pid,
-			      .ppid = ppid,
-			      .name = exe,
-			      .args = args,
-			      .args_len = n,
-			      .file = {.dev = 1, .ino = pid, .size = 100000}});
+	host_see(h, (struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
+	host_see(h, (struct obs){.kind = OBS_EXEC,
+				 .pid = pid,
+				 .ppid = ppid,
+				 .name = exe,
+				 .args = args,
+				 .args_len = n,
+				 .file = {.dev = 1,
+					  .ino = pid,
+					  .size = h->exe_bytes ? h->exe_bytes : 100000}});
 	return pid;
 }
 
@@ -86,43 +95,45 @@ void host_open(struct host *h, uint32_t pid, const char *path, int err)
 {
 	uint64_t size = h->file_bytes ? h->file_bytes : 1 << 20;
 
-	feed(h, &(struct obs){
-			.kind = OBS_OPEN,
-			.pid = pid,
-			.name = path,
-			.err = err,
-			.latency_ns = 2000,
-			.file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : size}});
+	host_see(h, (struct obs){.kind = OBS_OPEN,
+				 .pid = pid,
+				 .name = path,
+				 .err = err,
+				 .latency_ns = 2000,
+				 .file = {.dev = 1,
+					  .ino = err ? 0 : strlen(path),
+					  .size = err ? 0 : size}});
 }
 
 void host_list(struct host *h, uint32_t pid, const char *path)
 {
-	feed(h, &(struct obs){.kind = OBS_OPEN,
-			      .pid = pid,
-			      .name = path,
-			      .flags = OBS_F_DIR,
-			      .file = {.dev = 1, .ino = strlen(path), .size = 4096}});
+	host_see(h, (struct obs){.kind = OBS_OPEN,
+				 .pid = pid,
+				 .name = path,
+				 .flags = OBS_F_DIR,
+				 .file = {.dev = 1, .ino = strlen(path), .size = 4096}});
 }
 
 void host_look(struct host *h, uint32_t pid, const char *path)
 {
-	feed(h, &(struct obs){.kind = OBS_OPEN, .pid = pid, .name = path, .flags = OBS_F_LOOKUP});
+	host_see(h,
+		 (struct obs){.kind = OBS_OPEN, .pid = pid, .name = path, .flags = OBS_F_LOOKUP});
 }
 
 void host_connect(struct host *h, uint32_t pid, const char *service)
 {
-	feed(h,
-	     &(struct obs){.kind = OBS_CONNECT, .pid = pid, .name = service, .latency_ns = 50000});
+	host_see(h, (struct obs){
+			    .kind = OBS_CONNECT, .pid = pid, .name = service, .latency_ns = 50000});
 }
 
 void host_exit(struct host *h, uint32_t pid)
 {
-	feed(h, &(struct obs){.kind = OBS_EXIT,
-			      .pid = pid,
-			      .use = {.life_ns = h->life_ns ? h->life_ns : 5000000,
-				      .cpu_ns = 2000000,
-				      .rss_peak_bytes = 4 << 20,
-				      .read_bytes = h->cold ? 1 << 20 : 0}});
+	host_see(h, (struct obs){.kind = OBS_EXIT,
+				 .pid = pid,
+				 .use = {.life_ns = h->life_ns ? h->life_ns : 5000000,
+					 .cpu_ns = 2000000,
+					 .rss_peak_bytes = 4 << 20,
+					 .read_bytes = h->cold ? 1 << 20 : 0}});
 }
 
 void host_tick(struct host *h)

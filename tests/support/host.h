@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * host.h - a make-believe host for tests of the core: a clock that is told the time, and short calls that
- * feed an engine what a real host would.
+ * feed an engine, or whoever else takes observations, what a real host would.
  *
  * Units    ns; each call moves the clock by 100 us unless it says otherwise.
  * Owner    The engine is the caller's to free.
@@ -17,9 +17,12 @@ struct host {
 	struct engine *engine;
 	uint64_t now_ns;
 	uint32_t next_pid, uid;
-	bool cold;	     /* processes that end had to read from disk */
-	uint64_t life_ns;    /* of processes that end; 0: 5 ms */
-	uint64_t file_bytes; /* of what is opened; 0: 1 MiB */
+	bool cold;				    /* processes that end had to read from disk */
+	uint64_t life_ns;			    /* of processes that end; 0: 5 ms */
+	uint64_t file_bytes;			    /* of what is opened; 0: 1 MiB */
+	uint64_t exe_bytes;			    /* of what is executed; 0: 100,000 */
+	int (*see)(void *ctx, const struct obs *o); /* takes it instead of the engine; 0 */
+	void *ctx;
 };
 
 struct engine_limits host_limits(void);
@@ -27,6 +30,11 @@ struct plan_policy host_policy(void);
 /* Starts with a living shell, pid 1, that is known to the engine. */
 void host_init(struct host *h, const struct engine_limits *limits);
 void host_fini(struct host *h);
+/* The same with h->see, and no engine. */
+void host_begin(struct host *h);
+
+/* Anything, now; time, user and count are filled in. */
+void host_see(struct host *h, struct obs o);
 
 void host_pass(struct host *h, uint64_t ns);
 /* A child of ppid that runs exe (with one argument, or NULL); its pid. */

@@ -5,6 +5,7 @@
 #include "support/service_host.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sys/listen.h"
 
 #include <errno.h>
@@ -25,20 +26,14 @@
 
 enum { ASK_VIEW = 1, ASK_PREDICT, ASK_STOP, ASK_BOXES, ASK_CPU };
 
+struct service_host host;
+
 struct ask {
 	uint32_t what;
 	char name[64];
 	double p;
 	uint64_t lead_ns;
 };
-
-uint64_t service_now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
 
 static void add_cpu(void *ctx, struct sandbox *box)
 {
@@ -190,6 +185,20 @@ void service_host_teardown(struct service_host *h)
 		(void)nftw(h->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int service_host_before(void **state)
+{
+	(void)state;
+	service_host_setup(&host);
+	return 0;
+}
+
+int service_host_after(void **state)
+{
+	(void)state;
+	service_host_teardown(&host);
+	return 0;
+}
+
 static void write_file(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "we");
@@ -328,7 +337,7 @@ int service_host_in_state(const struct service_host *h, char state)
 
 void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms)
 {
-	uint64_t until = service_now_ns() + (uint64_t)ms * 1000000;
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000;
 	struct svc_view v;
 
 	do {
@@ -336,14 +345,14 @@ void service_host_await(struct service_host *h, const char *name, enum svc_state
 		if (v.state == state)
 			return;
 		(void)usleep(500);
-	} while (service_now_ns() < until);
+	} while (clock_ns(CLOCK_MONOTONIC) < until);
 	fail_msg("%s is %s because of %s, not %s after %d ms", name, svc_state_name(v.state),
 		 svc_why_name(v.why), svc_state_name(state), ms);
 }
 
 void service_host_await_freeze(struct service_host *h, const char *name, uint64_t before_n, int ms)
 {
-	uint64_t until = service_now_ns() + (uint64_t)ms * 1000000;
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + (uint64_t)ms * 1000000;
 	struct svc_view v;
 
 	do {
@@ -351,7 +360,7 @@ void service_host_await_freeze(struct service_host *h, const char *name, uint64_
 		if (v.state == SVC_FROZEN && v.figures.freeze_n > before_n)
 			return;
 		(void)usleep(500);
-	} while (service_now_ns() < until);
+	} while (clock_ns(CLOCK_MONOTONIC) < until);
 	fail_msg("%s is %s, not frozen anew after %d ms", name, svc_state_name(v.state), ms);
 }
 
@@ -371,7 +380,7 @@ bool service_ask(const struct unit_addr *a, const char *text, char *ret, size_t 
 	const struct timeval limit = {.tv_sec = 20};
 	struct sockaddr_storage to;
 	socklen_t to_n;
-	uint64_t from = service_now_ns();
+	uint64_t from = clock_ns(CLOCK_MONOTONIC);
 	ssize_t got;
 
 	ret[0] = '\0';
@@ -390,7 +399,7 @@ bool service_ask(const struct unit_addr *a, const char *text, char *ret, size_t 
 		return false;
 	got = recv(fd, ret, n - 1, 0);
 	if (ret_took)
-		*ret_took = service_now_ns() - from;
+		*ret_took = clock_ns(CLOCK_MONOTONIC) - from;
 	ret[got > 0 ? got : 0] = '\0';
 	return got > 0;
 }

@@ -25,6 +25,11 @@ void service_host_setup(struct service_host *h);
 /* Ends it if it runs, and the holder; asserts that nothing is left. */
 void service_host_teardown(struct service_host *h);
 
+/* That of the tests of one program: made before each, ended after it. */
+extern struct service_host host;
+int service_host_before(void **state);
+int service_host_after(void **state);
+
 /* Writes NAME.socket and NAME.service. */
 void service_host_unit(struct service_host *h, const char *name, const char *socket,
 		       const char *service);
@@ -50,7 +55,6 @@ int service_host_in_state(const struct service_host *h, char state);
 /* CPU time of all its services since each began. */
 uint64_t service_host_cpu_us(struct service_host *h);
 
-uint64_t service_now_ns(void);
 /* Connects, says text and takes the answer; "" when refused or cut. took: until the last byte. */
 bool service_ask(const struct unit_addr *a, const char *text, char *ret, size_t n,
 		 uint64_t *ret_took);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "store/trace.h"
+#include "support/host.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,66 +21,26 @@
 struct fixture {
 	char dir[64], path[96];
 	struct trace_writer *w;
-	uint64_t now_ns;
-	uint32_t next_pid;
+	struct host host;
 };
 
-static void put(struct fixture *f, struct obs o)
+static int put(void *ctx, const struct obs *o)
 {
-	o.ts_ns = f->now_ns += 100000;
-	o.count = 1;
-	assert_int_equal(trace_write_put(f->w, &o), 0);
+	return trace_write_put(((struct fixture *)ctx)->w, o);
 }
 
-static uint32_t spawn(struct fixture *f, uint32_t ppid, const char *exe)
+static void build(struct host *h)
 {
-	uint32_t pid = f->next_pid++;
+	uint32_t make = host_spawn(h, 1, "/usr/bin/make", NULL), cc;
 
-	put(f, (struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
-	put(f, (struct obs){.kind = OBS_EXEC,
-			    .pid = pid,
-			    .ppid = ppid,
-			    .name = exe,
-			    .args = exe,
-			    .args_len = strlen(exe) + 1,
-			    .file = {.dev = 1, .ino = strlen(exe), .size = 1 << 20}});
-	return pid;
-}
-
-static void open_file(struct fixture *f, uint32_t pid, const char *path, int err)
-{
-	put(f,
-	    (struct obs){
-		    .kind = OBS_OPEN,
-		    .pid = pid,
-		    .name = path,
-		    .err = err,
-		    .latency_ns = 3000,
-		    .file = {.dev = 1, .ino = err ? 0 : strlen(path), .size = err ? 0 : 4 << 20}});
-}
-
-static void leave(struct fixture *f, uint32_t pid)
-{
-	put(f, (struct obs){.kind = OBS_EXIT,
-			    .pid = pid,
-			    .use = {.life_ns = 80000000,
-				    .cpu_ns = 20000000,
-				    .rss_peak_bytes = 30 << 20,
-				    .read_bytes = 5 << 20}});
-}
-
-static void build(struct fixture *f)
-{
-	uint32_t make = spawn(f, 1, "/usr/bin/make"), cc;
-
-	open_file(f, make, "/srv/Makefile", 0);
-	f->now_ns += 60000000;
-	cc = spawn(f, make, "/usr/libexec/cc1");
-	open_file(f, cc, "/usr/include/stdio.h", 0);
-	open_file(f, cc, "/srv/stdio.h", ENOENT);
-	leave(f, cc);
-	leave(f, make);
-	f->now_ns += 30 * S;
+	host_open(h, make, "/srv/Makefile", 0);
+	host_pass(h, 60000000);
+	cc = host_spawn(h, make, "/usr/libexec/cc1", NULL);
+	host_open(h, cc, "/usr/include/stdio.h", 0);
+	host_open(h, cc, "/srv/stdio.h", ENOENT);
+	host_exit(h, cc);
+	host_exit(h, make);
+	host_pass(h, 30 * S);
 }
 
 static int setup(void **state)
@@ -92,15 +53,18 @@ static int setup(void **state)
 	if (!mkdtemp(f->dir))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/t", f->dir);
-	f->now_ns = 50 * S;
-	f->next_pid = 100;
+	f->host = (struct host){.see = put,
+				.ctx = f,
+				.cold = true,
+				.life_ns = 80000000,
+				.file_bytes = 4 << 20,
+				.exe_bytes = 1 << 20};
 	if (trace_write_open(open(f->path, O_WRONLY | O_CREAT | O_TRUNC, 0600), &info, 0, &f->w) <
 	    0)
 		return -1;
-	put(f, (struct obs){.kind = OBS_FORK, .pid = 1});
-	put(f, (struct obs){.kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
+	host_begin(&f->host);
 	for (int i = 0; i < 12; i++)
-		build(f);
+		build(&f->host);
 	f->w = trace_write_close(f->w, &err);
 	*state = f;
 	return err;
@@ -163,10 +127,10 @@ static void test_cli_eval_counts_the_bytes_that_were_for_nothing(void **state)
 		trace_write_open(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), &info, 0, &f->w),
 		0);
 	for (int i = 0; i < 30; i++)
-		build(f);
-	make = spawn(f, 1, "/usr/bin/make");
-	open_file(f, make, "/srv/Makefile", 0);
-	leave(f, make);
+		build(&f->host);
+	make = host_spawn(&f->host, 1, "/usr/bin/make", NULL);
+	host_open(&f->host, make, "/srv/Makefile", 0);
+	host_exit(&f->host, make);
 	f->w = trace_write_close(f->w, &err);
 	snprintf(with, sizeof(with), "%s --alone --json", path);
 	assert_int_equal(run("eval", with, got, sizeof(got)), 0);
@@ -183,12 +147,12 @@ static void test_cli_a_trace_answers_questions(void **state)
 		"/usr/bin/make\n"
 		"  program, run 12 times, last 61 ms ago; needs 3 things\n"
 		"\n"
-		"SHARE   LEAD   COLD  WARM    CPU     RSS     READ  RUNS\n"
-		"100 %  60 ms  80 ms     -  20 ms  30 MiB  5.0 MiB  /usr/libexec/cc1\n"
+		"SHARE   LEAD   COLD  WARM     CPU      RSS     READ  RUNS\n"
+		"100 %  60 ms  80 ms     -  2.0 ms  4.0 MiB  1.0 MiB  /usr/libexec/cc1\n"
 		"\n"
 		"SHARE    LEAD     P50     P99  TIMES  OPENS\n"
 		"100 %       0       -       -     12  /usr/bin/make\n"
-		"100 %  100 us  2.5 us  2.5 us     12  /srv/Makefile\n";
+		"100 %  100 us  1.8 us  1.8 us     12  /srv/Makefile\n";
 	struct fixture *f = *state;
 	char got[8192];
 

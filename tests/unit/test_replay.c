@@ -10,78 +10,48 @@
 
 #define S 1000000000ull
 
-struct day {
-	struct replay *replay;
-	uint64_t now_ns;
-	uint32_t next_pid;
-};
-
-static void see(struct day *d, struct obs o)
+static int see(void *replay, const struct obs *o)
 {
-	o.ts_ns = d->now_ns += 100000;
-	o.count = 1;
-	assert_int_equal(replay_observe(d->replay, &o), 0);
-}
-
-static uint32_t spawn(struct day *d, uint32_t ppid, const char *exe)
-{
-	uint32_t pid = d->next_pid++;
-
-	see(d, (struct obs){.kind = OBS_FORK, .pid = pid, .ppid = ppid});
-	see(d, (struct obs){.kind = OBS_EXEC,
-			    .pid = pid,
-			    .ppid = ppid,
-			    .name = exe,
-			    .file = {.dev = 1, .ino = 2, .size = 1 << 20}});
-	return pid;
-}
-
-static void open_file(struct day *d, uint32_t pid, const char *path)
-{
-	see(d, (struct obs){.kind = OBS_OPEN,
-			    .pid = pid,
-			    .name = path,
-			    .latency_ns = 5000,
-			    .file = {.dev = 1, .ino = strlen(path), .size = 4 << 20}});
+	return replay_observe(replay, o);
 }
 
 /* A job of two steps, the second some time after the first, rounds times. */
-static void live(struct day *d, int rounds, const char *second)
+static void live(struct host *h, int rounds, const char *second)
 {
 	for (int i = 0; i < rounds; i++) {
-		uint32_t job = spawn(d, 1, "/bin/job"), step;
+		uint32_t job = host_spawn(h, 1, "/bin/job", NULL), step;
 
-		step = spawn(d, job, "/bin/first");
-		open_file(d, step, "/data/first");
-		see(d, (struct obs){.kind = OBS_EXIT, .pid = step, .use = {.read_bytes = 4096}});
-		d->now_ns += 50000000;
-		step = spawn(d, job, second);
-		open_file(d, step, "/data/second");
-		see(d, (struct obs){.kind = OBS_EXIT, .pid = step, .use = {.read_bytes = 4096}});
-		see(d, (struct obs){.kind = OBS_EXIT, .pid = job});
-		d->now_ns += 30 * S;
+		step = host_spawn(h, job, "/bin/first", NULL);
+		host_open(h, step, "/data/first", 0);
+		host_exit(h, step);
+		host_pass(h, 50000000);
+		step = host_spawn(h, job, second, NULL);
+		host_open(h, step, "/data/second", 0);
+		host_exit(h, step);
+		host_exit(h, job);
+		host_pass(h, 30 * S);
 	}
 }
 
-static struct replay_stats day_of(const struct replay_host *host, int rounds, const char *second,
+static struct replay_stats day_of(const struct replay_host *machine, int rounds, const char *second,
 				  struct score *ret_score)
 {
 	struct engine_limits limits = host_limits();
 	struct plan_policy policy = host_policy();
-	struct day d = {.now_ns = 5 * S, .next_pid = 100};
+	struct host h = {.see = see, .cold = true, .file_bytes = 4 << 20};
+	struct replay *replay;
 	struct engine_stats e;
 	struct replay_stats s;
 
-	assert_int_equal(replay_new(&limits, &policy, host, &d.replay), 0);
-	see(&d, (struct obs){.kind = OBS_FORK, .pid = 1});
-	see(&d,
-	    (struct obs){.kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
-	live(&d, rounds, second);
-	assert_int_equal(replay_pass(d.replay, 60 * S), 0);
-	engine_stats(replay_engine(d.replay), &e);
+	assert_int_equal(replay_new(&limits, &policy, machine, &replay), 0);
+	h.ctx = replay;
+	host_begin(&h);
+	live(&h, rounds, second);
+	assert_int_equal(replay_pass(replay, 60 * S), 0);
+	engine_stats(replay_engine(replay), &e);
 	*ret_score = e.score;
-	replay_stats(d.replay, &s);
-	replay_free(d.replay);
+	replay_stats(replay, &s);
+	replay_free(replay);
 	return s;
 }
 
