@@ -10,6 +10,7 @@
 #include "baselines/predictors.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/dataset.h"
 
 #include <getopt.h>
@@ -42,14 +43,6 @@ struct args {
 	unsigned window, last_n; /* ipredict */
 	size_t fold_max;	 /* ipredict: only the first so many sequences */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* All streams of a data set, each in one piece. */
 struct streams {
@@ -117,9 +110,9 @@ static void online(const struct predictor *pr, const struct args *a, const struc
 		uint64_t t0;
 
 		if (score && i % every == 0) {
-			t0 = now_ns();
+			t0 = clock_ns(CLOCK_MONOTONIC);
 			pr->predict(p, &past, &r);
-			predict_ns[asked++] = (float)(now_ns() - t0);
+			predict_ns[asked++] = (float)(clock_ns(CLOCK_MONOTONIC) - t0);
 			tally_event(&t, g, r.n, e->symbol);
 		}
 		if (score && pr->probability) {
@@ -128,9 +121,9 @@ static void online(const struct predictor *pr, const struct args *a, const struc
 		}
 		if (a->half && score)
 			continue;
-		t0 = now_ns();
+		t0 = clock_ns(CLOCK_MONOTONIC);
 		pr->learn(p, &past, e->symbol);
-		update_ns[i] = (float)(now_ns() - t0);
+		update_ns[i] = (float)(clock_ns(CLOCK_MONOTONIC) - t0);
 		past.n++;
 		if (e->last && pr->end)
 			pr->end(p, &past);
@@ -237,7 +230,7 @@ static void ipredict(const struct predictor *pr, const struct folds *f)
 
 	for (size_t fold = 0; fold < FOLDS; fold++) {
 		void *p = pr->make(f->symbol_n, f->stream_n);
-		uint64_t t0 = now_ns();
+		uint64_t t0 = clock_ns(CLOCK_MONOTONIC);
 
 		for (size_t i = 0; i < f->n; i++) {
 			struct test t = test_of(f, i);
@@ -250,7 +243,7 @@ static void ipredict(const struct predictor *pr, const struct folds *f)
 			if (pr->end)
 				pr->end(p, &past);
 		}
-		train_ns += now_ns() - t0;
+		train_ns += clock_ns(CLOCK_MONOTONIC) - t0;
 		for (size_t i = 0; i < f->n; i++) {
 			struct test t = test_of(f, i);
 			struct past past = {t.at + t.context, t.end - t.context,
@@ -260,9 +253,9 @@ static void ipredict(const struct predictor *pr, const struct folds *f)
 
 			if (i * FOLDS / f->n != fold)
 				continue;
-			t0 = now_ns();
+			t0 = clock_ns(CLOCK_MONOTONIC);
 			pr->predict(p, &past, &r);
-			ask_ns += now_ns() - t0;
+			ask_ns += clock_ns(CLOCK_MONOTONIC) - t0;
 			hit += (size_t)is_hit(&t, g, r.n);
 			hit5 += (size_t)is_hit_of(&t, g, r.n);
 		}
@@ -334,7 +327,7 @@ static void ipredict_model(const struct folds *f)
 	uint64_t ask_ns = 0, train_ns = 0;
 
 	for (size_t fold = 0; fold < FOLDS; fold++) {
-		uint64_t t0 = now_ns();
+		uint64_t t0 = clock_ns(CLOCK_MONOTONIC);
 		struct vomm *v;
 
 		if (vomm_new(&limits, &v) < 0)
@@ -342,7 +335,7 @@ static void ipredict_model(const struct folds *f)
 		for (size_t i = 0; i < 2 * f->n; i++)
 			if (i % f->n * FOLDS / f->n != fold)
 				model_learn(v, f, i % f->n, i >= f->n);
-		train_ns += now_ns() - t0;
+		train_ns += clock_ns(CLOCK_MONOTONIC) - t0;
 		for (size_t i = 0; i < f->n; i++) {
 			struct test t = test_of(f, i);
 			struct vomm_guess g[5];
@@ -350,9 +343,9 @@ static void ipredict_model(const struct folds *f)
 
 			if (i * FOLDS / f->n != fold)
 				continue;
-			t0 = now_ns();
+			t0 = clock_ns(CLOCK_MONOTONIC);
 			n = model_ask(v, f, &t, g);
-			ask_ns += now_ns() - t0;
+			ask_ns += clock_ns(CLOCK_MONOTONIC) - t0;
 			hit += (size_t)is_hit(&t, g, n);
 			hit5 += (size_t)is_hit_of(&t, g, n);
 		}

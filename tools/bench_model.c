@@ -8,6 +8,7 @@
  *
  *   bench_model EVENTS CAP_MIB PREDICT_EVERY
  */
+#include "base/clock.h"
 #include "base/huge.h"
 #include "core/vomm.h"
 
@@ -36,30 +37,22 @@ static uint32_t dice(uint32_t n)
 	return (uint32_t)(((seed >> 32) * n) >> 32);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* The least that two looks at the clock are apart. */
 static uint64_t clock_cost(void)
 {
 	uint64_t least = UINT64_MAX;
 
 	for (int i = 0; i < 10000; i++) {
-		uint64_t t = now_ns(), d = now_ns() - t;
+		uint64_t t = clock_ns(CLOCK_MONOTONIC), d = clock_ns(CLOCK_MONOTONIC) - t;
 
 		least = d < least ? d : least;
 	}
 	return least;
 }
 
-static void times_add(struct times *t, uint64_t ns, uint64_t clock_ns)
+static void times_add(struct times *t, uint64_t ns, uint64_t cost_ns)
 {
-	ns = ns > clock_ns ? ns - clock_ns : 0;
+	ns = ns > cost_ns ? ns - cost_ns : 0;
 	t->bin[ns / 16 < BINS ? ns / 16 : BINS - 1]++;
 	t->n++;
 	t->sum += (double)ns;
@@ -115,7 +108,7 @@ int main(int argc, char **argv)
 	static struct times update, predict;
 	uint32_t events, every, hit = 0;
 	struct vomm_limits limits = {0};
-	uint64_t clock_ns = clock_cost(), began;
+	uint64_t cost_ns = clock_cost(), began;
 	struct vomm_stats st;
 	struct vomm *v;
 
@@ -129,7 +122,7 @@ int main(int argc, char **argv)
 	if (!every || vomm_new(&limits, &v) < 0)
 		return 1;
 	huge_ask(v, vomm_bytes(v)); /* as the daemon does */
-	began = now_ns();
+	began = clock_ns(CLOCK_MONOTONIC);
 	for (uint32_t i = 0; i < events; i++) {
 		struct lineage *l = &lineages[dice(LINEAGES)];
 		uint32_t x = next_name(l, i);
@@ -139,16 +132,16 @@ int main(int argc, char **argv)
 			struct vomm_guess g[10];
 			size_t n = 0;
 
-			t = now_ns();
+			t = clock_ns(CLOCK_MONOTONIC);
 			if (vomm_predict(v, &l->stream, 10, g, &n) != 0)
 				n = 0;
-			times_add(&predict, now_ns() - t, clock_ns);
+			times_add(&predict, clock_ns(CLOCK_MONOTONIC) - t, cost_ns);
 			hit += n && g[0].symbol == x;
 		}
-		t = now_ns();
+		t = clock_ns(CLOCK_MONOTONIC);
 		(void)vomm_observe(v, &l->stream, x, i, NULL);
 		if (i % every) /* without a prediction just made: all of the work is in here */
-			times_add(&update, now_ns() - t, clock_ns);
+			times_add(&update, clock_ns(CLOCK_MONOTONIC) - t, cost_ns);
 	}
 	vomm_stats(v, &st);
 	printf("{\"events\":%u,\"cap\":%zu,\"bytes\":%zu,\"contexts\":%u,\"context_max\":%u,"
@@ -160,7 +153,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)times_at(&update, 0.99),
 	       (unsigned long long)times_at(&predict, 0.5),
 	       (unsigned long long)times_at(&predict, 0.99),
-	       events / ((double)(now_ns() - began) / 1e9));
+	       events / ((double)(clock_ns(CLOCK_MONOTONIC) - began) / 1e9));
 	(void)vomm_free(v);
 	return 0;
 }

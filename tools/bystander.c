@@ -10,6 +10,7 @@
  * TIMES hold what it measured since, all of it from the moment the file is there, and goes on.
  */
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -40,14 +41,6 @@ static void on_usr2(int sig)
 {
 	(void)sig;
 	tell = 1;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
 static int by_value(const void *a, const void *b)
@@ -122,9 +115,9 @@ int main(int argc, char **argv)
 			return 1;
 		}
 	}
-	end = now_ns() + strtoull(argv[3], NULL, 10) * 1000000000ull;
-	while (n < OP_MAX && !enough && now_ns() < end) {
-		uint64_t began = now_ns();
+	end = clock_ns(CLOCK_MONOTONIC) + strtoull(argv[3], NULL, 10) * 1000000000ull;
+	while (n < OP_MAX && !enough && clock_ns(CLOCK_MONOTONIC) < end) {
+		uint64_t began = clock_ns(CLOCK_MONOTONIC);
 
 		if (reads) {
 			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -136,7 +129,7 @@ int main(int argc, char **argv)
 		}
 		if (forget)
 			n = 0;
-		us[n++] = (uint32_t)((now_ns() - began) / 1000);
+		us[n++] = (uint32_t)((clock_ns(CLOCK_MONOTONIC) - began) / 1000);
 		if (tell && argc == 5 && times_write(us, n, argv[4]))
 			return 1;
 		if (tell)

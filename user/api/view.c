@@ -2,6 +2,7 @@
 /* view.c - see view.h. */
 #include "api/view.h"
 
+#include "api/put.h"
 #include "api/socket.h"
 #include "base/cleanup.h"
 
@@ -20,43 +21,6 @@ const char *view_edge_kind(enum edge_kind k)
 							 "connect", "listen", "below"};
 
 	return k < EDGE_KIND_MAX ? names[k] : "none";
-}
-
-static json_t *number(uint64_t n)
-{
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
-}
-
-static void put(json_t *o, const char *key, uint64_t n)
-{
-	(void)json_object_set_new(o, key, number(n)); /* -1 without memory: a member is missing */
-}
-
-static void put_known(json_t *o, const char *key, uint64_t n)
-{
-	if (n != VIEW_UNKNOWN)
-		put(o, key, n);
-}
-
-static void put_real(json_t *o, const char *key, double d)
-{
-	(void)json_object_set_new(o, key, json_real(d));
-}
-
-static void put_text(json_t *o, const char *key, const char *s)
-{
-	(void)json_object_set_new(o, key, api_string(s));
-}
-
-static void put_mean(json_t *o, const char *key, uint64_t sum, uint64_t n)
-{
-	if (n)
-		put(o, key, sum / n);
-}
-
-static json_t *typed(const char *type)
-{
-	return json_pack("{s:s}", "type", type);
 }
 
 static const char *name_of(const struct graph *g, uint32_t id)
@@ -84,26 +48,26 @@ static uint64_t own_edges(const struct graph *g, uint32_t id, walk_fn walk)
 
 json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns)
 {
-	json_t *o = typed(view_node_kind(n->kind));
+	json_t *o = put_new(view_node_kind(n->kind));
 
 	put_text(o, "name", n->name);
-	put(o, "first_wall_ns", n->first_ns);
-	put(o, "last_wall_ns", n->last_ns);
-	put(o, "idle_ns", wall_ns > n->last_ns ? wall_ns - n->last_ns : 0);
-	put(o, "needs_n", own_edges(g, n->id, graph_next_out));
-	put(o, "needed_by_n", own_edges(g, n->id, graph_next_in));
+	put_n(o, "first_wall_ns", n->first_ns);
+	put_n(o, "last_wall_ns", n->last_ns);
+	put_n(o, "idle_ns", wall_ns > n->last_ns ? wall_ns - n->last_ns : 0);
+	put_n(o, "needs_n", own_edges(g, n->id, graph_next_out));
+	put_n(o, "needed_by_n", own_edges(g, n->id, graph_next_in));
 	if (n->kind == NODE_BLOCK) {
-		put(o, "runs_n", n->runs_n);
-		put(o, "uid", n->uid);
+		put_n(o, "runs_n", n->runs_n);
+		put_n(o, "uid", n->uid);
 	}
 	if (n->kind == NODE_FILE) {
-		put(o, "size_bytes", n->size_bytes);
+		put_n(o, "size_bytes", n->size_bytes);
 		if (n->flags & NODE_F_ABSENT)
-			(void)json_object_set_new(o, "absent", json_true());
+			put_bool(o, "absent", true);
 		if (n->flags & NODE_F_DIR)
-			(void)json_object_set_new(o, "directory", json_true());
+			put_bool(o, "directory", true);
 		if (n->flags & NODE_F_TEMP)
-			(void)json_object_set_new(o, "temporary", json_true());
+			put_bool(o, "temporary", true);
 	}
 	return o;
 }
@@ -129,43 +93,43 @@ static const char *block_name_of(const struct graph *g, uint32_t id)
 json_t *view_edge(const struct graph *g, const struct edge *e)
 {
 	const struct node *to = graph_node_const(g, e->to);
-	json_t *o = typed("edge");
+	json_t *o = put_new("edge");
 
 	put_text(o, "kind", view_edge_kind(e->kind));
 	put_text(o, "from", name_of(g, e->from));
 	put_text(o, "to", name_of(g, e->to));
 	put_text(o, "to_kind", to ? view_node_kind(to->kind) : "none");
-	put(o, "count", e->count);
-	put(o, "runs_n", e->runs_n);
+	put_n(o, "count", e->count);
+	put_n(o, "runs_n", e->runs_n);
 	put_real(o, "share", view_share(g, e));
 	if (e->fail_n)
-		put(o, "fail_n", e->fail_n);
+		put_n(o, "fail_n", e->fail_n);
 	if (e->errno_last)
-		put(o, "errno", (uint64_t)e->errno_last);
+		put_n(o, "errno", (uint64_t)e->errno_last);
 	put_mean(o, "latency_mean_ns", e->latency_sum_ns, e->count);
 	if (e->latency_sum_ns) {
-		put(o, "latency_p50_ns", sketch_quantile(&e->latency, 0.50));
-		put(o, "latency_p99_ns", sketch_quantile(&e->latency, 0.99));
+		put_n(o, "latency_p50_ns", sketch_quantile(&e->latency, 0.50));
+		put_n(o, "latency_p99_ns", sketch_quantile(&e->latency, 0.99));
 	}
 	put_mean(o, "lead_mean_ns", e->lead_sum_ns, e->lead_n);
-	put(o, "first_wall_ns", e->first_ns);
-	put(o, "last_wall_ns", e->last_ns);
+	put_n(o, "first_wall_ns", e->first_ns);
+	put_n(o, "last_wall_ns", e->last_ns);
 	if (to && to->kind == NODE_FILE)
-		put(o, "size_bytes", to->size_bytes);
+		put_n(o, "size_bytes", to->size_bytes);
 	if (to && to->flags & NODE_F_ABSENT)
-		(void)json_object_set_new(o, "absent", json_true());
+		put_bool(o, "absent", true);
 	if (e->use && e->use->use_n) {
 		const struct edge_use *u = e->use;
 
-		put(o, "use_n", u->use_n);
+		put_n(o, "use_n", u->use_n);
 		put_mean(o, "life_mean_ns", u->life_sum_ns, u->use_n);
-		put(o, "cold_n", u->cold_n);
+		put_n(o, "cold_n", u->cold_n);
 		put_mean(o, "cold_mean_ns", u->cold_sum_ns, u->cold_n);
 		if (u->use_n > u->cold_n && u->life_sum_ns > u->cold_sum_ns)
 			put_mean(o, "warm_mean_ns", u->life_sum_ns - u->cold_sum_ns,
 				 u->use_n - u->cold_n);
 		put_mean(o, "cpu_mean_ns", u->cpu_sum_ns, u->use_n);
-		put(o, "rss_peak_bytes", u->rss_peak_bytes);
+		put_n(o, "rss_peak_bytes", u->rss_peak_bytes);
 		put_mean(o, "read_mean_bytes", u->read_sum_bytes, u->use_n);
 		put_mean(o, "write_mean_bytes", u->write_sum_bytes, u->use_n);
 		put_real(o, "majflt_mean", (double)u->majflt_sum / (double)u->use_n);
@@ -187,20 +151,20 @@ static void put_guess(json_t *o, const struct graph *g, const struct guess *gues
 	put_text(o, "dep_kind", dep ? view_node_kind(dep->kind) : "none");
 	put_text(o, "kind", view_edge_kind(guess->kind));
 	if (dep && dep->flags & NODE_F_ABSENT)
-		(void)json_object_set_new(o, "absent", json_true());
+		put_bool(o, "absent", true);
 	if (guess->lookup)
-		(void)json_object_set_new(o, "lookup", json_true());
+		put_bool(o, "lookup", true);
 	put_real(o, "p", guess->p);
-	put(o, "support", guess->support);
-	put(o, "order", guess->order);
-	put(o, "lead_ns", guess->lead_ns);
+	put_n(o, "support", guess->support);
+	put_n(o, "order", guess->order);
+	put_n(o, "lead_ns", guess->lead_ns);
 	put_real(o, "value_us", guess->value_us);
 	put_real(o, "price_us", guess->price_us);
 }
 
 json_t *view_prediction(const struct graph *g, const struct guess *guess)
 {
-	json_t *o = typed("prediction");
+	json_t *o = put_new("prediction");
 
 	put_guess(o, g, guess);
 	return o;
@@ -210,36 +174,36 @@ json_t *view_prediction(const struct graph *g, const struct guess *guess)
 static void put_after(json_t *o, const char *key, uint64_t later_ns, uint64_t from_ns)
 {
 	if (later_ns >= from_ns && later_ns)
-		put(o, key, later_ns - from_ns);
+		put_n(o, key, later_ns - from_ns);
 }
 
 json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h)
 {
-	json_t *o = typed("guess"), *context = json_array();
+	json_t *o = put_new("guess"), *context = json_array();
 
-	put(o, "id", guess->id);
+	put_n(o, "id", guess->id);
 	put_guess(o, g, guess);
 	put_text(o, "outcome", outcome_name(guess->outcome));
-	(void)json_object_set_new(o, "acted", json_boolean(guess->acted));
+	put_bool(o, "acted", guess->acted);
 	put_text(o, "decision", decision_name(guess->decision));
 	if (guess->decision == DECISION_FAILED)
-		put(o, "errno", (uint64_t)guess->err);
-	put(o, "uid", guess->uid);
-	put(o, "pid", guess->pid);
+		put_n(o, "errno", (uint64_t)guess->err);
+	put_n(o, "uid", guess->uid);
+	put_n(o, "pid", guess->pid);
 	put_after(o, "age_ns", h->now_ns, guess->made_ns);
-	put(o, "made_wall_ns", guess->made_ns + (h->wall_ns - h->now_ns));
+	put_n(o, "made_wall_ns", guess->made_ns + (h->wall_ns - h->now_ns));
 	put_after(o, "deadline_after_ns", guess->deadline_ns, guess->made_ns);
 	put_after(o, "acted_after_ns", guess->acted_ns, guess->made_ns);
 	put_after(o, "done_after_ns", guess->done_ns, guess->made_ns);
 	put_after(o, "ended_after_ns", guess->ended_ns, guess->made_ns);
 	if (guess->bytes_read)
-		put(o, "bytes_read", guess->bytes_read);
+		put_n(o, "bytes_read", guess->bytes_read);
 	if (guess->saved_ns)
-		put(o, "saved_ns", guess->saved_ns);
+		put_n(o, "saved_ns", guess->saved_ns);
 	for (size_t i = 0; i < ARRAY_SIZE(guess->context) && guess->context[i]; i++)
 		(void)json_array_append_new(context,
 					    api_string(block_name_of(g, guess->context[i])));
-	(void)json_object_set_new(o, "context", context);
+	put_object(o, "context", context);
 	return o;
 }
 
@@ -247,10 +211,10 @@ json_t *view_guess(const struct graph *g, const struct guess *guess, const struc
 
 json_t *view_cost(const struct view_host *h)
 {
-	json_t *o = typed("cost");
+	json_t *o = put_new("cost");
 
-	put(o, "up_ns", h->up_ns);
-	put(o, "events_n", h->events_n);
+	put_n(o, "up_ns", h->up_ns);
+	put_n(o, "events_n", h->events_n);
 	put_known(o, "lost_n", h->lost_n);
 	put_known(o, "cpu_ns", h->cpu_ns);
 	put_known(o, "rss_bytes", h->rss_bytes);
@@ -258,7 +222,7 @@ json_t *view_cost(const struct view_host *h)
 	put_known(o, "bpf_ns", h->bpf_ns);
 	put_known(o, "store_bytes", h->store_bytes);
 	if (h->degraded)
-		json_object_set_new(o, "degraded", json_string(h->degraded));
+		put_text(o, "degraded", h->degraded);
 	return o;
 }
 
@@ -274,11 +238,11 @@ static void put_outcomes(json_t *o, const uint64_t n[OUTCOME_MAX], uint64_t byte
 	json_t *outcomes = json_object();
 
 	for (int i = 0; i < OUTCOME_MAX; i++)
-		put(outcomes, outcome_name((enum outcome)i), n[i]);
-	(void)json_object_set_new(o, "outcomes", outcomes);
-	put(o, "bytes_read", bytes_read);
-	put(o, "bytes_wasted", bytes_wasted);
-	put(o, "saved_ns", saved_ns);
+		put_n(outcomes, outcome_name((enum outcome)i), n[i]);
+	put_object(o, "outcomes", outcomes);
+	put_n(o, "bytes_read", bytes_read);
+	put_n(o, "bytes_wasted", bytes_wasted);
+	put_n(o, "saved_ns", saved_ns);
 	if (bytes_read)
 		put_real(o, "precision_bytes", 1 - share(bytes_wasted, bytes_read));
 }
@@ -304,8 +268,8 @@ json_t *view_score(const struct score *s)
 {
 	json_t *o = json_object();
 
-	put(o, "guesses_n", s->guesses_n);
-	put(o, "acted_n", s->acted_n);
+	put_n(o, "guesses_n", s->guesses_n);
+	put_n(o, "acted_n", s->acted_n);
 	put_outcomes(o, s->outcome_n, s->bytes_read, s->bytes_wasted, s->saved_ns);
 	put_real(o, "precision", s->precision);
 	put_real(o, "recall", s->recall);
@@ -317,8 +281,8 @@ static json_t *view_pressure(const struct pressure *p)
 {
 	json_t *o = json_object();
 
-	put(o, "mem_available_bytes", p->mem_available_bytes);
-	put(o, "mem_total_bytes", p->mem_total_bytes);
+	put_n(o, "mem_available_bytes", p->mem_available_bytes);
+	put_n(o, "mem_total_bytes", p->mem_total_bytes);
 	if (p->mem_some_avg10 >= 0)
 		put_real(o, "mem_some_avg10", p->mem_some_avg10);
 	if (p->io_some_avg10 >= 0)
@@ -332,36 +296,36 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 {
 	static const char *const kinds[OBS_KIND_MAX] = {"none", "fork",	   "exec",   "exit",
 							"open", "connect", "listen", "fold"};
-	json_t *o = typed("status"), *obs = json_object(), *graph = json_object();
+	json_t *o = put_new("status"), *obs = json_object(), *graph = json_object();
 
 	put_text(o, "version", h->version);
-	put(o, "wall_ns", h->wall_ns);
-	(void)json_object_set_new(o, "acting", json_boolean(h->acting));
-	(void)json_object_set_new(o, "cost", view_cost(h));
+	put_n(o, "wall_ns", h->wall_ns);
+	put_bool(o, "acting", h->acting);
+	put_object(o, "cost", view_cost(h));
 	for (int i = OBS_FORK; i < OBS_KIND_MAX; i++)
-		put(obs, kinds[i], s->obs_n[i]);
-	(void)json_object_set_new(o, "observed", obs);
-	put(graph, "nodes_n", s->graph.nodes_n);
-	put(graph, "edges_n", s->graph.edges_n);
-	put(graph, "bytes", s->graph.bytes);
-	put(graph, "nodes_evicted", s->graph.nodes_evicted);
-	put(graph, "edges_evicted", s->graph.edges_evicted);
-	(void)json_object_set_new(o, "graph", graph);
-	put(o, "processes_n", s->processes_n);
-	put(o, "processes_evicted", s->processes_evicted);
-	put(o, "guesses_open_n", s->guesses_open_n);
-	put(o, "queue_n", s->queue_n);
-	put(o, "engine_bytes", s->bytes);
-	(void)json_object_set_new(o, "score", view_score(&s->score));
-	(void)json_object_set_new(o, "score_all", view_score(&s->score_all));
-	(void)json_object_set_new(o, "pressure", view_pressure(&h->pressure));
+		put_n(obs, kinds[i], s->obs_n[i]);
+	put_object(o, "observed", obs);
+	put_n(graph, "nodes_n", s->graph.nodes_n);
+	put_n(graph, "edges_n", s->graph.edges_n);
+	put_n(graph, "bytes", s->graph.bytes);
+	put_n(graph, "nodes_evicted", s->graph.nodes_evicted);
+	put_n(graph, "edges_evicted", s->graph.edges_evicted);
+	put_object(o, "graph", graph);
+	put_n(o, "processes_n", s->processes_n);
+	put_n(o, "processes_evicted", s->processes_evicted);
+	put_n(o, "guesses_open_n", s->guesses_open_n);
+	put_n(o, "queue_n", s->queue_n);
+	put_n(o, "engine_bytes", s->bytes);
+	put_object(o, "score", view_score(&s->score));
+	put_object(o, "score_all", view_score(&s->score_all));
+	put_object(o, "pressure", view_pressure(&h->pressure));
 	if (h->first_read_n) {
 		json_t *first = json_object();
 
-		put(first, "starts_n", h->first_read_n);
-		put(first, "p50_ns", h->first_read_p50_ns);
-		put(first, "p99_ns", h->first_read_p99_ns);
-		(void)json_object_set_new(o, "first_read", first);
+		put_n(first, "starts_n", h->first_read_n);
+		put_n(first, "p50_ns", h->first_read_p50_ns);
+		put_n(first, "p99_ns", h->first_read_p99_ns);
+		put_object(o, "first_read", first);
 	}
 	return o;
 }

@@ -15,13 +15,15 @@
 #include "core/engine.h"
 #include "core/graph.h"
 
+#include "api/put.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <jansson.h>
 
-#define VIEW_UNKNOWN UINT64_MAX
+#define VIEW_UNKNOWN PUT_UNKNOWN
 
 /* What only the daemon knows of itself and its host. A count may be VIEW_UNKNOWN. */
 struct view_host {

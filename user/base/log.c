@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* log.c - one write(2) a line, so that lines of two threads never mix. */
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -54,14 +55,12 @@ void log_line(enum log_level level, const char *fmt, ...)
 
 void log_site_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 {
-	struct timespec ts;
 	uint64_t now;
 	va_list ap;
 
 	if (level > setup.level)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+	now = clock_ns(CLOCK_MONOTONIC);
 	if (now - site->window_ns > WINDOW_NS) {
 		if (site->swallowed_n)
 			log_line(level, "log: %u more lines like the next were left out",

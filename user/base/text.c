@@ -32,6 +32,8 @@ static const struct unit time_units[] = {
 	{"min", 60e9}, {"h", 3600e9}, {"d", 86400e9},
 };
 
+static const struct unit shares[] = {{"", 1}, {"%", 100}}; /* so many are the whole */
+
 /* A non-negative decimal number; *ret_rest is what follows it and the blanks behind it. */
 static int number(const char *s, double *ret, const char **ret_rest)
 {
@@ -53,26 +55,36 @@ static int number(const char *s, double *ret, const char **ret_rest)
 	return 0;
 }
 
-static int with_unit(const char *s, const struct unit *units, size_t units_n, uint64_t *ret)
+/* A number and what stands behind it, which must be one of the units. */
+static int measure(const char *s, const struct unit *units, size_t units_n, double *ret_v,
+		   double *ret_factor)
 {
 	const char *rest;
-	double v;
-	int r;
+	int r = number(s, ret_v, &rest);
 
-	r = number(s, &v, &rest);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < units_n; i++) {
-		if (strcmp(rest, units[i].name) != 0)
-			continue;
-		v *= units[i].factor;
-		/* 2^63: exactly representable, and far above any range we accept. */
-		if (v >= 9223372036854775808.0)
-			return -ERANGE;
-		*ret = (uint64_t)llround(v);
-		return 0;
-	}
+	for (size_t i = 0; i < units_n; i++)
+		if (strcmp(rest, units[i].name) == 0) {
+			*ret_factor = units[i].factor;
+			return 0;
+		}
 	return -EINVAL;
+}
+
+static int with_unit(const char *s, const struct unit *units, size_t units_n, uint64_t *ret)
+{
+	double v, factor;
+	int r = measure(s, units, units_n, &v, &factor);
+
+	if (r < 0)
+		return r;
+	v *= factor;
+	/* 2^63: exactly representable, and far above any range we accept. */
+	if (v >= 9223372036854775808.0)
+		return -ERANGE;
+	*ret = (uint64_t)llround(v);
+	return 0;
 }
 
 int text_parse_bytes(const char *s, uint64_t *ret_bytes)
@@ -91,19 +103,12 @@ int text_parse_ns(const char *s, uint64_t *ret_ns)
 
 int text_parse_share(const char *s, double *ret_share)
 {
-	const char *rest;
-	double v;
-	int r;
+	double v, whole;
+	int r = measure(s, shares, ARRAY_SIZE(shares), &v, &whole);
 
-	r = number(s, &v, &rest);
-	if (r < 0)
-		return r;
-	if (strcmp(rest, "%") == 0)
-		v /= 100;
-	else if (*rest)
-		return -EINVAL;
-	*ret_share = v;
-	return 0;
+	if (r >= 0)
+		*ret_share = v / whole;
+	return r;
 }
 
 int text_parse_count(const char *s, uint64_t *ret_n)

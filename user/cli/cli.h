@@ -21,7 +21,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <jansson.h>
 
@@ -122,8 +121,6 @@ int cli_serve_trace(const char *path, int fd);
 /* Set once SIGINT or SIGTERM came, after cli_catch_signals() (main.c). */
 extern volatile sig_atomic_t cli_stopped;
 void cli_catch_signals(void);
-/* The state of a clock in ns. */
-uint64_t cli_clock_ns(clockid_t id);
 
 /* --- commands --- */
 

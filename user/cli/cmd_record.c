@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "core/anon.h"
 #include "core/block.h"
 #include "core/naming.h"
@@ -83,9 +84,9 @@ static int open_anon(struct recording *r)
 
 static int open_file(const struct cli *cli, struct recording *r)
 {
-	struct trace_info info = {.flags = cli->anonymous ? TRACE_F_ANONYMOUS : 0,
-				  .wall_offset_ns = (int64_t)(cli_clock_ns(CLOCK_REALTIME) -
-							      cli_clock_ns(CLOCK_MONOTONIC))};
+	struct trace_info info = {
+		.flags = cli->anonymous ? TRACE_F_ANONYMOUS : 0,
+		.wall_offset_ns = (int64_t)(clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC))};
 	const char *path = cli->argv[0];
 	bool out = strcmp(path, "-") == 0;
 	int fd, err;
@@ -185,11 +186,11 @@ int cmd_record(struct cli *cli)
 	cli_catch_signals();
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "forewarm: recording; Ctrl-C ends it\n");
-	start = cli_clock_ns(CLOCK_MONOTONIC);
+	start = clock_ns(CLOCK_MONOTONIC);
 	while (!cli_stopped && err >= 0) {
 		struct pollfd p = {capture_fd(r.capture), POLLIN, 0};
 
-		if (cli->for_ns && cli_clock_ns(CLOCK_MONOTONIC) - start >= cli->for_ns)
+		if (cli->for_ns && clock_ns(CLOCK_MONOTONIC) - start >= cli->for_ns)
 			break;
 		(void)poll(&p, 1, POLL_MS); /* a signal ends it, as does the time */
 		err = drain(&r);
@@ -203,6 +204,6 @@ int cmd_record(struct cli *cli)
 		r.trace = trace_write_close(r.trace, &err);
 	if (err < 0)
 		return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->argv[0], strerror(-err));
-	sum_up(cli, &r, bytes, cli_clock_ns(CLOCK_MONOTONIC) - start);
+	sum_up(cli, &r, bytes, clock_ns(CLOCK_MONOTONIC) - start);
 	return FWM_STATUS_OK;
 }

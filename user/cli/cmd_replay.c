@@ -5,6 +5,7 @@
 #include "api/routes.h"
 #include "api/socket.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "core/replay.h"
 #include "store/trace.h"
 
@@ -172,7 +173,7 @@ int cli_serve_trace(const char *path, int fd)
 		struct pollfd p = {api_fd(api), POLLIN, 0};
 
 		(void)poll(&p, 1, 1000);
-		err = api_dispatch(api, cli_clock_ns(CLOCK_MONOTONIC));
+		err = api_dispatch(api, clock_ns(CLOCK_MONOTONIC));
 	}
 	api_close(api);
 	return err < 0 ? FWM_STATUS_FAILED : FWM_STATUS_OK;

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,7 +280,7 @@ static void sleep_until(uint64_t ns)
 int cmd_top(struct cli *cli)
 {
 	_cleanup_(picture_fini) struct picture before = {0};
-	uint64_t start = cli_clock_ns(CLOCK_MONOTONIC), next = start, since = 0;
+	uint64_t start = clock_ns(CLOCK_MONOTONIC), next = start, since = 0;
 	bool full_screen = cli->tty && !cli->once && !cli->json;
 	int r = 0;
 
@@ -290,7 +291,7 @@ int cmd_top(struct cli *cli)
 		printf("\033[?1049h\033[?25l"); /* the other screen, no cursor */
 	while (!cli_stopped) {
 		_cleanup_(picture_fini) struct picture now = {0};
-		uint64_t asked = cli_clock_ns(CLOCK_REALTIME);
+		uint64_t asked = clock_ns(CLOCK_REALTIME);
 
 		r = take_picture(cli, since, &now);
 		if (r != FWM_STATUS_OK)

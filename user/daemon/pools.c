@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put_n(json_t *o, const char *key, uint64_t n)
-{
-	(void)json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static void put_quantiles(json_t *o, const char *what, const struct sketch *s)
 {
 	char key[32];
@@ -45,12 +40,12 @@ static void put_limits(json_t *o, struct cgroup_host *h)
 
 	if (h)
 		cgroup_report(h, text, sizeof(text));
-	(void)json_object_set_new(o, "limits", api_string(text));
+	put_text(o, "limits", text);
 	for (int r = 0; r < CGROUP_KILL; r++) /* without it they are killed one by one */
 		if (!h || cgroup_can(h, (enum cgroup_resource)r) == CGROUP_NONE)
 			(void)json_array_append_new(missing, json_string(cgroup_resource_name(
 								     (enum cgroup_resource)r)));
-	(void)json_object_set_new(o, "unlimited", missing);
+	put_object(o, "unlimited", missing);
 	if (h && cgroup_memory_bytes(h, &bytes) == 0)
 		put_n(o, "memory_bytes", bytes);
 }
@@ -61,7 +56,7 @@ static void put_figures(json_t *o, const struct pool_figures *f)
 
 	for (int i = SANDBOX_FILLING; i < SANDBOX_STATE_MAX; i++)
 		put_n(states, sandbox_state_name((enum sandbox_state)i), f->state_n[i]);
-	(void)json_object_set_new(o, "states", states);
+	put_object(o, "states", states);
 	put_n(o, "parked_private_n", f->parked_n[SANDBOX_NET_PRIVATE]);
 	put_n(o, "parked_host_n", f->parked_n[SANDBOX_NET_HOST]);
 	put_n(o, "wanted_private_n", f->target_n[SANDBOX_NET_PRIVATE]);
@@ -74,8 +69,8 @@ static void put_figures(json_t *o, const struct pool_figures *f)
 	put_n(o, "failed_n", f->failed_n);
 	put_n(o, "fill_ns", f->fill_ns_mean);
 	put_n(o, "budget_wait_n", f->budget_wait_n);
-	(void)json_object_set_new(o, "refill", json_string(refill_text(f)));
-	(void)json_object_set_new(o, "paused", json_boolean(f->paused));
+	put_text(o, "refill", refill_text(f));
+	put_bool(o, "paused", f->paused);
 	put_quantiles(o, "exec", &f->exec_parked);
 	put_quantiles(o, "exec_fresh", &f->exec_fresh);
 	put_quantiles(o, "release", &f->release);
@@ -83,22 +78,21 @@ static void put_figures(json_t *o, const struct pool_figures *f)
 
 static json_t *view(const struct pools_row *row)
 {
-	json_t *o = json_object();
+	json_t *o = put_new("pool");
 	struct pool_figures f;
 
-	(void)json_object_set_new(o, "type", json_string("pool"));
-	(void)json_object_set_new(o, "name", json_string(row->name));
+	put_text(o, "name", row->name);
 	if (row->max_n)
 		put_n(o, "max_n", row->max_n);
 	if (!row->pool) {
-		(void)json_object_set_new(o, "none", json_string(row->none));
+		put_text(o, "none", row->none);
 		return o;
 	}
 	pool_figures(row->pool, &f);
 	put_figures(o, &f);
 	put_limits(o, row->cgroup);
 	if (row->kept_by)
-		(void)json_object_set_new(o, "kept_by", json_string(row->kept_by));
+		put_text(o, "kept_by", row->kept_by);
 	return o;
 }
 

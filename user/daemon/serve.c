@@ -250,12 +250,6 @@ void serve_tick(struct serve *s, const struct pressure *p)
 
 /* --- views ----------------------------------------------------------------------------------------------- */
 
-static void put_n(json_t *o, const char *key, uint64_t n)
-{
-	if (n != UINT64_MAX) /* unknown, or never */
-		(void)json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
 static json_t *view_class(const struct svc_figures *f, enum svc_class class)
 {
 	json_t *o = json_object();
@@ -284,47 +278,46 @@ static json_t *view_service(const struct service_view *v)
 {
 	const struct svc_view *s = &v->svc;
 	const struct svc_figures *f = &s->figures;
-	json_t *o = json_object(), *found = json_object();
+	json_t *o = put_new("service"), *found = json_object();
 
-	(void)json_object_set_new(o, "type", json_string("service"));
-	(void)json_object_set_new(o, "name", api_string(v->name));
+	put_text(o, "name", v->name);
 	if (v->description)
-		(void)json_object_set_new(o, "description", api_string(v->description));
-	(void)json_object_set_new(o, "listens", api_string(v->listens));
-	(void)json_object_set_new(o, "state", json_string(svc_state_name(s->state)));
-	(void)json_object_set_new(o, "why", json_string(svc_why_name(s->why)));
-	put_n(o, "state_ns", v->state_ns);
-	put_n(o, "idle_ns", v->idle_ns);
+		put_text(o, "description", v->description);
+	put_text(o, "listens", v->listens);
+	put_text(o, "state", svc_state_name(s->state));
+	put_text(o, "why", svc_why_name(s->why));
+	put_known(o, "state_ns", v->state_ns);
+	put_known(o, "idle_ns", v->idle_ns);
 	put_n(o, "connections_n", s->connection_n);
-	(void)json_object_set_new(o, "waiting", json_boolean(s->waiting));
-	(void)json_object_set_new(o, "queued", json_boolean(s->queued));
+	put_bool(o, "waiting", s->waiting);
+	put_bool(o, "queued", s->queued);
 	if (s->guessed) {
-		(void)json_object_set_new(o, "guess_p", json_real(s->guess_p));
-		put_n(o, "guess_lead_ns", s->guess_lead_ns);
+		put_real(o, "guess_p", s->guess_p);
+		put_known(o, "guess_lead_ns", s->guess_lead_ns);
 	}
-	put_n(o, "lead_ns", s->lead_ns);
-	put_n(o, "hold_ns", v->hold_ns);
+	put_known(o, "lead_ns", s->lead_ns);
+	put_known(o, "hold_ns", v->hold_ns);
 	put_n(o, "fail_row_n", s->fail_row_n);
-	(void)json_object_set_new(o, "value", json_real(s->value));
-	put_n(o, "freeze_after_ns", s->freeze_after_ns);
+	put_real(o, "value", s->value);
+	put_known(o, "freeze_after_ns", s->freeze_after_ns);
 	if (s->memory_known)
 		put_n(o, "memory_bytes", (uint64_t)s->memory_bytes);
 	if (s->cold_known)
 		put_n(o, "cold_ns", (uint64_t)s->cold_ns);
 	put_n(o, "thaw_ns", (uint64_t)s->thaw_ns);
 	for (int c = 0; c < SVC_CLASS_MAX; c++)
-		(void)json_object_set_new(found, svc_class_name((enum svc_class)c),
-					  view_class(f, (enum svc_class)c));
-	(void)json_object_set_new(o, "found", found);
-	(void)json_object_set_new(o, "guesses", view_guesses(f));
+		put_object(found, svc_class_name((enum svc_class)c),
+			   view_class(f, (enum svc_class)c));
+	put_object(o, "found", found);
+	put_object(o, "guesses", view_guesses(f));
 	put_n(o, "start_n", f->start_n);
 	put_n(o, "fail_n", f->fail_n);
 	put_n(o, "freeze_n", f->freeze_n);
 	put_n(o, "thaw_n", f->thaw_n);
 	put_n(o, "release_n", f->release_n);
 	put_n(o, "evict_n", f->evict_n);
-	(void)json_object_set_new(o, "held_mbs", json_real(f->held_mbs));
-	(void)json_object_set_new(o, "wasted_mbs", json_real(f->wasted_mbs));
+	put_real(o, "held_mbs", f->held_mbs);
+	put_real(o, "wasted_mbs", f->wasted_mbs);
 	return o;
 }
 

@@ -10,6 +10,7 @@
 #include "store/writer.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "store/store.h"
 
@@ -396,17 +397,9 @@ static int commit(struct store *s, struct batch *b)
 	return r ? r : aside;
 }
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 static struct timespec deadline(uint32_t ms)
 {
-	uint64_t ns = clock_ns() + ms * 1000000ull;
+	uint64_t ns = clock_ns(CLOCK_MONOTONIC) + ms * 1000000ull;
 
 	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
 				 .tv_nsec = (long)(ns % 1000000000)};
@@ -479,13 +472,13 @@ static void *write_batches(void *arg)
 		if (!b)
 			break;
 		(void)pthread_mutex_unlock(&w->mutex);
-		t0 = clock_ns();
+		t0 = clock_ns(CLOCK_MONOTONIC);
 		r = commit(w->store, b);
 		/* A file found corrupt is replaced at the next begin: there is nothing to wait for. */
 		if (r == -EUCLEAN)
 			r = commit(w->store, b);
 		(void)pthread_mutex_lock(&w->mutex);
-		note(w, b, r, clock_ns() - t0);
+		note(w, b, r, clock_ns(CLOCK_MONOTONIC) - t0);
 		if (r >= 0) {
 			pop(w);
 		} else if (w->stopping) {

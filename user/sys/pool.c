@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 enum {
@@ -129,7 +130,7 @@ static void slot_gone(struct pool *p, struct sandbox *sb)
 	pool_slot_close(sb);
 	p->figures.released_n++;
 	if (sb->release_ns)
-		sketch_add(&p->figures.release, sandbox_now_ns() - sb->release_ns);
+		sketch_add(&p->figures.release, clock_ns(CLOCK_MONOTONIC) - sb->release_ns);
 	emit(sb, SANDBOX_EV_GONE, by_itself);
 	sm_move(&sb->sm, sb, SANDBOX_EMPTY);
 	pool_slot_clear(p, sb);
@@ -157,7 +158,7 @@ static void slot_release(struct pool *p, struct sandbox *sb, bool asked)
 		sb->background = false;
 	}
 	sb->disowned = asked;
-	sb->release_ns = sandbox_now_ns();
+	sb->release_ns = clock_ns(CLOCK_MONOTONIC);
 	sm_move(&sb->sm, sb, SANDBOX_RELEASING);
 	sb->pending = sandbox_wire_free(sb->pending);
 	if (sb->init_pidfd >= 0 && !sb->init_gone)
@@ -183,7 +184,7 @@ static int fill_begin(struct pool *p, enum sandbox_net net, struct sandbox **ret
 			       net == SANDBOX_NET_PRIVATE ? BOX_F_NET_PRIVATE : 0);
 	if (err < 0)
 		return fault(err);
-	sb->asked_ns = sandbox_now_ns();
+	sb->asked_ns = clock_ns(CLOCK_MONOTONIC);
 	if (p->stub_wanted_n < p->o.stub_n)
 		p->stub_wanted_n++;
 	sm_move(&sb->sm, sb, SANDBOX_FILLING);
@@ -221,7 +222,7 @@ static void refill(struct pool *p)
 
 	for (int net = 0; net < SANDBOX_NET_MAX && !p->figures.paused; net++)
 		while (refill_wanted(p, net)) {
-			uint64_t now = sandbox_now_ns();
+			uint64_t now = clock_ns(CLOCK_MONOTONIC);
 			struct sandbox *sb;
 
 			if (p->refilling_n[0] + p->refilling_n[1] >= REFILL_INFLIGHT_MAX)
@@ -248,7 +249,7 @@ static void refill(struct pool *p)
 static void refill_stubs(struct pool *p)
 {
 	uint64_t cost = p->figures.fill_ns_mean ? p->figures.fill_ns_mean : FILL_NS_GUESS;
-	uint64_t now = sandbox_now_ns(), at = p->handed_ns + AFTER_HAND_OUT_NS;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), at = p->handed_ns + AFTER_HAND_OUT_NS;
 
 	if (!p->stub_wanted_n || p->figures.paused || p->filler < 0)
 		return;
@@ -297,7 +298,7 @@ static void on_parked(struct pool *p, struct sandbox *sb)
 	struct pool_figures *f = &p->figures;
 	uint64_t took;
 
-	sb->times.filled_ns = sandbox_now_ns();
+	sb->times.filled_ns = clock_ns(CLOCK_MONOTONIC);
 	took = sb->times.filled_ns - sb->asked_ns;
 	f->fill_ns_mean = f->fill_ns_mean ? (f->fill_ns_mean * 15 + took) / 16 : took;
 	f->filled_n++;
@@ -324,7 +325,7 @@ static void on_failed(struct pool *p, struct sandbox *sb, const struct box_msg *
 		p->backoff_ns = p->backoff_ns ? p->backoff_ns * 2 : BACKOFF_NS_MIN;
 		if (p->backoff_ns > BACKOFF_NS_MAX)
 			p->backoff_ns = BACKOFF_NS_MAX;
-		p->next_fill_ns = sandbox_now_ns() + p->backoff_ns;
+		p->next_fill_ns = clock_ns(CLOCK_MONOTONIC) + p->backoff_ns;
 	}
 	if (sb->sm.state == SANDBOX_FILLING || sb->sm.state == SANDBOX_STARTING) {
 		emit(sb, SANDBOX_EV_FAILED, err);
@@ -378,7 +379,7 @@ static void filler_lost(struct pool *p)
 	p->figures.filler_restart_n++;
 	if (pool_filler_start(p) < 0) {
 		pool_filler_stop(p);
-		timer_at(p, sandbox_now_ns() + BACKOFF_NS_MIN);
+		timer_at(p, clock_ns(CLOCK_MONOTONIC) + BACKOFF_NS_MIN);
 		return;
 	}
 	for (uint32_t i = 0; i < p->o.sandbox_max; i++) {
@@ -443,14 +444,14 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 		on_parked(p, sb);
 	} else if (m->kind == BOX_STARTED && sb->sm.state == SANDBOX_STARTING && fd_n == 1) {
 		sb->command_pidfd = TAKE_FD(fds[0]);
-		sb->times.started_ns = sandbox_now_ns();
+		sb->times.started_ns = clock_ns(CLOCK_MONOTONIC);
 		sketch_add(sb->times.parked ? &p->figures.exec_parked : &p->figures.exec_fresh,
 			   sb->times.started_ns - sb->times.taken_ns);
 		sm_move(&sb->sm, sb, SANDBOX_READY);
 		emit(sb, SANDBOX_EV_STARTED, m->arg);
 	} else if (m->kind == BOX_EXITED && !sb->exited) {
 		sb->exited = true;
-		sb->times.exited_ns = sandbox_now_ns();
+		sb->times.exited_ns = clock_ns(CLOCK_MONOTONIC);
 		sb->times.cpu_ns = m->cpu_ns;
 		sb->times.maxrss_bytes = m->maxrss_bytes;
 		emit(sb, SANDBOX_EV_EXITED, m->arg);
@@ -520,7 +521,7 @@ static void unsent_retry(struct pool *p)
 		}
 	}
 	if (p->unsent_n)
-		timer_at(p, sandbox_now_ns() + RETRY_NS);
+		timer_at(p, clock_ns(CLOCK_MONOTONIC) + RETRY_NS);
 }
 
 int pool_dispatch(struct pool *p)
@@ -630,11 +631,11 @@ struct pool *pool_free(struct pool *p)
 	p->closing = true;
 	p->figures.paused = true;
 	if (p->slots && p->filler >= 0) {
-		uint64_t until = sandbox_now_ns() + 5000000000ull;
+		uint64_t until = clock_ns(CLOCK_MONOTONIC) + 5000000000ull;
 
 		for (uint32_t i = 0; i < p->o.sandbox_max; i++)
 			slot_release(p, &p->slots[i], true);
-		while (!all_empty(p) && sandbox_now_ns() < until)
+		while (!all_empty(p) && clock_ns(CLOCK_MONOTONIC) < until)
 			if (pool_wait(p, 100) < 0)
 				break;
 	}
@@ -675,7 +676,7 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 {
 	struct sandbox_wire *w = NULL;
 	struct sandbox *sb;
-	uint64_t now = sandbox_now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	int r;
 
 	if (p->filler < 0)
@@ -716,7 +717,7 @@ void pool_pause(struct pool *p, bool paused)
 {
 	p->figures.paused = paused;
 	if (!paused)
-		timer_at(p, sandbox_now_ns() + 1);
+		timer_at(p, clock_ns(CLOCK_MONOTONIC) + 1);
 }
 
 void pool_target(struct pool *p, enum sandbox_net net, uint32_t parked)
@@ -724,7 +725,7 @@ void pool_target(struct pool *p, enum sandbox_net net, uint32_t parked)
 	p->o.parked_target[net] = parked;
 	while (p->parked_n[net] > parked)
 		slot_release(p, &p->slots[p->parked[net][0]], true);
-	timer_at(p, sandbox_now_ns() + 1);
+	timer_at(p, clock_ns(CLOCK_MONOTONIC) + 1);
 }
 
 void pool_drain(struct pool *p)

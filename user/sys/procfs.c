@@ -7,6 +7,7 @@
 #include "sys/procfs.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/index.h"
 #include "core/naming.h"
@@ -283,18 +284,16 @@ int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)
 {
 	_cleanup_(freep) struct service *services = calloc(SOCK_MAX, sizeof(*services));
 	_cleanup_(freep) struct seed *s = calloc(1, sizeof(*s));
-	struct timespec t;
 	struct dirent *e;
 	DIR *d;
 
 	if (!s || !services)
 		return fault(-ENOMEM);
-	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
 	*s = (struct seed){.cgroup2_dir = cgroup2_dir,
 			   .fn = fn,
 			   .ctx = ctx,
 			   .services = services,
-			   .ts_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec};
+			   .ts_ns = clock_ns(CLOCK_MONOTONIC)};
 	inet_services(s, "/proc/net/tcp", "tcp", 10); /* TCP_LISTEN */
 	inet_services(s, "/proc/net/tcp6", "tcp", 10);
 	inet_services(s, "/proc/net/udp", "udp", 7); /* bound, not connected */

@@ -56,14 +56,6 @@ const struct sm_def sandbox_sm = {
 	.invariant = sandbox_holds,
 };
 
-uint64_t sandbox_now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail with this clock */
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 uint64_t sandbox_caps_max(void)
 {
 	static const int caps[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,

@@ -42,7 +42,6 @@ struct sandbox {
 
 extern const struct sm_def sandbox_sm;
 
-uint64_t sandbox_now_ns(void);
 /* sandbox.c: encodes cmd; what is passed along is duplicated or opened anew. */
 int sandbox_wire_new(const struct sandbox_command *cmd, uint32_t id, bool report,
 		     struct sandbox_wire **ret);

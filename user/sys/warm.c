@@ -6,6 +6,7 @@
 #include "sys/warm_impl.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
@@ -133,7 +134,7 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 		return fault(-ENOMEM);
 	w->limits = *limits;
 	w->bytes_per_s = limits->bytes_per_s;
-	w->tokens_ns = pages_now_ns();
+	w->tokens_ns = clock_ns(CLOCK_MONOTONIC);
 	w->results_tail = &w->results;
 	TAILQ_INIT(&w->tooks);
 	pthread_mutex_init(&w->lock, NULL);

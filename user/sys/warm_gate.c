@@ -7,6 +7,7 @@
  */
 #include "sys/warm_impl.h"
 
+#include "base/clock.h"
 #include "sys/warm_pages.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 
 bool warm_job_late(const struct job *j)
 {
-	return j->job.deadline_ns && pages_now_ns() > j->job.deadline_ns;
+	return j->job.deadline_ns && clock_ns(CLOCK_MONOTONIC) > j->job.deadline_ns;
 }
 
 bool warm_gate_stopped(void *ctx)
@@ -32,7 +33,7 @@ bool warm_gate_stopped(void *ctx)
 
 void warm_tokens_refill_locked(struct warm *w)
 {
-	uint64_t now = pages_now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	double burst = (double)w->bytes_per_s / 10; /* 100 ms worth, but always one chunk */
 
 	if (burst < w->limits.chunk_bytes)
@@ -46,7 +47,7 @@ void warm_tokens_refill_locked(struct warm *w)
 void warm_budget_wait_locked(struct warm *w, uint64_t ns)
 {
 	struct timespec t;
-	uint64_t at = pages_now_ns() + ns;
+	uint64_t at = clock_ns(CLOCK_MONOTONIC) + ns;
 
 	t.tv_sec = (time_t)(at / 1000000000ull);
 	t.tv_nsec = (long)(at % 1000000000ull);
@@ -56,7 +57,7 @@ void warm_budget_wait_locked(struct warm *w, uint64_t ns)
 /* Looks whether others read at the disk, where it is time to; false: not before all of ours is there. */
 static bool lane_look_locked(struct warm *w, struct lane *l, dev_t dev)
 {
-	uint64_t now = pages_now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	uint32_t n;
 
 	if (now - l->looked_ns < (l->yields ? LOOK_AGAIN_NS : LOOK_NS))
@@ -92,7 +93,7 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 	struct job *j = ctx;
 	struct warm *w = j->warm;
 	struct lane *lane = warm_lane_of(w, j);
-	uint64_t began = pages_now_ns();
+	uint64_t began = clock_ns(CLOCK_MONOTONIC);
 	int r = PAGES_STOP;
 
 	pthread_mutex_lock(&w->lock);
@@ -129,7 +130,7 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 		}
 		warm_budget_wait_locked(w, 1000000);
 	}
-	w->stats.throttled_ns += pages_now_ns() - began;
+	w->stats.throttled_ns += clock_ns(CLOCK_MONOTONIC) - began;
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "sys/warm_pages.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <fcntl.h>
@@ -46,14 +47,6 @@ struct reader {
 	unsigned char vec[WINDOW_BYTES / 4096];
 	unsigned char vec_flight[WINDOW_BYTES / 4096];
 };
-
-uint64_t pages_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t round_down(uint64_t x, uint64_t to)
 {
@@ -93,11 +86,12 @@ static uint64_t resident_of(const struct reader *r, uint64_t off, uint64_t len, 
 static void flight_land(struct reader *r)
 {
 	struct flight *f = &r->flight[r->first];
-	uint64_t now = pages_now_ns(), nap_ns = 50000, began = f->moved_ns;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), nap_ns = 50000, began = f->moved_ns;
 	uint64_t patience_ns = CLIPPED_NS;
 	struct stat st;
 
-	for (;; nap(nap_ns), nap_ns = min_u64(nap_ns * 2, 1000000), now = pages_now_ns()) {
+	for (;;
+	     nap(nap_ns), nap_ns = min_u64(nap_ns * 2, 1000000), now = clock_ns(CLOCK_MONOTONIC)) {
 		uint64_t there = resident_of(r, f->off, f->len, r->vec_flight);
 
 		if (there > f->there || there >= f->len) {
@@ -159,12 +153,12 @@ static int run_read(struct reader *r, uint64_t off, uint64_t len)
 		if (g)
 			return g;
 		if (!r->count->first_io_ns)
-			r->count->first_io_ns = pages_now_ns();
+			r->count->first_io_ns = clock_ns(CLOCK_MONOTONIC);
 		r->gate->took(r->gate->ctx, &part);
 		ask_for(r, off, part.len);
 		r->count->reads_n++;
 		r->flight[(r->first + r->n++) % PAGES_FLIGHT_MAX] =
-			(struct flight){off, part.len, 0, pages_now_ns()};
+			(struct flight){off, part.len, 0, clock_ns(CLOCK_MONOTONIC)};
 		r->left -= part.len;
 		off += part.len;
 		len -= part.len;

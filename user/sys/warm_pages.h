@@ -59,6 +59,4 @@ int pages_drop(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_
 int pages_resident(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_wanted,
 		   uint64_t *ret_resident);
 
-uint64_t pages_now_ns(void);
-
 #endif

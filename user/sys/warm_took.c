@@ -8,6 +8,7 @@
 #include "sys/warm_impl.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sys/warm_pages.h"
 
 #include <stdlib.h>
@@ -47,7 +48,7 @@ struct took *warm_took_find_locked(struct warm *w, uint64_t id)
 /* What is older than held_ns counts as settled. */
 static void took_expire_locked(struct warm *w)
 {
-	uint64_t now = pages_now_ns();
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 	struct took *t;
 
 	while ((t = TAILQ_FIRST(&w->tooks)) && now - t->at_ns > w->limits.held_ns) {
@@ -79,7 +80,7 @@ void warm_took_keep_locked(struct warm *w, struct job *j)
 	}
 	*t = (struct took){
 		.id = j->job.id,
-		.at_ns = pages_now_ns(),
+		.at_ns = clock_ns(CLOCK_MONOTONIC),
 		.bytes = j->took_bytes,
 		.root_pid = j->job.root_pid,
 		.dev = j->dev,

@@ -6,6 +6,7 @@
 #include "sys/warm_impl.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sys/procfs.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
@@ -108,7 +109,7 @@ static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 	if (fd < 0 || !buf)
 		return warm_result_end(j, WARM_REFUSED, fd < 0 ? -fd : ENOMEM);
 	if (!end->cached)
-		j->result.first_io_ns = pages_now_ns();
+		j->result.first_io_ns = clock_ns(CLOCK_MONOTONIC);
 	while (entries_n < w->limits.dir_entry_max) {
 		long n = syscall(SYS_getdents64, fd, buf, DIR_BUF);
 
@@ -254,7 +255,7 @@ static void work_release(struct warm *w, struct job *j)
 
 void warm_job_run(struct warm *w, struct job *j)
 {
-	j->result.began_ns = pages_now_ns();
+	j->result.began_ns = clock_ns(CLOCK_MONOTONIC);
 	if (j->job_kind == JOB_RELEASE)
 		work_release(w, j);
 	else if (atomic_load(&j->cancelled))
@@ -263,5 +264,5 @@ void warm_job_run(struct warm *w, struct job *j)
 		warm_result_end(j, WARM_LATE, 0);
 	else
 		work_warm(w, j);
-	j->result.took_ns = pages_now_ns() - j->result.began_ns;
+	j->result.took_ns = clock_ns(CLOCK_MONOTONIC) - j->result.began_ns;
 }
