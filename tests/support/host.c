@@ -98,6 +98,7 @@ void host_open(struct host *h, uint32_t pid, const char *path, int err)
 	host_see(h, (struct obs){.kind = OBS_OPEN,
 				 .pid = pid,
 				 .name = path,
+				 .flags = h->open_flags,
 				 .err = err,
 				 .latency_ns = 2000,
 				 .file = {.dev = 1,

@@ -20,6 +20,7 @@ struct host {
 	bool cold;				    /* processes that end had to read from disk */
 	uint64_t life_ns;			    /* of processes that end; 0: 5 ms */
 	uint64_t file_bytes;			    /* of what is opened; 0: 1 MiB */
+	uint32_t open_flags;			    /* of host_open(): OBS_F_ */
 	uint64_t exe_bytes;			    /* of what is executed; 0: 100,000 */
 	int (*see)(void *ctx, const struct obs *o); /* takes it instead of the engine; 0 */
 	void *ctx;

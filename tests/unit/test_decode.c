@@ -5,6 +5,7 @@
 #include "core/decode.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 static struct obs last;
@@ -47,15 +48,20 @@ static int name(struct decoder *d, uint64_t ino, const char *comps, size_t len, 
 
 #define NAME(d, ino, comps, flags) name(d, ino, comps, sizeof(comps) - 1, flags)
 
-static int open_of(struct decoder *d, uint64_t ino)
+static int open_as(struct decoder *d, uint64_t ino, uint32_t oflags)
 {
 	struct fwm_open e = {
 		.hdr = {.kind = FWM_EVENT_OPEN, .size = sizeof(e), .tgid = 7, .ts_ns = 5},
 		.file = {.ino = ino, .dev = 254u << 20 | 1},
 		.latency_ns = 9,
-		.oflags = 1};
+		.oflags = oflags};
 
 	return event_decode(d, &e, sizeof(e), keep, NULL);
+}
+
+static int open_of(struct decoder *d, uint64_t ino)
+{
+	return open_as(d, ino, 1);
 }
 
 static void test_paths_are_put_together_from_the_leaf(void **state)
@@ -85,6 +91,33 @@ static void test_paths_are_put_together_from_the_leaf(void **state)
 	assert_int_equal(last.latency_ns, 9);
 	assert_int_equal(last.flags, OBS_F_WRITE);
 	assert_int_equal(last.file.dev, 254 << 8 | 1); /* as stat(2) has it */
+	decoder_free(d);
+}
+
+/* A database is opened for writing, and most of all read: so it is needed. */
+static void test_an_open_tells_whether_what_is_there_counts(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t oflags, want;
+	} cases[] = {
+		{"read", O_RDONLY | O_CLOEXEC, 0},
+		{"a database", O_RDWR | O_CREAT, OBS_F_WRITE | OBS_F_UPDATE},
+		{"a lock", O_RDONLY | O_CREAT, OBS_F_WRITE | OBS_F_UPDATE},
+		{"appended", O_WRONLY | O_APPEND, OBS_F_WRITE},
+		{"written anew", O_RDWR | O_TRUNC, OBS_F_WRITE},
+		{"made", O_RDWR | O_CREAT | O_EXCL, OBS_F_WRITE},
+	};
+	struct decoder *d = fresh();
+
+	(void)state;
+	assert_int_equal(NAME(d, 1, "f\0tmp\0", 0), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(open_as(d, 1, cases[i].oflags), 0);
+		if (last.flags != cases[i].want ||
+		    obs_produces(&last) != (cases[i].want == OBS_F_WRITE))
+			fail_msg("%s: %x", cases[i].what, last.flags);
+	}
 	decoder_free(d);
 }
 
@@ -330,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths_are_put_together_from_the_leaf),
+		cmocka_unit_test(test_an_open_tells_whether_what_is_there_counts),
 		cmocka_unit_test(test_the_same_file_again_is_a_count),
 		cmocka_unit_test(test_an_unnamed_file_is_an_outcome),
 		cmocka_unit_test(test_a_miss_is_made_absolute),

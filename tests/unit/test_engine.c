@@ -354,6 +354,40 @@ static void test_engine_learns_what_cold_and_warm_cost(void **state)
 	host_fini(&h);
 }
 
+static void open_as(struct host *h, uint32_t pid, const char *path, uint32_t flags)
+{
+	h->open_flags = flags;
+	host_open(h, pid, path, 0);
+	h->open_flags = 0;
+}
+
+/* What is opened for writing is needed too, unless it is made anew: a database, and what is read first. */
+static void test_engine_reads_what_is_updated(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 12; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/editor", NULL);
+
+		open_as(&h, pid, "/data/words.db", OBS_F_WRITE | OBS_F_UPDATE);
+		open_as(&h, pid, "/data/notes", 0);
+		open_as(&h, pid, "/data/notes", OBS_F_WRITE);
+		open_as(&h, pid, "/data/result", OBS_F_WRITE);
+		open_as(&h, pid, "/data/result", 0);
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	start_and_ask(&h, &l, "/bin/editor", NULL);
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/words.db"));
+	assert_non_null(find_action(&l, ACTION_WARM, "/data/notes"));
+	assert_null(find_action(&l, ACTION_WARM, "/data/result"));
+	host_fini(&h);
+}
+
 static void test_engine_keeps_users_apart(void **state)
 {
 	struct engine_limits limits = host_limits();
@@ -1070,6 +1104,7 @@ int main(void)
 		cmocka_unit_test(test_engine_gives_up_with_the_run),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
 		cmocka_unit_test(test_engine_learns_what_cold_and_warm_cost),
+		cmocka_unit_test(test_engine_reads_what_is_updated),
 		cmocka_unit_test(test_engine_keeps_users_apart),
 		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),
 		cmocka_unit_test(test_engine_guesses_services),

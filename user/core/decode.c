@@ -19,6 +19,10 @@
 /* From the UAPI headers, which the core does not include. */
 enum { AF_UNIX_ = 1, AF_INET_ = 2, AF_INET6_ = 10, TCP_ = 6, UDP_ = 17 };
 enum { O_WRITES = 03 | 0100 | 01000 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */ };
+enum {
+	O_PRODUCES =
+		01 | 0200 | 01000 /* O_WRONLY | O_EXCL | O_TRUNC: nothing that was there is read */
+};
 enum { S_FORMAT = 0170000, S_DIRECTORY = 0040000 };
 
 #define LISTENERS_MAX 4096
@@ -329,6 +333,13 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	return 0;
 }
 
+static uint32_t open_flags(uint32_t oflags)
+{
+	if (!(oflags & O_WRITES))
+		return 0;
+	return OBS_F_WRITE | (oflags & O_PRODUCES ? 0 : OBS_F_UPDATE);
+}
+
 static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, void *ctx)
 {
 	struct obs o;
@@ -348,8 +359,7 @@ static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, v
 	} else {
 		o.latency_ns = e->latency_ns;
 	}
-	if (e->oflags & O_WRITES)
-		o.flags |= OBS_F_WRITE;
+	o.flags |= open_flags(e->oflags);
 	if ((o.file.mode & S_FORMAT) == S_DIRECTORY)
 		o.flags |= OBS_F_DIR;
 	fn(ctx, &o);
@@ -375,8 +385,7 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 	o.name = d->name;
 	o.err = (int32_t)(e->err & 0xfff);
 	o.latency_ns = e->latency_ns;
-	if (e->oflags & O_WRITES)
-		o.flags |= OBS_F_WRITE;
+	o.flags |= open_flags(e->oflags);
 	if (e->hdr.flags & FWM_F_EXEC)
 		o.flags |= OBS_F_MAPPED;
 	if (e->hdr.flags & FWM_F_LOOKUP)

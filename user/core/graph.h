@@ -92,7 +92,9 @@ struct edge {
 
 #define EDGE_F_SWEEP (1u << 2)	/* OPEN, of a directory: its entries are asked about one by one */
 #define EDGE_F_LOOKUP (1u << 1) /* OPEN, BELOW: was only ever asked about (stat), never opened */
-#define EDGE_F_WRITE (1u << 0)	/* OPEN: was last opened for writing, so there is nothing to warm */
+#define EDGE_F_WRITE                                                                               \
+	(1u                                                                                        \
+	 << 0) /* OPEN: in the last run it was written without being read, so there is nothing to warm */
 
 struct graph_limits {
 	uint32_t node_max, edge_max;

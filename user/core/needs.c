@@ -105,6 +105,18 @@ static void take_latency(struct edge *edge, uint64_t ns, uint64_t n)
 	edge->latency_sum_ns += ns * n;
 }
 
+/* How a run opens a file first tells what is wanted of it: what it writes, and then reads, is in memory. */
+static uint8_t flags_taken(const struct edge *edge, const struct obs *o, bool first)
+{
+	uint8_t flags = edge->flags & EDGE_F_SWEEP;
+
+	if (!first && edge->runs_n && !(edge->flags & EDGE_F_LOOKUP))
+		return flags | (edge->flags & EDGE_F_WRITE);
+	if (obs_produces(o))
+		return flags | EDGE_F_WRITE;
+	return flags | (o->flags & OBS_F_LOOKUP ? EDGE_F_LOOKUP : 0);
+}
+
 /* Counts one use of block -> dep; *ret_p is how likely it was, 0 when it was not known. */
 static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const struct taken *t,
 		     double *ret_p)
@@ -124,8 +136,7 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	edge->last_ns = engine_wall(e, o->ts_ns);
 	edge->errno_last = o->err;
 	edge->fail_n += o->err != 0;
-	edge->flags &= EDGE_F_SWEEP;
-	edge->flags |= o->flags & OBS_F_WRITE ? EDGE_F_WRITE : lookup ? EDGE_F_LOOKUP : 0;
+	edge->flags = flags_taken(edge, o, t->first);
 	take_latency(edge, o->latency_ns, n);
 	if (t->first) {
 		e->aux[block].made_now_n += edge->runs_n == 0;
@@ -365,8 +376,8 @@ int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *
 	n = graph_node(e->graph, id);
 	if (r >= 0 && n && n->flags & NODE_F_DIR && !(o->flags & OBS_F_SEED))
 		list(e, run, id);
-	if (r < 0 || !e->phases.open_n || !n || (n->flags & NODE_F_TEMP) ||
-	    (o->flags & (OBS_F_SEED | OBS_F_WRITE)))
+	if (r < 0 || !e->phases.open_n || !n || (n->flags & NODE_F_TEMP) || o->flags & OBS_F_SEED ||
+	    obs_produces(o))
 		return r;
 	return phase_need(e, id, o);
 }

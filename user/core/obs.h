@@ -14,6 +14,7 @@
 #ifndef CORE_OBS_H
 #define CORE_OBS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,6 +81,13 @@ struct obs {
 #define OBS_F_SEED (1u << 4)   /* was already so when the daemon started */
 #define OBS_F_LOOKUP                                                                               \
 	(1u << 6) /* OPEN: only asked about (stat, access), not opened; err is not known */
-#define OBS_F_QUIET (1u << 5) /* EXEC: well known, so its opens are not reported this time */
+#define OBS_F_UPDATE (1u << 7) /* OPEN with OBS_F_WRITE: also of what it has, as a database is */
+#define OBS_F_QUIET (1u << 5)  /* EXEC: well known, so its opens are not reported this time */
+
+/* What is made by who opens it: there is nothing in it that is needed. */
+static inline bool obs_produces(const struct obs *o)
+{
+	return (o->flags & (OBS_F_WRITE | OBS_F_UPDATE)) == OBS_F_WRITE;
+}
 
 #endif
