@@ -41,6 +41,9 @@ static void host_view(void *ctx, struct view_host *ret)
 				  .bpf_runs_n = 10000,
 				  .bpf_ns = 4210000,
 				  .store_bytes = VIEW_UNKNOWN,
+				  .rows_refused_n = 3,
+				  .contained_n = 5,
+				  .uncontained_n = 2,
 				  .acting = true,
 				  .pressure = {.mem_available_bytes = 1ull << 30,
 					       .mem_total_bytes = 2ull << 30,
@@ -445,10 +448,23 @@ static void test_cli_top_scores_each_program(void **state)
 	assert_non_null(strstr(at, "/usr/libexec/cc1\n"));
 }
 
+/* What has a bound says so when it was reached. */
+static void test_cli_status_tells_what_was_refused(void **state)
+{
+	char got[4096];
+
+	assert_int_equal(run(*state, "status", got, sizeof(got)), 0);
+	assert_non_null(strstr(got, "\n  no room     for 3 rows of the tables in the kernel\n"));
+	assert_non_null(strstr(got, "\n  no room     for the container of 2 processes: taken for "
+				    "the host's\n"));
+	assert_non_null(strstr(got, " processes, 5 in containers\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cli_top_scores_each_program),
+		cmocka_unit_test(test_cli_status_tells_what_was_refused),
 		cmocka_unit_test(test_cli_services_fit_80_columns),
 		cmocka_unit_test(test_cli_deps_at_80_columns),
 		cmocka_unit_test(test_cli_names_by_their_end),

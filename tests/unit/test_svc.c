@@ -266,7 +266,8 @@ static void test_svc_full_host_evicts_the_least_valuable(void **state)
 	svc_habit(s, id, &habit);
 	for (int i = 0; i < 20; i++)
 		gaps_add(&habit.idle, 3 * SEC);
-	svc_drop(s, id);
+	s = svc_free(s);
+	assert_int_equal(svc_new(&limits, &s), 0);
 	assert_int_equal(svc_add(s, t, &often, &habit, &id), 0);
 	for (int i = 0; i < 40; i++)
 		gaps_add(&habit.idle, 300 * SEC);
@@ -444,7 +445,8 @@ static void test_svc_pressure_raises_the_price(void **state)
 	assert_int_equal(svc_new(&limits, &s), 0);
 	assert_int_equal(svc_add(s, t, &c, NULL, &id), 0);
 	svc_habit(s, id, &habit);
-	svc_drop(s, id);
+	s = svc_free(s);
+	assert_int_equal(svc_new(&limits, &s), 0);
 	for (int i = 0; i < 40; i++)
 		gaps_add(&habit.idle, 300 * SEC); /* 50 ms each 300 s for 16 MB: 1e-5 */
 	assert_int_equal(svc_add(s, t, &c, &habit, &id), 0);

@@ -15,7 +15,7 @@ const char *view_node_kind(enum node_kind k)
 	return k < NODE_KIND_MAX ? names[k] : "none";
 }
 
-const char *view_edge_kind(enum edge_kind k)
+static const char *edge_kind_name(enum edge_kind k)
 {
 	static const char *const names[EDGE_KIND_MAX] = {"none",    "exec",   "open",
 							 "connect", "listen", "below"};
@@ -95,7 +95,7 @@ json_t *view_edge(const struct graph *g, const struct edge *e)
 	const struct node *to = graph_node_const(g, e->to);
 	json_t *o = put_new("edge");
 
-	put_text(o, "kind", view_edge_kind(e->kind));
+	put_text(o, "kind", edge_kind_name(e->kind));
 	put_text(o, "from", name_of(g, e->from));
 	put_text(o, "to", name_of(g, e->to));
 	put_text(o, "to_kind", to ? view_node_kind(to->kind) : "none");
@@ -149,7 +149,7 @@ static void put_guess(json_t *o, const struct graph *g, const struct guess *gues
 		put_text(o, "via", block_name_of(g, guess->via));
 	put_text(o, "dep", dep ? dep->name : NULL);
 	put_text(o, "dep_kind", dep ? view_node_kind(dep->kind) : "none");
-	put_text(o, "kind", view_edge_kind(guess->kind));
+	put_text(o, "kind", edge_kind_name(guess->kind));
 	if (dep && dep->flags & NODE_F_ABSENT)
 		put_bool(o, "absent", true);
 	if (guess->lookup)
@@ -209,7 +209,7 @@ json_t *view_guess(const struct graph *g, const struct guess *guess, const struc
 
 /* --- status ---------------------------------------------------------------------------------- */
 
-json_t *view_cost(const struct view_host *h)
+static json_t *cost_of(const struct view_host *h)
 {
 	json_t *o = put_new("cost");
 
@@ -221,6 +221,8 @@ json_t *view_cost(const struct view_host *h)
 	put_known(o, "bpf_runs_n", h->bpf_runs_n);
 	put_known(o, "bpf_ns", h->bpf_ns);
 	put_known(o, "store_bytes", h->store_bytes);
+	put_n(o, "rows_refused_n", h->rows_refused_n);
+	put_n(o, "uncontained_n", h->uncontained_n);
 	if (h->degraded)
 		put_text(o, "degraded", h->degraded);
 	return o;
@@ -301,7 +303,7 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put_text(o, "version", h->version);
 	put_n(o, "wall_ns", h->wall_ns);
 	put_bool(o, "acting", h->acting);
-	put_object(o, "cost", view_cost(h));
+	put_object(o, "cost", cost_of(h));
 	for (int i = OBS_FORK; i < OBS_KIND_MAX; i++)
 		put_n(obs, kinds[i], s->obs_n[i]);
 	put_object(o, "observed", obs);
@@ -312,6 +314,7 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put_n(graph, "edges_evicted", s->graph.edges_evicted);
 	put_object(o, "graph", graph);
 	put_n(o, "processes_n", s->processes_n);
+	put_n(o, "contained_n", h->contained_n);
 	put_n(o, "processes_evicted", s->processes_evicted);
 	put_n(o, "guesses_open_n", s->guesses_open_n);
 	put_n(o, "queue_n", s->queue_n);

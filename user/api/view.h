@@ -34,6 +34,9 @@ struct view_host {
 	uint64_t cpu_ns, rss_bytes;  /* of the daemon */
 	uint64_t bpf_runs_n, bpf_ns; /* of its BPF programs; the kernel may keep no figures */
 	uint64_t store_bytes;	     /* VIEW_UNKNOWN: no store */
+	uint64_t rows_refused_n;     /* of the tables in the kernel, which were full */
+	uint64_t contained_n;	     /* processes in containers */
+	uint64_t uncontained_n; /* likewise, but told as the host's: no room to remember them */
 	const char *
 		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
 	bool acting;	  /* false: guesses are only scored */
@@ -53,10 +56,8 @@ json_t *view_prediction(const struct graph *g, const struct guess *guess);
 json_t *view_score(const struct score *s);
 /* The members of view_score() that a block has. */
 json_t *view_block_score(const struct block_score *s);
-json_t *view_cost(const struct view_host *h);
 
 const char *view_node_kind(enum node_kind k);
-const char *view_edge_kind(enum edge_kind k);
 
 /* Share of the runs of its block in which e was taken, in [0, 1]. */
 double view_share(const struct graph *g, const struct edge *e);

@@ -23,7 +23,9 @@ void log_setup(enum log_level level, int journal)
 	setup.journal = journal;
 }
 
-void log_vline(enum log_level level, const char *fmt, va_list ap)
+static void vline(enum log_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+static void vline(enum log_level level, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];
 	int n = 0, m;
@@ -49,7 +51,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_vline(level, fmt, ap);
+	vline(level, fmt, ap);
 	va_end(ap);
 }
 
@@ -73,6 +75,6 @@ void log_site_line(struct log_site *site, enum log_level level, const char *fmt,
 	}
 	site->lines_n++;
 	va_start(ap, fmt);
-	log_vline(level, fmt, ap);
+	vline(level, fmt, ap);
 	va_end(ap);
 }

@@ -24,8 +24,6 @@ struct log_site {
 void log_setup(enum log_level level, int journal);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void log_vline(enum log_level level, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
 void log_site_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -86,8 +86,7 @@ static int closing(struct cli *cli, json_t *o)
 	return status;
 }
 
-int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, size_t fds_n,
-		cli_each_fn each, void *ctx)
+int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, void *ctx)
 {
 	_cleanup_(client_closep) struct client *c = NULL;
 	json_t *o = NULL;
@@ -98,7 +97,7 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 		json_decref(args);
 		return cli_unreachable(cli, r);
 	}
-	r = client_ask(c, cmd, args, fds, fds_n);
+	r = client_ask(c, cmd, args, NULL, 0);
 	while (r >= 0) {
 		r = client_next(c, &o);
 		if (r < 0)
@@ -119,11 +118,6 @@ int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, 
 	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket,
 			r == -EPROTO ? "the daemon hung up in the middle of its answer"
 				     : strerror(-r));
-}
-
-int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, void *ctx)
-{
-	return cli_ask_fds(cli, cmd, args, NULL, 0, each, ctx);
 }
 
 uint64_t get_n(const json_t *o, const char *key)

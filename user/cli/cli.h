@@ -57,9 +57,6 @@ typedef void (*cli_each_fn)(void *ctx, json_t *o);
 /* Asks the daemon, or the trace given by --trace; args is taken. With --json prints what comes and
  * calls nothing. Returns the answer's status, after saying what was wrong. */
 int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, void *ctx);
-/* The same with descriptors for the daemon. */
-int cli_ask_fds(struct cli *cli, const char *cmd, json_t *args, const int *fds, size_t fds_n,
-		cli_each_fn each, void *ctx);
 /* One object as a line of NDJSON on standard output; o is borrowed. */
 void cli_print_json(const json_t *o);
 /* The last object, where there is no error to tell. */

@@ -69,6 +69,19 @@ static void print_pressure(const json_t *p)
 	printf("\n");
 }
 
+/* What was left out since there was no room for it: what is bounded must say so when it is full. */
+static void print_refused(const json_t *cost)
+{
+	uint64_t rows_n = get_n(cost, "rows_refused_n"), named_n = get_n(cost, "uncontained_n");
+
+	if (rows_n)
+		printf("  no room     for %s of the tables in the kernel\n",
+		       cli_things(rows_n, "row"));
+	if (named_n)
+		printf("  no room     for the container of %s processes: taken for the host's\n",
+		       cli_count(named_n));
+}
+
 static void each_status(void *ctx, json_t *o)
 {
 	const json_t *cost = json_object_get(o, "cost"), *obs = json_object_get(o, "observed");
@@ -94,9 +107,13 @@ static void each_status(void *ctx, json_t *o)
 	if (has(cost, "degraded"))
 		printf("  degraded    these hooks see nothing: %s (sudo forewarm probe)\n",
 		       cli_text(get_text(cost, "degraded")));
-	printf("  known       %s programs, files, services; %s dependencies; %s processes\n",
+	print_refused(cost);
+	printf("  known       %s programs, files, services; %s dependencies; %s processes",
 	       cli_count(get_n(graph, "nodes_n")), cli_count(get_n(graph, "edges_n")),
 	       cli_count(get_n(o, "processes_n")));
+	if (get_n(o, "contained_n"))
+		printf(", %s in containers", cli_count(get_n(o, "contained_n")));
+	printf("\n");
 	cli_print_score(json_object_get(o, "score"));
 	print_score_all(json_object_get(o, "score_all"), json_object_get(o, "score"));
 	if (first)

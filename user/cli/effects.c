@@ -28,7 +28,7 @@
 #include "base/err.h"
 
 /* --- paths ------------------------------------------------------------------------------------- */
-int effects_open_below(int dir, const char *path, int flags)
+static int open_below(int dir, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (__u64)(unsigned)(flags | O_CLOEXEC),
@@ -53,7 +53,7 @@ int effects_open_parent(const char *path, const char **ret_name)
 	*ret_name = slash + 1;
 	if ((size_t)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path) >= sizeof(dir))
 		return fault(-ENAMETOOLONG);
-	return effects_open_below(root, dir, O_PATH | O_DIRECTORY);
+	return open_below(root, dir, O_PATH | O_DIRECTORY);
 }
 
 int effects_fail(struct effects *e, const char *path, int err)
@@ -249,7 +249,7 @@ static bool same_as(const struct effects *e, const struct effect *x, const char 
 	if ((size_t)snprintf(up, sizeof(up), "%.*s", (int)(name - x->path - (ptrdiff_t)x->at_n),
 			     x->path + x->at_n) >= sizeof(up))
 		return false;
-	dir = effects_open_below(e->layers[x->layer].fd, up, O_RDONLY | O_DIRECTORY);
+	dir = open_below(e->layers[x->layer].fd, up, O_RDONLY | O_DIRECTORY);
 	return dir >= 0 && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       unchanged(dir, name, &st, host, old);
 }
@@ -429,8 +429,7 @@ static int read_hidden(struct effects *e, size_t layer, int dir, const char *hos
 static int read_dir(struct effects *e, size_t layer, const char *host, struct todo *todo)
 {
 	size_t at_n = strcmp(e->layers[layer].at, "/") ? strlen(e->layers[layer].at) : 0;
-	int fd = effects_open_below(e->layers[layer].fd, host + at_n, O_RDONLY | O_DIRECTORY),
-	    r = 0;
+	int fd = open_below(e->layers[layer].fd, host + at_n, O_RDONLY | O_DIRECTORY), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d) {
@@ -500,7 +499,7 @@ int effects_read(const struct effect_layer *layers, size_t layer_n, struct effec
 
 int effects_source_open(const struct effects *e, const struct effect *x, int flags)
 {
-	return effects_open_below(e->layers[x->layer].fd, x->path + x->at_n, flags);
+	return open_below(e->layers[x->layer].fd, x->path + x->at_n, flags);
 }
 
 void effects_free(struct effects *e)

@@ -64,8 +64,6 @@ void effects_free(struct effects *e);
 
 /* Notes where; returns err. */
 int effects_fail(struct effects *e, const char *path, int err);
-/* path below dir, through no link; the descriptor. */
-int effects_open_below(int dir, const char *path, int flags);
 /* The directory of an absolute path on the host, through no link; *ret_name points into path. */
 int effects_open_parent(const char *path, const char **ret_name);
 /* The new thing, in its layer. */

@@ -121,7 +121,9 @@ struct fwm_block_key block_key_of(const struct obs_file *exe, const char *args, 
 	return key;
 }
 
-bool path_join(const char *base, const char *path, char *buf)
+/* Lexically: base/path without "//", "." and "..", into buf of OBS_NAME_MAX. base "" or absolute.
+ * Returns false when it was cut. */
+static bool path_join(const char *base, const char *path, char *buf)
 {
 	const char *part[2] = {base, path};
 	size_t len = 0;

@@ -52,10 +52,6 @@ void decoder_images(struct decoder *d, uint32_t host_mntns, decoder_image_fn fn)
 void decoder_listen(struct decoder *d, const char *name, uint32_t netns, uint32_t pid);
 const struct names_stats *decoder_names(const struct decoder *d);
 
-/* Lexically: base/path without "//", "." and "..", into buf of OBS_NAME_MAX. base "" or absolute.
- * Returns false when it was cut. */
-bool path_join(const char *base, const char *path, char *buf);
-
 /* dev as in struct obs_file. */
 struct fwm_resident_key resident_key_of(uint64_t dev, uint64_t ino);
 

@@ -388,14 +388,6 @@ uint64_t ranges_bytes(const struct ranges *r, uint32_t block, uint32_t file)
 	return s ? s->likely_bytes : 0;
 }
 
-void ranges_forget(struct ranges *r, uint32_t block, uint32_t file)
-{
-	struct set *s = set_find(r, block, file);
-
-	if (s)
-		set_drop(r, s);
-}
-
 void ranges_forget_id(struct ranges *r, uint32_t id)
 {
 	for (uint32_t i = 0; i < r->limits.set_max; i++)
@@ -474,23 +466,6 @@ int ranges_plan(struct ranges *r, uint32_t block, uint32_t file, double p_min, u
 	if (ret_first_us)
 		*ret_first_us = n ? r->parts[0].first_us : 0;
 	return 0;
-}
-
-bool ranges_next(const struct ranges *r, uint32_t *it, struct ranges_set_info *ret)
-{
-	while (*it < r->limits.set_max) {
-		const struct set *s = &r->sets[(*it)++];
-
-		if (!s->block)
-			continue;
-		*ret = (struct ranges_set_info){s->block, s->file, s->runs_n, s->cells_n,
-						UINT32_MAX};
-		for (uint32_t i = s->head; i != CELL_NONE; i = r->cells[i].next)
-			if (r->cells[i].first_us < ret->first_us)
-				ret->first_us = r->cells[i].first_us;
-		return true;
-	}
-	return false;
 }
 
 bool ranges_next_change(struct ranges *r, uint32_t *ret_block, uint32_t *ret_file)

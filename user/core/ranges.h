@@ -47,13 +47,6 @@ struct ranges_limits {
 	uint32_t cell_max;
 };
 
-struct ranges_set_info {
-	uint32_t block, file;
-	uint32_t runs_n; /* learnt, saturates at 65535 */
-	uint32_t cells_n;
-	uint32_t first_us; /* earliest use of any cell */
-};
-
 struct ranges_stats {
 	uint32_t sets_n, cells_n;
 	uint64_t sets_evicted, cells_dropped;
@@ -80,13 +73,8 @@ uint64_t ranges_bytes(const struct ranges *r, uint32_t block, uint32_t file);
 int ranges_plan(struct ranges *r, uint32_t block, uint32_t file, double p_min, uint64_t bytes_max,
 		struct file_range *ret, size_t max, size_t *ret_n, uint32_t *ret_first_us);
 
-/* Forgets a set, for instance because the file was replaced by another. */
-void ranges_forget(struct ranges *r, uint32_t block, uint32_t file);
 /* Forgets all sets with that block or file; O(set_max). */
 void ranges_forget_id(struct ranges *r, uint32_t id);
-
-/* Sets, in no order. Start with *it = 0; false at the end. */
-bool ranges_next(const struct ranges *r, uint32_t *it, struct ranges_set_info *ret);
 
 /* The next set that changed since it was last handed out, marked clean by this call; false when nothing
  * is left. What unpack put there is clean. O(set_max) for all of them, O(1) when there is none. */

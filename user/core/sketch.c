@@ -24,24 +24,6 @@ void sketch_add(struct sketch *s, uint64_t ns)
 	s->bins[bin]++;
 }
 
-void sketch_merge(struct sketch *into, const struct sketch *from)
-{
-	uint32_t most = 0, shift = 0;
-
-	for (uint32_t i = 0; i < SKETCH_BIN_MAX; i++) {
-		uint32_t n = (uint32_t)into->bins[i] + from->bins[i];
-
-		most = n > most ? n : most;
-	}
-	if (most > UINT8_MAX)
-		shift = 1;
-	for (uint32_t i = 0; i < SKETCH_BIN_MAX; i++) {
-		uint32_t n = (uint32_t)into->bins[i] + from->bins[i];
-
-		into->bins[i] = (uint8_t)(n >> shift);
-	}
-}
-
 uint64_t sketch_quantile(const struct sketch *s, double share)
 {
 	uint64_t total = 0, below = 0, rank;

@@ -22,7 +22,6 @@ struct sketch {
 };
 
 void sketch_add(struct sketch *s, uint64_t ns);
-void sketch_merge(struct sketch *into, const struct sketch *from);
 /* The value below which share (0..1) of what was added lies; 0 when empty. */
 uint64_t sketch_quantile(const struct sketch *s, double share);
 

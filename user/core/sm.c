@@ -23,11 +23,6 @@ void sm_move(struct sm *sm, const void *owner, uint32_t to)
 	assert(!sm->def->invariant || sm->def->invariant(owner, to));
 }
 
-const char *sm_name(const struct sm *sm)
-{
-	return sm->def->states[sm->state].name;
-}
-
 static uint32_t closure(const struct sm_def *def, uint32_t from)
 {
 	uint32_t seen = SM_TO(from), before;

@@ -41,7 +41,6 @@ void sm_init(struct sm *sm, const struct sm_def *def, uint32_t state);
 bool sm_may(const struct sm *sm, uint32_t to);
 /* Moves, then checks the invariant; both failures assert. */
 void sm_move(struct sm *sm, const void *owner, uint32_t to);
-const char *sm_name(const struct sm *sm);
 /* Every state can be reached from the first and can reach the last: for tests. */
 bool sm_def_sound(const struct sm_def *def);
 

@@ -146,12 +146,6 @@ void svc_adopt(struct svc *s, uint32_t id, uint64_t now_ns, enum svc_state state
 	one_tick(s, v, now_ns);
 }
 
-void svc_drop(struct svc *s, uint32_t id)
-{
-	assert(s->ones[id].used && state_of(&s->ones[id]) == SVC_COLD);
-	s->ones[id].used = false;
-}
-
 void svc_retire(struct svc *s, uint32_t id, uint64_t now_ns)
 {
 	struct one *v = &s->ones[id];

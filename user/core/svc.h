@@ -202,8 +202,7 @@ int svc_add(struct svc *s, uint64_t now_ns, const struct svc_config *c,
 /* After a restart of the daemon: an instance was found in state READY, ACTIVE or FROZEN, or
  * STARTING: then it may have been told to start or not, and has SVC_ADOPT_NS to show it. */
 void svc_adopt(struct svc *s, uint32_t id, uint64_t now_ns, enum svc_state state);
-/* Only when COLD; svc_retire() gets it there and keeps it there. */
-void svc_drop(struct svc *s, uint32_t id);
+/* Gets it to COLD and keeps it there. */
 void svc_retire(struct svc *s, uint32_t id, uint64_t now_ns);
 
 void svc_event(struct svc *s, uint32_t id, uint64_t now_ns, const struct svc_event *e);

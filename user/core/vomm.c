@@ -457,14 +457,6 @@ bool vomm_knows(const struct vomm *v, uint32_t symbol)
 	return vomm_symbol_find(v, symbol) != 0;
 }
 
-double vomm_novelty(struct vomm *v, const struct vomm_stream *s)
-{
-	vomm_situate(v, s);
-	while (vomm_decide(v, s))
-		;
-	return vomm_p_escape(v, 0);
-}
-
 static void guess_fill(const struct vomm *v, const struct vomm_stream *s, uint32_t k,
 		       struct vomm_guess *ret)
 {

@@ -146,16 +146,12 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 double vomm_prob(struct vomm *v, const struct vomm_stream *s, uint32_t symbol);
 /* Was it ever seen, and not forgotten since? */
 bool vomm_knows(const struct vomm *v, uint32_t symbol);
-/* The probability that the next symbol was never seen before. */
-double vomm_novelty(struct vomm *v, const struct vomm_stream *s);
 
 /* What is needed soon: follows every path whose probability stays >= p_min for at most depth_max
  * steps, and names each symbol once, with the probability that it comes within those steps and
  * the time until then. Likeliest first. VOMM_COLD as above. */
 int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32_t depth_max,
 	       size_t guess_max, struct vomm_guess *ret_guesses, size_t *ret_n);
-/* The probability that symbol comes within the next horizon symbols. */
-double vomm_within(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, uint32_t horizon);
 
 /* The contexts and counts that speak for symbol (or against it), most specific first. VOMM_COLD
  * when no context knows it. */

@@ -157,37 +157,3 @@ int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32
 	*ret_n = ch.guess_n;
 	return 0;
 }
-
-double vomm_within(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, uint32_t horizon)
-{
-	struct path from = {.stream = *s, .p = 1};
-	double p = 0;
-
-	v->path_n = 0;
-	for (uint32_t i = 0; i < EXPANSION_MAX; i++) {
-		struct vomm_guess next[STEP_GUESSES];
-		size_t n = 0;
-
-		p += from.p * vomm_prob(v, &from.stream, symbol);
-		if (from.depth + 1 < horizon && vomm_predict_above(v, &from.stream, 0.001 / from.p,
-								   STEP_GUESSES, next, &n) == 0) {
-			for (size_t k = 0; k < n; k++) {
-				double q = from.p * next[k].p;
-				struct path *to;
-
-				if (next[k].symbol == symbol)
-					continue;
-				to = path_place(v, q);
-				if (!to)
-					continue;
-				*to = from;
-				to->p = q;
-				to->depth = from.depth + 1;
-				vomm_advance(v, &to->stream, next[k].symbol, s->last_ns);
-			}
-		}
-		if (!path_take(v, &from))
-			break;
-	}
-	return p < 1 ? p : 1;
-}

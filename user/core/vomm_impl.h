@@ -379,6 +379,5 @@ float vomm_p_tail(const struct vomm *v, uint32_t k);
 /* Of a symbol that was not decided; 0: of novelty. */
 double vomm_p_escape(struct vomm *v, uint32_t number);
 void vomm_escape_learn(struct vomm *v, uint32_t number);
-uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name);
 
 #endif

@@ -517,7 +517,7 @@ static uint32_t state_of(uint32_t n, uint32_t rest, uint32_t newest, uint32_t ru
 	return (8 * 8 + band * ODDS_STEPS + (uint32_t)odds) * 5 + recency;
 }
 
-uint32_t vomm_recent_bin(const struct vomm_stream *s, uint32_t name)
+static uint32_t recent_bin(const struct vomm_stream *s, uint32_t name)
 {
 	uint32_t h = name * 0x9e3779b1u;
 	const struct vomm_recent *r = &s->recent[h >> 24];
@@ -649,7 +649,7 @@ static struct regard regard_of(const struct scratch *sc, const struct vomm_strea
 		.match = !matched	     ? 0
 			 : sc->expected == k ? 1
 					     : 2,
-		.recent = vomm_recent_bin(s, c->name),
+		.recent = recent_bin(s, c->name),
 		.newest_n = ones(c->newest & suffixes),
 		.other_n = ones(c->known & ~suffixes),
 	};

@@ -613,6 +613,8 @@ static void host_view(void *ctx, struct view_host *ret)
 	};
 	ret->up_ns = ret->now_ns - d->start_ns;
 	firstread_view(d->firstread, ret->now_ns, LOOKED_NS, &first);
+	ret->rows_refused_n = table_refused(d->table);
+	ret->contained_n = naming_processes(d->naming, &ret->uncontained_n);
 	ret->first_read_n = first.starts_n;
 	ret->first_read_p50_ns = first.p50_ns;
 	ret->first_read_p99_ns = first.p99_ns;

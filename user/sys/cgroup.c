@@ -492,14 +492,6 @@ static int group_write(struct cgroup_host *h, size_t hier, const char *name, con
 	return write_at(h->hiers[hier].fd, path, value);
 }
 
-int cgroup_group_make(struct cgroup_host *h, const char *name)
-{
-	for (size_t i = 0; i < h->hier_n; i++)
-		if (mkdirat(h->hiers[i].fd, name, 0755) < 0 && errno != EEXIST)
-			return fault_errno();
-	return 0;
-}
-
 int cgroup_group_limit(struct cgroup_host *h, const char *name, const struct cgroup_limits *l,
 		       uint32_t *ret_unlimited)
 {
@@ -658,19 +650,6 @@ int cgroup_group_cpu_ns(struct cgroup_host *h, const char *name, uint64_t *ret)
 	if (!usec)
 		return fault(-ENOTSUP);
 	*ret = strtoull(usec + 11, NULL, 10) * 1000;
-	return 0;
-}
-
-int cgroup_group_populated(struct cgroup_host *h, const char *name, bool *ret)
-{
-	char path[128], text[256];
-	int err;
-
-	snprintf(path, sizeof(path), "%s/%s", name, h->has_v2 ? "cgroup.events" : "cgroup.procs");
-	err = read_at(h->hiers[0].fd, path, text, sizeof(text));
-	if (err < 0)
-		return gone(err);
-	*ret = h->has_v2 ? strstr(text, "populated 1") != NULL : *text != 0;
 	return 0;
 }
 

@@ -90,7 +90,6 @@ size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 		    struct cgroup_knob ret[CGROUP_KNOB_MAX], uint32_t *ret_unlimited);
 
 /* Operations on the group called name; 0, CGROUP_GONE or a fault. */
-int cgroup_group_make(struct cgroup_host *h, const char *name);
 int cgroup_group_limit(struct cgroup_host *h, const char *name, const struct cgroup_limits *l,
 		       uint32_t *ret_unlimited);
 int cgroup_group_freeze(struct cgroup_host *h, const char *name, bool freeze);
@@ -108,7 +107,6 @@ int cgroup_group_memory_bytes(struct cgroup_host *h, const char *name, uint64_t 
 /* Of all groups below our base. */
 int cgroup_memory_bytes(struct cgroup_host *h, uint64_t *ret);
 int cgroup_group_cpu_ns(struct cgroup_host *h, const char *name, uint64_t *ret);
-int cgroup_group_populated(struct cgroup_host *h, const char *name, bool *ret);
 /* CGROUP_BUSY while a member still exits. */
 int cgroup_group_remove(struct cgroup_host *h, const char *name);
 /* Calls fn for each group in our base; stops at the first non-zero and returns it. */

@@ -41,7 +41,8 @@ static const char *const refused[] = {
 	"lookup_dcookie", "uselib",	  "ustat",	   "_sysctl",	   "vhangup",
 };
 
-uint64_t confine_caps(void)
+/* A bit for each capability that is kept, where the process has it. */
+static uint64_t caps_kept(void)
 {
 	uint64_t m = 0;
 
@@ -65,7 +66,7 @@ static int drop_caps(void)
 	if (!all)
 		return fault_errno();
 	for (cap_value_t c = 0; c < last; c++) {
-		if (confine_caps() >> c & 1)
+		if (caps_kept() >> c & 1)
 			continue;
 		if (cap_get_bound(c) > 0 && cap_drop_bound(c) < 0)
 			return fault_errno();

@@ -2,7 +2,7 @@
 /*
  * confine.h - the daemon gives up what it never needs, before it reads anything of others.
  *
- * Shape    One call for the whole process: the capabilities outside of confine_caps() leave every
+ * Shape    One call for the whole process: the capabilities outside of a short list leave every
  *          set, the bounding set included, so that nothing run from here gains them again; then a
  *          system call filter refuses with EPERM what neither the daemon nor a service below it has
  *          any business with: modules, kexec, reboot, swap, clocks, quotas, accounting, I/O ports.
@@ -17,8 +17,6 @@
 
 #include <stdint.h>
 
-/* A bit for each capability that is kept, where the process has it. */
-uint64_t confine_caps(void);
 int confine_self(void);
 
 #endif

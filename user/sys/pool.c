@@ -276,11 +276,11 @@ static void refill_stubs(struct pool *p)
  * sent ahead. */
 static void send_pending(struct pool *p, struct sandbox *sb)
 {
+	uint32_t unlimited; /* what this host cannot limit is said of all: cgroup_can() */
 	int err = 0;
 
 	if (sb->has_limits && p->o.cgroup)
-		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits,
-					 &sb->unlimited);
+		err = cgroup_group_limit(p->o.cgroup, sb->group, &sb->pending_limits, &unlimited);
 	if (sb->sm.state == SANDBOX_PARKED)
 		sm_move(&sb->sm, sb, SANDBOX_STARTING);
 	if (!err)

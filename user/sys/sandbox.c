@@ -108,11 +108,6 @@ const struct sandbox_times *sandbox_times(const struct sandbox *sb)
 	return &sb->times;
 }
 
-uint32_t sandbox_unlimited(const struct sandbox *sb)
-{
-	return sb->unlimited;
-}
-
 /* --- the START message -------------------------------------------------------------------------- */
 struct sandbox_wire *sandbox_wire_free(struct sandbox_wire *w)
 {
@@ -494,16 +489,6 @@ int sandbox_cpu_ns(struct sandbox *sb, uint64_t *ret)
 	if (!pool_cgroup(sb->pool))
 		return fault(-ENOTSUP);
 	r = cgroup_group_cpu_ns(pool_cgroup(sb->pool), sb->group, ret);
-	return r > 0 ? SANDBOX_NOT_NOW : r;
-}
-
-int sandbox_limit(struct sandbox *sb, const struct cgroup_limits *l)
-{
-	int r;
-
-	if (!pool_cgroup(sb->pool))
-		return fault(-ENOTSUP);
-	r = cgroup_group_limit(pool_cgroup(sb->pool), sb->group, l, &sb->unlimited);
 	return r > 0 ? SANDBOX_NOT_NOW : r;
 }
 

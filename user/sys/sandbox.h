@@ -152,8 +152,6 @@ int sandbox_ctl_fd(const struct sandbox *sb);
 /* The pid, as /proc has it, of whom a pidfd stands for; 0: reaped, or not of this pid namespace. */
 pid_t sandbox_pid_of(int pidfd);
 const struct sandbox_times *sandbox_times(const struct sandbox *sb);
-/* Bits (1 << cgroup_resource) that were asked for and cannot be limited here. */
-uint32_t sandbox_unlimited(const struct sandbox *sb);
 
 /* SANDBOX_NOT_NOW unless READY or ACTIVE (freeze) or FROZEN (thaw). */
 int sandbox_freeze(struct sandbox *sb);
@@ -171,7 +169,6 @@ int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd);
 void sandbox_release(struct sandbox *sb);
 int sandbox_memory_bytes(struct sandbox *sb, uint64_t *ret);
 int sandbox_cpu_ns(struct sandbox *sb, uint64_t *ret);
-int sandbox_limit(struct sandbox *sb, const struct cgroup_limits *l);
 
 /* The layer of changes: one directory per overlay and where it is mounted ("/" first). */
 struct sandbox_upper {

@@ -34,7 +34,6 @@ struct sandbox {
 	struct cgroup_limits pending_limits;
 	bool has_limits;
 	struct sandbox_times times;
-	uint32_t unlimited;
 	struct sandbox_upper uppers[SANDBOX_UPPER_MAX];
 	size_t upper_n;
 	uint64_t asked_ns, release_ns;

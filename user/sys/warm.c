@@ -65,7 +65,7 @@ static void work_lane(struct warm *w, struct lane *lane)
 	for (;;) {
 		struct job *j;
 
-		while (!w->stop && (!lane->queued_n || w->paused))
+		while (!w->stop && !lane->queued_n)
 			warm_lane_wait_locked(lane, &w->lock);
 		if (w->stop)
 			break;
@@ -133,7 +133,6 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	if (!w)
 		return fault(-ENOMEM);
 	w->limits = *limits;
-	w->bytes_per_s = limits->bytes_per_s;
 	w->tokens_ns = clock_ns(CLOCK_MONOTONIC);
 	w->results_tail = &w->results;
 	TAILQ_INIT(&w->tooks);
@@ -360,18 +359,6 @@ int warm_release(struct warm *w, uint64_t id)
 	return job_queue(w, &job, JOB_RELEASE, NULL);
 }
 
-void warm_rate(struct warm *w, uint64_t bytes_per_s, bool paused)
-{
-	pthread_mutex_lock(&w->lock);
-	warm_tokens_refill_locked(w);
-	w->bytes_per_s = bytes_per_s;
-	w->paused = paused;
-	for (int i = 0; i < LANE_N; i++)
-		pthread_cond_broadcast(&w->lanes[i].work);
-	pthread_cond_broadcast(&w->budget);
-	pthread_mutex_unlock(&w->lock);
-}
-
 void warm_stats(struct warm *w, struct warm_stats *ret)
 {
 	pthread_mutex_lock(&w->lock);
@@ -381,16 +368,4 @@ void warm_stats(struct warm *w, struct warm_stats *ret)
 	ret->running_n = w->running_n;
 	ret->results_n = w->results_n;
 	pthread_mutex_unlock(&w->lock);
-}
-
-const char *warm_outcome_name(enum warm_outcome o)
-{
-	static const char *const names[WARM_OUTCOME_MAX] = {
-		[WARM_DONE] = "done",		[WARM_RESIDENT] = "resident",
-		[WARM_REFUSED] = "refused",	[WARM_GONE] = "gone",
-		[WARM_CANCELLED] = "cancelled", [WARM_LATE] = "late",
-		[WARM_RELEASED] = "released",
-	};
-
-	return o < WARM_OUTCOME_MAX ? names[o] : "?";
 }

@@ -165,10 +165,6 @@ void warm_settle(struct warm *w, uint64_t id);
  */
 int warm_release(struct warm *w, uint64_t id);
 
-/* A new byte rate, for instance under pressure; 0: no bound. paused: nothing new begins. */
-void warm_rate(struct warm *w, uint64_t bytes_per_s, bool paused);
-
 void warm_stats(struct warm *w, struct warm_stats *ret);
-const char *warm_outcome_name(enum warm_outcome o);
 
 #endif

@@ -31,14 +31,14 @@ bool warm_gate_stopped(void *ctx)
 	return atomic_load(&j->cancelled) || j->warm->stop || warm_job_late(j);
 }
 
-void warm_tokens_refill_locked(struct warm *w)
+static void tokens_refill_locked(struct warm *w)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-	double burst = (double)w->bytes_per_s / 10; /* 100 ms worth, but always one chunk */
+	double burst = (double)w->limits.bytes_per_s / 10; /* 100 ms worth, but always one chunk */
 
 	if (burst < w->limits.chunk_bytes)
 		burst = w->limits.chunk_bytes;
-	w->tokens += (double)(now - w->tokens_ns) / 1e9 * (double)w->bytes_per_s;
+	w->tokens += (double)(now - w->tokens_ns) / 1e9 * (double)w->limits.bytes_per_s;
 	if (w->tokens > burst)
 		w->tokens = burst;
 	w->tokens_ns = now;
@@ -102,8 +102,8 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 		uint64_t bytes = *ret_bytes;
 		bool slow = has_time && ahead_slow_locked(w, lane, j, &bytes);
 
-		if (w->bytes_per_s) {
-			warm_tokens_refill_locked(w);
+		if (w->limits.bytes_per_s) {
+			tokens_refill_locked(w);
 			slow = slow || w->tokens < (double)bytes;
 		}
 		/* With nothing under way anywhere, one chunk may always go. */
@@ -117,7 +117,7 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 			w->inflight_bytes += bytes;
 			lane->inflight_bytes += bytes;
 			w->held_bytes += bytes;
-			if (w->bytes_per_s)
+			if (w->limits.bytes_per_s)
 				w->tokens -= (double)bytes;
 			w->stats.yielded_n += has_time && lane->yields;
 			*ret_bytes = bytes;

@@ -80,7 +80,6 @@ struct warm {
 	pthread_mutex_t lock;
 	pthread_cond_t budget; /* tokens, flight room, cancel, stop */
 	atomic_bool stop;      /* also read by a thread in the middle of a job, without the lock */
-	bool paused;
 
 	struct lane lanes[LANE_N];
 	struct job *running; /* list */
@@ -93,7 +92,7 @@ struct warm {
 	struct took_bucket took_buckets[TOOK_BUCKETS];
 	uint64_t held_bytes; /* of all tooks, and of the jobs that are running */
 
-	uint64_t bytes_per_s, inflight_bytes;
+	uint64_t inflight_bytes;
 	double tokens; /* bytes that may be asked for now */
 	uint64_t tokens_ns;
 
@@ -121,7 +120,6 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n);
 void warm_gate_landed(void *ctx, uint64_t bytes);
 bool warm_gate_stopped(void *ctx);
 bool warm_job_late(const struct job *j);
-void warm_tokens_refill_locked(struct warm *w);
 /* Until something changed, at most ns. */
 void warm_budget_wait_locked(struct warm *w, uint64_t ns);
 
