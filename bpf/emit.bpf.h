@@ -9,8 +9,8 @@
 
 /* Adds one. Atomic although the slot is per CPU: a hook in an interrupt may come between. */
 #define count_one(c, field) __sync_fetch_and_add(&(c)->field, 1)
-/* The same where one program alone counts, that of one system call: it never runs within itself on one
- * CPU, for a tracepoint has preemption off and the kernel refuses a trampoline to recurse. */
+/* The same where one program alone counts, that of one system call or step of a process: it never runs within
+ * itself on one CPU, for a tracepoint has preemption off and the kernel refuses a trampoline to recurse. */
 #define count_call(c, field) (((volatile struct fwm_counts *)(c))->field++)
 
 /* The counters of a hook, with this run counted as seen. Only a bug makes it NULL. */

@@ -81,6 +81,22 @@ struct inode {
 	unsigned long i_ino;
 	__s64 i_size;
 	__u32 i_generation;
+	__s64 i_ctime_sec; /* since 6.11 */
+	__u32 i_ctime_nsec;
+};
+
+/* Any type of the kernel that begins with 64 bits which are no pointer. */
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
+};
+
+struct inode___timespec { /* since 6.6 */
+	struct timespec64 __i_ctime;
+};
+
+struct inode___ctime { /* before that */
+	struct timespec64 i_ctime;
 };
 
 struct qstr {
@@ -283,11 +299,6 @@ struct filename {
 
 struct open_how {
 	__u64 flags;
-};
-
-/* Any type of the kernel that begins with 64 bits which are no pointer. */
-struct timespec64 {
-	__s64 tv_sec;
 };
 
 struct io_open {
