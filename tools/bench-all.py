@@ -224,6 +224,15 @@ class Figures:
         a, b = self.get(part, metric, subject), self.get(part, metric, "none")
         return a - b if a is not None and b is not None else None
 
+    def between(self, part, metric, subjects):
+        """Where each lies with 95 % confidence, as far as it is known."""
+        said = []
+        for subject, name in subjects.items():
+            low, high = (self.get(part, metric + end_, subject) for end_ in ("_low", "_high"))
+            if None not in (low, high):
+                said.append("%s %+.1f to %+.1f" % (name, low, high))
+        return "95 %%: %s" % ", ".join(said) if said else ""
+
     def all(self, part, metric):
         return sorted(o["value"] for o in self.results[part].rows if o["metric"] == metric)
 
@@ -259,6 +268,8 @@ def show_capture(p, f, host):
               f.get("capture", metric, "forewarm"), "%", "")
         p.row("  once all is known", "no tracer", 0.0 if f.results["capture"].rows else None,
               f.get("capture", metric, "duty"), "%", "")
+        p.more(f.between("capture", metric, {"forewarm": "learning", "duty": "all known",
+                                             "none": "no tracer, once more"}))
     p.row("events lost a round", "opensnoop", f.get("capture", "lost", "snoops"),
           f.get("capture", "lost", "forewarm"), "", "")
     p.row("memory of the tracer", "Tetragon, published*", "230 MB",

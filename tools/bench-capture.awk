@@ -6,14 +6,16 @@
 #       life SUBJECT LIVES PROGRAM RUNS NS
 #       A subject with PAIR p was measured between none with p and none with p + 1.
 
-function sorted(key, a, i, j, t, n) {
+function sorted(key, a, i, j, t, n, gap) {
 	n = cnt[key] + 0
 	for (i = 1; i <= n; i++) a[i] = val[key, i]
-	for (i = 2; i <= n; i++) {
-		t = a[i]
-		for (j = i - 1; j > 0 && a[j] > t; j--) a[j + 1] = a[j]
-		a[j + 1] = t
-	}
+	for (gap = 1; gap < n / 3;) gap = 3 * gap + 1
+	for (; gap >= 1; gap = (gap - 1) / 3)
+		for (i = gap + 1; i <= n; i++) {
+			t = a[i]
+			for (j = i - gap; j > 0 && a[j] > t; j -= gap) a[j + gap] = a[j]
+			a[j + gap] = t
+		}
 	return n
 }
 
@@ -23,28 +25,36 @@ function median(key, a, n) {
 	return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
 }
 
-# Ranks low and n + 1 - low around the median of n: the narrowest with 95 % between them.
-function rank_low(n, k, p, sum, choose) {
-	choose = 1
-	p = 2 ^ -n
-	sum = 0
-	for (k = 0; k < n / 2; k++) {
-		sum += choose * p
-		if (2 * sum > 0.05) break
-		choose = choose * (n - k) / (k + 1)
+# How many of the smallest means of two (or one) of n are left out on each side, so that 95 % are between:
+# by the distribution of Wilcoxon's signed ranks.
+function left_out(n, ways, top, i, k, sum) {
+	ways[0] = 1
+	for (i = 1; i <= n; i++) {
+		for (k = top + i; k >= i; k--) ways[k] = (k > top ? 0 : ways[k]) + ways[k - i]
+		top += i
+	}
+	for (k = 0; k <= top; k++) {
+		sum += ways[k] / 2 ^ n
+		if (sum > 0.025) break
 	}
 	return k
 }
 
-function interval(key, a, n, low) {
-	n = sorted(key, a)
-	low = rank_low(n)
-	lo = hi = "?"
-	if (low >= 1) {
-		lo = sprintf("%.2f", 100 * (a[low] - 1))
-		hi = sprintf("%.2f", 100 * (a[n + 1 - low] - 1))
+# The pseudomedian of Hodges and Lehmann, in per cent beyond 1, and from low to high: "?" of too few.
+function centre(key, i, j, n, m, k) {
+	n = cnt[key] + 0
+	m = 0
+	cnt["walsh"] = 0
+	for (i = 1; i <= n; i++) for (j = i; j <= n; j++) put("walsh", 50 * (val[key, i] + val[key, j]) - 100)
+	m = sorted("walsh", walsh)
+	low = high = "?"
+	if (!m) return 0
+	k = left_out(n)
+	if (k >= 1) {
+		low = walsh[k]
+		high = walsh[m + 1 - k]
 	}
-	return "[" lo ", " hi "]"
+	return m % 2 ? walsh[(m + 1) / 2] : (walsh[m / 2] + walsh[m / 2 + 1]) / 2
 }
 
 function put(key, x) { val[key, ++cnt[key]] = x }
@@ -62,11 +72,25 @@ function comma(x, s, neg, head, tail) {
 	return neg head tail
 }
 
-function emit(metric, subject, value, unit, baseline, ratio) {
+# key: of the values it is made of.
+function emit(metric, subject, value, unit, baseline, ratio, key) {
 	printf "{\"bench\":\"capture\",\"metric\":\"%s\",\"subject\":\"%s\",\"value\":%.3f," \
 		"\"unit\":\"%s\",\"baseline\":\"%s\",\"ratio\":%s,\"n\":%d}\n", \
 		metric, subject, value, unit, baseline, ratio == "" ? "null" : sprintf("%.5f", ratio), \
-		rounds > json
+		key == "" ? 1 : cnt[key] > json
+}
+
+# A line of the table, or as many as it takes in 80 columns.
+function say(head, text, n, word, i, line) {
+	n = split(text, word, " ")
+	for (i = 1; i <= n; i++) {
+		if (line != "" && length(line) + length(word[i]) > 56) {
+			printf "%-22s%s\n", head, line
+			head = line = ""
+		}
+		line = line (line == "" ? "" : " ") word[i]
+	}
+	printf "%-22s%s\n", head, line
 }
 
 function has(s, w) { return cnt["value " s " " w] > 0 }
@@ -81,9 +105,9 @@ function compare(text, base, loads_, i, n, w, part, s, m, line, b) {
 		b = median("added " base " " w)
 		m = median("added " s " " w)
 		line = line sprintf("%s%s %s to %s: %.1fx", line == "" ? "" : ", ", short[w], comma(int(m)), comma(int(b)), b / m)
-		emit("added_" w, s, m, "ns", base, b / m)
+		emit("added_" w, s, m, "ns", base, b / m, "added " s " " w)
 	}
-	if (line != "") printf "%-22s%s\n", text, line
+	if (line != "") say(text, line)
 }
 
 $1 == "life" {
@@ -97,6 +121,7 @@ $1 == "run" { run_n[$2] = $3; run_ns[$2] = $4; next }
 	by[$2, $3, $8] = $4
 	put("value " $2 " " $3, $4)
 	if ($2 != "none") pairs[++pair_n] = $2 " " $3 " " $8
+	else if ($8 % 2) odd[$3, ++odd_n[$3]] = $8
 	if ($7 > 0) { # the subject's own processes: of a CPU, and for one unit of work
 		put("busy " $2 " " $3, 100 * $6 / ($7 * 1000))
 		put("own " $2 " " $3, $6 / $5)
@@ -134,7 +159,8 @@ END {
 		for (i = 1; i <= subj_n; i++) {
 			m = median("value " subj[i] " " w)
 			printf "%11s", comma(w == "compile" ? m / 1000 : m < 100 ? m : int(m + 0.5))
-			emit(w, subj[i], m, unit[w] == "" ? "ns" : unit[w], "none", i == 1 ? 1 : median("ratio " subj[i] " " w))
+			emit(w, subj[i], m, unit[w] == "" ? "ns" : unit[w], "none", \
+				i == 1 ? 1 : median("ratio " subj[i] " " w), "value " subj[i] " " w)
 		}
 		printf "\n%-22s", "  to no tracer"
 		for (i = 1; i <= subj_n; i++) printf "%11s", i == 1 ? "" : sprintf("%.3fx", median("ratio " subj[i] " " w))
@@ -147,54 +173,75 @@ END {
 		if (!(w in short) || !has("forewarm", w) || !has("floor", w)) continue
 		m = median("value forewarm " w) / median("value floor " w)
 		line = line sprintf("%s%s %.2fx", line == "" ? "" : ", ", short[w], m)
-		emit(w "_to_floor", "forewarm", m, "x", "floor", m)
+		emit(w "_to_floor", "forewarm", m, "x", "floor", m, "value forewarm " w)
 	}
-	if (line != "") printf "%-22s%s (goal 1.25x)\n", "to the floor", line
+	if (line != "") say("to the floor", line " (goal 1.25x)")
 	compare("added to the snoops'", "snoops", "open turn")
 	compare("", "snoops", "miss paced")
 	if (cnt["value snoops lost"]) {
-		printf "%-22sopensnoop told %s opens and lost %s a round; forewarmd lost %s\n", "complete", \
-			comma(median("value snoops told")), comma(median("value snoops lost")), comma(median("value forewarm lost"))
-		emit("lost", "snoops", median("value snoops lost"), "events", "", "")
-		emit("lost", "forewarm", median("value forewarm lost"), "events", "", "")
+		say("complete", sprintf("opensnoop told %s opens and lost %s a round; forewarmd lost %s", \
+			comma(median("value snoops told")), comma(median("value snoops lost")), comma(median("value forewarm lost"))))
+		emit("lost", "snoops", median("value snoops lost"), "events", "", "", "value snoops lost")
+		emit("lost", "forewarm", median("value forewarm lost"), "events", "", "", "value forewarm lost")
 	}
 	goal["forewarm", "life"] = 1; goal["forewarm", "compile"] = 1.5
 	goal["duty", "life"] = 0.3; goal["duty", "compile"] = 0.3; goal["duty", "job"] = 0.3
 	for (l = 1; l <= load_n; l++) {
 		w = load[l]
 		if (w != "life" && w != "compile" && w != "job") continue
-		for (i = 2; i <= subj_n; i++) {
+		for (i = 1; i <= odd_n[w]; i++)
+			if (("none", w, odd[w, i] + 1) in by)
+				put("ratio none " w, by["none", w, odd[w, i]] / by["none", w, odd[w, i] + 1])
+		for (i = 1; i <= subj_n; i++) {
 			s = subj[i]
-			m = 100 * (median("ratio " s " " w) - 1)
-			all = 100 * (median("all " s " " w) - 1)
-			printf "%-22s%-9s%+6.2f %% %-15s with its own CPU %+.2f %%%s\n", name[w] == head ? "" : name[w], s, m, \
-				interval("ratio " s " " w), all, (s, w) in goal ? sprintf(" (goal %s %%)", goal[s, w]) : ""
+			key = "ratio " s " " w
+			if (!cnt[key]) continue
+			all = centre("all " s " " w)
+			m = centre(key) # the last, as it leaves low and high
+			between = low == "?" ? "[?, ?]" : sprintf("[%.2f, %.2f]", low, high)
+			printf "%-18s%-9s%+6.2f %% %-13s %s%s\n", name[w] == head ? "" : name[w], s, m, between, \
+				s == "none" ? "no tracer again" : sprintf("own CPU too %+.2f %%", all), \
+				(s, w) in goal ? sprintf(", goal %s", goal[s, w]) : ""
 			head = name[w]
-			emit(w "_slower", s, m, "%", "none", 1 + m / 100)
-			emit(w "_slower_with_own_cpu", s, all, "%", "none", 1 + all / 100)
+			emit(w "_slower", s, m, "%", "none", 1 + m / 100, key)
+			if (low != "?") {
+				emit(w "_slower_low", s, low, "%", "none", 1 + low / 100, key)
+				emit(w "_slower_high", s, high, "%", "none", 1 + high / 100, key)
+			}
+			if (s == "none") continue
+			emit(w "_slower_with_own_cpu", s, all, "%", "none", 1 + all / 100, key)
+			if (s != "snoops") starts = cnt[key]
 		}
+	}
+	if (starts) printf "%-18s95 %% between, of %d starts%s\n", "", starts, has("snoops", "life") ? "; snoops of fewer" : ""
+	n = cnt["value forewarm untimed"]
+	if (n) {
+		sum = 0
+		for (i = 1; i <= n; i++) sum += val["value forewarm untimed", i]
+		if (sum < n) printf "%-22sa call was timed, or pages noted, in %d of %d rounds\n", "forewarm", n - sum, n
 	}
 	n = cnt["value duty detached"]
 	if (n) {
 		sum = 0
 		for (i = 1; i <= n; i++) sum += val["value duty detached", i]
 		printf "%-22soff all system calls from first to last in %d of %d rounds\n", "duty", sum, n
-		emit("detached", "duty", sum, "rounds", "", sum / n)
+		emit("detached", "duty", sum, "rounds", "", sum / n, "value duty detached")
 		if (cnt["value duty newcomer"])
 			printf "%-22s%s needs known after its first run, in %d rounds\n", "a new program", \
 				comma(median("value duty newcomer")), cnt["value duty newcomer"]
-		emit("newcomer", "duty", median("value duty newcomer"), "needs", "", "")
+		emit("newcomer", "duty", median("value duty newcomer"), "needs", "", "", "value duty newcomer")
 	}
 	line = ""
 	for (l = 1; l <= load_n; l++) {
+		if (!has("forewarm", load[l])) continue
 		m = median("busy forewarm " load[l])
 		line = line sprintf("%s%s %.1f", line == "" ? "" : ", ", load[l], m)
-		emit("daemon_cpu_" load[l], "forewarm", m, "%", "", "")
+		emit("daemon_cpu_" load[l], "forewarm", m, "%", "", "", "busy forewarm " load[l])
 	}
-	if (has("forewarm", load[1])) {
-		printf "%-22s%s\n", "forewarmd, % of a CPU", line
+	if (line != "") say("forewarmd, % of a CPU", line)
+	if (cnt["value forewarm rss"]) {
 		printf "%-22s%s KiB\n", "  RSS", comma(median("value forewarm rss"))
-		emit("daemon_rss", "forewarm", median("value forewarm rss"), "KiB", "", "")
+		emit("daemon_rss", "forewarm", median("value forewarm rss"), "KiB", "", "", "value forewarm rss")
 	}
 	line = ""
 	o = 0
@@ -207,17 +254,10 @@ END {
 		for (j = i - 1; j > 0 && run_n[order[j]] < run_n[t]; j--) order[j + 1] = order[j]
 		order[j + 1] = t
 	}
-	head = ""
-	for (i = 1; i <= o && i <= 12; i++) {
-		item = sprintf("%s %.0f", substr(order[i], 4), run_ns[order[i]])
-		if (length(line) + length(item) > 55) {
-			printf "%-22s%s\n", head == "" ? "ns per BPF run" : "", line
-			head = "said"
-			line = ""
-		}
-		line = line (line == "" ? "" : ", ") item
-	}
-	if (line != "") printf "%-22s%s\n", head == "" ? "ns per BPF run" : "", line
+	line = ""
+	for (i = 1; i <= o && i <= 12; i++)
+		line = line sprintf("%s%s %.0f", line == "" ? "" : ", ", substr(order[i], 4), run_ns[order[i]])
+	if (line != "") say("ns per BPF run", line)
 	n = split("forewarm duty", who, " ")
 	for (i = 1; i <= n; i++) {
 		s = who[i]
@@ -229,11 +269,11 @@ END {
 			for (p in part)
 				if (part_ns[s, p] > 50 && !((s, p) in told) && (best == "" || part_ns[s, p] > part_ns[s, best]))
 					best = p
-			if (best == "" || length(line) > 46) break
+			if (best == "" || length(line) > 90) break
 			told[s, best]
 			line = line sprintf(" %s %d", substr(best, 4), part_ns[s, best])
 		}
-		printf "%-22s%s\n", head == "life" ? "" : "BPF of a life", line
+		say(head == "life" ? "" : "BPF of a life", line)
 		head = "life"
 	}
 }

@@ -21,7 +21,9 @@ stand_in() { # benchmark, commands: in its place
 figure() { # metric, subject, value
 	echo "echo '{\"metric\":\"$1\",\"subject\":\"$2\",\"value\":$3,\"unit\":\"us\",\"baseline\":\"100\",\"baseline_name\":\"B\",\"n\":3}' >>\$NDJSON"
 }
-stand_in capture "echo budget \$BUDGET; $(figure open none 100 && figure open snoops 3100 && figure open forewarm 200)"
+stand_in capture "echo budget \$BUDGET; $(figure open none 100 && figure open snoops 3100 && figure open forewarm 200 &&
+	figure life_slower snoops 9 && figure life_slower forewarm 2.5 && figure life_slower_low forewarm 2.1 &&
+	figure life_slower_high forewarm 2.9)"
 stand_in warm "echo budget \$BUDGET of \$PARTS; $(figure gap_closed_ahead python 91)
 	$(figure harm_p99 cpu 900 && figure harm_p99_change cpu 4.6 && figure harm_p99_change_low cpu -0.8 &&
 	figure harm_p99_change_high cpu 14)"
@@ -59,6 +61,7 @@ tap_check "with a reason where there is no figure" reasons
 tap_check "the part's own one, where it has one" grep -A 1 'crun *not here' "$dir/out"
 tap_check "what is published is said to be" grep -q '^ *\* not measured here, what its authors say' "$dir/out"
 tap_check "changes have their interval" grep -q '95 % between -0.8 and +14.0 %, 3 pairs' "$dir/out"
+tap_check "slower lives too" grep -q '95 %: learning +2.1 to +2.9$' "$dir/out"
 tap_check "a baseline is named, and whether it is better" grep -q 'x  *B, first guess .* worse' "$dir/out"
 tap_check "the page fits 80 columns" narrow
 stand_in warm "echo broken >&2; $(figure gap_closed_ahead python 91); exit 7"
