@@ -3,6 +3,7 @@
  * sqlite_load.c - what was kept, read back at start. A row that makes no sense is left out.
  */
 #include "store/pack.h"
+#include "store/sqlite_columns.h"
 #include "store/sqlite_impl.h"
 
 #include "base/cleanup.h"
@@ -13,6 +14,9 @@
 #include <string.h>
 
 enum { NAME_LEN_MAX = 4095 };
+
+/* Columns of a row count from 0, parameters from 1. */
+#define COL(number) ((number)-1)
 
 /* Of node rows: which node of the graph each became; in the order of rows. */
 struct loaded {
@@ -95,13 +99,13 @@ static uint32_t loading_get(const struct loading *l, int64_t row)
 
 static uint64_t column(sqlite3_stmt *st, int at)
 {
-	return (uint64_t)sqlite3_column_int64(st, at);
+	return (uint64_t)sqlite3_column_int64(st, COL(at));
 }
 
 /* Counts and sums: what is negative was never written by us. */
 static uint64_t column_sum(sqlite3_stmt *st, int at)
 {
-	int64_t v = sqlite3_column_int64(st, at);
+	int64_t v = sqlite3_column_int64(st, COL(at));
 
 	return v < 0 ? 0 : (uint64_t)v;
 }
@@ -112,20 +116,21 @@ static int load_nodes(struct store *s, struct graph *g, struct loading *l)
 	int rc, r = 0;
 
 	while (!r && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(st, 2);
-		int name_len = sqlite3_column_bytes(st, 2);
-		int64_t row = sqlite3_column_int64(st, 0), kind = sqlite3_column_int64(st, 1);
+		const char *name = (const char *)sqlite3_column_text(st, COL(NODES_name));
+		int name_len = sqlite3_column_bytes(st, COL(NODES_name));
+		int64_t row = sqlite3_column_int64(st, COL(NODES_ROW)),
+			kind = sqlite3_column_int64(st, COL(NODES_kind));
 		struct node n = {
 			.kind = (uint8_t)kind,
-			.flags = (uint8_t)(column(st, 3) & ~(uint64_t)NODE_F_PINNED),
+			.flags = (uint8_t)(column(st, NODES_flags) & ~(uint64_t)NODE_F_PINNED),
 			.name = name,
-			.first_ns = column_sum(st, 4),
-			.last_ns = column_sum(st, 5),
-			.runs_n = column_sum(st, 6),
-			.size_bytes = column_sum(st, 7),
-			.dev = column(st, 8),
-			.ino = column(st, 9),
-			.uid = (uint32_t)column(st, 10),
+			.first_ns = column_sum(st, NODES_first_ns),
+			.last_ns = column_sum(st, NODES_last_ns),
+			.runs_n = column_sum(st, NODES_runs_n),
+			.size_bytes = column_sum(st, NODES_size_bytes),
+			.dev = column(st, NODES_dev),
+			.ino = column(st, NODES_ino),
+			.uid = (uint32_t)column(st, NODES_uid),
 		};
 		uint32_t id = 0;
 
@@ -146,38 +151,39 @@ static int load_nodes(struct store *s, struct graph *g, struct loading *l)
 
 static void edge_of_row(sqlite3_stmt *st, struct edge *e, struct edge_use *use)
 {
-	double p = sqlite3_column_double(st, 14);
+	double p = sqlite3_column_double(st, COL(EDGES_p_last));
 
 	*e = (struct edge){
-		.kind = (uint8_t)column(st, 2),
-		.count = column_sum(st, 3),
-		.runs_n = column_sum(st, 4),
-		.fail_n = column_sum(st, 5),
-		.errno_last = sqlite3_column_int(st, 6),
-		.first_ns = column_sum(st, 7),
-		.last_ns = column_sum(st, 8),
-		.latency_sum_ns = column_sum(st, 9),
-		.lead_sum_ns = column_sum(st, 12),
-		.lead_n = column_sum(st, 13),
+		.kind = (uint8_t)column(st, EDGES_kind),
+		.count = column_sum(st, EDGES_count),
+		.runs_n = column_sum(st, EDGES_runs_n),
+		.fail_n = column_sum(st, EDGES_fail_n),
+		.errno_last = sqlite3_column_int(st, COL(EDGES_errno_last)),
+		.first_ns = column_sum(st, EDGES_first_ns),
+		.last_ns = column_sum(st, EDGES_last_ns),
+		.latency_sum_ns = column_sum(st, EDGES_latency_sum_ns),
+		.lead_sum_ns = column_sum(st, EDGES_lead_sum_ns),
+		.lead_n = column_sum(st, EDGES_lead_n),
 		.p_last = p >= 0 && p <= 1 ? p : 0,
-		.run_last = column_sum(st, 15),
-		.flags = (uint8_t)column(st, 25),
+		.run_last = column_sum(st, EDGES_run_last),
+		.flags = (uint8_t)column(st, EDGES_flags),
 	};
-	if (sqlite3_column_bytes(st, 16) == sizeof(e->latency.bins))
-		memcpy(e->latency.bins, sqlite3_column_blob(st, 16), sizeof(e->latency.bins));
+	if (sqlite3_column_bytes(st, COL(EDGES_latency)) == sizeof(e->latency.bins))
+		memcpy(e->latency.bins, sqlite3_column_blob(st, COL(EDGES_latency)),
+		       sizeof(e->latency.bins));
 	if (e->kind != EDGE_EXEC)
 		return;
 	*use = (struct edge_use){
-		.use_n = column_sum(st, 17),
-		.life_sum_ns = column_sum(st, 18),
-		.cpu_sum_ns = column_sum(st, 19),
-		.rss_peak_bytes = column_sum(st, 20),
-		.read_sum_bytes = column_sum(st, 21),
-		.write_sum_bytes = column_sum(st, 22),
-		.majflt_sum = column_sum(st, 23),
-		.minflt_sum = column_sum(st, 24),
-		.cold_n = column_sum(st, 26),
-		.cold_sum_ns = column_sum(st, 27),
+		.use_n = column_sum(st, EDGES_use_n),
+		.life_sum_ns = column_sum(st, EDGES_life_sum_ns),
+		.cpu_sum_ns = column_sum(st, EDGES_cpu_sum_ns),
+		.rss_peak_bytes = column_sum(st, EDGES_rss_peak_bytes),
+		.read_sum_bytes = column_sum(st, EDGES_read_sum_bytes),
+		.write_sum_bytes = column_sum(st, EDGES_write_sum_bytes),
+		.majflt_sum = column_sum(st, EDGES_majflt_sum),
+		.minflt_sum = column_sum(st, EDGES_minflt_sum),
+		.cold_n = column_sum(st, EDGES_cold_n),
+		.cold_sum_ns = column_sum(st, EDGES_cold_sum_ns),
 	};
 	e->use = use;
 }
@@ -190,7 +196,8 @@ static int load_edges(struct store *s, struct graph *g, const struct loading *l)
 	int rc, r = 0;
 
 	while (!r && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-		int64_t row = sqlite3_column_int64(st, 0), kind = sqlite3_column_int64(st, 2);
+		int64_t row = sqlite3_column_int64(st, COL(EDGES_from_id)),
+			kind = sqlite3_column_int64(st, COL(EDGES_kind));
 		struct edge_use use;
 		struct edge e;
 
@@ -202,7 +209,7 @@ static int load_edges(struct store *s, struct graph *g, const struct loading *l)
 		}
 		edge_of_row(st, &e, &use);
 		e.from = from;
-		e.to = loading_get(l, sqlite3_column_int64(st, 1));
+		e.to = loading_get(l, sqlite3_column_int64(st, COL(EDGES_to_id)));
 		if (!e.from || !e.to)
 			continue;
 		r = graph_restore_edge(g, &e);
@@ -287,25 +294,25 @@ int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn
 
 static double column_share(sqlite3_stmt *st, int at)
 {
-	double v = sqlite3_column_double(st, at);
+	double v = sqlite3_column_double(st, COL(at));
 
 	return v > 0 && v <= 1 ? v : 0;
 }
 
 static void score_of_row(sqlite3_stmt *st, struct score *ret)
 {
-	double lambda = sqlite3_column_double(st, 14);
+	double lambda = sqlite3_column_double(st, COL(SCORES_lambda));
 
-	*ret = (struct score){.guesses_n = column_sum(st, 1),
-			      .acted_n = column_sum(st, 2),
-			      .bytes_read = column_sum(st, 9),
-			      .bytes_wasted = column_sum(st, 10),
-			      .saved_ns = column_sum(st, 11),
-			      .precision = column_share(st, 12),
-			      .recall = column_share(st, 13),
+	*ret = (struct score){.guesses_n = column_sum(st, SCORES_guesses_n),
+			      .acted_n = column_sum(st, SCORES_acted_n),
+			      .bytes_read = column_sum(st, SCORES_read_bytes),
+			      .bytes_wasted = column_sum(st, SCORES_wasted_bytes),
+			      .saved_ns = column_sum(st, SCORES_saved_ns),
+			      .precision = column_share(st, SCORES_precision),
+			      .recall = column_share(st, SCORES_recall),
 			      .lambda = lambda > 0 ? lambda : 0};
 	for (int i = 0; i < OUTCOMES; i++)
-		ret->outcome_n[OUTCOME_HIT + i] = column_sum(st, 3 + i);
+		ret->outcome_n[OUTCOME_HIT + i] = column_sum(st, SCORES_hit_n + i);
 }
 
 static uint32_t column_u32(sqlite3_stmt *st, int at)
@@ -317,11 +324,11 @@ static uint32_t column_u32(sqlite3_stmt *st, int at)
 
 static void block_score_of_row(sqlite3_stmt *st, struct block_score *ret)
 {
-	*ret = (struct block_score){.bytes_read = column_sum(st, 8),
-				    .bytes_wasted = column_sum(st, 9),
-				    .saved_ns = column_sum(st, 10)};
+	*ret = (struct block_score){.bytes_read = column_sum(st, BLOCK_SCORES_read_bytes),
+				    .bytes_wasted = column_sum(st, BLOCK_SCORES_wasted_bytes),
+				    .saved_ns = column_sum(st, BLOCK_SCORES_saved_ns)};
 	for (int i = 0; i < OUTCOMES; i++)
-		ret->outcome_n[OUTCOME_HIT + i] = column_u32(st, 2 + i);
+		ret->outcome_n[OUTCOME_HIT + i] = column_u32(st, BLOCK_SCORES_hit_n + i);
 }
 
 int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
@@ -343,7 +350,7 @@ int store_load_scores(struct store *s, const struct graph *g, store_block_score_
 		return r;
 	st = s->stmts[STMT_LOAD_BLOCK_SCORES];
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		const char *block = (const char *)sqlite3_column_text(st, 0);
+		const char *block = (const char *)sqlite3_column_text(st, BLOCK_SCORES_N);
 		uint32_t id = block ? graph_find(g, NODE_BLOCK, block) : 0;
 		struct block_score score;
 

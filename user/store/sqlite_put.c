@@ -3,6 +3,7 @@
  * sqlite_put.c - a flush: one transaction of rows put and deleted, and of what is pruned with them.
  */
 #include "store/pack.h"
+#include "store/sqlite_columns.h"
 #include "store/sqlite_impl.h"
 
 #include "base/cleanup.h"
@@ -43,16 +44,16 @@ int store_begin(struct store *s)
 
 static void bind_node(sqlite3_stmt *st, const struct node *n)
 {
-	put_int(st, 1, n->kind);
-	put_text(st, 2, n->name);
-	put_int(st, 3, n->flags & ~NODE_F_PINNED); /* said again by whoever needs it */
-	put_int(st, 4, n->first_ns);
-	put_int(st, 5, n->last_ns);
-	put_int(st, 6, n->runs_n);
-	put_int(st, 7, n->size_bytes);
-	put_int(st, 8, n->dev);
-	put_int(st, 9, n->ino);
-	put_int(st, 10, n->uid);
+	put_int(st, NODES_kind, n->kind);
+	put_text(st, NODES_name, n->name);
+	put_int(st, NODES_flags, n->flags & ~NODE_F_PINNED); /* said again by whoever needs it */
+	put_int(st, NODES_first_ns, n->first_ns);
+	put_int(st, NODES_last_ns, n->last_ns);
+	put_int(st, NODES_runs_n, n->runs_n);
+	put_int(st, NODES_size_bytes, n->size_bytes);
+	put_int(st, NODES_dev, n->dev);
+	put_int(st, NODES_ino, n->ino);
+	put_int(st, NODES_uid, n->uid);
 }
 
 int store_put_node(struct store *s, const struct node *n)
@@ -64,7 +65,7 @@ int store_put_node(struct store *s, const struct node *n)
 	if (id) {
 		st = s->stmts[STMT_NODE_UPDATE];
 		bind_node(st, n);
-		put_int(st, 11, (uint64_t)id);
+		put_int(st, NODES_ROW, (uint64_t)id);
 		r = sql_step(s, st, NULL);
 		if (r || sqlite3_changes(s->db) == 1)
 			return r;
@@ -97,16 +98,16 @@ static int node_row(struct store *s, const struct node *n, int64_t *ret_id)
 
 static void bind_use(sqlite3_stmt *st, const struct edge_use *u)
 {
-	put_int(st, 18, u->use_n);
-	put_int(st, 19, u->life_sum_ns);
-	put_int(st, 20, u->cpu_sum_ns);
-	put_int(st, 21, u->rss_peak_bytes);
-	put_int(st, 22, u->read_sum_bytes);
-	put_int(st, 23, u->write_sum_bytes);
-	put_int(st, 24, u->majflt_sum);
-	put_int(st, 25, u->minflt_sum);
-	put_int(st, 27, u->cold_n);
-	put_int(st, 28, u->cold_sum_ns);
+	put_int(st, EDGES_use_n, u->use_n);
+	put_int(st, EDGES_life_sum_ns, u->life_sum_ns);
+	put_int(st, EDGES_cpu_sum_ns, u->cpu_sum_ns);
+	put_int(st, EDGES_rss_peak_bytes, u->rss_peak_bytes);
+	put_int(st, EDGES_read_sum_bytes, u->read_sum_bytes);
+	put_int(st, EDGES_write_sum_bytes, u->write_sum_bytes);
+	put_int(st, EDGES_majflt_sum, u->majflt_sum);
+	put_int(st, EDGES_minflt_sum, u->minflt_sum);
+	put_int(st, EDGES_cold_n, u->cold_n);
+	put_int(st, EDGES_cold_sum_ns, u->cold_sum_ns);
 }
 
 int store_put_edge(struct store *s, const struct edge *e, const struct node *from,
@@ -120,24 +121,25 @@ int store_put_edge(struct store *s, const struct edge *e, const struct node *fro
 		r = node_row(s, to, &to_id);
 	if (r)
 		return r;
-	put_int(st, 1, (uint64_t)from_id);
-	put_int(st, 2, (uint64_t)to_id);
-	put_int(st, 3, e->kind);
-	put_int(st, 4, e->count);
-	put_int(st, 5, e->runs_n);
-	put_int(st, 6, e->fail_n);
-	put_int(st, 7, (uint64_t)e->errno_last);
-	put_int(st, 8, e->first_ns);
-	put_int(st, 9, e->last_ns);
-	put_int(st, 10, e->latency_sum_ns);
-	put_int(st, 11, sketch_quantile(&e->latency, 0.5));
-	put_int(st, 12, sketch_quantile(&e->latency, 0.99));
-	put_int(st, 13, e->lead_sum_ns);
-	put_int(st, 14, e->lead_n);
-	put_real(st, 15, e->p_last);
-	put_int(st, 16, e->run_last);
-	(void)sqlite3_bind_blob(st, 17, e->latency.bins, sizeof(e->latency.bins), SQLITE_STATIC);
-	put_int(st, 26, e->flags);
+	put_int(st, EDGES_from_id, (uint64_t)from_id);
+	put_int(st, EDGES_to_id, (uint64_t)to_id);
+	put_int(st, EDGES_kind, e->kind);
+	put_int(st, EDGES_count, e->count);
+	put_int(st, EDGES_runs_n, e->runs_n);
+	put_int(st, EDGES_fail_n, e->fail_n);
+	put_int(st, EDGES_errno_last, (uint64_t)e->errno_last);
+	put_int(st, EDGES_first_ns, e->first_ns);
+	put_int(st, EDGES_last_ns, e->last_ns);
+	put_int(st, EDGES_latency_sum_ns, e->latency_sum_ns);
+	put_int(st, EDGES_latency_p50_ns, sketch_quantile(&e->latency, 0.5));
+	put_int(st, EDGES_latency_p99_ns, sketch_quantile(&e->latency, 0.99));
+	put_int(st, EDGES_lead_sum_ns, e->lead_sum_ns);
+	put_int(st, EDGES_lead_n, e->lead_n);
+	put_real(st, EDGES_p_last, e->p_last);
+	put_int(st, EDGES_run_last, e->run_last);
+	(void)sqlite3_bind_blob(st, EDGES_latency, e->latency.bins, sizeof(e->latency.bins),
+				SQLITE_STATIC);
+	put_int(st, EDGES_flags, e->flags);
 	if (e->use) /* what is not bound is NULL */
 		bind_use(st, e->use);
 	return sql_step(s, st, NULL);
@@ -170,9 +172,9 @@ int store_del_edge(struct store *s, enum edge_kind kind, const struct node *from
 		r = ids_node(s, to->kind, to->name, &to_id);
 	if (r)
 		return r;
-	put_int(st, 1, (uint64_t)from_id);
-	put_int(st, 2, (uint64_t)to_id);
-	put_int(st, 3, kind);
+	put_int(st, EDGES_from_id, (uint64_t)from_id);
+	put_int(st, EDGES_to_id, (uint64_t)to_id);
+	put_int(st, EDGES_kind, kind);
 	return sql_step(s, st, NULL);
 }
 
@@ -196,29 +198,29 @@ int store_put_guess(struct store *s, const struct guess *g, const char *block, c
 		r = ids_word(s, dep, &dep_id);
 	if (r)
 		return r;
-	put_int(st, 1, (uint64_t)s->epoch);
-	put_int(st, 2, g->id);
-	put_int(st, 3, (uint64_t)block_id);
-	put_int(st, 4, (uint64_t)via_id);
-	put_int(st, 5, (uint64_t)dep_id);
-	put_int(st, 6, g->kind);
-	put_int(st, 7, g->outcome);
-	put_int(st, 8, g->acted);
-	put_int(st, 9, g->order);
-	put_int(st, 10, g->uid);
-	put_int(st, 11, g->pid);
-	put_real(st, 12, g->p);
-	put_int(st, 13, g->support);
-	put_int(st, 14, made_wall_ns);
-	put_int(st, 15, g->lead_ns);
-	put_since(st, 16, g, g->deadline_ns);
-	put_since(st, 17, g, g->acted_ns);
-	put_since(st, 18, g, g->done_ns);
-	put_since(st, 19, g, g->ended_ns);
-	put_int(st, 20, g->bytes_read);
-	put_int(st, 21, g->saved_ns);
-	put_real(st, 22, g->value_us);
-	put_real(st, 23, g->price_us);
+	put_int(st, GUESSES_epoch, (uint64_t)s->epoch);
+	put_int(st, GUESSES_id, g->id);
+	put_int(st, GUESSES_block_id, (uint64_t)block_id);
+	put_int(st, GUESSES_via_id, (uint64_t)via_id);
+	put_int(st, GUESSES_dep_id, (uint64_t)dep_id);
+	put_int(st, GUESSES_kind, g->kind);
+	put_int(st, GUESSES_outcome, g->outcome);
+	put_int(st, GUESSES_acted, g->acted);
+	put_int(st, GUESSES_model_order, g->order);
+	put_int(st, GUESSES_uid, g->uid);
+	put_int(st, GUESSES_pid, g->pid);
+	put_real(st, GUESSES_p, g->p);
+	put_int(st, GUESSES_support, g->support);
+	put_int(st, GUESSES_made_ns, made_wall_ns);
+	put_int(st, GUESSES_lead_ns, g->lead_ns);
+	put_since(st, GUESSES_deadline_ns, g, g->deadline_ns);
+	put_since(st, GUESSES_acted_ns, g, g->acted_ns);
+	put_since(st, GUESSES_done_ns, g, g->done_ns);
+	put_since(st, GUESSES_ended_ns, g, g->ended_ns);
+	put_int(st, GUESSES_read_bytes, g->bytes_read);
+	put_int(st, GUESSES_saved_ns, g->saved_ns);
+	put_real(st, GUESSES_value_us, g->value_us);
+	put_real(st, GUESSES_price_us, g->price_us);
 	s->guesses_put_n++;
 	return sql_step(s, st, NULL);
 }
@@ -234,11 +236,12 @@ int store_put_ranges(struct store *s, const struct node *block, const struct nod
 		r = node_row(s, file, &file_id);
 	if (r)
 		return r;
-	put_int(st, 1, (uint64_t)block_id);
-	put_int(st, 2, (uint64_t)file_id);
-	put_int(st, 3, clock_ns(CLOCK_REALTIME));
-	put_int(st, 4, n / RANGES_PACK_CELL);
-	(void)sqlite3_bind_blob64(st, 5, bytes, n, SQLITE_STATIC); /* far below SQLite's 1 GB */
+	put_int(st, RANGES_block_id, (uint64_t)block_id);
+	put_int(st, RANGES_file_id, (uint64_t)file_id);
+	put_int(st, RANGES_saved_ns, clock_ns(CLOCK_REALTIME));
+	put_int(st, RANGES_cells_n, n / RANGES_PACK_CELL);
+	(void)sqlite3_bind_blob64(st, RANGES_cells, bytes, n,
+				  SQLITE_STATIC); /* far below SQLite's 1 GB */
 	s->ranges_put_n++;
 	return sql_step(s, st, NULL);
 }
@@ -269,17 +272,17 @@ int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score
 	sqlite3_stmt *st = s->stmts[STMT_SCORE];
 	int r;
 
-	put_int(st, 1, wall_ns / 60000000000ull);
-	put_int(st, 2, score->guesses_n);
-	put_int(st, 3, score->acted_n);
-	for (int i = OUTCOME_HIT; i <= OUTCOME_DROPPED; i++)
-		put_int(st, 3 + i, score->outcome_n[i]);
-	put_int(st, 10, score->bytes_read);
-	put_int(st, 11, score->bytes_wasted);
-	put_int(st, 12, score->saved_ns);
-	put_real(st, 13, score->precision);
-	put_real(st, 14, score->recall);
-	put_real(st, 15, score->lambda);
+	put_int(st, SCORES_minute, wall_ns / 60000000000ull);
+	put_int(st, SCORES_guesses_n, score->guesses_n);
+	put_int(st, SCORES_acted_n, score->acted_n);
+	for (int i = 0; i < OUTCOMES; i++)
+		put_int(st, SCORES_hit_n + i, score->outcome_n[OUTCOME_HIT + i]);
+	put_int(st, SCORES_read_bytes, score->bytes_read);
+	put_int(st, SCORES_wasted_bytes, score->bytes_wasted);
+	put_int(st, SCORES_saved_ns, score->saved_ns);
+	put_real(st, SCORES_precision, score->precision);
+	put_real(st, SCORES_recall, score->recall);
+	put_real(st, SCORES_lambda, score->lambda);
 	r = sql_step(s, st, NULL);
 	return r ? r : sql_run_with(s, STMT_PRUNE_SCORES, SCORE_MAX);
 }
@@ -293,12 +296,12 @@ int store_put_block_score(struct store *s, const struct node *block,
 
 	if (r)
 		return r;
-	put_int(st, 1, (uint64_t)id);
+	put_int(st, BLOCK_SCORES_block_id, (uint64_t)id);
 	for (int i = 0; i < OUTCOMES; i++)
-		put_int(st, 2 + i, score->outcome_n[OUTCOME_HIT + i]);
-	put_int(st, 8, score->bytes_read);
-	put_int(st, 9, score->bytes_wasted);
-	put_int(st, 10, score->saved_ns);
+		put_int(st, BLOCK_SCORES_hit_n + i, score->outcome_n[OUTCOME_HIT + i]);
+	put_int(st, BLOCK_SCORES_read_bytes, score->bytes_read);
+	put_int(st, BLOCK_SCORES_wasted_bytes, score->bytes_wasted);
+	put_int(st, BLOCK_SCORES_saved_ns, score->saved_ns);
 	return sql_step(s, st, NULL);
 }
 

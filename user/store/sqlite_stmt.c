@@ -2,6 +2,7 @@
 /*
  * sqlite_stmt.c - the statements of the store, and what it means when one fails.
  */
+#include "store/sqlite_columns.h"
 #include "store/sqlite_impl.h"
 
 #include "base/err.h"
@@ -9,60 +10,41 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define EDGE_COLUMNS                                                                               \
-	"from_id, to_id, kind, count, runs_n, fail_n, errno_last, first_ns, last_ns, "             \
-	"latency_sum_ns, latency_p50_ns, latency_p99_ns, lead_sum_ns, lead_n, p_last, run_last, "  \
-	"latency, use_n, life_sum_ns, cpu_sum_ns, rss_peak_bytes, read_sum_bytes, "                \
-	"write_sum_bytes, majflt_sum, minflt_sum, flags, cold_n, cold_sum_ns"
-#define GUESS_COLUMNS                                                                              \
-	"epoch, id, block_id, via_id, dep_id, kind, outcome, acted, model_order, uid, pid, p, "    \
-	"support, made_ns, lead_ns, deadline_ns, acted_ns, done_ns, ended_ns, read_bytes, "        \
-	"saved_ns, value_us, price_us"
+/* clang-format off */
+#define NAMES(table) table(SQL_NAME_F, SQL_NAME)
+#define PARAMS(table) table(SQL_PARAM_F, SQL_PARAM)
+#define SETS(table) table(SQL_SET_F, SQL_SET)
+#define SELECT(table, from) "SELECT " NAMES(table) from
+#define UPDATE(into, table, where) "UPDATE " into " SET " SETS(table##_REST) where
+#define INSERT(into, table) " INTO " into "(" NAMES(table) ") VALUES(" PARAMS(table) ")"
+#define UPSERT(into, table) \
+	"INSERT" INSERT(into, table) " ON CONFLICT(" NAMES(table##_KEY) ") DO UPDATE SET " SETS(table##_REST)
+#define PUT(into, table) "INSERT OR REPLACE" INSERT(into, table)
+#define PARAM_(n) "?" #n
+#define PARAM(n) PARAM_(n)
+/* clang-format on */
 
 static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
 	[STMT_EPOCH] = "INSERT OR REPLACE INTO meta(key, value) VALUES('epoch', ?1)",
-	[STMT_NODE_UPDATE] =
-		"UPDATE nodes SET flags = ?3, first_ns = ?4, last_ns = ?5, runs_n = ?6, "
-		"size_bytes = ?7, dev = ?8, ino = ?9, uid = ?10 "
-		"WHERE id = ?11 AND kind = ?1 AND name = ?2",
-	[STMT_NODE_UPSERT] =
-		"INSERT INTO nodes(kind, name, flags, first_ns, last_ns, runs_n, size_bytes, dev, "
-		"ino, uid) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
-		"ON CONFLICT(kind, name) DO UPDATE SET flags = ?3, first_ns = ?4, last_ns = ?5, "
-		"runs_n = ?6, size_bytes = ?7, dev = ?8, ino = ?9, uid = ?10 RETURNING id",
+	[STMT_NODE_UPDATE] = UPDATE("nodes", NODES,
+				    " WHERE id = " PARAM(NODES_ROW) " AND kind = ?1 AND name = ?2"),
+	[STMT_NODE_UPSERT] = UPSERT("nodes", NODES) " RETURNING id",
 	[STMT_NODE_ID] = "SELECT id FROM nodes WHERE kind = ?1 AND name = ?2",
 	[STMT_NODE_DEL] = "DELETE FROM nodes WHERE id = ?1",
 	[STMT_NODE_DEL_EDGES] = "DELETE FROM edges WHERE from_id = ?1 OR to_id = ?1",
 	[STMT_NODE_DEL_RANGES] = "DELETE FROM ranges WHERE block_id = ?1 OR file_id = ?1",
 	[STMT_NODE_DEL_SCORE] = "DELETE FROM block_scores WHERE block_id = ?1",
-	[STMT_EDGE_UPSERT] =
-		"INSERT INTO edges(" EDGE_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		"?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, "
-		"?26, ?27, ?28) "
-		"ON CONFLICT(from_id, to_id, kind) DO UPDATE SET count = ?4, runs_n = ?5, "
-		"fail_n = ?6, errno_last = ?7, first_ns = ?8, last_ns = ?9, latency_sum_ns = ?10, "
-		"latency_p50_ns = ?11, latency_p99_ns = ?12, lead_sum_ns = ?13, lead_n = ?14, "
-		"p_last = ?15, run_last = ?16, latency = ?17, use_n = ?18, life_sum_ns = ?19, "
-		"cpu_sum_ns = ?20, rss_peak_bytes = ?21, read_sum_bytes = ?22, "
-		"write_sum_bytes = ?23, majflt_sum = ?24, minflt_sum = ?25, flags = ?26, "
-		"cold_n = ?27, cold_sum_ns = ?28",
+	[STMT_EDGE_UPSERT] = UPSERT("edges", EDGES),
 	[STMT_EDGE_DEL] = "DELETE FROM edges WHERE from_id = ?1 AND to_id = ?2 AND kind = ?3",
-	[STMT_RANGES] =
-		"INSERT OR REPLACE INTO ranges(block_id, file_id, saved_ns, cells_n, cells) "
-		"VALUES(?1, ?2, ?3, ?4, ?5)",
+	[STMT_RANGES] = PUT("ranges", RANGES),
 	[STMT_MODEL] = "INSERT OR REPLACE INTO model(id, saved_ns, state) VALUES(1, ?1, ?2)",
 	[STMT_WORD_ID] = "SELECT id FROM words WHERE word = ?1",
 	[STMT_WORD_ADD] = "INSERT INTO words(word) VALUES(?1)",
-	[STMT_GUESS] =
-		"INSERT OR REPLACE INTO guesses(" GUESS_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, "
-		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
-		"?21, ?22, ?23)",
-	[STMT_SCORE] = "INSERT OR REPLACE INTO scores VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		       "?10, ?11, ?12, ?13, ?14, ?15)",
-	[STMT_BLOCK_SCORE] = "INSERT OR REPLACE INTO block_scores VALUES(?1, ?2, ?3, ?4, ?5, ?6, "
-			     "?7, ?8, ?9, ?10)",
+	[STMT_GUESS] = PUT("guesses", GUESSES),
+	[STMT_SCORE] = PUT("scores", SCORES),
+	[STMT_BLOCK_SCORE] = PUT("block_scores", BLOCK_SCORES),
 	[STMT_PRUNE_GUESSES] = "DELETE FROM guesses WHERE made_ns < (SELECT made_ns FROM guesses "
 			       "ORDER BY made_ns DESC LIMIT 1 OFFSET ?1)",
 	[STMT_PRUNE_WORDS] = "DELETE FROM words WHERE id NOT IN (SELECT block_id FROM guesses "
@@ -74,16 +56,16 @@ static const char *const stmt_sql[STMT_MAX] = {
 		"DELETE FROM ranges WHERE saved_ns <= (SELECT saved_ns FROM (SELECT saved_ns, "
 		"sum(cells_n + ?2) OVER (ORDER BY saved_ns DESC) AS total FROM ranges) "
 		"WHERE total > ?1 ORDER BY saved_ns DESC LIMIT 1)",
-	[STMT_LOAD_NODES] = "SELECT id, kind, name, flags, first_ns, last_ns, runs_n, size_bytes, "
-			    "dev, ino, uid FROM nodes",
-	[STMT_LOAD_EDGES] = "SELECT " EDGE_COLUMNS " FROM edges",
+	[STMT_LOAD_NODES] = SELECT(NODES, ", id FROM nodes"),
+	[STMT_LOAD_EDGES] = SELECT(EDGES, " FROM edges"),
 	[STMT_LOAD_RANGES] = "SELECT b.name, f.name, r.cells FROM ranges r "
 			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
 			     "JOIN nodes f ON f.id = r.file_id AND f.kind = 2 ORDER BY r.saved_ns",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
-	[STMT_LOAD_SCORE] = "SELECT * FROM scores ORDER BY minute DESC LIMIT 1",
-	[STMT_LOAD_BLOCK_SCORES] = "SELECT n.name, s.* FROM block_scores s "
-				   "JOIN nodes n ON n.id = s.block_id AND n.kind = 1",
+	[STMT_LOAD_SCORE] = SELECT(SCORES, " FROM scores ORDER BY minute DESC LIMIT 1"),
+	[STMT_LOAD_BLOCK_SCORES] =
+		SELECT(BLOCK_SCORES,
+		       ", n.name FROM block_scores JOIN nodes n ON n.id = block_id AND n.kind = 1"),
 };
 
 /* SQLite knows ENOSPC; a quota or a limit on file sizes is a full disk as well, but shows only in the
