@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* How the engine keeps score of its guesses, and what it does about those that were wrong. */
+#include "support/support.h"
+
+#include "support/actions.h"
+#include "support/host.h"
+
+#include <string.h>
+
+#define S 1000000000ull
+
+/* What came of guesses before a restart is in the sums, and the planner is as choosy as it was. */
+static void test_engine_goes_on_with_a_kept_score(void **state)
+{
+	const struct score kept = {.guesses_n = 1000,
+				   .acted_n = 500,
+				   .outcome_n = {0, 300, 20, 100, 10, 70, 500},
+				   .bytes_read = 1ull << 40,
+				   .bytes_wasted = 1ull << 38,
+				   .saved_ns = 77,
+				   .precision = 0.75,
+				   .recall = 0.5,
+				   .lambda = 1.8};
+	const struct block_score kept_one = {{0, 3, 0, 1, 0, 0, 0}, 4096, 1024, 5};
+	struct engine_limits limits = host_limits();
+	struct block_score one;
+	struct engine_stats st;
+	struct host h;
+	uint32_t block;
+
+	(void)state;
+	host_init(&h, &limits);
+	engine_stats(h.engine, &st);
+	assert_memory_equal(&st.score_all, &st.score, sizeof(st.score)); /* nothing was kept */
+	host_run_script(&h, "/bin/one");
+	block = graph_find(engine_graph_const(h.engine), NODE_BLOCK, "/bin/one");
+	engine_restore_score(h.engine, &kept);
+	engine_restore_block_score(h.engine, block, &kept_one);
+	engine_stats(h.engine, &st);
+	assert_int_equal(st.score.acted_n, 0); /* since its start */
+	assert_int_equal(st.score_all.acted_n, 500);
+	assert_int_equal(st.score_all.outcome_n[OUTCOME_HIT], 300);
+	assert_int_equal(st.score_all.outcome_n[OUTCOME_WASTED], 100);
+	assert_int_equal(st.score_all.bytes_read, 1ull << 40);
+	assert_int_equal(st.score_all.bytes_wasted, 1ull << 38);
+	assert_int_equal(st.score_all.saved_ns, 77);
+	assert_true(st.score.precision > 0.74 && st.score.precision < 0.76);
+	assert_true(st.score.recall > 0.49 && st.score.recall < 0.51);
+	assert_true(st.score.lambda > 1.79 && st.score.lambda < 1.81);
+	engine_block_score(h.engine, block, &one);
+	assert_int_equal(one.outcome_n[OUTCOME_HIT], 3);
+	assert_int_equal(one.outcome_n[OUTCOME_WASTED], 1);
+	assert_int_equal(one.bytes_read, 4096);
+	assert_int_equal(one.bytes_wasted, 1024);
+	assert_int_equal(one.saved_ns, 5);
+	host_fini(&h);
+}
+
+static void test_engine_keeps_score(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats before, after;
+	struct block_score of_one;
+	struct action_list l;
+	struct host h;
+	uint32_t pid, one;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++) {
+		host_run_script(&h, "/bin/three");
+		actions_carry_out(&h, &l, true);
+	}
+	host_rest(&h, 200 * S);
+	actions_take(&h, &l);
+	engine_stats(h.engine, &before);
+
+	/* Made ready, then needed: hits. Needed before it was ready: late. Never needed: wasted. */
+	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	actions_carry_out(&h, &l, false);
+	one = host_spawn(&h, pid, "/bin/one", NULL);
+	host_open(&h, one, "/lib/bin/one.so", 0);
+	engine_stats(h.engine, &after);
+	assert_int_equal(after.score.outcome_n[OUTCOME_HIT] - before.score.outcome_n[OUTCOME_HIT],
+			 2);
+	assert_int_equal(after.score.saved_ns - before.score.saved_ns, 2000000);
+	engine_block_score(h.engine,
+			   graph_find(engine_graph_const(h.engine), NODE_BLOCK, "/bin/one"),
+			   &of_one);
+	assert_int_equal(of_one.outcome_n[OUTCOME_HIT], 2);
+	assert_int_equal(of_one.saved_ns, 2000000);
+	assert_int_equal(of_one.bytes_wasted, 0);
+	host_rest(&h, 300 * S);
+	engine_stats(h.engine, &after);
+	assert_true(after.score.outcome_n[OUTCOME_WASTED] > before.score.outcome_n[OUTCOME_WASTED]);
+	assert_true(after.score.bytes_wasted >= 2 << 20);
+	assert_int_equal(after.guesses_open_n, 0);
+	actions_take(&h, &l); /* what was wasted is to be released */
+	assert_non_null(actions_find(&l, ACTION_CANCEL, ""));
+	assert_non_null(actions_find(&l, ACTION_SETTLE, "")); /* and what came true is to be kept */
+
+	before = after;
+	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+	actions_take(&h, &l);
+	one = host_spawn(&h, pid, "/bin/one", NULL);
+	host_open(&h, one, "/lib/bin/one.so", 0);
+	engine_stats(h.engine, &after);
+	assert_int_equal(after.score.outcome_n[OUTCOME_LATE],
+			 before.score.outcome_n[OUTCOME_LATE]); /* it may have been in memory */
+	h.cold = true;
+	host_exit(&h, one);
+	engine_stats(h.engine, &after);
+	assert_true(after.score.outcome_n[OUTCOME_LATE] > before.score.outcome_n[OUTCOME_LATE]);
+	host_fini(&h);
+}
+
+/* The script ends after its first step: at once, and not seconds later, what was read for the others is
+ * given up, and a second time nothing like as much is asked for. */
+static void test_engine_gives_up_with_the_run(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats before, after;
+	struct action_list l;
+	size_t asked_n[4] = {0};
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++)
+		host_run_script(&h, "/bin/three");
+	actions_take(&h, &l);
+	for (int i = 0; i < 4; i++) {
+		uint32_t pid;
+
+		host_rest(&h, 10 * S);
+		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+		for (size_t j = 0; j < l.n; j++)
+			asked_n[i] += strstr(l.names[j], "two") || strstr(l.names[j], "three");
+		actions_finish(&h, &l, false);
+		engine_stats(h.engine, &before);
+		host_exit(&h, pid);
+		engine_stats(h.engine, &after);
+		actions_take(&h, &l);
+		if (i == 0) {
+			assert_true(after.guesses_open_n < before.guesses_open_n);
+			assert_non_null(actions_find(&l, ACTION_CANCEL, ""));
+		}
+	}
+	assert_true(asked_n[0] >= 4);
+	assert_int_equal(asked_n[3], 0);
+	host_fini(&h);
+}
+
+static void test_engine_stops_when_only_wrong(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats stats;
+	struct action_list l;
+	struct host h;
+	size_t last_n = 0;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 10; i++)
+		host_run_script(&h, "/bin/three");
+	/* Whatever is asked for is read, and never needed: each time an edge of this size decays
+	 * the script teaches it again, so only lambda can stop it. */
+	for (int i = 0; i < 400; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
+
+		if (i % 2) {
+			host_spawn(&h, pid, "/bin/one", NULL);
+			host_pass(&h, 3 * S);
+		}
+		actions_take(&h, &l);
+		last_n = l.n;
+		actions_finish(&h, &l, false);
+		host_exit(&h, pid);
+		host_rest(&h, 4 * S);
+		for (size_t j = 0; j < l.n; j++)
+			last_n -= !l.actions[j].name[0];
+	}
+	engine_stats(h.engine, &stats);
+	assert_true(last_n <= 2);
+	host_fini(&h);
+}
+
+/* What a program takes when it has to wait for a disk, and when not, for each that runs it. */
+static void test_engine_learns_what_cold_and_warm_cost(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct edge_use *use;
+	const struct graph *g;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 5; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/tool", NULL);
+
+		h.cold = i < 2;
+		h.life_ns = h.cold ? 230000000 : 40000000;
+		host_exit(&h, pid);
+	}
+	g = engine_graph_const(h.engine);
+	use = graph_edge_find(g, graph_find(g, NODE_BLOCK, "/bin/shell"),
+			      graph_find(g, NODE_BLOCK, "/bin/tool"), EDGE_EXEC)
+		      ->use;
+	assert_int_equal(use->use_n, 5);
+	assert_int_equal(use->cold_n, 2);
+	assert_int_equal(use->cold_sum_ns, 2 * 230000000);
+	assert_int_equal(use->life_sum_ns - use->cold_sum_ns, 3 * 40000000);
+	host_fini(&h);
+}
+
+/* Why nothing is done about a guess is known of each. */
+static void test_engine_says_why_it_did_nothing(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct pressure crowded = {.mem_available_bytes = 8ull << 30,
+				   .mem_total_bytes = 16ull << 30,
+				   .io_some_avg10 = policy.io_some_max};
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	policy.p_min = 0.05;
+	host_init(&h, &limits);
+	engine_policy(h.engine, &policy);
+	for (int i = 0; i < 10; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/tool", NULL);
+
+		host_open(&h, pid, "/data/always", 0);
+		if (i < 3)
+			host_open(&h, pid, "/data/seldom", 0);
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	h.now_ns += 10 * S;
+	assert_int_equal(engine_tick(h.engine, h.now_ns, &crowded), 0);
+	(void)actions_of_start(&h, &l, "/bin/tool", NULL);
+	assert_int_equal(host_decision(&h, "/data/always"), DECISION_WAITS);
+	host_tick(&h);
+	actions_take(&h, &l);
+	assert_int_equal(host_decision(&h, "/data/always"), DECISION_ACTED);
+	assert_int_equal(host_decision(&h, "/data/seldom"), DECISION_UNWORTHY);
+	host_fini(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_goes_on_with_a_kept_score),
+		cmocka_unit_test(test_engine_keeps_score),
+		cmocka_unit_test(test_engine_gives_up_with_the_run),
+		cmocka_unit_test(test_engine_stops_when_only_wrong),
+		cmocka_unit_test(test_engine_learns_what_cold_and_warm_cost),
+		cmocka_unit_test(test_engine_says_why_it_did_nothing),
+	};
+
+	return cmocka_run_group_tests_name("engine_score", tests, NULL, NULL);
+}
