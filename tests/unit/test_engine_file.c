@@ -44,6 +44,41 @@ static void test_engine_reads_what_is_updated(void **state)
 	host_fini(&h);
 }
 
+/* A package manager puts a new file in the old one's place: it is the same node, with all that is known
+ * of it, and the new file's number and size. */
+static void test_engine_keeps_the_node_over_an_upgrade(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct graph *g;
+	const struct edge *edge;
+	const struct node *lib;
+	uint32_t tool = 0;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (uint64_t i = 0; i < 6; i++) {
+		struct obs o = {.kind = OBS_OPEN,
+				.name = "/lib/it.so",
+				.file = {.dev = 1, .ino = 70 + i / 3, .size = 1000 * (1 + i / 3)}};
+
+		o.pid = host_spawn(&h, 1, "/bin/tool", NULL);
+		host_see(&h, o);
+		host_exit(&h, o.pid);
+	}
+	g = engine_graph_const(h.engine);
+	tool = graph_find(g, NODE_BLOCK, "/bin/tool"); /* another executable each time, at that */
+	lib = graph_node_const(g, graph_find(g, NODE_FILE, "/lib/it.so"));
+	assert_non_null(lib);
+	assert_int_equal(graph_node_const(g, tool)->runs_n, 6);
+	assert_int_equal(lib->ino, 71);
+	assert_int_equal(lib->size_bytes, 2000);
+	edge = graph_edge_find(g, tool, lib->id, EDGE_OPEN);
+	assert_non_null(edge);
+	assert_int_equal(edge->runs_n, 6);
+	host_fini(&h);
+}
+
 static bool covers(const struct action *a, uint64_t off)
 {
 	for (size_t i = 0; i < a->range_n; i++)
@@ -186,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_reads_what_is_updated),
+		cmocka_unit_test(test_engine_keeps_the_node_over_an_upgrade),
 		cmocka_unit_test(test_engine_wants_the_parts_each_step_uses),
 		cmocka_unit_test(test_engine_knows_for_whom_a_file_is_there),
 		cmocka_unit_test(test_engine_means_the_opens_that_were_timed),

@@ -5,6 +5,8 @@
 #include "base/cleanup.h"
 #include "core/naming.h"
 
+#include <forewarm/event.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,6 +72,24 @@ static const char *name_for(struct naming *n, uint32_t pid, const char *path)
 
 	naming_obs(n, &o, &named);
 	return named.name;
+}
+
+/* An image is by what it is made of; which container it runs in is not in its name. */
+static void test_naming_image_is_by_its_layers(void **state)
+{
+	const uint64_t a = 0x0123456789ab0000, b = 0x0123456789ac0000;
+	char is[NAMING_TEXT_MAX], other[NAMING_TEXT_MAX];
+
+	(void)state;
+	assert_true(naming_image(FWM_IMAGE(FWM_IMAGE_OVERLAY, a), is, sizeof(is)));
+	assert_string_equal(is, "image:0123456789ab");
+	assert_true(naming_image(FWM_IMAGE(FWM_IMAGE_OVERLAY, b), other, sizeof(other)));
+	assert_string_not_equal(is, other);
+	assert_true(naming_image(FWM_IMAGE(FWM_IMAGE_ROOT, a), other, sizeof(other)));
+	assert_string_equal(other, "root:0123456789ab");
+	assert_true(naming_image(FWM_IMAGE(FWM_IMAGE_HOST, 0), is, sizeof(is)));
+	assert_string_equal(is, "");
+	assert_false(naming_image(FWM_IMAGE(FWM_IMAGE_UNKNOWN, 0), is, sizeof(is)));
 }
 
 static void test_naming_follows_processes(void **state)
@@ -156,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_naming_path_says_whose_it_is),
+		cmocka_unit_test(test_naming_image_is_by_its_layers),
 		cmocka_unit_test(test_naming_follows_processes),
 		cmocka_unit_test(test_naming_is_bounded),
 		cmocka_unit_test(test_naming_long_names_are_cut),
