@@ -10,12 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/lock.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -56,17 +56,6 @@ int capture_pins_remove(const char *dir)
 	return pins_remove_at(fd, dir);
 }
 
-/* Held as long as the descriptor is open. */
-static int pins_lock(const char *dir, int *ret_fd)
-{
-	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return -errno;
-	*ret_fd = TAKE_FD(fd);
-	return 0;
-}
-
 int capture_pin_dir_make(const struct capture_opts *o, int *ret_fd)
 {
 	_cleanup_(freep) char *parent = strdup(o->pin_dir);
@@ -95,7 +84,7 @@ int capture_pin_dir_make(const struct capture_opts *o, int *ret_fd)
 		return capture_why(o, -errno,
 				   "'%s' is no bpf file system and none could be mounted there: %s",
 				   parent, strerror(errno));
-	if (pins_lock(o->pin_dir, ret_fd) == -EWOULDBLOCK)
+	if (lock_take(o->pin_dir, O_RDONLY | O_DIRECTORY, ret_fd) == LOCK_TAKEN)
 		return capture_why(
 			o, -EWOULDBLOCK,
 			"pin directory '%s' is another forewarmd's: stop that one, or give this "
@@ -111,7 +100,9 @@ int capture_pin_dir_make(const struct capture_opts *o, int *ret_fd)
 	if (mkdir(o->pin_dir, 0700) < 0)
 		return capture_why(o, -errno, "pin directory '%s': %s", o->pin_dir,
 				   strerror(errno));
-	r = pins_lock(o->pin_dir, ret_fd);
+	r = lock_take(o->pin_dir, O_RDONLY | O_DIRECTORY, ret_fd);
+	if (r == LOCK_TAKEN) /* that very moment */
+		r = -EWOULDBLOCK;
 	return r < 0 ? capture_why(o, r, "pin directory '%s': %s", o->pin_dir, strerror(-r)) : 0;
 }
 
