@@ -9,9 +9,9 @@
 #include "support/support.h"
 
 #include "base/clock.h"
+#include "support/pages.h"
 #include "sys/procfs.h"
 #include "sys/warm.h"
-#include "sys/warm_pages.h"
 #include "sys/warm_path.h"
 
 #include <errno.h>
@@ -121,18 +121,6 @@ static void write_file(const char *path, uint64_t bytes)
 	assert_int_equal(fsync(fd), 0);
 	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	close(fd);
-}
-
-static uint64_t resident(const char *path)
-{
-	static const struct file_range whole = {0, UINT64_MAX};
-	uint64_t wanted, there;
-	int fd = open(path, O_RDONLY);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pages_resident(fd, &whole, 1, &wanted, &there), 0);
-	close(fd);
-	return there;
 }
 
 /* One name is now a file, now a FIFO, now a link to a device, now a link to the FIFO. */
@@ -351,7 +339,7 @@ static void test_warm_reads_fuse_where_it_may(void **state)
 	r = run(w, WARM_FILE, at("live/f"));
 	assert_int_equal(r.outcome, WARM_DONE);
 	assert_int_equal(r.bytes_read, MIB);
-	assert_int_equal(resident(at("live/f")), MIB);
+	assert_int_equal(pages_of_file(at("live/f")), MIB);
 	assert_int_equal(run(w, WARM_FILE, at("live/absent")).outcome, WARM_GONE);
 	warm_free(w);
 	assert_int_equal(umount2(at("live"), MNT_DETACH), 0);
@@ -378,9 +366,9 @@ static void test_warm_sees_through_an_overlay(void **state)
 	if (mount("overlay", at("over"), "overlay", 0, options) < 0)
 		skip_because("an overlay cannot be mounted: %s", strerror(errno));
 	w = start();
-	assert_int_equal(resident(at("lower/f")), 0);
+	assert_int_equal(pages_of_file(at("lower/f")), 0);
 	assert_int_equal(run(w, WARM_FILE, at("over/f")).outcome, WARM_DONE);
-	assert_int_equal(resident(at("lower/f")), 8 * MIB);
+	assert_int_equal(pages_of_file(at("lower/f")), 8 * MIB);
 	warm_free(w);
 	assert_int_equal(umount2(at("over"), MNT_DETACH), 0);
 }
@@ -483,19 +471,19 @@ static void test_warm_reaches_into_a_container(void **state)
 	assert_string_not_equal(image, "");
 	w = start();
 	assert_int_equal(run_in(w, WARM_FILE, "/in/data", pid, image, 0).outcome, WARM_DONE);
-	assert_int_equal(resident(at("box/in/data")), 2 * MIB);
+	assert_int_equal(pages_of_file(at("box/in/data")), 2 * MIB);
 	assert_int_equal(run_in(w, WARM_FILE, "/absolute", pid, image, 0).outcome, WARM_RESIDENT);
 	assert_int_equal(run_in(w, WARM_FILE, "/in/up", pid, image, 0).outcome, WARM_RESIDENT);
 	assert_int_equal(run_in(w, WARM_FILE, "/out", pid, image, 0).outcome, WARM_GONE);
 	assert_int_equal(run_in(w, WARM_FILE, "/in/out", pid, image, 0).outcome, WARM_GONE);
 	assert_int_equal(run_in(w, WARM_FILE, "/../outside", pid, image, 0).outcome, WARM_GONE);
 	assert_int_equal(run_in(w, WARM_FILE, "/magic/outside", pid, image, 0).outcome, WARM_GONE);
-	assert_int_equal(resident(at("outside")), 0);
+	assert_int_equal(pages_of_file(at("outside")), 0);
 	/* Who made that root says where its names lead: its user's rights count. */
 	r = run_in(w, WARM_FILE, "/secret", pid, image, 41234);
 	assert_int_equal(r.outcome, WARM_REFUSED);
 	assert_int_equal(r.err, EACCES);
-	assert_int_equal(resident(at("box/secret")), 0);
+	assert_int_equal(pages_of_file(at("box/secret")), 0);
 	/* Another process by now, or none. */
 	assert_int_equal(run_in(w, WARM_FILE, "/secret", getpid(), image, 0).err, ESRCH);
 	kill(pid, SIGKILL);
@@ -581,7 +569,7 @@ static void warm_from_small(int kib)
 	write_file(at("small/f"), 16 * MIB);
 	w = start();
 	assert_int_equal(run(w, WARM_FILE, at("small/f")).bytes_missing, 0);
-	assert_int_equal(resident(at("small/f")), 16 * MIB);
+	assert_int_equal(pages_of_file(at("small/f")), 16 * MIB);
 	warm_stats(w, &st);
 	printf("# %d KiB: %llu reads, %llu of them again\n", kib, (unsigned long long)st.reads_n,
 	       (unsigned long long)st.reissued_n);

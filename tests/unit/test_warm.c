@@ -3,8 +3,8 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
+#include "support/pages.h"
 #include "sys/warm.h"
-#include "sys/warm_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,18 +114,6 @@ static void use(const char *path)
 	close(fd);
 }
 
-static uint64_t resident(const char *path)
-{
-	static const struct file_range whole = {0, UINT64_MAX};
-	uint64_t wanted, there;
-	int fd = open(path, O_RDONLY);
-
-	assert_true(fd >= 0);
-	assert_int_equal(pages_resident(fd, &whole, 1, &wanted, &there), 0);
-	close(fd);
-	return there;
-}
-
 /* The next result, waited for through the descriptor as the daemon does. */
 static struct warm_result take(struct fix *f)
 {
@@ -163,13 +151,13 @@ static void test_warm_makes_a_whole_file_resident(void **state)
 	skip_on_tmpfs(f);
 	start(f);
 	p = file(f, "big", 24 * MIB + 777);
-	assert_int_equal(resident(p), 0);
+	assert_int_equal(pages_of_file(p), 0);
 	r = run(f, (struct warm_job){.id = 7, .kind = WARM_FILE, .path = p});
 	assert_int_equal(r.id, 7);
 	assert_int_equal(r.outcome, WARM_DONE);
 	assert_int_equal(r.bytes_missing, 0);
 	assert_int_equal(r.bytes_read, 24 * MIB + 4096);
-	assert_int_equal(resident(p), 24 * MIB + 4096);
+	assert_int_equal(pages_of_file(p), 24 * MIB + 4096);
 	r = run(f, (struct warm_job){.id = 8, .kind = WARM_FILE, .path = p});
 	assert_int_equal(r.outcome, WARM_RESIDENT);
 	assert_int_equal(r.bytes_read, 0);
@@ -189,7 +177,7 @@ static void test_warm_reads_the_ranges_and_no_more(void **state)
 			   .id = 1, .kind = WARM_FILE, .path = p, .ranges = ranges, .range_n = 3});
 	assert_int_equal(r.outcome, WARM_DONE);
 	assert_int_equal(r.bytes_read, (128 << 10) + 8192);
-	assert_int_equal(resident(p), (128 << 10) + 8192);
+	assert_int_equal(pages_of_file(p), (128 << 10) + 8192);
 }
 
 static void test_warm_stops_at_bytes_max(void **state)
@@ -204,7 +192,7 @@ static void test_warm_stops_at_bytes_max(void **state)
 	r = run(f, (struct warm_job){.id = 1, .kind = WARM_FILE, .path = p, .bytes_max = 3 * MIB});
 	assert_int_equal(r.outcome, WARM_DONE);
 	assert_int_equal(r.err, EFBIG);
-	assert_int_equal(resident(p), 3 * MIB);
+	assert_int_equal(pages_of_file(p), 3 * MIB);
 }
 
 static void test_warm_skips_holes_of_a_huge_sparse_file(void **state)
@@ -293,12 +281,12 @@ static void test_warm_follows_symlinks_and_dotdot(void **state)
 	assert_int_equal(symlink(at(f, "sub/up"), at(f, "abs")), 0);
 	r = run(f, (struct warm_job){.id = 1, .kind = WARM_FILE, .path = at(f, "abs")});
 	assert_int_equal(r.outcome, WARM_DONE);
-	assert_int_equal(resident(p), MIB);
+	assert_int_equal(pages_of_file(p), MIB);
 	evict(p);
 	r = run(f, (struct warm_job){
 			   .id = 1, .kind = WARM_FILE, .path = at(f, "sub/.././/sub/../real")});
 	assert_int_equal(r.outcome, WARM_DONE);
-	assert_int_equal(resident(p), MIB);
+	assert_int_equal(pages_of_file(p), MIB);
 }
 
 static void test_warm_caches_entries_and_absences(void **state)
@@ -436,7 +424,7 @@ static void test_warm_keeps_what_is_settled_early(void **state)
 	assert_int_equal(take(f).bytes_read, 2 * MIB);
 	assert_int_equal(warm_release(f->w, 7), 0);
 	assert_int_equal(take(f).bytes_read, 0);
-	assert_int_equal(resident(p), 2 * MIB);
+	assert_int_equal(pages_of_file(p), 2 * MIB);
 }
 
 static void test_warm_keeps_to_its_rate(void **state)
@@ -491,11 +479,11 @@ static void test_warm_holds_no_more_than_allowed(void **state)
 	p = file(f, "b", 3 * MIB);
 	r = run(f, (struct warm_job){.id = 2, .kind = WARM_FILE, .path = p});
 	assert_int_equal(r.err, EDQUOT);
-	assert_int_equal(resident(p), MIB);
+	assert_int_equal(pages_of_file(p), MIB);
 	warm_settle(f->w, 1);
 	r = run(f, (struct warm_job){.id = 3, .kind = WARM_FILE, .path = p});
 	assert_int_equal(r.err, 0);
-	assert_int_equal(resident(p), 3 * MIB);
+	assert_int_equal(pages_of_file(p), 3 * MIB);
 }
 
 static struct warm_result release(struct fix *f, uint64_t id)
@@ -524,7 +512,7 @@ static void test_warm_releases_only_what_no_one_used(void **state)
 	r = release(f, 5);
 	if (r.err == EPERM)
 		skip_because("no CAP_SYS_ADMIN: /proc/kpageflags is hidden");
-	assert_int_equal(resident(p), 0);
+	assert_int_equal(pages_of_file(p), 0);
 	/* A host that reclaims pages may have taken some of them before. */
 	assert_in_range(r.bytes_read, 7 * MIB, 8 * MIB);
 
@@ -541,7 +529,7 @@ static void test_warm_releases_only_what_no_one_used(void **state)
 		buf[0] = (char)(buf[0] + map[5 * MIB + i]);
 	release(f, 6);
 	/* A large folio goes or stays as a whole, so a little more may stay. */
-	assert_in_range(resident(p), 3 * MIB, 5 * MIB);
+	assert_in_range(pages_of_file(p), 3 * MIB, 5 * MIB);
 	assert_int_equal(mincore(map, MIB, (unsigned char *)buf), 0);
 	assert_true(buf[0] & buf[255] & 1);
 	assert_int_equal(mincore(map + 2 * MIB, MIB, (unsigned char *)buf), 0);
@@ -569,10 +557,10 @@ static void test_warm_releases_nothing_that_was_there_before(void **state)
 	assert_int_equal(pread(fd, buf, sizeof(buf), 0), sizeof(buf));
 	close(fd);
 	run(f, (struct warm_job){.id = 5, .kind = WARM_FILE, .path = p});
-	assert_int_equal(resident(p), 4 * MIB);
+	assert_int_equal(pages_of_file(p), 4 * MIB);
 	if (release(f, 5).err == EPERM)
 		skip_because("no CAP_SYS_ADMIN: /proc/kpageflags is hidden");
-	assert_in_range(resident(p), MIB, 2 * MIB);
+	assert_in_range(pages_of_file(p), MIB, 2 * MIB);
 }
 
 static uint32_t reads_of_others(void *ctx, dev_t dev)

@@ -281,32 +281,6 @@ int pages_read(int fd, const struct file_range *ranges, size_t n, uint32_t chunk
 	return err;
 }
 
-int pages_resident(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_wanted,
-		   uint64_t *ret_resident)
-{
-	_cleanup_(freep) struct reader *r = calloc(1, sizeof(*r));
-	uint64_t off, end, wanted = 0, there = 0;
-	int err;
-
-	if (!r)
-		return fault(-ENOMEM);
-	err = reader_open(r, fd);
-	if (err < 0)
-		return err;
-	for (size_t i = 0; i < n; i++) {
-		if (!reader_clip(r, &ranges[i], &off, &end))
-			continue;
-		for (; off < end; off += min_u64(end - off, WINDOW_BYTES)) {
-			wanted += min_u64(end - off, WINDOW_BYTES);
-			there += resident_of(r, off, min_u64(end - off, WINDOW_BYTES), r->vec);
-		}
-	}
-	reader_close(r);
-	*ret_wanted = wanted;
-	*ret_resident = there;
-	return 0;
-}
-
 /* --- dropping --------------------------------------------------------------------------------- */
 
 /* Bits of /proc/kpageflags, linux/kernel-page-flags.h. */

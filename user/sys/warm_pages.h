@@ -55,8 +55,4 @@ int pages_read(int fd, const struct file_range *ranges, size_t n, uint32_t chunk
  * warm.h). -EPERM: the kernel does not tell us. */
 int pages_drop(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_dropped);
 
-/* How much of the ranges is resident now. */
-int pages_resident(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_wanted,
-		   uint64_t *ret_resident);
-
 #endif
