@@ -213,6 +213,44 @@ static void test_engine_learns_what_cold_and_warm_cost(void **state)
 	host_fini(&h);
 }
 
+/* Ten cold starts of tool and ten warm ones; then: is its library read ahead? */
+static bool reads_for_tool(uint64_t cold_ns, uint64_t warm_ns)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	bool reads;
+
+	host_init(&h, &limits);
+	for (int i = 0; i < 20; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh"), tool;
+
+		host_pass(&h, 20000000);
+		tool = host_spawn(&h, pid, "/bin/tool", NULL);
+		host_open(&h, tool, "/lib/tool.so", 0);
+		h.cold = i % 2;
+		h.life_ns = h.cold ? cold_ns : warm_ns;
+		host_exit(&h, tool);
+		h.cold = false;
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+	reads = actions_find(&l, ACTION_WARM, "/lib/tool.so");
+	assert_int_equal(host_decision(&h, "/lib/tool.so"),
+			 reads ? DECISION_ACTED : DECISION_UNWORTHY);
+	host_fini(&h);
+	return reads;
+}
+
+/* What starts as fast cold as warm gains nothing from what it needs being there. */
+static void test_engine_reads_nothing_where_nothing_is_gained(void **state)
+{
+	(void)state;
+	assert_true(reads_for_tool(30000000, 4000000));
+	assert_false(reads_for_tool(4000000, 4000000));
+}
+
 /* Why nothing is done about a guess is known of each. */
 static void test_engine_says_why_it_did_nothing(void **state)
 {
@@ -256,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_engine_gives_up_with_the_run),
 		cmocka_unit_test(test_engine_stops_when_only_wrong),
 		cmocka_unit_test(test_engine_learns_what_cold_and_warm_cost),
+		cmocka_unit_test(test_engine_reads_nothing_where_nothing_is_gained),
 		cmocka_unit_test(test_engine_says_why_it_did_nothing),
 	};
 

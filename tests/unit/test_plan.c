@@ -54,6 +54,49 @@ static void test_plan_service_waits_for_no_file(void **state)
 	assert_null(plan_free(p));
 }
 
+static double gain_of(uint64_t cold_n, uint64_t cold_ms, uint64_t warm_n, uint64_t warm_ms,
+		      uint64_t read_kib)
+{
+	const struct edge_use use = {
+		.use_n = cold_n + warm_n,
+		.life_sum_ns = (cold_n * cold_ms + warm_n * warm_ms) * 1000000,
+		.cold_n = cold_n,
+		.cold_sum_ns = cold_n * cold_ms * 1000000,
+		.read_sum_bytes = cold_n * read_kib * 1024,
+	};
+
+	return plan_gain(&use);
+}
+
+/* What a cold start is seen to cost takes the place of what it may cost, the sooner the clearer it is. */
+static void test_plan_learns_what_a_cold_start_costs(void **state)
+{
+	struct plan *p = make(true);
+	const uint64_t bytes = 1 << 20;
+
+	(void)state;
+	/* Until both were seen it is what the device takes. */
+	assert_true(gain_of(0, 0, 0, 0, 0) == 1);
+	assert_true(gain_of(9, 200, 0, 0, 4096) == 1);
+	assert_true(gain_of(0, 0, 9, 10, 0) == 1);
+	/* As slow as reading it, much slower, no slower, and faster. */
+	assert_float_equal(gain_of(2, 20, 2, 10, 4096), 1, 0.05);
+	assert_true(gain_of(2, 200, 2, 10, 4096) > 1.7);
+	assert_true(gain_of(5, 10, 5, 10, 4096) < 0.3);
+	assert_true(gain_of(5, 8, 5, 10, 4096) < 0.3);
+	/* Of something that runs for minutes, or was seen once, it cannot be told. */
+	assert_float_equal(gain_of(5, 60000, 5, 60010, 4096), 1, 0.01);
+	assert_true(gain_of(1, 10, 1, 10, 1024) > gain_of(8, 10, 8, 10, 1024));
+	/* So what gains nothing is not read, however sure; and no gain makes up for a bad guess. */
+	assert_true(
+		plan_worth(p, true, plan_value_us(p, 0.9, 1, bytes), plan_price_us(p, bytes, 0)));
+	assert_false(plan_worth(p, true, plan_value_us(p, 1, gain_of(5, 10, 5, 10, 4096), bytes),
+				plan_price_us(p, bytes, 0)));
+	assert_false(
+		plan_worth(p, true, plan_value_us(p, 0.3, 2, bytes), plan_price_us(p, bytes, 0)));
+	assert_null(plan_free(p));
+}
+
 static void test_plan_service_too_late_or_over(void **state)
 {
 	struct plan *p = make(true);
@@ -84,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan_service_waits_for_no_file),
+		cmocka_unit_test(test_plan_learns_what_a_cold_start_costs),
 		cmocka_unit_test(test_plan_service_too_late_or_over),
 	};
 

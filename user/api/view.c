@@ -160,6 +160,7 @@ static void put_guess(json_t *o, const struct graph *g, const struct guess *gues
 	put_n(o, "lead_ns", guess->lead_ns);
 	put_real(o, "value_us", guess->value_us);
 	put_real(o, "price_us", guess->price_us);
+	put_real(o, "gain", guess->gain);
 }
 
 json_t *view_prediction(const struct graph *g, const struct guess *guess)

@@ -143,6 +143,7 @@ struct guess {
 	uint64_t acted_ns, done_ns, ended_ns; /* 0: not yet */
 	uint64_t bytes_read, saved_ns;
 	double value_us, price_us;
+	double gain;	     /* what its program loses by starting cold, see core/plan.h */
 	uint32_t context[4]; /* the blocks it was guessed from, latest first; 0 ends */
 	/* The block that is to start `via`, and the number of its run: when that has ended, via will not
 	 * come. 0: whoever starts it. */

@@ -46,10 +46,12 @@ struct node_aux {
 /* A block that may run, and when. */
 struct candidate {
 	uint32_t block;
-	uint32_t from; /* the run that is to start it, directly or not */
+	uint32_t from;	 /* the run that is to start it, directly or not */
+	uint32_t parent; /* the block that is, directly; 0: not known */
 	uint32_t support;
 	uint8_t order, depth;
 	double p, p_model;
+	double gain; /* of its EXEC edge, see plan_gain() */
 	uint64_t lead_ns;
 };
 

@@ -2,8 +2,8 @@
 /*
  * plan.h - which guesses are worth acting on, in which order, and when to stop.
  *
- * Shape    value = p x the time a cold access would take; price = what getting it ready takes from
- *          the host: its time at the device, dearer the busier the device is, and the memory it
+ * Shape    value = p x the time a cold access would cost a program, by what its starts cost cold and
+ *          warm as far as that is learnt; price = what getting it ready takes from the host: its time at the device, dearer the busier the device is, and the memory it
  *          holds. A guess is acted on while value > lambda x price. lambda rises with what was
  *          wasted, falls with what came true, and drifts back to 1, so that a planner that has
  *          stopped tries again. There is one for what runs already and one for what has yet to
@@ -42,6 +42,11 @@ void plan_stats(const struct plan *p, struct plan_stats *ret);
 
 /* What one cold access to so many bytes costs a program here, as learnt from plan_learn(). */
 double plan_cold_us(const struct plan *p, uint64_t bytes);
+/* What programs lost by starting cold, for the time the device needs for what they read: 1 until something is
+ * learnt, 0 where a cold start takes no longer than a warm one. */
+double plan_gain(const struct edge_use *u);
+/* Of a guess with chance p, for a program with that gain. */
+double plan_value_us(const struct plan *p, double chance, double gain, uint64_t bytes);
 double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
 /* ahead: of a program that has yet to start. */
 bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_us);

@@ -83,6 +83,7 @@ static void descend(struct engine *e, size_t first)
 			candidate_add(e, &(struct candidate){
 						 .block = edge->to,
 						 .from = c.from,
+						 .parent = c.block,
 						 .support = (uint32_t)edge->runs_n,
 						 .order = c.order,
 						 .depth = (uint8_t)(c.depth + 1),
@@ -111,6 +112,7 @@ static void add_next(struct engine *e, uint32_t run)
 		candidate_add(e, &(struct candidate){
 					 .block = block,
 					 .from = run,
+					 .parent = rn->block,
 					 .support = g->support,
 					 .order = (uint8_t)g->order,
 					 .depth = 1,
@@ -173,6 +175,28 @@ static uint32_t via_of(struct engine *e, const struct candidate *c, const struct
 		a->user = user_of(e, edge->to);
 	n = graph_node_const(e->graph, a->user);
 	return n && n->kind == NODE_BLOCK ? a->user : c->block;
+}
+
+/* What a cold start of block costs more than a warm one: where parent starts it, else wherever it is started. */
+static double gain_of(const struct engine *e, uint32_t parent, uint32_t block)
+{
+	const struct edge *edge =
+		parent ? graph_edge_find(e->graph, parent, block, EDGE_EXEC) : NULL;
+	struct edge_use all = {0};
+	uint32_t it = 0;
+
+	if (edge && edge->use->cold_n && edge->use->cold_n < edge->use->use_n)
+		return plan_gain(edge->use);
+	for (int i = 0; i < USERS_MAX && graph_next_in(e->graph, block, &it, &edge); i++) {
+		if (edge->kind != EDGE_EXEC)
+			continue;
+		all.use_n += edge->use->use_n;
+		all.life_sum_ns += edge->use->life_sum_ns;
+		all.cold_n += edge->use->cold_n;
+		all.cold_sum_ns += edge->use->cold_sum_ns;
+		all.read_sum_bytes += edge->use->read_sum_bytes;
+	}
+	return plan_gain(&all);
 }
 
 /* One user's habits never make another user's files be read. */
@@ -381,6 +405,9 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = lookup ? 0 : needed_bytes(e, g.via, dep);
+	g.gain = via == c->block ? c->gain : gain_of(e, c->block, via);
+	g.value_us = plan_value_us(e->plan, p, g.gain, bytes);
+	g.price_us = plan_price_us(e->plan, bytes, lead_ns);
 	trusted = dep->kind == NODE_SERVICE ||
 		  within_credit(e, c, &g, sweep ? dep->size_bytes * SWEEP_FACTOR : bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
@@ -389,8 +416,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		bool wider = false;
 
 		if (trusted && !more && !lookup && !open->lookup &&
-		    plan_worth(e->plan, is_ahead(&g), p * plan_cold_us(e->plan, bytes),
-			       plan_price_us(e->plan, bytes, lead_ns)))
+		    plan_worth(e->plan, is_ahead(&g), g.value_us, g.price_us))
 			wider = guess_also(e, open, via) || (sweep && !open->sweep);
 		if (p >= open->p)
 			hope(e, open, c->from);
@@ -407,9 +433,11 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			bytes = guess_bytes(e, open, dep);
 			open->sweep = open->sweep || sweep;
 		}
-		if (p > open->p) {
-			open->p = p;
-			open->value_us = p * plan_cold_us(e->plan, bytes);
+		if (p > open->p || g.gain > open->gain) {
+			open->p = p > open->p ? p : open->p;
+			open->gain = g.gain > open->gain ? g.gain : open->gain;
+			open->value_us = plan_value_us(e->plan, open->p, open->gain, bytes);
+			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 		}
 		book_extend(e->book, open, g.deadline_ns);
 		if (open->acted && !open->done_ns && open->has_time &&
@@ -425,7 +453,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->acted = 0;
 			open->done_ns = 0;
 			open->p = p;
-			open->value_us = p * plan_cold_us(e->plan, bytes);
+			open->value_us = plan_value_us(e->plan, p, open->gain, bytes);
 			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
 			sooner(open, e->now_ns + lead_ns);
@@ -433,8 +461,6 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		}
 		return;
 	}
-	g.value_us = p * plan_cold_us(e->plan, bytes);
-	g.price_us = plan_price_us(e->plan, bytes, lead_ns);
 	put_context(e, run, &g);
 	open = book_open(e->book, &g);
 	hope(e, open, c->from);
@@ -491,7 +517,7 @@ static void guess_set(struct engine *e, uint32_t run, const struct candidate *c,
 	}
 }
 
-static void guess_candidate(struct engine *e, uint32_t run, const struct candidate *c)
+static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 	const struct node *n = graph_node_const(e->graph, c->block);
@@ -509,6 +535,7 @@ static void guess_candidate(struct engine *e, uint32_t run, const struct candida
 		e->aux[c->block].planned_ns = e->now_ns + REPLAN_NS;
 		e->aux[c->block].planned_p = (float)c->p;
 	}
+	c->gain = gain_of(e, c->parent, c->block);
 	/* The block that is running has been counted already; the others would be their next run. */
 	run_no = n->runs_n + (c->depth > 0);
 	guess_set(e, run, c, c->block, run_no, &spent);
@@ -526,7 +553,13 @@ void predict_from(struct engine *e, uint32_t run)
 	uint32_t parent = lineage_parent(e->lineage, run);
 
 	e->candidate_n = 0;
-	candidate_add(e, &(struct candidate){.block = rn->block, .from = run, .p = 1});
+	candidate_add(
+		e, &(struct candidate){.block = rn->block,
+				       .from = run,
+				       .parent = parent == RUN_NONE
+							 ? 0
+							 : lineage_run(e->lineage, parent)->block,
+				       .p = 1});
 	descend(e, 0);
 	if (parent != RUN_NONE)
 		add_next(e, parent);
@@ -773,6 +806,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 				  .dep = c->block,
 				  .kind = EDGE_EXEC,
 				  .p = c->p,
+				  .gain = gain_of(e, c->parent, c->block),
 				  .support = c->support,
 				  .lead_ns = c->lead_ns};
 		const struct edge *edge;
@@ -792,8 +826,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.support = edge->runs_n;
 			g.lead_ns = c->lead_ns + edge_lead(edge);
 			g.lookup = edge->flags & EDGE_F_LOOKUP;
-			g.value_us =
-				g.p * plan_cold_us(e->plan,
+			g.value_us = plan_value_us(e->plan, g.p, g.gain,
 						   g.lookup ? 0 : needed_bytes(e, c->block, dep));
 			used_n = put_best(ret, used_n, max, &g);
 		}
