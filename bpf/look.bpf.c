@@ -8,8 +8,9 @@
  *
  * Such calls come by the ten thousand, mostly the same ones again: a path is sent once a process, as a
  * FWM_EVENT_MISS with FWM_F_LOOKUP, and LOOKS_MAX paths a process at most. A process past look_ns, a
- * well known one (QUIET) and everyone while look_ns is 0 cost an array lookup and are not counted;
- * with the open hooks these are detached when nothing is new.
+ * well known one (QUIET) and everyone while look_ns is 0 cost an array lookup and are not counted.
+ * Attached only while calls are looked at closer: of a process that lives for half a millisecond they took
+ * a third of what all hooks take.
  *
  * Sees     stat, lstat, newfstatat, statx, access, faccessat, faccessat2, readlink, readlinkat.
  * Misses   paths of FWM_LOOK_PATH bytes and more; 32-bit programs; all before kernel 5.15. What is asked

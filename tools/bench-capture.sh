@@ -10,7 +10,7 @@
 #   bench-capture.sh [ROUNDS]     default 10; needs root, and a machine with nothing else to do
 #
 #   SUBJECTS="floor forewarm"     only these; also: closer, forewarmd at the first starts of a program,
-#                                 where calls are timed and pages noted
+#                                 where calls are timed, and pages and lookups noted
 #   LOADS="open life"             only these: open turn paced miss getppid connect life compile, and job
 #   BUDGET=600                    seconds: no round is begun that would end after that
 #
@@ -114,7 +114,7 @@ load() { # NAME; leaves what it answered in $value and $units
 
 attached() { compgen -G "$pins/link_*$1*" >/dev/null; }
 detached() { ! attached exit_ && ! attached enter_; }
-untimed() { ! attached enter_ && ! attached _pages; }
+untimed() { ! attached enter_ && ! attached _pages && ! attached exit_access; }
 
 # Until COMMAND says that all that these loads start is known.
 settle() {

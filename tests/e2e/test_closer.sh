@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Calls are timed and pages noted only while there is something to learn from it: the hooks for that come off
+# Calls are timed, pages and lookups noted only while there is something to learn from it: the hooks for that come off
 # when nothing is new, and a program that is new is timed at its first start all the same.
 set -u
 # shellcheck source=tests/support/tap.sh
@@ -34,7 +34,9 @@ comes() {                                                      # within 30 s: CO
 	done
 	return 1
 }
-off() { ! on enter_openat && ! on _pages; }
+off() { ! on enter_openat && ! on _pages && ! on exit_access; }
+preload() { grep -F '"to":"/etc/ld.so.preload"' "$dir/deps" | grep -o '"share":[0-9.]*'; }
+deps() { "$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"; }
 
 # As long as the program of the test before it, which lives for 0.2 s and then opens its data.
 cp "$(readlink -f /bin/sh)" "$dir/newcomer"
@@ -55,7 +57,7 @@ if ! on exit_openat || ! comes on enter_openat; then
 	tap_end
 fi
 comes off
-ok "nothing is new: no call is timed, no page noted" $?
+ok "nothing is new: no call is timed, no page noted, no lookup told" $?
 on exit_openat && ! on enter_
 ok "and nothing is left at the entry of calls" $?
 nap 2 # the kernel takes hooks off in its own time, and puts none on meanwhile
@@ -64,21 +66,29 @@ nap 2 # the kernel takes hooks off in its own time, and puts none on meanwhile
 ! off
 ok "a new program brings them back" $?
 nap 1
-"$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"
+deps
 grep -F "\"to\":\"$dir/data\"" "$dir/deps" | grep -q '"latency_p50_ns":[1-9]'
 ok "what it opened is known with its cost after its first start" $?
 comes off
 ok "then they come off again" $?
-before=$(grep -c '"type":"edge"' "$dir/deps")
 for ((i = 0; i < 8; i++)); do "$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"; done
+nap 1
+deps
+asked=$(preload)
+[[ $asked == *'"share":'* ]]
+ok "what it only asks about is known from its first starts" $?
+before=$(grep -c '"type":"edge"' "$dir/deps")
 comes off
+nap 2
 "$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"
 off
 ok "its tenth start brings back nothing" $?
 nap 1
-"$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"
+deps
 grep -F "\"to\":\"$dir/data\"" "$dir/deps" | grep -q '"count":10,' &&
 	(($(grep -c '"type":"edge"' "$dir/deps") == before))
 ok "and is told all the same" $?
+[[ $(preload) == "$asked" ]]
+ok "that nothing was told of what it asked about makes that no less likely" $?
 ((tap_bad)) && sed 's/^/# /' "$dir/log" "$dir/deps"
 tap_end

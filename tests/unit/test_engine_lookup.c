@@ -148,6 +148,31 @@ static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
 	host_fini(&h);
 }
 
+/* What is asked about is told of some runs only: the others say nothing of it, but for their opens. */
+static void test_engine_takes_no_answer_for_none(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 4; i++)
+		host_exit(&h, ask_and_open(&h));
+	for (int i = 0; i < 30; i++) {
+		pid = host_spawn(&h, 1, "/bin/tool", NULL);
+		host_open(&h, pid, "/data/other", 0);
+		host_exit(&h, pid);
+	}
+	actions_carry_out(&h, &l, true);
+	host_rest(&h, 100 * S);
+	(void)actions_of_start(&h, &l, "/bin/tool", NULL);
+	assert_non_null(actions_find(&l, ACTION_LOOKUP, "/data/asked"));
+	assert_null(actions_find(&l, ACTION_WARM, "/data/opened"));
+	host_fini(&h);
+}
+
 /* One script only asks about a file, a second one reads it: when both are about to, its pages count. */
 static void test_engine_wants_pages_where_anyone_does(void **state)
 {
@@ -187,6 +212,7 @@ static void run_lister(struct host *h, bool list_first, int entries_n)
 	uint32_t pid = host_spawn(h, 1, "/bin/lister", NULL);
 	char path[64];
 
+	host_look(h, pid, "/etc/ld.so.preload"); /* as all do: what it asks about is told */
 	if (list_first)
 		host_list(h, pid, "/data/dir");
 	for (int i = 0; i < entries_n; i++) {
@@ -297,6 +323,7 @@ int main(void)
 		cmocka_unit_test(test_engine_tells_lookups_to_the_script_above),
 		cmocka_unit_test(test_engine_looks_up_beside_what_it_reads),
 		cmocka_unit_test(test_engine_wants_pages_of_what_is_asked_about_first),
+		cmocka_unit_test(test_engine_takes_no_answer_for_none),
 		cmocka_unit_test(test_engine_wants_pages_where_anyone_does),
 		cmocka_unit_test(test_engine_sweeps_what_is_asked_about_entry_by_entry),
 		cmocka_unit_test(test_engine_stores_a_sweep_once),

@@ -75,11 +75,19 @@ json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns)
 double view_share(const struct graph *g, const struct edge *e)
 {
 	const struct node *from = graph_node_const(g, e->from);
+	uint64_t runs_n = from ? from->runs_n : 0;
+	const struct edge *other;
+	uint32_t it = 0;
 
-	if (!from || !from->runs_n)
+	if (!runs_n)
 		return 0;
+	/* What is asked about is told of some runs only: of as many as the likeliest of it was seen in. */
+	if (e->flags & EDGE_F_LOOKUP)
+		for (runs_n = e->runs_n; graph_next_out(g, e->from, &it, &other);)
+			if (other->flags & EDGE_F_LOOKUP && other->runs_n > runs_n)
+				runs_n = other->runs_n;
 	/* An edge of a run still going may be counted before the run is. */
-	return e->runs_n >= from->runs_n ? 1 : (double)e->runs_n / (double)from->runs_n;
+	return e->runs_n >= runs_n ? 1 : (double)e->runs_n / (double)runs_n;
 }
 
 /* A guess may outlive the nodes it is about, and their ids may be others' by then. */

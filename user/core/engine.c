@@ -537,8 +537,12 @@ void engine_restored(struct engine *e)
 			continue;
 		(void)engine_symbol(e, n->id);
 		e->aux[n->id].program = program_of(e, n);
-		for (out = 0; graph_next_out(e->graph, n->id, &out, &edge);)
+		for (out = 0; graph_next_out(e->graph, n->id, &out, &edge);) {
 			e->aux[n->id].parent |= edge->kind == EDGE_EXEC;
+			/* Some of it was asked about in the newest of those runs. */
+			if (edge->flags & EDGE_F_LOOKUP && edge->run_last > e->aux[n->id].asking_n)
+				e->aux[n->id].asking_n = edge->run_last;
+		}
 	}
 }
 

@@ -41,6 +41,9 @@ struct node_aux {
 	bool parent;			     /* BLOCK: it was seen to start others */
 	/* BLOCK: of its edges made in a run, how many were taken again in a later one: see newcomer(). */
 	uint32_t made_now_n, made_last_n, made_n, again_n;
+	/* BLOCK: runs of which was told what they ask about, and the newest of those, of node.runs_n. Edges
+	 * of what is only asked about count in these: the other runs say nothing of them. */
+	uint64_t asking_n, asking_last;
 };
 
 /* A block that may run, and when. */

@@ -83,7 +83,8 @@ struct edge {
 	uint64_t latency_sum_ns;
 	uint64_t lead_sum_ns, lead_n; /* since the block started, first touch of each run */
 	/* The chance that a run of `from` takes it, by exponential forgetting: p_last held right after
-	 * run number run_last (of node.runs_n) took it, and shrinks with each run that does not. */
+	 * run number run_last (of node.runs_n; EDGE_F_LOOKUP: of those in which was told what is asked about)
+	 * took it, and shrinks with each run that does not. */
 	double p_last;
 	uint64_t run_last;
 	struct edge_use *use; /* EXEC: never NULL; others: NULL. Owned by the graph */

@@ -33,6 +33,8 @@ struct run {
 	uint32_t uid, pid;
 	uint64_t start_ns;
 	uint64_t block_run, program_run; /* which run of the block, of the program, this is */
+	/* The same among those of which was told what they ask about; 0: it is none of them. */
+	uint64_t block_asking, program_asking;
 	uint32_t touch_head;
 	uint32_t touched_n;
 	uint32_t below_n;	 /* of those, by descendants */

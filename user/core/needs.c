@@ -58,7 +58,8 @@ void needs_count_run(struct engine *e, uint32_t block)
 	}
 }
 
-double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run)
+/* As edge_chance(), run being counted as the edge counts. */
+static double chance_at(const struct engine *e, const struct edge *edge, uint64_t run)
 {
 	uint64_t idle_n = run > edge->run_last + 1 ? run - edge->run_last - 1 : 0;
 	double p = edge->runs_n == 1 ? newcomer(e, edge->from) : edge->p_last;
@@ -66,10 +67,41 @@ double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run
 	return p * pow(1 - forget(edge), (double)idle_n);
 }
 
+double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run)
+{
+	const struct node_aux *a = &e->aux[edge->from];
+
+	return chance_at(e, edge,
+			 edge->flags & EDGE_F_LOOKUP ? a->asking_n + (a->asking_last != run) : run);
+}
+
+bool needs_asking_told(const struct engine *e, uint32_t block)
+{
+	const struct node *n = graph_node_const(e->graph, block);
+
+	return n && e->aux[block].asking_last == n->runs_n;
+}
+
+/* The first that is told of what the run, or one below it, asks about. That is only told while calls are
+ * looked at closer, or of a sample of the starts: a run of which nothing is told says nothing. */
+static void asking(struct engine *e, struct run *rn)
+{
+	struct node_aux *block = &e->aux[rn->block], *program = &e->aux[rn->program];
+
+	if (rn->block_asking)
+		return;
+	block->asking_last = rn->block_run;
+	rn->block_asking = rn->program_asking = ++block->asking_n;
+	if (program == block)
+		return;
+	program->asking_last = rn->program_run;
+	rn->program_asking = ++program->asking_n;
+}
+
 /* What p_last becomes when run number `run` takes the edge. */
 static double edge_chance_taken(const struct engine *e, const struct edge *edge, uint64_t run)
 {
-	double p = edge->runs_n ? edge_chance(e, edge, run) : CHANCE_NEW;
+	double p = edge->runs_n ? chance_at(e, edge, run) : CHANCE_NEW;
 
 	return edge->runs_n ? p + forget(edge) * (1 - p) : p;
 }
@@ -117,6 +149,15 @@ static uint8_t flags_taken(const struct edge *edge, const struct obs *o, bool fi
 	return flags | (o->flags & OBS_F_LOOKUP ? EDGE_F_LOOKUP : 0);
 }
 
+/* What was only asked about so far is opened by run number run_no: from now on that is what is counted. */
+static void opened_first(const struct engine *e, struct edge *edge, uint64_t run_no)
+{
+	uint64_t asking_n = e->aux[edge->from].asking_n;
+	uint64_t idle_n = asking_n > edge->run_last ? asking_n - edge->run_last : 0;
+
+	edge->run_last = run_no > idle_n ? run_no - idle_n : 0;
+}
+
 /* Counts one use of block -> dep; *ret_p is how likely it was, 0 when it was not known. */
 static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const struct taken *t,
 		     double *ret_p)
@@ -136,12 +177,14 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 	edge->last_ns = engine_wall(e, o->ts_ns);
 	edge->errno_last = o->err;
 	edge->fail_n += o->err != 0;
+	if (edge->flags & EDGE_F_LOOKUP && !lookup)
+		opened_first(e, edge, run_no);
 	edge->flags = flags_taken(edge, o, t->first);
 	take_latency(edge, o->latency_ns, n);
 	if (t->first) {
 		e->aux[block].made_now_n += edge->runs_n == 0;
 		e->aux[block].again_n += edge->runs_n == 1;
-		*ret_p = edge->runs_n ? edge_chance(e, edge, run_no) : 0;
+		*ret_p = edge->runs_n ? chance_at(e, edge, run_no) : 0;
 		edge->p_last = edge_chance_taken(e, edge, run_no);
 		edge->run_last = run_no;
 		edge->runs_n++;
@@ -193,7 +236,9 @@ static int take_below(struct engine *e, uint32_t run, uint32_t dep, const struct
 		t.lead_ns = o->ts_ns - up->start_ns;
 		up->below_n += t.first && !lookup;
 		up->below_looked_n += t.first && lookup;
-		r = take_edge(e, up->block, up->block_run, &t, &p);
+		if (lookup)
+			asking(e, up);
+		r = take_edge(e, up->block, lookup ? up->block_asking : up->block_run, &t, &p);
 		if (!graph_node_const(e->graph, dep)) /* a full graph let go of it */
 			break;
 	}
@@ -220,14 +265,16 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 	struct run *rn = lineage_run(e->lineage, run);
 	struct taken t = taken_by(e, run, kind, dep, o);
 	const struct edge *known = graph_edge_find(e->graph, rn->block, dep, kind);
+	bool lookup = o->flags & OBS_F_LOOKUP;
 	/* Asked about in this run already, as never before, and opened now: that is the need. */
-	bool more = !t.first && known && known->flags & EDGE_F_LOOKUP && !(o->flags & OBS_F_LOOKUP);
+	bool more = !t.first && known && known->flags & EDGE_F_LOOKUP && !lookup;
 	double p = 0, program_p = 0;
 	int r;
 
-	r = take_edge(e, rn->block, rn->block_run, &t, &p);
+	r = take_edge(e, rn->block, lookup ? rn->block_asking : rn->block_run, &t, &p);
 	if (r >= 0 && rn->program != rn->block)
-		r = take_edge(e, rn->program, rn->program_run, &t, &program_p);
+		r = take_edge(e, rn->program, lookup ? rn->program_asking : rn->program_run, &t,
+			      &program_p);
 	if (r < 0)
 		return r;
 	if (!(t.first || more) || (o->flags & OBS_F_SEED) || !graph_node_const(e->graph, dep))
@@ -236,7 +283,7 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 		predict_resolve(e, run, dep, p);
 	if (kind == EDGE_EXEC)
 		return 0;
-	if (!(o->flags & OBS_F_LOOKUP))
+	if (!lookup)
 		e->aux[dep].user = rn->block;
 	/* What the block needs each time is known from itself, whoever starts it. */
 	if (rn->block_run >= BELOW_RUNS && p >= BELOW_KNOWN)
@@ -246,11 +293,15 @@ int needs_take(struct engine *e, uint32_t run, enum edge_kind kind, uint32_t dep
 
 int needs_take_phase(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o)
 {
-	const struct run *rn = lineage_run(e->lineage, run);
+	struct run *rn = lineage_run(e->lineage, run);
+	bool lookup = o->flags & OBS_F_LOOKUP;
 	struct taken t = taken_by(e, run, EDGE_BELOW, dep, o);
 	double p = 0;
-	int r = take_edge(e, rn->block, rn->block_run, &t, &p);
+	int r;
 
+	if (lookup)
+		asking(e, rn);
+	r = take_edge(e, rn->block, lookup ? rn->block_asking : rn->block_run, &t, &p);
 	return r < 0 ? r : 0;
 }
 
@@ -323,7 +374,7 @@ static void list(struct engine *e, uint32_t run, uint32_t dir)
 
 	if (asked_n >= (swept ? 1 : SWEEP_MIN) || rn->looked_n + rn->swept_n >= SWEEP_MANY) {
 		sweeps(e, rn, dir);
-	} else if (swept) {
+	} else if (swept && rn->block_asking) {
 		edge = graph_edge_note(e->graph, rn->block, dir, EDGE_OPEN);
 		if (edge && ++edge->unswept_n >= UNSWEPT_MAX)
 			edge->flags &= (uint8_t)~EDGE_F_SWEEP;
@@ -351,6 +402,8 @@ int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *
 	uint32_t id;
 	int r;
 
+	if (o->flags & OBS_F_LOOKUP)
+		asking(e, lineage_run(e->lineage, run));
 	if (o->flags & OBS_F_LOOKUP && sweep(e, run, path))
 		return 0;
 	r = engine_intern(e, NODE_FILE, path, o, &id);

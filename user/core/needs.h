@@ -17,6 +17,7 @@
 #include "core/graph.h"
 #include "core/obs.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct engine;
@@ -32,5 +33,7 @@ int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *
 int needs_take_phase(struct engine *e, uint32_t run, uint32_t dep, const struct obs *o);
 /* The chance that run number `run` of the edge's block takes it, given all runs before. */
 double edge_chance(const struct engine *e, const struct edge *edge, uint64_t run);
+/* Was it told what the latest run of block asked about? */
+bool needs_asking_told(const struct engine *e, uint32_t block);
 
 #endif

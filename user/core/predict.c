@@ -620,6 +620,15 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	}
 }
 
+/* What becomes of a guess that nothing came of. */
+static enum outcome unneeded(const struct engine *e, const struct guess *g)
+{
+	/* It may have been asked about all the same. */
+	if (g->lookup && !needs_asking_told(e, g->via))
+		return OUTCOME_DROPPED;
+	return g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED;
+}
+
 /* Ends the guesses of a run that has ended: what starts are left when exec is set, else what those not
  * started would have needed. */
 static void hopeless(struct engine *e, const struct run *rn, bool exec)
@@ -633,7 +642,7 @@ static void hopeless(struct engine *e, const struct run *rn, bool exec)
 			continue;
 		start = book_open_by_dep(e->book, g->via);
 		if (start && start->hope == rn->hope)
-			settle(e, g, g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED);
+			settle(e, g, unneeded(e, g));
 	}
 }
 
@@ -657,7 +666,7 @@ int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
 	plan_tick(e->plan, e->now_ns, p);
 	phase_tick(e, e->now_ns);
 	while ((g = book_expired(e->book, e->now_ns)) != NULL)
-		settle(e, g, g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED);
+		settle(e, g, unneeded(e, g));
 	return 0;
 }
 

@@ -55,7 +55,7 @@ static const struct key keys[] = {
 	 "Longest wait between two drains of that buffer. Shorter: fresher, and more wakeups."},
 	{"capture", "closer", TYPE_TIME, FIELD(fresh_ns), "30s", 0, 86400 * S, false,
 	 "How long after one of the first starts of a program, or after one that read from a disk, "
-	 "calls are timed and used pages noted; else for a second a minute. 0: always."},
+	 "calls are timed, used pages and lookups noted; else for a second a minute. 0: always."},
 	{"capture", "duty", TYPE_BOOL, FIELD(duty), "yes", 0, 1, false,
 	 "yes: of programs that are well known only a sample of the starts has its opens "
 	 "reported."},

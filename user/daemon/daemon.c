@@ -207,7 +207,7 @@ void daemon_seed(void *ctx, const struct obs *o)
 	daemon_observe(ctx, o);
 }
 
-/* How closely: times and pages only while there is something to learn from them. */
+/* How closely: times, pages and what is only asked about while there is something to learn from them. */
 static void look_closer(struct daemon *d)
 {
 	bool on = fresh_wanted(d->fresh, clock_ns(CLOCK_MONOTONIC)) &&

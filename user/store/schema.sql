@@ -219,7 +219,10 @@ CREATE VIEW predictions_v AS SELECT
 	CASE e.kind WHEN 1 THEN 'exec' WHEN 2 THEN 'open' WHEN 3 THEN 'connect'
 		WHEN 5 THEN 'below' END AS needs,
 	t.name AS dependency,
-	round(e.p_last * pow(1 - max(0.12, 1.0 / (e.runs_n + 1.5)), max(0, f.runs_n - e.run_last)), 3)
+	round(e.p_last * pow(1 - max(0.12, 1.0 / (e.runs_n + 1.5)), max(0, CASE WHEN e.flags & 2
+		-- what is asked about is told of some runs only, and counted in these
+		THEN (SELECT max(l.run_last) FROM edges l WHERE l.from_id = e.from_id AND l.flags & 2)
+		ELSE f.runs_n END - e.run_last)), 3)
 		AS probability,
 	CASE WHEN e.lead_n > 0 THEN round(e.lead_sum_ns / e.lead_n / 1e6, 3) END AS lead_ms,
 	e.runs_n AS support

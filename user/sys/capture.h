@@ -99,7 +99,8 @@ int capture_attach(struct capture *c);
 enum { CAPTURE_MORE = 1 /* there are more to detach */ };
 
 /* What is opened, connected to and executed is always told. Closer: how long each call takes, too (else
- * latency_ns is 0), and the pages capture_learn_pages() asked for. That is what most of the hooks' cost is
+ * latency_ns is 0), what is only asked about, and the pages used, as capture_learn_looks() and
+ * capture_learn_pages() asked for. That is what most of the hooks' cost is
  * for. On from the start. Off is done one hook at a time, as by capture_detach_step(): again while it
  * returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
  * CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */
@@ -111,7 +112,8 @@ enum { CAPTURE_ALWAYS = 2 };
  * the map that capture_used_pages() returns the descriptor of; borrowed. */
 int capture_learn_pages(struct capture *c, uint64_t for_ns);
 int capture_used_pages(const struct capture *c, uint64_t *ret_full_n);
-/* Tells what a process only asks about (OBS_F_LOOKUP), for_ns after its exec; 0: not any more. */
+/* Tells what a process only asks about (OBS_F_LOOKUP), for_ns after its exec, while looking closer; 0: not any
+ * more. */
 int capture_learn_looks(struct capture *c, uint64_t for_ns);
 
 /* Files whose pages were seen in memory, until the kernel says that one left: what names the pages

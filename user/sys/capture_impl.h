@@ -30,9 +30,9 @@ struct prog {
 	struct bpf_link *link;
 	int err;
 	bool calls; /* on a system call: off while detached */
-	bool looks; /* of bpf/look.bpf.c: off unless lookups are being learnt */
-	bool times; /* at the entry of a call: off unless calls are timed */
-	bool pages; /* of bpf/filemap.bpf.c: off unless pages are being learnt */
+	bool times; /* at the entry of a call: off unless it is looked at closer */
+	bool looks; /* of bpf/look.bpf.c: likewise, and unless lookups are being learnt */
+	bool pages; /* of bpf/filemap.bpf.c: likewise, and unless pages are being learnt */
 };
 
 struct capture {

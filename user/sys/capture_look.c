@@ -47,7 +47,7 @@ int capture_attach(struct capture *c)
 		struct prog *p = &c->progs[i];
 
 		if (p->err || p->link || !(p->calls || p->pages) ||
-		    ((p->times || p->pages) && !c->timed) ||
+		    ((p->times || p->pages || p->looks) && !c->timed) ||
 		    (p->pages && !c->skel->bss->learn_ns) || (p->looks && !c->skel->bss->look_ns))
 			continue;
 		if (capture_prog_attach(c, p) < 0)
@@ -66,8 +66,9 @@ int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
-		if (!(p->times || (p->pages && c->skel->bss->learn_ns)) || p->err ||
-		    on == (p->link != NULL))
+		if (!(p->times || (p->pages && c->skel->bss->learn_ns) ||
+		      (p->looks && c->skel->bss->look_ns)) ||
+		    p->err || on == (p->link != NULL))
 			continue;
 		if (!on) {
 			capture_prog_detach(p);
