@@ -50,14 +50,20 @@ void host_begin(struct host *h)
 			    .kind = OBS_EXEC, .pid = 1, .name = "/bin/shell", .flags = OBS_F_SEED});
 }
 
+void host_init_with(struct host *h, const struct engine_limits *limits,
+		    const struct plan_policy *policy)
+{
+	*h = (struct host){0};
+	assert_int_equal(engine_new(limits, policy, &h->engine), 0);
+	engine_wall_offset(h->engine, 1000000000000000000);
+	host_begin(h);
+}
+
 void host_init(struct host *h, const struct engine_limits *limits)
 {
 	struct plan_policy policy = host_policy();
 
-	*h = (struct host){0};
-	assert_int_equal(engine_new(limits, &policy, &h->engine), 0);
-	engine_wall_offset(h->engine, 1000000000000000000);
-	host_begin(h);
+	host_init_with(h, limits, &policy);
 }
 
 void host_fini(struct host *h)

@@ -30,6 +30,9 @@ struct engine_limits host_limits(void);
 struct plan_policy host_policy(void);
 /* Starts with a living shell, pid 1, that is known to the engine. */
 void host_init(struct host *h, const struct engine_limits *limits);
+/* Instead of host_policy(). */
+void host_init_with(struct host *h, const struct engine_limits *limits,
+		    const struct plan_policy *policy);
 void host_fini(struct host *h);
 /* The same with h->see, and no engine. */
 void host_begin(struct host *h);

@@ -215,7 +215,8 @@ static void test_engine_is_fair_between_users(void **state)
 	char path[64];
 
 	(void)state;
-	host_init(&h, &limits);
+	policy.bytes_per_s_max = policy.bytes_inflight_max = 8 << 20;
+	host_init_with(&h, &limits, &policy);
 	for (int i = 0; i < 4; i++) {
 		h.uid = 1000;
 		greedy = host_spawn(&h, 1, "/bin/greedy", NULL);
@@ -233,8 +234,6 @@ static void test_engine_is_fair_between_users(void **state)
 		actions_carry_out(&h, &l, true);
 	}
 	host_pass(&h, 30 * S);
-	policy.bytes_per_s_max = policy.bytes_inflight_max = 8 << 20;
-	engine_policy(h.engine, &policy);
 	host_tick(&h);
 	actions_take(&h, &l);
 	h.uid = 1000;

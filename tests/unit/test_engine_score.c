@@ -264,8 +264,7 @@ static void test_engine_says_why_it_did_nothing(void **state)
 
 	(void)state;
 	policy.p_min = 0.05;
-	host_init(&h, &limits);
-	engine_policy(h.engine, &policy);
+	host_init_with(&h, &limits, &policy);
 	for (int i = 0; i < 10; i++) {
 		uint32_t pid = host_spawn(&h, 1, "/bin/tool", NULL);
 

@@ -83,12 +83,6 @@ struct engine *engine_free(struct engine *e)
 	return NULL;
 }
 
-void engine_policy(struct engine *e, const struct plan_policy *policy)
-{
-	e->policy = *policy;
-	plan_policy(e->plan, policy);
-}
-
 void engine_wall_offset(struct engine *e, int64_t offset_ns)
 {
 	e->wall_offset_ns = offset_ns;

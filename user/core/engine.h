@@ -183,7 +183,6 @@ struct engine;
 int engine_new(const struct engine_limits *limits, const struct plan_policy *policy,
 	       struct engine **ret);
 struct engine *engine_free(struct engine *e);
-void engine_policy(struct engine *e, const struct plan_policy *policy);
 
 /* What to add to an observation's time to get CLOCK_REALTIME ns. */
 void engine_wall_offset(struct engine *e, int64_t offset_ns);

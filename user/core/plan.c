@@ -115,11 +115,6 @@ uint64_t plan_bytes(const struct plan *p)
 				    sizeof(struct heap_entry);
 }
 
-void plan_policy(struct plan *p, const struct plan_policy *policy)
-{
-	p->policy = *policy;
-}
-
 static double lambda(const struct plan *p, bool ahead)
 {
 	const struct balance *b = &p->balance[ahead];

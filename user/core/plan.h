@@ -37,7 +37,6 @@ struct plan;
 int plan_new(uint32_t queue_max, const struct plan_policy *policy, struct plan **ret);
 struct plan *plan_free(struct plan *p);
 uint64_t plan_bytes(const struct plan *p);
-void plan_policy(struct plan *p, const struct plan_policy *policy);
 void plan_stats(const struct plan *p, struct plan_stats *ret);
 
 /* What one cold access to so many bytes costs a program here, as learnt from plan_learn(). */
