@@ -174,6 +174,18 @@ static void test_writer_carries_guesses_scores_and_the_model(void **state)
 	free(model);
 }
 
+/* Somebody else holds the file: nothing can be committed. */
+static struct writer *writer_of_held_file(struct store **ret_store, sqlite3 **ret_holder)
+{
+	struct writer *w = NULL;
+
+	assert_int_equal(store_open(path, aside, ret_store), 0);
+	assert_int_equal(writer_start(*ret_store, &small, &w), 0);
+	assert_int_equal(sqlite3_open(path, ret_holder), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(*ret_holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	return w;
+}
+
 static void test_writer_full_queue_leaves_changes_with_the_caller(void **state)
 {
 	_cleanup_(graph_freep) struct graph *g = graph_of();
@@ -184,11 +196,7 @@ static void test_writer_full_queue_leaves_changes_with_the_caller(void **state)
 	sqlite3 *other;
 
 	(void)state;
-	assert_int_equal(store_open(path, aside, &s), 0);
-	assert_int_equal(writer_start(s, &small, &w), 0);
-	/* Somebody holds the file: nothing can be committed. */
-	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	w = writer_of_held_file(&s, &other);
 	for (uint32_t step = 0; step < 40; step++) {
 		grow(g, step);
 		(void)put_changes(w, g);
@@ -262,10 +270,7 @@ static void test_writer_tells_at_the_end_what_was_lost(void **state)
 	sqlite3 *other;
 
 	(void)state;
-	assert_int_equal(store_open(path, aside, &s), 0);
-	assert_int_equal(writer_start(s, &small, &w), 0);
-	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	w = writer_of_held_file(&s, &other);
 	grow(g, 1);
 	(void)put_changes(w, g);
 	w = writer_stop(w, &lost_n);
