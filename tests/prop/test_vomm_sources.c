@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* The model against sources whose best possible prediction is known, and against plain counting. */
+/* The model against sources whose best possible prediction is known, and habits that change. */
 #include "support/support.h"
 
 #include "core/vomm.h"
@@ -118,101 +118,6 @@ static void test_vomm_is_within_a_point_of_bayes_on_order_k_sources(void **state
 			      bits / (N - LEARN), best_bits / (N - LEARN));
 		assert_true(100.0 * (bayes - (double)hit) / (N - LEARN) < 1.0);
 		assert_true((bits - best_bits) / (N - LEARN) < 0.06);
-		vomm_free(v);
-	}
-}
-
-/* --- plain counting -------------------------------------------------------------------------- */
-
-enum { SMALL = 300 };
-
-struct naive {
-	uint32_t seq[SMALL];
-	uint32_t n;
-};
-
-/* The symbol so many back, seen from position at; the start of the stream is a mark. */
-static int64_t back(const struct naive *nv, uint32_t at, uint32_t k)
-{
-	return k <= at ? (int64_t)nv->seq[at - k] : -1;
-}
-
-static bool same_context(const struct naive *nv, uint32_t a, uint32_t b, uint32_t order)
-{
-	for (uint32_t k = 1; k <= order; k++)
-		if (back(nv, a, k) != back(nv, b, k))
-			return false;
-	return true;
-}
-
-/* By the definition: a context of order k learns at a position when it is there already, or when
- * the next shorter one that the model keeps was there. Counts what followed it before `at`. */
-static uint32_t naive_count(const struct naive *nv, uint32_t at, uint32_t order, uint32_t symbol,
-			    uint32_t *ret_total)
-{
-	static const uint32_t shorter[] = {0, 0, 1, 2, 3, 4, 5, 0, 6, 0, 0, 8};
-	uint32_t count = 0, total = 0;
-	bool there = false;
-
-	for (uint32_t i = 0; i < at; i++) {
-		uint32_t up = 0;
-
-		if (order > i + 1 || !same_context(nv, i, at, order))
-			continue;
-		if (!there && order > 1) {
-			(void)naive_count(nv, i, shorter[order], 0, &up);
-			if (!up)
-				continue;
-		}
-		there = true;
-		total++;
-		count += nv->seq[i] == symbol;
-	}
-	*ret_total = total;
-	return count;
-}
-
-static void check_reasons(struct vomm *v, const struct vomm_stream *s, const struct naive *nv,
-			  uint32_t symbol)
-{
-	struct vomm_reason why[VOMM_CONTEXT_MAX];
-	size_t n = 0;
-
-	if (vomm_explain(v, s, symbol, VOMM_CONTEXT_MAX, why, &n) != 0)
-		n = 0;
-	for (uint32_t order = 1; order <= 4; order++) {
-		uint32_t total, count = naive_count(nv, nv->n, order, symbol, &total);
-		char name[16];
-		size_t i = 0;
-
-		(void)snprintf(name, sizeof(name), "last %u", order);
-		while (i < n && strcmp(why[i].context, name) != 0)
-			i++;
-		assert_int_equal(i < n ? why[i].count : 0, count);
-		if (i < n)
-			assert_int_equal(why[i].total, total);
-	}
-}
-
-static void test_vomm_counts_as_plain_counting_does(void **state)
-{
-	(void)state;
-	for (uint32_t round = 0; round < 12; round++) {
-		struct vomm *v = model(4 << 20);
-		struct naive nv = {.n = 0};
-		struct vomm_stream s;
-
-		seed = round + 1;
-		vomm_stream_init(&s, NULL);
-		while (nv.n < SMALL / 3) {
-			uint32_t x = dice(2 + round % 4);
-
-			(void)vomm_observe(v, &s, x, 0, NULL);
-			nv.seq[nv.n++] = x;
-			if (nv.n % 9 == 0)
-				for (uint32_t y = 0; y < 2 + round % 4; y++)
-					check_reasons(v, &s, &nv, y);
-		}
 		vomm_free(v);
 	}
 }
@@ -343,7 +248,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vomm_is_within_a_point_of_bayes_on_order_k_sources),
-		cmocka_unit_test(test_vomm_counts_as_plain_counting_does),
 		cmocka_unit_test(test_vomm_interleaved_lineages_predict_as_well_as_alone),
 		cmocka_unit_test(test_vomm_learns_a_new_habit_within_twenty_repetitions),
 	};

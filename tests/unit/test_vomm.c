@@ -373,31 +373,6 @@ static void test_vomm_feedback_corrects_chains(void **state)
 	vomm_free(v);
 }
 
-static void test_vomm_explains_by_contexts_and_counts(void **state)
-{
-	struct vomm_reason why[VOMM_CONTEXT_MAX];
-	struct vomm *v = model(4 << 20);
-	uint32_t features[VOMM_FEATURE_MAX] = {[VOMM_PROGRAM] = 4};
-	struct vomm_stream s;
-	size_t n = 0, programs = 0;
-
-	(void)state;
-	vomm_stream_init(&s, features);
-	for (uint32_t i = 0; i < 80; i++)
-		(void)vomm_observe(v, &s, i % 4, 0, NULL);
-	assert_int_equal(vomm_explain(v, &s, 80 % 4, VOMM_CONTEXT_MAX, why, &n), 0);
-	assert_true(n > 3);
-	for (size_t i = 0; i < n; i++) {
-		assert_true(why[i].count > 0 && why[i].count <= why[i].total);
-		assert_true(why[i].distinct >= 1);
-		programs += strncmp(why[i].context, "program", 7) == 0;
-	}
-	assert_true(programs > 0);
-	assert_true(why[0].order >= why[1].order); /* most specific first */
-	assert_int_equal(vomm_explain(v, &s, 12345, VOMM_CONTEXT_MAX, why, &n), VOMM_COLD);
-	vomm_free(v);
-}
-
 /* Jobs begin alike; which one it is depends on the job before. */
 static void test_vomm_tells_jobs_apart_by_the_one_before(void **state)
 {
@@ -462,7 +437,6 @@ int main(void)
 		cmocka_unit_test(test_vomm_puts_the_likelier_before_the_less_likely),
 		cmocka_unit_test(test_vomm_chain_names_what_is_needed_soon_and_when),
 		cmocka_unit_test(test_vomm_feedback_corrects_chains),
-		cmocka_unit_test(test_vomm_explains_by_contexts_and_counts),
 		cmocka_unit_test(test_vomm_tells_jobs_apart_by_the_one_before),
 		cmocka_unit_test(test_vomm_looking_changes_nothing),
 		cmocka_unit_test(test_vomm_sums_to_one_with_novelty),

@@ -573,41 +573,6 @@ int vomm_predict(struct vomm *v, const struct vomm_stream *s, size_t guess_max,
 	return vomm_predict_above(v, s, 0, guess_max, ret_guesses, ret_n);
 }
 
-int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, size_t reason_max,
-		 struct vomm_reason *ret_reasons, size_t *ret_n)
-{
-	struct scratch *sc = &v->scratch;
-	uint32_t number = vomm_symbol_find(v, symbol);
-	uint32_t j;
-	size_t n = 0;
-
-	vomm_situate(v, s);
-	j = decide_until(v, s, number);
-	if (!number || j == sc->decided_n)
-		return VOMM_COLD;
-	for (uint32_t a = 0; a < sc->opinion_n && n < reason_max; a++) {
-		const struct opinion *o = &sc->opinion[a];
-		uint32_t count = (uint32_t)sc->count[a][sc->order[j]];
-		const struct decision *d = &sc->decision[j];
-		uint32_t in = IN_SPEC + o->spec;
-
-		if (!count)
-			continue;
-		ret_reasons[n++] = (struct vomm_reason){
-			.context = vomm_specs[o->spec].name,
-			.order = vomm_specs[o->spec].order,
-			.count = count,
-			.total = o->total,
-			.distinct = o->distinct,
-			.evidence =
-				0.5 * (double)d->x[in] *
-				(double)(v->weight[0][d->set[0]][in] + v->weight[1][d->set[1]][in]),
-		};
-	}
-	*ret_n = n;
-	return 0;
-}
-
 void vomm_feedback(struct vomm *v, const struct vomm_guess *guess, bool hit)
 {
 	float at = (float)guess->p_path * (FEEDBACK_STEPS - 1);

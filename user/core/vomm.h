@@ -96,16 +96,6 @@ struct vomm_guess {
 	uint64_t lead_p90_ns;
 };
 
-/* Why a symbol is expected: one line for each context that knows it, most specific first. */
-struct vomm_reason {
-	const char *context; /* static text: "last 3", "2 back", "program", ... */
-	uint32_t order;	     /* symbols of history in the context */
-	uint32_t count;	     /* times the symbol followed */
-	uint32_t total;	     /* times anything followed */
-	uint32_t distinct;
-	double evidence; /* its share in log-odds, positive speaks for the symbol */
-};
-
 struct vomm_stats {
 	uint64_t observed_n, novel_n;
 	uint64_t context_forgotten_n, symbol_forgotten_n, successor_forgotten_n;
@@ -152,11 +142,6 @@ bool vomm_knows(const struct vomm *v, uint32_t symbol);
  * the time until then. Likeliest first. VOMM_COLD as above. */
 int vomm_chain(struct vomm *v, const struct vomm_stream *s, double p_min, uint32_t depth_max,
 	       size_t guess_max, struct vomm_guess *ret_guesses, size_t *ret_n);
-
-/* The contexts and counts that speak for symbol (or against it), most specific first. VOMM_COLD
- * when no context knows it. */
-int vomm_explain(struct vomm *v, const struct vomm_stream *s, uint32_t symbol, size_t reason_max,
-		 struct vomm_reason *ret_reasons, size_t *ret_n);
 
 /* What came of a guess of vomm_chain that was acted on: corrects the probabilities of the next. */
 void vomm_feedback(struct vomm *v, const struct vomm_guess *guess, bool hit);

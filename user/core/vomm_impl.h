@@ -154,7 +154,6 @@ struct step {
 
 /* How a context is made of the stream. */
 struct spec {
-	const char *name;
 	uint8_t order;	 /* symbols back that it needs */
 	uint8_t suffix;	 /* it is the last `order` symbols, all of them */
 	uint8_t parent;	 /* spec that must know something before this one is made */

@@ -15,19 +15,19 @@
 
 #define SUFFIX(n, up)                                                                              \
 	{                                                                                          \
-		.name = "last " #n, .order = n, .suffix = 1, .parent = up                          \
+		.order = n, .suffix = 1, .parent = up                                              \
 	}
-#define SKIP(text, n, bits)                                                                        \
+#define SKIP(n, bits)                                                                              \
 	{                                                                                          \
-		.name = text, .order = n, .mask = bits, .parent = 0                                \
+		.order = n, .mask = bits, .parent = 0                                              \
 	}
-#define ANY(text, n, bits)                                                                         \
+#define ANY(n, bits)                                                                               \
 	{                                                                                          \
-		.name = text, .order = n, .mask = bits, .parent = 0, .any = 1                      \
+		.order = n, .mask = bits, .parent = 0, .any = 1                                    \
 	}
-#define FEATURE(text, n, bits, which)                                                              \
+#define FEATURE(n, bits, which)                                                                    \
 	{                                                                                          \
-		.name = text, .order = n, .mask = bits, .feature = 1 + which, .parent = 255        \
+		.order = n, .mask = bits, .feature = 1 + which, .parent = 255                      \
 	}
 
 enum { SUFFIXES = 11 };
@@ -47,15 +47,15 @@ const struct spec vomm_specs[] = {
 	SUFFIX(14, 7),
 	SUFFIX(18, 8),
 	SUFFIX(24, 9),
-	SKIP("2 back", 2, 2),
-	SKIP("3 back", 3, 4),
-	SKIP("2 and 3 back", 3, 6),
-	SKIP("1 and 3 back", 3, 5),
-	ANY("last 4 in any order", 4, 15),
-	FEATURE("program", 0, 0, VOMM_PROGRAM),
-	FEATURE("program, last 1", 1, 1, VOMM_PROGRAM),
-	FEATURE("parent, last 1", 1, 1, VOMM_PARENT),
-	FEATURE("lineage before, last 2", 2, 3, VOMM_BEFORE),
+	SKIP(2, 2),		     /* 2 back */
+	SKIP(3, 4),		     /* 3 back */
+	SKIP(3, 6),		     /* 2 and 3 back */
+	SKIP(3, 5),		     /* 1 and 3 back */
+	ANY(4, 15),		     /* last 4 in any order */
+	FEATURE(0, 0, VOMM_PROGRAM), /* program */
+	FEATURE(1, 1, VOMM_PROGRAM), /* program, last 1 */
+	FEATURE(1, 1, VOMM_PARENT),  /* parent, last 1 */
+	FEATURE(2, 3, VOMM_BEFORE),  /* lineage before, last 2 */
 };
 const uint32_t vomm_spec_n = sizeof(vomm_specs) / sizeof(vomm_specs[0]);
 
