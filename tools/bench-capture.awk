@@ -191,7 +191,7 @@ END {
 		if (w != "life" && w != "compile" && w != "job") continue
 		for (i = 1; i <= odd_n[w]; i++)
 			if (("none", w, odd[w, i] + 1) in by)
-				put("ratio none " w, by["none", w, odd[w, i]] / by["none", w, odd[w, i] + 1])
+				put("ratio none " w, (by["none", w, odd[w, i]] / by["none", w, odd[w, i] + 1]) ^ (i % 2 ? 1 : -1))
 		for (i = 1; i <= subj_n; i++) {
 			s = subj[i]
 			key = "ratio " s " " w

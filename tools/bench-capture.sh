@@ -24,8 +24,9 @@
 # by as much in seconds, and each start of a tracer is off by half a percent of its own, by where its code
 # and tables come to lie: no block of any length has less than that. forewarmd keeps there what it learnt in
 # the first. One pair is one start: the figure is the pseudomedian of the pairs, its interval of 95 %
-# confidence from their signed ranks. "none" is each second block without a tracer against the next: what
-# the meter says of no difference. The snoops, told apart easily, are in one of these rounds out of four.
+# confidence from their signed ranks. "none" is each second block without a tracer against the next, or
+# the next against it: what the meter says of no difference. The snoops, told apart easily, are in one of
+# these rounds out of four.
 # Writes .output/bench/capture.ndjson.
 set -u
 cd "$(dirname "$0")/.." || exit 1
