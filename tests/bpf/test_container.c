@@ -58,7 +58,7 @@ static void shell(const char *fmt, const char *dir)
 /* As a container engine does it: layers below, a layer of its own on top, root changed to it. */
 static void container(const char *dir, int no)
 {
-	char opts[1024], upper[300], work[300], merged[300];
+	char opts[1400], upper[300], work[300], merged[300], own[300];
 
 	(void)snprintf(upper, sizeof(upper), "%s/t/upper%d", dir, no);
 	(void)snprintf(work, sizeof(work), "%s/t/work%d", dir, no);
@@ -68,8 +68,13 @@ static void container(const char *dir, int no)
 	mkdir(upper, 0755);
 	mkdir(work, 0755);
 	mkdir(merged, 0755);
-	(void)snprintf(opts, sizeof(opts), "lowerdir=%s/image,upperdir=%s,workdir=%s", dir, upper,
-		       work);
+	/* As engines make one for each container, beside the image's: not part of who it is. */
+	(void)snprintf(own, sizeof(own), "%s/t/own%d-init", dir, no);
+	mkdir(own, 0755);
+	(void)snprintf(own, sizeof(own), "%s/t/own%d-init/diff", dir, no);
+	mkdir(own, 0755);
+	(void)snprintf(opts, sizeof(opts), "lowerdir=%s:%s/image,upperdir=%s,workdir=%s", own, dir,
+		       upper, work);
 	if (mount("overlay", merged, "overlay", 0, opts) < 0 || chdir(merged) < 0 ||
 	    syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		_exit(3);
