@@ -5,6 +5,7 @@
  */
 #include "support/support.h"
 
+#include "api/client.h"
 #include "api/routes.h"
 #include "base/cleanup.h"
 #include "support/host.h"
@@ -186,10 +187,18 @@ static int setup(void **state)
 	f->server = fork();
 	if (f->server == 0)
 		serve(f->path);
-	for (int i = 0; i < 1000 && access(f->path, F_OK) != 0; i++)
-		poll(NULL, 0, 10);
 	*state = f;
-	return access(f->path, F_OK);
+	/* Its name is there a moment before it listens. */
+	for (int i = 0; i < 1000; i++) {
+		struct client *c = NULL;
+
+		if (client_open(f->path, 1000, &c) == 0) {
+			(void)client_close(c);
+			return 0;
+		}
+		poll(NULL, 0, 10);
+	}
+	return -1;
 }
 
 static int teardown(void **state)
