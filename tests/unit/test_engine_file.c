@@ -17,6 +17,46 @@ static void open_as(struct host *h, uint32_t pid, const char *path, uint32_t fla
 	h->open_flags = 0;
 }
 
+/* A compiler's temporary files have other names each time, and are one thing all the same: it is no need, and
+ * the graph does not grow. A made-up name of something that nobody made is a name. */
+static void test_engine_takes_temporary_names_as_one(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct engine_stats first, last;
+	struct action_list l;
+	const struct node *n;
+	const struct graph *g;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (unsigned i = 0; i < 40; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/cc", NULL), as;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/tmp/ccXq%uaB%u.s", i % 10, i / 10);
+		open_as(&h, pid, path, OBS_F_WRITE);
+		as = host_spawn(&h, pid, "/bin/as", NULL);
+		host_open(&h, as, path, 0);
+		host_open(&h, as, "/tmp/inXq9aB3.h", 0);
+		host_open(&h, as, "/tmp/notes", 0);
+		host_exit(&h, as);
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+		engine_stats(h.engine, i < 5 ? &first : &last);
+	}
+	assert_int_equal(first.graph.nodes_n, last.graph.nodes_n);
+	assert_int_equal(first.graph.edges_n, last.graph.edges_n);
+	g = engine_graph_const(h.engine);
+	n = graph_node_const(g, graph_find(g, NODE_FILE, "/tmp/cc*.s"));
+	assert_true(n && n->flags & NODE_F_TEMP);
+	actions_of_start(&h, &l, "/bin/cc", NULL);
+	assert_non_null(actions_find(&l, ACTION_WARM, "/tmp/notes"));
+	assert_non_null(actions_find(&l, ACTION_WARM, "/tmp/inXq9aB3.h"));
+	assert_null(actions_find(&l, ACTION_WARM, "/tmp/cc*.s"));
+	host_fini(&h);
+}
+
 /* What is opened for writing is needed too, unless it is made anew: a database, and what is read first. */
 static void test_engine_reads_what_is_updated(void **state)
 {
@@ -220,6 +260,7 @@ static void test_engine_means_the_opens_that_were_timed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_takes_temporary_names_as_one),
 		cmocka_unit_test(test_engine_reads_what_is_updated),
 		cmocka_unit_test(test_engine_keeps_the_node_over_an_upgrade),
 		cmocka_unit_test(test_engine_wants_the_parts_each_step_uses),

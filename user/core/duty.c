@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/index.h"
 #include "core/decode.h"
+#include "core/template.h"
 
 #include <string.h>
 
@@ -136,18 +137,6 @@ static int wake_up(struct duty *d, struct block *b, struct fwm_block_key *ret_ke
 	return DUTY_CHANGED;
 }
 
-/* What lies there has another name each time, so it is no news when it does; and its writer, who could tell,
- * may be one of the starts that were left out. */
-static bool is_temporary(const char *name)
-{
-	static const char *const dirs[] = {"/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-		if (strncmp(name, dirs[i], strlen(dirs[i])) == 0)
-			return true;
-	return false;
-}
-
 static uint32_t *needs_of(struct duty *d, uint64_t h)
 {
 	return &d->needs[h & (d->limits.need_max - 1) & ~(uint64_t)(NEED_WAYS - 1)];
@@ -195,7 +184,9 @@ static int observe_need(struct duty *d, const struct obs *o, struct fwm_block_ke
 		(void)need_note(d, name);
 		return 0;
 	}
-	if (p->pid != o->pid || is_temporary(o->name))
+	/* There it has another name each time, so that it has one is no news; and its writer, who could tell, may
+	 * be one of the starts that were left out. */
+	if (p->pid != o->pid || template_folder(o->name))
 		return 0;
 	b = &d->blocks[p->block];
 	if (need_known(d, name))

@@ -55,7 +55,7 @@ struct node {
 };
 
 #define NODE_F_ABSENT (1u << 0) /* FILE: its last lookup failed with ENOENT */
-#define NODE_F_TEMP (1u << 1)	/* FILE: a template for temporary names, nothing to warm */
+#define NODE_F_TEMP (1u << 1)	/* FILE: stands for all temporary ones of its kind: "/tmp/cc*.s" */
 #define NODE_F_PINNED (1u << 2) /* BLOCK: it runs; never evicted */
 #define NODE_F_DIR (1u << 3)	/* FILE: a directory */
 #define NODE_F_SHARED (1u << 4) /* more than one user ran or touched it */

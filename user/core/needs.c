@@ -10,9 +10,12 @@
 
 #include "base/cleanup.h"
 #include "core/engine_state.h"
+#include "core/naming.h"
+#include "core/template.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* One run weighs at least this much against all before: 20 runs without leave 8 %. */
@@ -396,12 +399,39 @@ static int lookup(struct engine *e, uint32_t run, uint32_t id, const struct obs 
 	return phase_need(e, id, o);
 }
 
+/* A name that was made up for what is made now, or was made before: the next one of its kind is the same. Which
+ * a file is that is only read cannot be told from its name. */
+static bool temporary(const struct engine *e, const struct obs *o, const char *path,
+		      char ret[OBS_NAME_MAX])
+{
+	const char *inner = naming_inner(path), *slash = strrchr(path, '/'), *steady;
+	char template[OBS_NAME_MAX];
+	const struct node *n;
+	int len;
+
+	inner = inner ? inner : path;
+	if (!slash || (!obs_produces(o) && !template_folder(inner)))
+		return false;
+	(void)template_of(inner, template, sizeof(template));
+	steady = strrchr(template, '/');
+	if (!steady || strcmp(steady, slash) == 0)
+		return false;
+	len = snprintf(ret, OBS_NAME_MAX, "%.*s%s", (int)(slash - path), path, steady);
+	if (len >= OBS_NAME_MAX)
+		return false;
+	n = graph_node_const(e->graph, graph_find(e->graph, NODE_FILE, ret));
+	return obs_produces(o) || (n && n->flags & NODE_F_TEMP);
+}
+
 int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *path)
 {
+	char steady[OBS_NAME_MAX];
+	bool temp = temporary(e, o, path, steady);
 	struct node *n;
 	uint32_t id;
 	int r;
 
+	path = temp ? steady : path;
 	if (o->flags & OBS_F_LOOKUP)
 		asking(e, lineage_run(e->lineage, run));
 	if (o->flags & OBS_F_LOOKUP && sweep(e, run, path))
@@ -413,11 +443,13 @@ int needs_file(struct engine *e, uint32_t run, const struct obs *o, const char *
 		return lookup(e, run, id, o);
 	n = graph_node(e->graph, id);
 	n->flags &= (uint8_t) ~(NODE_F_ABSENT | NODE_F_DIR);
+	if (temp)
+		n->flags |= NODE_F_TEMP;
 	if (o->err == ENOENT || o->err == ENOTDIR)
 		n->flags |= NODE_F_ABSENT;
 	else if (o->flags & OBS_F_DIR)
 		n->flags |= NODE_F_DIR;
-	if (o->file.ino) {
+	if (o->file.ino && !temp) {
 		bool below = o->file.real_ino; /* pages come and go by that name */
 
 		n->dev = below ? o->file.real_dev : o->file.dev;

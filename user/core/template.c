@@ -15,7 +15,6 @@
 
 #include "base/ascii.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum { MKSTEMP_LEN = 6 };
@@ -50,12 +49,12 @@ static bool looks_random(const char *s, size_t n)
 	return rises >= 2 || (rises && upper >= 3);
 }
 
-static bool temp_folder(const char *name, size_t len)
+bool template_folder(const char *name)
 {
 	static const char *const folders[] = {"/tmp/", "/var/tmp/", "/dev/shm/", "/run/user/"};
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-		if (len >= strlen(folders[i]) && !strncmp(name, folders[i], strlen(folders[i])))
+		if (!strncmp(name, folders[i], strlen(folders[i])))
 			return true;
 	return false;
 }
@@ -77,12 +76,12 @@ static size_t made_up_from(const char *run, size_t n, char before, bool temp, bo
 
 	if (n > 6 && !strncmp(run, "tmp", 3) && count_if(run + 3, n - 3, is_lower_hex) == n - 3)
 		return 3;
+	if (temp && n == 8 && run[0] == 'c' && run[1] == 'c') /* the compiler's */
+		return 2;
 	if ((says && digits == n && n >= 3) || (temp && n == 8 && looks_random(run, n)))
 		return 0;
 	if (before && hex == n && digits && digits < n && n >= 5 && n <= 8)
 		return 0;
-	if (temp && n == 8 && run[0] == 'c' && run[1] == 'c') /* the compiler's */
-		return 2;
 	if (tail == n || (n > MKSTEMP_LEN && !temp && !says))
 		return n;
 	if ((temp || (before && n == MKSTEMP_LEN)) && looks_random(run + tail, MKSTEMP_LEN))
@@ -155,7 +154,7 @@ unsigned template_of(const char *name, char *ret, size_t size)
 {
 	struct out o = {ret, size, 0};
 	bool proc = !strncmp(name, "/proc/", 6);
-	bool temp = temp_folder(name, strlen(name));
+	bool temp = template_folder(name);
 	unsigned replaced = 0;
 
 	while (*name) {

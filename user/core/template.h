@@ -15,10 +15,13 @@
 #ifndef CORE_TEMPLATE_H
 #define CORE_TEMPLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Writes the template of name to ret (size bytes, NUL included; cut when too small) and returns how
  * many parts were replaced: 0 means it is no temporary name. */
 unsigned template_of(const char *name, char *ret, size_t size);
+/* Below a folder that is for temporary files. */
+bool template_folder(const char *name);
 
 #endif
