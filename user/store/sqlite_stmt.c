@@ -11,9 +11,9 @@
 #include <stdio.h>
 
 /* clang-format off */
-#define NAMES(table) table(SQL_NAME_F, SQL_NAME)
-#define PARAMS(table) table(SQL_PARAM_F, SQL_PARAM)
-#define SETS(table) table(SQL_SET_F, SQL_SET)
+#define NAMES(table) table(SQL_NAME_F, SQL_NAME, )
+#define PARAMS(table) table(SQL_PARAM_F, SQL_PARAM, )
+#define SETS(table) table(SQL_SET_F, SQL_SET, )
 #define SELECT(table, from) "SELECT " NAMES(table) from
 #define UPDATE(into, table, where) "UPDATE " into " SET " SETS(table##_REST) where
 #define INSERT(into, table) " INTO " into "(" NAMES(table) ") VALUES(" PARAMS(table) ")"

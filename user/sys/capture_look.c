@@ -96,39 +96,51 @@ int capture_set_mode(struct capture *c, enum capture_mode mode)
 	return r;
 }
 
-int capture_learn_pages(struct capture *c, uint64_t for_ns)
+static bool of_pages(const struct prog *p)
+{
+	return p->pages;
+}
+
+static bool of_looks(const struct prog *p)
+{
+	return p->looks;
+}
+
+/* Puts on, or takes off, the programs of a kind; returns how many there are. */
+static int progs_switch(struct capture *c, bool (*of)(const struct prog *p), bool on)
 {
 	int n = 0;
 
-	__atomic_store_n(&c->skel->bss->learn_ns, for_ns, __ATOMIC_SEQ_CST);
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
-		if (!p->pages || p->err)
+		if (!of(p) || p->err)
 			continue;
-		if (!for_ns)
+		if (!on)
 			capture_prog_detach(p);
 		else if (!p->link && capture_prog_attach(c, p) < 0)
 			return fault(p->err);
 		n++;
 	}
-	return n ? 0 : CAPTURE_NO_PAGES;
+	return n;
+}
+
+int capture_learn_pages(struct capture *c, uint64_t for_ns)
+{
+	int r;
+
+	__atomic_store_n(&c->skel->bss->learn_ns, for_ns, __ATOMIC_SEQ_CST);
+	r = progs_switch(c, of_pages, for_ns);
+	return r < 0 ? r : r ? 0 : CAPTURE_NO_PAGES;
 }
 
 int capture_learn_looks(struct capture *c, uint64_t for_ns)
 {
-	__atomic_store_n(&c->skel->bss->look_ns, for_ns, __ATOMIC_SEQ_CST);
-	for (size_t i = 0; i < c->prog_n; i++) {
-		struct prog *p = &c->progs[i];
+	int r;
 
-		if (!p->looks || p->err)
-			continue;
-		if (!for_ns)
-			capture_prog_detach(p);
-		else if (!p->link && capture_prog_attach(c, p) < 0)
-			return fault(p->err);
-	}
-	return 0;
+	__atomic_store_n(&c->skel->bss->look_ns, for_ns, __ATOMIC_SEQ_CST);
+	r = progs_switch(c, of_looks, for_ns);
+	return r < 0 ? r : 0;
 }
 
 int capture_used_pages(const struct capture *c, uint64_t *ret_full_n)
