@@ -16,9 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* "@" in directives and script is the directory of the test; User=nobody unless another is named. */
+/* "@" in directives and script is the directory of the test, "@t" its group and a t, "@@" itself; User=nobody unless another is named. */
 static const struct line {
 	const char *name, *directives, *script, *want;
 } lines[] = {
@@ -84,6 +85,87 @@ static const struct line {
 	{"system_call_error", "SystemCallFilter=~mkdir mkdirat\nSystemCallErrorNumber=EACCES\n",
 	 "mkdir @/rw/filter 2>&1 | grep -c denied", "1"},
 	{"standard_error", "StandardError=append:@/err\n", "echo said >&2", ""},
+	{"standard_error_follows", "", "echo said >&2", "said"},
+	{"rlimits", "LimitNOFILE=100:200\nLimitCORE=0\nLimitSTACK=1M:2M\n",
+	 "ulimit -n; ulimit -Hn; ulimit -c; ulimit -s", "100\n200\n0\n1024"},
+	{"nice", "Nice=5\n", "nice", "5"},
+	{"oom_score", "OOMScoreAdjust=300\n", "cat /proc/self/oom_score_adj", "300"},
+	{"sigpipe", "", "sed -n '/SigIgn/s/.*\\(....\\)/\\1/p' /proc/self/status", "1000"},
+	{"sigpipe_kills", "IgnoreSIGPIPE=no\n",
+	 "sed -n '/SigIgn/s/.*\\(....\\)/\\1/p' /proc/self/status", "0000"},
+	{"non_blocking", "NonBlocking=yes\n", "sed -n '/flags/s/.*[^0-7]//p' /proc/self/fdinfo/3",
+	 "04002"},
+	{"bounding", "User=root\n", "grep CapBnd /proc/self/status | tr -d '\\t'",
+	 "CapBnd:00000000000004fb"},
+	{"bounding_set", "User=root\nCapabilityBoundingSet=CAP_CHOWN CAP_SYS_ADMIN\n",
+	 "grep CapBnd /proc/self/status | tr -d '\\t'", "CapBnd:0000000000000001"},
+	{"bounding_set_empty", "CapabilityBoundingSet=\n",
+	 "grep CapBnd /proc/self/status | tr -d '\\t'", "CapBnd:0000000000000000"},
+	{"personality", "", "setarch linux32 true && echo any", "any"},
+	{"lock_personality", "LockPersonality=yes\n",
+	 "setarch linux32 true 2>/dev/null || echo one", "one"},
+	{"write_execute", "", "python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7); print(7)'",
+	 "7"},
+	{"memory_deny_write_execute", "MemoryDenyWriteExecute=yes\n",
+	 "python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)' 2>/dev/null || echo none", "none"},
+	/* A priority there is none of is looked at before the right to have it. */
+	{"realtime", "",
+	 "python3 -c 'import os; os.sched_setscheduler(0, 1, os.sched_param(200))' 2>&1 | "
+	 "grep -o 'Errno [0-9]*'",
+	 "Errno 22"},
+	{"restrict_realtime", "RestrictRealtime=yes\n",
+	 "python3 -c 'import os; os.sched_setscheduler(0, 1, os.sched_param(200))' 2>&1 | "
+	 "grep -o 'Errno [0-9]*'",
+	 "Errno 1"},
+	{"proc", "", "test -d /proc/1 && test -e /proc/meminfo && echo all", "all"},
+	{"protect_proc", "ProtectProc=invisible\n", "test -d /proc/1 || echo hidden", "hidden"},
+	{"proc_subset", "ProcSubset=pid\n", "test -e /proc/meminfo || echo pids", "pids"},
+	{"allow_list",
+	 "SystemCallFilter=@@system-service\nSystemCallFilter=~mkdir mkdirat\n"
+	 "RestrictAddressFamilies=AF_UNIX AF_INET\nRestrictAddressFamilies=~AF_INET\n",
+	 "mkdir @/rw/filter 2>&1 | grep -c 'not permitted'; "
+	 "bash -c ': </dev/tcp/127.0.0.1/9' 2>&1 | grep -q 'Address family' && echo none",
+	 "1\nnone"},
+	{"conditions",
+	 "[Unit]\nConditionPathExists=/etc/passwd\nConditionPathExistsGlob=!/no{such,body}*\n"
+	 "ConditionPathIsDirectory=|/nosuch\nConditionUser=|root\n"
+	 "ConditionFileIsExecutable=/bin/sh\nConditionCapability=CAP_SYS_ADMIN\n[Service]\n",
+	 "echo met", "met"},
+	{"exec_start_pre",
+	 "User=root\nExecStartPre=/bin/sh -c 'echo one >/run/pre' ; -/bin/false\n"
+	 "ExecStartPre=sh -c 'echo two >>/run/pre'\n",
+	 "cat /run/pre", "one\ntwo"},
+	{"exec_start_pre_user", "ExecStartPre=/bin/sh -c 'id -un >/tmp/who'\n", "cat /tmp/who",
+	 "nobody"},
+	{"exec_start_pre_root", "ExecStartPre=!/bin/sh -c 'id -un >/run/who'\n",
+	 "cat /run/who; id -un", "root\nnobody"},
+	{"permissions_start_only",
+	 "PermissionsStartOnly=yes\nExecStartPre=/bin/sh -c 'id -un >/run/who'\n",
+	 "cat /run/who; id -un", "root\nnobody"},
+	{"around",
+	 "ReadWritePaths=@/rw\nExecStartPost=/bin/sh -c 'echo ${MAINPID} >@/rw/post'\n"
+	 "ExecStop=/bin/sh -c 'echo ${MAINPID} >@/rw/stop'\n",
+	 "echo $$ >@/rw/main", ""},
+	{"kill_all", "ReadWritePaths=@/rw\n",
+	 "sh -c 'trap \"sleep 0.3; echo told >@/rw/all; exit\" TERM; while :; do sleep 1; done' &",
+	 ""},
+	{"kill_mixed", "ReadWritePaths=@/rw\nKillMode=mixed\n",
+	 "sh -c 'trap \"echo told >@/rw/mixed; exit\" TERM; while :; do sleep 1; done' &", ""},
+	{"runtime_directory", "RuntimeDirectory=@trun\nRuntimeDirectoryMode=0750\n",
+	 "echo mine >$RUNTIME_DIRECTORY/f && stat -c '%U %a' /run/@trun", "nobody 750"},
+	{"runtime_directory_preserve", "RuntimeDirectory=@tkept\nRuntimeDirectoryPreserve=yes\n",
+	 "echo mine >/run/@tkept/f && cat /run/@tkept/f", "mine"},
+	{"state_directory", "ProtectSystem=strict\nStateDirectory=@tstate/a @tstate/b\n",
+	 "echo $STATE_DIRECTORY | sed s,/var/lib/@tstate,S,g; stat -c '%U %a' /var/lib/@tstate/b; "
+	 "echo mine >/var/lib/@tstate/a/f",
+	 "S/a:S/b\nnobody 755"},
+	{"cache_directory", "CacheDirectory=@tcache\n", "stat -c %U $CACHE_DIRECTORY", "nobody"},
+	{"logs_directory", "LogsDirectory=@tlogs\nLogsDirectoryMode=02750\n",
+	 "stat -c '%U %a' $LOGS_DIRECTORY", "nobody 2750"},
+	{"configuration_directory", "ConfigurationDirectory=@tconf\n",
+	 "stat -c %U $CONFIGURATION_DIRECTORY; "
+	 "(: >$CONFIGURATION_DIRECTORY/f) 2>/dev/null || echo ro",
+	 "root\nro"},
 	{"drop_in", "Environment=A=1 B=1\n", "echo $A $B $C", "1 2 3"},
 	{"specifiers", "Environment=N=%n P=%p\n", "echo $N $P", "specifiers.service specifiers"},
 };
@@ -93,7 +175,9 @@ static void expand(const char *text, char *ret, size_t n)
 	size_t at = 0;
 
 	for (; *text && at + 1 < n; text++)
-		if (*text == '@')
+		if (text[0] == '@' && text[1] == '@')
+			ret[at++] = *++text;
+		else if (*text == '@')
 			at += (size_t)snprintf(ret + at, n - at, "%s",
 					       text[1] == 't' ? host.group : host.dir);
 		else
@@ -139,7 +223,8 @@ static void get_file(const char *name, const char *end, char *ret, size_t n)
 static void write_unit(const char *name, const char *socket, const char *directives,
 		       const char *script)
 {
-	char sock[256], more[512], text[1536], run[512], file[160], helper[160];
+	char sock[512], more[640], text[1536], run[640], file[160], helper[160];
+	char script_socket[256];
 
 	expand(script, run, sizeof(run));
 	seen_path(helper, sizeof(helper), "svc_echo", "");
@@ -150,7 +235,9 @@ static void write_unit(const char *name, const char *socket, const char *directi
 	(void)snprintf(text, sizeof(text),
 		       "ExecStart=/bin/sh %s\n%s%sStandardOutput=append:%s/%s.out\n", file,
 		       strstr(more, "User=root") ? "" : "User=nobody\n", more, host.dir, name);
-	(void)snprintf(sock, sizeof(sock), "ListenStream=%s/%s.sock\n%s", host.dir, name, socket);
+	expand(socket, script_socket, sizeof(script_socket));
+	(void)snprintf(sock, sizeof(sock), "ListenStream=%s/%s.sock\n%s", host.dir, name,
+		       script_socket);
 	service_host_unit(&host, name, sock, text);
 }
 
@@ -205,13 +292,15 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char path[160], command[256];
+	char path[160], command[640];
 
 	(void)state;
 	(void)snprintf(path, sizeof(path), "/tmp/%stmp", host.group);
 	(void)unlink(path);
 	seen_path(path, sizeof(path), "", "");
-	(void)snprintf(command, sizeof(command), "rm -r %s", path);
+	(void)snprintf(command, sizeof(command),
+		       "rm -rf %s /run/%st* /var/lib/%st* /var/cache/%st* /var/log/%st* /etc/%st*",
+		       path, host.group, host.group, host.group, host.group, host.group);
 	assert_int_equal(system(command), 0);
 	service_host_teardown(&host);
 	return 0;
@@ -225,6 +314,37 @@ static void put_drop_in(const char *unit, const char *name, const char *text)
 	assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
 	(void)snprintf(path, sizeof(path), "%s/%s.d/%s", host.dir, unit, name);
 	put(path, text);
+}
+
+/* Whether a name that begins with the test's group is below dir on the host. */
+static bool on_host(const char *dir, const char *end)
+{
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s/%s%s", dir, host.group, end);
+	return access(path, F_OK) == 0;
+}
+
+/* What is done around and at the end of a service's life. */
+static void after_the_stop(void)
+{
+	char main_pid[64], got[64];
+
+	assert_true(on_host("/run", "trun"));
+	service_host_stop(&host);
+	get_file("rw/main", "", main_pid, sizeof(main_pid));
+	assert_true(atoi(main_pid) > 0);
+	get_file("rw/post", "", got, sizeof(got));
+	assert_string_equal(got, main_pid);
+	get_file("rw/stop", "", got, sizeof(got));
+	assert_string_equal(got, main_pid);
+	get_file("rw/all", "", got, sizeof(got));
+	assert_string_equal(got, "told");
+	get_file("rw/mixed", "", got, sizeof(got));
+	assert_string_equal(got, "");
+	assert_false(on_host("/run", "trun"));
+	assert_true(on_host("/run", "tkept/f"));
+	assert_true(on_host("/var/lib", "tstate/a/f"));
 }
 
 static void test_service_units_get_what_they_say(void **state)
@@ -249,6 +369,7 @@ static void test_service_units_get_what_they_say(void **state)
 		bad++;
 	}
 	assert_int_equal(bad, 0);
+	after_the_stop();
 	{
 		char got[64];
 
@@ -281,6 +402,168 @@ static void test_service_units_sockets_are_as_they_say(void **state)
 	ask("sock");
 	get_file("sock", ".out", path, sizeof(path));
 	assert_string_equal(path, "web");
+}
+
+/* All sockets of a service come to it, in the order of their files' names. */
+static void test_service_units_one_service_has_all_its_sockets(void **state)
+{
+	char path[160], text[512], got[64], link[160];
+	struct unit_addr a;
+
+	(void)state;
+	file_path(link, sizeof(link), "link", "");
+	(void)snprintf(text, sizeof(text), "Symlinks=%s\n", link);
+	write_unit("several", text, "Sockets=several.socket several-more.socket\n",
+		   "echo $LISTEN_FDS $LISTEN_FDNAMES");
+	file_path(path, sizeof(path), "several-more", ".socket");
+	(void)snprintf(text, sizeof(text),
+		       "[Socket]\nService=several.service\nFileDescriptorName=more\n"
+		       "ListenStream=%s/more.sock\n",
+		       host.dir);
+	put(path, text);
+	/* Nobody leads to this one: said, not refused. */
+	file_path(path, sizeof(path), "lonely", ".service");
+	put(path, "[Service]\nExecStart=/bin/true\n");
+	assert_int_equal(service_host_start(&host), 0);
+	file_path(path, sizeof(path), "more", ".sock");
+	a = service_addr(path);
+	assert_true(service_ask(&a, "hello\n", got, sizeof(got), NULL));
+	a = service_addr(link);
+	assert_true(service_ask(&a, "again\n", got, sizeof(got), NULL));
+	assert_int_equal(service_host_boxes(&host), 1);
+	get_file("several", ".out", got, sizeof(got));
+	assert_string_equal(got, "2 more:several.socket");
+}
+
+/* NAME@INSTANCE has its text in NAME@, and a template alone is nothing. */
+static void test_service_units_instances_are_of_a_template(void **state)
+{
+	char path[160], to[160], got[64];
+
+	(void)state;
+	write_unit("of@", "", "Environment=I=%i \"J=%I\"\n", "echo $I $J");
+	file_path(path, sizeof(path), "of@a-b", ".socket");
+	file_path(to, sizeof(to), "of@", ".socket");
+	put(to, "[Socket]\nListenStream=%Y/%i.sock\n");
+	assert_int_equal(symlink("of@.socket", path), 0);
+	assert_int_equal(service_host_start(&host), 0);
+	ask("a-b");
+	get_file("of@", ".out", got, sizeof(got));
+	assert_string_equal(got, "a-b a/b");
+}
+
+/* Who connects waits until the conditions are met. */
+static void test_service_units_conditions_are_waited_for(void **state)
+{
+	char gate[160], path[160], got[64];
+	struct unit_addr a;
+	pid_t pid;
+
+	(void)state;
+	write_unit("gated", "[Unit]\nConditionPathExists=!@/nosuch\n",
+		   "[Unit]\nConditionPathExists=@/gate\n[Service]\nRestartSec=20ms\n", "echo up");
+	write_unit("never", "[Unit]\nConditionPathExists=/nosuch\n", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	file_path(path, sizeof(path), "never", ".sock");
+	assert_int_equal(access(path, F_OK), -1);
+	file_path(gate, sizeof(gate), "gate", "");
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)usleep(150000);
+		put(gate, "open\n");
+		_exit(0);
+	}
+	file_path(path, sizeof(path), "gated", ".sock");
+	a = service_addr(path);
+	assert_true(service_ask(&a, "hello\n", got, sizeof(got), NULL));
+	assert_string_equal(got, "hello\n");
+	assert_true(waitpid(pid, NULL, 0) == pid);
+}
+
+/* A command that fails before or after it keeps a service from being ready, until it does not. */
+static void test_service_units_pre_that_fails_is_tried_again(void **state)
+{
+	char path[160], got[64];
+	struct unit_addr a;
+
+	(void)state;
+	write_unit(
+		"retry", "",
+		"RestartSec=20ms\nReadWritePaths=@/rw\n"
+		"ExecStartPre=/bin/sh -c 'echo x >>@/rw/tries; test `wc -l <@/rw/tries` -ge 3'\n",
+		"echo up");
+	assert_int_equal(service_host_start(&host), 0);
+	file_path(path, sizeof(path), "retry", ".sock");
+	a = service_addr(path);
+	assert_true(service_ask(&a, "hello\n", got, sizeof(got), NULL));
+	get_file("rw/tries", "", got, sizeof(got));
+	assert_string_equal(got, "x\nx\nx");
+	get_file("retry", ".out", got, sizeof(got));
+	assert_string_equal(got, "up");
+}
+
+/* Restart= and the statuses: it comes up again by itself, or waits for the next connection. */
+static void test_service_units_restart_as_they_say(void **state)
+{
+	static const struct {
+		const char *name, *directives, *end;
+		bool again;
+	} all[] = {
+		{"no", "", "exit 1", false},
+		{"on_failure", "Restart=on-failure\n", "exit 1", true},
+		{"on_failure_clean", "Restart=on-failure\n", "exit 0", false},
+		{"on_failure_success", "Restart=on-failure\nSuccessExitStatus=7 SIGUSR1\n",
+		 "exit 7", false},
+		{"prevented", "Restart=always\nRestartPreventExitStatus=7\n", "exit 7", false},
+		{"forced", "RestartForceExitStatus=7\n", "exit 7", true},
+		{"on_success", "Restart=on-success\n", "exit 0", true},
+		{"on_abort", "Restart=on-abort\n", "exit 1", false},
+		{"on_abort_signal", "Restart=on-abort\n", "kill -SEGV $$", true},
+	};
+	char got[64], more[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		char script[256];
+
+		(void)snprintf(more, sizeof(more),
+			       "RestartSec=10ms\nReadWritePaths=@/rw\n"
+			       "X-Forewarm-FreezeAfterSec=infinity\n%s",
+			       all[i].directives);
+		(void)snprintf(script, sizeof(script),
+			       "echo x >>@/rw/%s; test `wc -l <@/rw/%s` -ge 2 || { "
+			       "python3 -c 'import socket; s = socket.socket(fileno=3); "
+			       "s.accept()[0].send(b\"once\")'; %s; }",
+			       all[i].name, all[i].name, all[i].end);
+		write_unit(all[i].name, "", more, script);
+	}
+	assert_int_equal(service_host_start(&host), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		char path[160];
+		struct unit_addr a;
+
+		file_path(path, sizeof(path), all[i].name, ".sock");
+		a = service_addr(path);
+		assert_true(service_ask(&a, "hello\n", got, sizeof(got), NULL));
+		assert_string_equal(got, "once");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		(void)snprintf(more, sizeof(more), "rw/%s", all[i].name);
+		if (all[i].again)
+			service_host_await(&host, all[i].name, SVC_READY, 5000);
+		else
+			service_host_await(&host, all[i].name, SVC_COLD, 5000);
+		/* Ready is when it is executed: it may not have written yet. */
+		for (int k = 0; k < 500; k++) {
+			get_file(more, "", got, sizeof(got));
+			if (strcmp(got, all[i].again ? "x\nx" : "x") == 0)
+				break;
+			(void)usleep(10000);
+		}
+		if (strcmp(got, all[i].again ? "x\nx" : "x") != 0)
+			fail_msg("%s: started '%s'", all[i].name, got);
+	}
 }
 
 /* How many files of that name in its groups hold that value. */
@@ -341,6 +624,16 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_service_units_get_what_they_say, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_sockets_are_as_they_say, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_one_service_has_all_its_sockets,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_instances_are_of_a_template,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_conditions_are_waited_for, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_pre_that_fails_is_tried_again,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_restart_as_they_say, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_limits_are_set, setup, teardown),
 	};

@@ -27,19 +27,31 @@ static void check_service(const struct unit *u)
 	static const char *const env[] = {"A=b c 'd'", "FOO=", NULL};
 	char buf[512], *argv[16];
 
-	CHECK(u->service.exec_path && u->service.exec_path[0] == '/');
-	CHECK(u->service.argv.item_n <= UNIT_ARG_MAX);
-	CHECK(!u->service.argv.items[u->service.argv.item_n]);
-	if (unit_expand(&u->service, env, buf, sizeof(buf), argv, ARRAY_SIZE(argv)) == 0) {
-		for (size_t i = 0; argv[i]; i++)
-			CHECK(argv[i] >= buf && argv[i] + strlen(argv[i]) < buf + sizeof(buf));
+	CHECK(u->service.execs[UNIT_START].n == 1);
+	for (size_t p = 0; p < UNIT_PHASE_MAX; p++) {
+		for (size_t i = 0; i < u->service.execs[p].n; i++) {
+			const struct unit_exec *e = &u->service.execs[p].items[i];
+
+			CHECK(e->path[0] == '/' || !strchr(e->path, '/'));
+			CHECK(e->argv[0]);
+			if (unit_expand(e, env, buf, sizeof(buf), argv, ARRAY_SIZE(argv)))
+				continue;
+			for (size_t w = 0; argv[w]; w++)
+				CHECK(argv[w] >= buf &&
+				      argv[w] + strlen(argv[w]) < buf + sizeof(buf));
+		}
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct unit *u;
-	static const struct unit_host host = {"h", "m", "b", "v"};
+	static const char *const held[] = {"a.socket", NULL};
+	static const struct unit_host host = {.host_name = "h.i",
+					      .machine_id = "m",
+					      .kernel = "v",
+					      .directory = "/d",
+					      .held = held};
 
 	if (!u)
 		u = unit_new();

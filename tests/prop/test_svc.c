@@ -200,11 +200,14 @@ static void step(struct world *w, bool traffic)
 		drain(w);
 	}
 	if (w->ill && p->runs && p->ready && !p->open && draw(w, 30) == 0) {
+		const bool clean = draw(w, 2);
+
 		p->runs = p->ready = p->frozen = false;
 		p->round++;
 		svc_event(w->s, id, w->now,
 			  &(struct svc_event){.kind = SVC_EV_EXITED,
-					      .clean = draw(w, 2),
+					      .clean = clean,
+					      .restart = id == 7 || (id == 6 && !clean),
 					      .waiting = p->pending > 0});
 		drain(w);
 	}
@@ -246,8 +249,6 @@ static uint64_t play(uint32_t seed, uint32_t run_max)
 			.freeze = true,
 			.release = true,
 			.prestart = i != 5,
-			.restart_failed = i == 6,
-			.restart_always = i == 7,
 		};
 		uint32_t id;
 

@@ -120,6 +120,7 @@ void box_on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int arg)
 		return;
 	switch (ev) {
 	case SANDBOX_EV_HANDED:
+	case SANDBOX_EV_SIDE:
 		break;
 	case SANDBOX_EV_STARTED:
 		r->started = true;

@@ -8,7 +8,18 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct unit_host host = {"myhost", "0123", "4567", "6.1"};
+static const char *const held[] = {"web@eu-1.socket", "virtlockd.socket", "other.socket", NULL};
+static const struct unit_host host = {.host_name = "myhost.example",
+				      .machine_id = "0123",
+				      .boot_id = "4567",
+				      .kernel = "6.1",
+				      .architecture = "x86-64",
+				      .shell = "/bin/bash",
+				      .os_id = "debian",
+				      .os_version = "12",
+				      .os_build = "",
+				      .directory = "/etc/forewarm/services",
+				      .held = held};
 
 static int parse(struct unit *u, enum unit_kind kind, const char *text, struct unit_why *why)
 {
@@ -46,7 +57,7 @@ static void test_unitfile_reads_a_socket(void **state)
 
 	(void)state;
 	assert_int_equal(parse(u, UNIT_SOCKET, text, &why), 0);
-	assert_string_equal(u->description, "Web of myhost, instance eu-1");
+	assert_string_equal(u->description, "Web of myhost.example, instance eu-1");
 	assert_int_equal(u->socket.listen_n, ARRAY_SIZE(addrs));
 	for (size_t i = 0; i < ARRAY_SIZE(addrs); i++) {
 		char buf[160];
@@ -92,18 +103,18 @@ static void test_unitfile_reads_a_service(void **state)
 		"X-Forewarm-FreezeAfterSec=20ms\nX-Forewarm-ReleaseAfterSec=infinity\n";
 	_cleanup_(unit_freep) struct unit *u = unit_new();
 	const struct unit_service *s = &u->service;
+	const struct unit_exec *start = &s->execs[UNIT_START].items[0];
 	struct unit_why why;
 
 	(void)state;
 	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
 	assert_int_equal(s->type, UNIT_TYPE_NOTIFY);
-	assert_true(s->exec_may_fail);
-	assert_string_equal(s->exec_path, "/usr/bin/srv");
-	assert_int_equal(s->argv.item_n, 6);
-	assert_string_equal(s->argv.items[1], "--name=eu-1 of web");
-	assert_string_equal(s->argv.items[3], "/var/lib/x");
-	assert_string_equal(s->argv.items[5], "${ONE}%");
-	assert_null(s->argv.items[6]);
+	assert_true(start->may_fail);
+	assert_string_equal(start->path, "/usr/bin/srv");
+	assert_string_equal(start->argv[1], "--name=eu-1 of web");
+	assert_string_equal(start->argv[3], "/var/lib/x");
+	assert_string_equal(start->argv[5], "${ONE}%");
+	assert_null(start->argv[6]);
 	assert_string_equal(s->user, "nobody");
 	assert_int_equal(s->groups.item_n, 2);
 	assert_int_equal(s->environment.item_n, 4);
@@ -151,7 +162,7 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 	} cases[] = {
 		{"unknown directive", UNIT_SERVICE, "[Service]\nExecStart=/x\nNoSuch=1\n", 3,
 		 "NoSuch"},
-		{"known to systemd, not to us", UNIT_SERVICE, "[Service]\nExecStartPre=/x\n", 2,
+		{"known to systemd, not to us", UNIT_SERVICE, "[Service]\nIPAddressDeny=any\n", 2,
 		 "not supported"},
 		{"our own, misspelt", UNIT_SERVICE, "[Service]\nX-Forewarm-Pols=1\n", 2, "Pols"},
 		{"wrong section", UNIT_SERVICE, "[Service]\nListenStream=1\n", 2, "[Service]"},
@@ -173,12 +184,12 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 		{"TCP packets", UNIT_SOCKET, "[Socket]\nListenSequentialPacket=80\n", 2, "UNIX"},
 		{"twice", UNIT_SOCKET, "[Socket]\nListenStream=80\nListenStream=80\n", 3, "twice"},
 		{"nothing to listen on", UNIT_SOCKET, "[Socket]\n", 0, "ListenStream"},
-		{"bad specifier", UNIT_SOCKET, "[Socket]\nListenStream=/run/%q\n", 2, "%q"},
+		{"bad specifier", UNIT_SOCKET, "[Socket]\nListenStream=/run/%r\n", 2, "%r"},
 		{"specifier cut", UNIT_SOCKET, "[Socket]\nListenStream=/run/x%\n", 2, "specifier"},
 		{"oneshot", UNIT_SERVICE, "[Service]\nType=oneshot\n", 2, "Type=oneshot"},
 		{"odd type", UNIT_SERVICE, "[Service]\nType=magic\n", 2, "unknown value"},
 		{"no command", UNIT_SERVICE, "[Service]\nUser=a\n", 0, "ExecStart"},
-		{"relative command", UNIT_SERVICE, "[Service]\nExecStart=srv\n", 2, "absolute"},
+		{"relative command", UNIT_SERVICE, "[Service]\nExecStart=./srv\n", 2, "absolute"},
 		{"privileged command", UNIT_SERVICE, "[Service]\nExecStart=+/x\n", 2, "rights"},
 		{"two commands", UNIT_SERVICE, "[Service]\nExecStart=/x\nExecStart=/y\n", 3,
 		 "twice"},
@@ -198,13 +209,24 @@ static void test_unitfile_refuses_with_line_and_reason(void **state)
 		{"size overflow", UNIT_SERVICE, "[Service]\nMemoryMax=99999999999E\n", 2, "size"},
 		{"bad environment", UNIT_SERVICE, "[Service]\nEnvironment=1A=b\n", 2, "NAME=VALUE"},
 		{"bad user", UNIT_SERVICE, "[Service]\nUser=a b\n", 2, "name of a user"},
-		{"mixed filter", UNIT_SERVICE,
-		 "[Service]\nSystemCallFilter=read\nSystemCallFilter=~write\n", 3, "not mixed"},
 		{"needs another unit", UNIT_SERVICE, "[Unit]\nRequires=postgresql.service\n", 2,
 		 "other units"},
-		{"wants another unit", UNIT_SERVICE, "[Unit]\nWants=network.target a.service\n", 2,
-		 "a.service"},
-		{"limit of starts", UNIT_SERVICE, "[Unit]\nStartLimitBurst=3\n", 2, "only 0"},
+		{"socket of another", UNIT_SERVICE, "[Service]\nSockets=nosuch.socket\n", 2,
+		 "nosuch.socket"},
+		{"not a limit", UNIT_SERVICE, "[Service]\nLimitNOFILE=4:2\n", 2, "SOFT:HARD"},
+		{"nice beyond", UNIT_SERVICE, "[Service]\nNice=20\n", 2, "-20 to 19"},
+		{"not a capability", UNIT_SERVICE, "[Service]\nCapabilityBoundingSet=CAP_FLY\n", 2,
+		 "CAP_FLY"},
+		{"directory with a way out", UNIT_SERVICE, "[Service]\nStateDirectory=a/../b\n", 2,
+		 "relative"},
+		{"absolute directory", UNIT_SERVICE, "[Service]\nRuntimeDirectory=/run/x\n", 2,
+		 "relative"},
+		{"links to nothing", UNIT_SOCKET, "[Socket]\nListenStream=80\nSymlinks=/run/x\n", 0,
+		 "Symlinks"},
+		{"condition of a kind of machine", UNIT_SERVICE,
+		 "[Unit]\nConditionVirtualization=docker\n", 2, "container"},
+		{"device", UNIT_SERVICE, "[Service]\nDeviceAllow=/dev/kvm rw\n", 2, "/dev/kvm"},
+		{"not a status", UNIT_SERVICE, "[Service]\nSuccessExitStatus=256\n", 2, "256"},
 		{"bad errno", UNIT_SERVICE, "[Service]\nSystemCallErrorNumber=EFUN\n", 2,
 		 "unknown"},
 		{"quota 0", UNIT_SERVICE, "[Service]\nCPUQuota=0%\n", 2, "percentage"},
@@ -255,7 +277,22 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 		{"rpcbind.socket", UNIT_SOCKET,
 		 "[Unit]\nDescription=RPCbind Server Activation Socket\nDefaultDependencies=no\n"
 		 "RequiresMountsFor=/run/rpcbind\n\n[Socket]\nListenStream=/run/rpcbind.sock\n",
-		 4, "RequiresMountsFor"},
+		 0, NULL},
+		{"virtlockd.service", UNIT_SERVICE,
+		 "[Unit]\nRequires=virtlockd.socket\nBefore=libvirtd.service\n\n[Service]\n"
+		 "EnvironmentFile=-/etc/default/virtlockd\nExecStart=/usr/sbin/virtlockd $ARGS\n"
+		 "ExecReload=/bin/kill -USR1 $MAINPID\nOOMScoreAdjust=-900\nLimitNOFILE=16384\n",
+		 0, NULL},
+		{"clamav-daemon.service", UNIT_SERVICE,
+		 "[Unit]\nConditionPathExistsGlob=/var/lib/clamav/main.{c[vl]d,inc}\n"
+		 "Requires=%N.socket\n\n[Service]\nExecStart=/usr/sbin/clamd --foreground=true\n"
+		 "StandardOutput=syslog\nTimeoutStartSec=420\nPrivateDevices=yes\n",
+		 0, NULL},
+		{"mpd.service", UNIT_SERVICE,
+		 "[Service]\nType=notify\nExecStart=/usr/bin/mpd --systemd $MPDCONF\n"
+		 "LimitRTPRIO=40\nLimitRTTIME=infinity\nLimitMEMLOCK=64M\nProtectSystem=yes\n"
+		 "RestrictNamespaces=yes\n",
+		 0, NULL},
 		{"podman.service", UNIT_SERVICE,
 		 "[Unit]\nRequires=podman.socket\nAfter=podman.socket\nStartLimitIntervalSec=0\n\n"
 		 "[Service]\nDelegate=true\nType=exec\nKillMode=process\n"
@@ -265,24 +302,39 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 		 "[Unit]\nDescription=Tang Server "
 		 "socket\n\n[Socket]\nListenStream=80\nAccept=true\n",
 		 6, "Accept=true"},
+		{"lxd.service", UNIT_SERVICE,
+		 "[Unit]\nAfter=network-online.target lxcfs.service lxd.socket\n"
+		 "Requires=network-online.target lxcfs.service lxd.socket\n",
+		 3, "lxcfs.service"},
 		{"docker.service", UNIT_SERVICE,
 		 "[Unit]\nAfter=network-online.target docker.socket firewalld.service\n"
-		 "Wants=network-online.target containerd.service\nRequires=docker.socket\n",
-		 3, "containerd.service"},
+		 "Wants=network-online.target containerd.service\nRequires=docker.socket\n\n"
+		 "[Service]\nType=notify\nExecStart=/usr/sbin/dockerd -H fd://\n"
+		 "LimitNOFILE=infinity\nTasksMax=infinity\nDelegate=yes\nKillMode=process\n",
+		 11, "Delegate"},
 		{"dovecot.service", UNIT_SERVICE,
 		 "[Unit]\nAfter=local-fs.target network-online.target\n\n[Service]\nType=notify\n"
 		 "ExecStart=/usr/sbin/dovecot -F\nExecReload=/usr/bin/doveadm reload\n"
-		 "ExecStop=/usr/bin/doveadm stop\n",
-		 8, "ExecStop"},
+		 "ExecStop=/usr/bin/doveadm stop\nPrivateTmp=true\nNonBlocking=yes\n"
+		 "ProtectSystem=full\nCapabilityBoundingSet=CAP_CHOWN CAP_KILL\n",
+		 0, NULL},
 		{"ssh.socket", UNIT_SOCKET,
 		 "[Unit]\nBefore=sockets.target\nConditionPathExists=!/etc/ssh/"
 		 "sshd_not_to_be_run\n\n"
 		 "[Socket]\nListenStream=22\nAccept=no\n",
-		 3, "ConditionPathExists"},
+		 0, NULL},
+		{"ssh.service", UNIT_SERVICE,
+		 "[Service]\nEnvironmentFile=-/etc/default/ssh\nExecStartPre=/usr/sbin/sshd -t\n"
+		 "ExecStart=/usr/sbin/sshd -D $SSHD_OPTS\nKillMode=process\n",
+		 5, "KillMode=process"},
 		{"uuidd.service", UNIT_SERVICE,
 		 "[Service]\nExecStart=/usr/sbin/uuidd --socket-activation\nUser=uuidd\n"
-		 "ProtectSystem=strict\nPrivateUsers=yes\nMemoryDenyWriteExecute=yes\n",
-		 6, "MemoryDenyWriteExecute"},
+		 "ProtectSystem=strict\nPrivateUsers=yes\nMemoryDenyWriteExecute=yes\n"
+		 "SystemCallFilter=@default @file-system\nLockPersonality=yes\n",
+		 0, NULL},
+		{"systemd-networkd.service", UNIT_SERVICE,
+		 "[Service]\nExecStart=!!/lib/systemd/systemd-networkd\nWatchdogSec=3min\n", 3,
+		 "WatchdogSec"},
 	};
 	_cleanup_(unit_freep) struct unit *u = unit_new();
 
@@ -300,9 +352,114 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 	}
 }
 
+/* systemd.unit(5), "Specifiers": %i as it is, %I unescaped. */
+static void test_unitfile_specifiers_are_unescaped_as_in_systemd(void **state)
+{
+	static const struct {
+		const char *unit, *text, *want;
+	} cases[] = {
+		{"a@b", "%n %N %p %i", "a@b.service a@b a b"},
+		{"web@srv-www\\x2dold-x\\x20y", "%i", "srv-www\\x2dold-x\\x20y"},
+		{"web@srv-www\\x2dold-x\\x20y", "%I", "srv/www-old/x y"},
+		{"web@srv-www", "%f", "/srv/www"},
+		{"dev-sda\\x2d1", "%p %P %f", "dev-sda\\x2d1 dev/sda-1 /dev/sda-1"},
+		{"a-b-c\\x2d@d", "%j %J", "c\\x2d c-"},
+		{"a@b\\x2", "%I", "b\\x2"},
+		{"a", "[%i%I]", "[]"},
+		{"a", "%t %S %C %L %E %T %V",
+		 "/run /var/lib /var/cache /var/log /etc /tmp /var/tmp"},
+		{"a", "%u %U %g %G %h %s", "root 0 root 0 /root /bin/bash"},
+		{"a", "%H %l %m %b %v %a", "myhost.example myhost 0123 4567 6.1 x86-64"},
+		{"a", "%o %w [%B] %Y %y",
+		 "debian 12 [] /etc/forewarm/services /etc/forewarm/services/a.service"},
+		{"a", "100%%", "100%"},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unit_why why = {0};
+		char text[256];
+
+		(void)snprintf(text, sizeof(text),
+			       "[Unit]\nDescription=%s\n[Service]\nExecStart=/x\n", cases[i].text);
+		if (unit_parse(u, UNIT_SERVICE, cases[i].unit, &host, text, strlen(text), &why))
+			fail_msg("%s: %s", cases[i].text, why.text);
+		assert_string_equal(u->description, cases[i].want);
+	}
+}
+
+static void test_unitfile_what_has_no_effect_is_noted(void **state)
+{
+	static const char text[] =
+		"[Unit]\nWants=network.target other.socket containerd.service\n"
+		"Conflicts=shutdown.target\nStartLimitBurst=3\n"
+		"StartLimitIntervalSec=0\n[Service]\nExecStart=/x\nSlice=a.slice\n";
+	static const struct {
+		unsigned line;
+		const char *says;
+	} want[] = {{2, "containerd.service"}, {4, "never given up"}, {8, "a.slice"}};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+	assert_int_equal(u->note_n, ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		assert_int_equal(u->notes[i].line, want[i].line);
+		assert_non_null(strstr(u->notes[i].text, want[i].says));
+	}
+}
+
+/* Of several lines the first decides whether a list allows or forbids; later ones add or take away. */
+static void test_unitfile_filters_and_sets_add_up(void **state)
+{
+	static const char text[] =
+		"[Service]\nExecStart=/x\nSystemCallFilter=@system-service\n"
+		"SystemCallFilter=~@privileged @resources\nSystemCallFilter=bpf\n"
+		"CapabilityBoundingSet=CAP_CHOWN CAP_KILL\nCapabilityBoundingSet=cap_setuid\n"
+		"CapabilityBoundingSet=~CAP_KILL\nSuccessExitStatus=TEMPFAIL 250 SIGUSR1\n"
+		"LimitNOFILE=1024:4096\nLimitCPU=2min\nLimitRTTIME=500\nLimitCORE=infinity\n"
+		"ExecStartPre=/a b ; -!/c\nExecStartPre=:d\nTasksMax=99%\nOOMScoreAdjust=-500\n"
+		"RuntimeDirectory=a b/c\nRuntimeDirectoryMode=0750\n";
+	static const char *const calls[] = {"@system-service", "~@privileged", "~@resources",
+					    "bpf"};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	const struct unit_service *s = &u->service;
+	const struct unit_execs *pre = &s->execs[UNIT_PRE];
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+	assert_false(s->syscalls_deny);
+	assert_int_equal(s->syscalls.item_n, ARRAY_SIZE(calls));
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		assert_string_equal(s->syscalls.items[i], calls[i]);
+	assert_true(s->caps_set && s->caps == (1u << 0 | 1u << 7));
+	assert_true(s->success.code[1] == 1ull << (75 - 64) &&
+		    s->success.code[3] >> (250 - 192) & 1);
+	assert_true(s->success.signal == 1u << 10);
+	assert_true(s->rlimits[UNIT_LIMIT_NOFILE].soft == 1024);
+	assert_true(s->rlimits[UNIT_LIMIT_NOFILE].hard == 4096);
+	assert_true(s->rlimits[UNIT_LIMIT_CPU].soft == 120);
+	assert_true(s->rlimits[UNIT_LIMIT_RTTIME].soft == 500);
+	assert_true(s->rlimits[UNIT_LIMIT_CORE].hard == UNIT_NO_LIMIT);
+	assert_int_equal(pre->n, 3);
+	assert_string_equal(pre->items[0].argv[1], "b");
+	assert_null(pre->items[0].argv[2]);
+	assert_true(pre->items[1].may_fail && pre->items[1].as_root && !pre->items[2].may_fail);
+	assert_true(pre->items[2].verbatim);
+	assert_string_equal(pre->items[2].path, "d");
+	assert_int_equal(s->tasks_max_share, 990);
+	assert_true(s->oom_score_adjust_set && s->oom_score_adjust == -500);
+	assert_string_equal(s->dirs[UNIT_DIR_RUN].names.items[1], "b/c");
+	assert_int_equal(s->dirs[UNIT_DIR_RUN].mode, 0750);
+}
+
 static void test_unitfile_empty_value_resets(void **state)
 {
 	_cleanup_(unit_freep) struct unit *u = unit_new();
+	const struct unit_execs *start = &u->service.execs[UNIT_START];
 	struct unit_why why;
 
 	(void)state;
@@ -312,8 +469,9 @@ static void test_unitfile_empty_value_resets(void **state)
 			       "UMask=0\nUMask=\nMemoryMax=1M\nMemoryMax=\nUser=a\nUser=\n",
 			       &why),
 			 0);
-	assert_string_equal(u->service.exec_path, "/new");
-	assert_int_equal(u->service.argv.item_n, 1);
+	assert_int_equal(start->n, 1);
+	assert_string_equal(start->items[0].path, "/new");
+	assert_null(start->items[0].argv[1]);
 	assert_int_equal(u->service.environment.item_n, 1);
 	assert_int_equal(u->service.umask, 0022);
 	assert_true(u->service.memory_max == UNIT_NO_LIMIT);
@@ -338,8 +496,8 @@ static void test_unitfile_drop_ins_add_and_reset(void **state)
 	assert_int_equal(add(u, "", &why), 0);
 	assert_int_equal(add(u, "[Service]\nEnvironment=B=2\nTasksMax=7\n", &why), 0);
 	assert_int_equal(unit_complete(u, &why), 0);
-	assert_string_equal(u->service.exec_path, "/new");
-	assert_string_equal(u->service.argv.items[1], "web");
+	assert_string_equal(u->service.execs[UNIT_START].items[0].path, "/new");
+	assert_string_equal(u->service.execs[UNIT_START].items[0].argv[1], "web");
 	assert_int_equal(u->service.environment.item_n, 2);
 	assert_true(u->service.tasks_max == 7);
 	assert_int_equal(add(u, "\nTasksMax=7\n", &why), UNIT_REFUSED);
@@ -491,13 +649,16 @@ static void test_unitfile_variables_expand_as_in_systemd(void **state)
 
 		(void)snprintf(text, sizeof(text), "[Service]\nExecStart=%s\n", cases[i].command);
 		assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
-		assert_int_equal(unit_expand(&u->service, env, buf, sizeof(buf), argv, 8), 0);
+		assert_int_equal(unit_expand(&u->service.execs[UNIT_START].items[0], env, buf,
+					     sizeof(buf), argv, 8),
+				 0);
 		for (; cases[i].argv[n]; n++)
 			if (!argv[n] || strcmp(argv[n], cases[i].argv[n]) != 0)
 				fail_msg("%s: word %zu is '%s'", cases[i].command, n, argv[n]);
 		assert_null(argv[n]);
 	}
-	assert_int_equal(unit_expand(&u->service, env, (char[8]){0}, 8, (char *[2]){0}, 2),
+	assert_int_equal(unit_expand(&u->service.execs[UNIT_START].items[0], env, (char[8]){0}, 8,
+				     (char *[2]){0}, 2),
 			 UNIT_REFUSED);
 }
 
@@ -508,6 +669,9 @@ int main(void)
 		cmocka_unit_test(test_unitfile_reads_a_service),
 		cmocka_unit_test(test_unitfile_refuses_with_line_and_reason),
 		cmocka_unit_test(test_unitfile_packages_are_taken_or_refused),
+		cmocka_unit_test(test_unitfile_specifiers_are_unescaped_as_in_systemd),
+		cmocka_unit_test(test_unitfile_what_has_no_effect_is_noted),
+		cmocka_unit_test(test_unitfile_filters_and_sets_add_up),
 		cmocka_unit_test(test_unitfile_empty_value_resets),
 		cmocka_unit_test(test_unitfile_drop_ins_add_and_reset),
 		cmocka_unit_test(test_unitfile_words_are_quoted_as_in_systemd),

@@ -75,7 +75,7 @@ enum svc_event_kind {
 	SVC_EV_OBSERVED,   /* one was seen being made, at at_ns */
 	SVC_EV_GUESS,	   /* one will come with probability p in lead_ns */
 	SVC_EV_READY,
-	SVC_EV_EXITED,	/* clean; waiting: a connection was left unaccepted */
+	SVC_EV_EXITED, /* clean; restart: start it again; waiting: a connection was left unaccepted */
 	SVC_EV_CHECKED, /* connection_n, cpu_ns, memory_bytes */
 	SVC_EV_FROZEN,	/* connection_n counted after it froze, memory_bytes */
 	SVC_EV_GONE,
@@ -88,7 +88,7 @@ struct svc_event {
 	uint64_t at_ns; /* CONNECTION, OBSERVED: when it came; 0: now */
 	double p;
 	uint64_t lead_ns;
-	bool clean, waiting;
+	bool clean, restart, waiting;
 	uint32_t connection_n;
 	uint64_t cpu_ns; /* used by the instance in its whole life */
 	uint64_t memory_bytes;
@@ -146,7 +146,6 @@ struct svc_config {
 	uint64_t restart_ns;			    /* first hold after a failure */
 	uint64_t memory_bytes, cold_ns;		    /* first estimates; 0: 16 MiB, 50 ms */
 	bool freeze, release, prestart;
-	bool restart_failed, restart_always;
 };
 
 struct svc_action {

@@ -311,7 +311,7 @@ static void exited(struct svc *s, struct one *v, uint64_t now_ns, const struct s
 	crashed = !e->clean || v->short_row_n >= SHORT_ROW_MAX;
 	if (crashed)
 		one_failed(v, now_ns);
-	if (v->c.restart_always || (!e->clean && v->c.restart_failed)) {
+	if (e->restart) {
 		v->want = true;
 		v->want_why = SVC_WHY_RESTART;
 	}

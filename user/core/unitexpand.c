@@ -90,7 +90,7 @@ static int expand_word(struct expand *x, const char *s, const char *const *env)
 	return expand_end(x, from);
 }
 
-int unit_expand(const struct unit_service *s, const char *const *env, char *buf, size_t buf_n,
+int unit_expand(const struct unit_exec *e, const char *const *env, char *buf, size_t buf_n,
 		char **argv, size_t argv_max)
 {
 	struct expand x = {.buf = buf, .buf_n = buf_n, .argv = argv, .argv_max = argv_max};
@@ -98,13 +98,13 @@ int unit_expand(const struct unit_service *s, const char *const *env, char *buf,
 	if (argv_max == 0)
 		return UNIT_REFUSED;
 	argv[0] = NULL;
-	for (size_t i = 0; i < s->argv.item_n; i++) {
-		const char *word = s->argv.items[i];
+	for (size_t i = 0; e->argv[i]; i++) {
+		const char *word = e->argv[i];
 		size_t from = x.used_n;
 		int r;
 
 		/* argv[0] is never expanded: systemd.service(5). */
-		if (i > 0 && !s->exec_verbatim)
+		if (i > 0 && !e->verbatim)
 			r = expand_word(&x, word, env);
 		else
 			r = expand_bytes(&x, word, strlen(word)) || expand_end(&x, from);

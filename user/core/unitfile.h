@@ -37,6 +37,13 @@ enum {
 	UNIT_WORD_MAX = 256, /* entries of a list of words: system calls, address families */
 	UNIT_UNIX_MAX = 107, /* bytes of a UNIX socket's name: sun_path less its NUL */
 	UNIT_NAME_MAX = 200, /* bytes of a unit's name: it becomes part of a file name and FDNAME */
+	UNIT_EXEC_MAX = 8,   /* commands of one kind, ExecStartPre= and the like */
+	UNIT_ARGS_MAX = 1024, /* words of all commands together */
+	UNIT_CONDITION_MAX = 16,
+	UNIT_NOTE_MAX = 16,
+	UNIT_DIRS_MAX = 16,
+	UNIT_STATUS_MAX = 255, /* of an exit */
+	UNIT_SIGNAL_MAX = 63,
 };
 
 #define UNIT_FOREVER UINT64_MAX
@@ -50,12 +57,73 @@ enum unit_type { UNIT_TYPE_SIMPLE, UNIT_TYPE_EXEC, UNIT_TYPE_NOTIFY };
 enum unit_protect { UNIT_PROTECT_NO, UNIT_PROTECT_YES, UNIT_PROTECT_FULL, UNIT_PROTECT_STRICT };
 enum unit_users { UNIT_USERS_HOST, UNIT_USERS_SELF, UNIT_USERS_IDENTITY };
 enum unit_home { UNIT_HOME_SEEN, UNIT_HOME_HIDDEN, UNIT_HOME_READ_ONLY, UNIT_HOME_TMPFS };
-enum unit_restart { UNIT_RESTART_NO, UNIT_RESTART_ON_FAILURE, UNIT_RESTART_ALWAYS };
+enum unit_restart {
+	UNIT_RESTART_NO,
+	UNIT_RESTART_ON_SUCCESS,
+	UNIT_RESTART_ON_FAILURE,
+	UNIT_RESTART_ON_ABNORMAL,
+	UNIT_RESTART_ON_ABORT,
+	UNIT_RESTART_ALWAYS,
+};
 enum unit_output {
-	UNIT_OUTPUT_INHERIT,
+	UNIT_OUTPUT_JOURNAL, /* where the daemon's own goes */
+	UNIT_OUTPUT_INHERIT, /* of what comes before it: input, output, error */
 	UNIT_OUTPUT_NULL,
 	UNIT_OUTPUT_APPEND,
-	UNIT_OUTPUT_TRUNCATE
+	UNIT_OUTPUT_TRUNCATE,
+	UNIT_OUTPUT_FILE,
+};
+enum unit_limit {
+	UNIT_LIMIT_AS,
+	UNIT_LIMIT_CORE,
+	UNIT_LIMIT_CPU,
+	UNIT_LIMIT_DATA,
+	UNIT_LIMIT_FSIZE,
+	UNIT_LIMIT_LOCKS,
+	UNIT_LIMIT_MEMLOCK,
+	UNIT_LIMIT_MSGQUEUE,
+	UNIT_LIMIT_NICE,
+	UNIT_LIMIT_NOFILE,
+	UNIT_LIMIT_NPROC,
+	UNIT_LIMIT_RSS,
+	UNIT_LIMIT_RTPRIO,
+	UNIT_LIMIT_RTTIME,
+	UNIT_LIMIT_SIGPENDING,
+	UNIT_LIMIT_STACK,
+	UNIT_LIMIT_MAX
+};
+enum unit_proc { UNIT_PROC_SEEN, UNIT_PROC_NO_ACCESS, UNIT_PROC_INVISIBLE, UNIT_PROC_PTRACEABLE };
+/* The commands of a service, in the order they run. */
+enum unit_phase {
+	UNIT_PRE,
+	UNIT_START, /* one, and there is one */
+	UNIT_POST,
+	UNIT_STOP,
+	UNIT_PHASE_MAX
+};
+enum unit_dir {
+	UNIT_DIR_RUN,
+	UNIT_DIR_STATE,
+	UNIT_DIR_CACHE,
+	UNIT_DIR_LOGS,
+	UNIT_DIR_CONFIG,
+	UNIT_DIR_MAX
+};
+enum unit_preserve { UNIT_PRESERVE_NO, UNIT_PRESERVE_YES, UNIT_PRESERVE_RESTART };
+enum unit_condition_kind {
+	UNIT_IF_PATH_EXISTS,
+	UNIT_IF_PATH_GLOB,
+	UNIT_IF_DIRECTORY,
+	UNIT_IF_SYMLINK,
+	UNIT_IF_MOUNT_POINT,
+	UNIT_IF_WRITABLE,
+	UNIT_IF_NOT_EMPTY_DIR,
+	UNIT_IF_NOT_EMPTY_FILE,
+	UNIT_IF_EXECUTABLE,
+	UNIT_IF_KERNEL_WORD,
+	UNIT_IF_CAPABILITY,
+	UNIT_IF_USER,
+	UNIT_IF_VIRTUAL,
 };
 
 struct unit_addr {
@@ -72,6 +140,51 @@ struct unit_list {
 	size_t item_n, item_max;
 };
 
+/* One command. Its words are argv[0] included, variables not yet expanded, a NULL after them. */
+struct unit_exec {
+	const char *path; /* what to execute: absolute */
+	const char **argv;
+	bool verbatim; /* ":" prefix: no expansion of variables */
+	bool may_fail; /* "-" prefix: a bad exit status counts as a good one */
+	bool as_root;  /* "!" prefix: not as User=, but in the same sandbox */
+};
+
+struct unit_execs {
+	struct unit_exec items[UNIT_EXEC_MAX];
+	size_t n;
+};
+
+/* ConditionPathExists= and the like, of the unit. */
+struct unit_condition {
+	enum unit_condition_kind kind;
+	bool negate;  /* "!" */
+	bool trigger; /* "|": one of these is enough */
+	bool assert;  /* Assert...=: not being met is a fault, not a reason to leave it */
+	const char *value;
+};
+
+struct unit_rlimit {
+	bool set;
+	uint64_t soft, hard; /* UNIT_NO_LIMIT: infinity */
+};
+
+/* Exit codes and signals, SuccessExitStatus= and the like. */
+struct unit_statuses {
+	uint64_t code[4]; /* a bit each, 0 to 255 */
+	uint64_t signal;
+};
+
+struct unit_dirs {
+	struct unit_list names; /* relative to /run, /var/lib, ... */
+	uint32_t mode;
+};
+
+/* What is accepted and has no effect here, though it would elsewhere. */
+struct unit_note {
+	unsigned line;
+	const char *text;
+};
+
 struct unit_socket {
 	struct unit_addr listens[UNIT_LISTEN_MAX];
 	size_t listen_n;
@@ -82,36 +195,55 @@ struct unit_socket {
 	uint32_t backlog;
 	enum unit_bind_v6 bind_v6;
 	bool free_bind, reuse_port, no_delay, keep_alive, remove_on_stop, pass_credentials;
+	bool pass_security, pass_packet_info, broadcast, timestamp_us, timestamp_ns;
 	uint64_t receive_buffer, send_buffer; /* 0: the kernel's default */
+	uint64_t keep_alive_ns, keep_alive_interval_ns, defer_accept_ns; /* 0: likewise */
+	uint32_t keep_alive_probes;
+	int priority, ttl, tos; /* -1: likewise */
+	const char *congestion, *device;
+	struct unit_list symlinks; /* to its one UNIX socket */
 };
 
 struct unit_service {
 	enum unit_type type;
-	bool main_only;	       /* NotifyAccess=main: only the started process may say READY=1 */
-	const char *exec_path; /* what to execute: absolute */
-	struct unit_list argv; /* argv[0] included, variables not yet expanded */
-	bool exec_verbatim;    /* ":" prefix: no expansion of variables */
-	bool exec_may_fail;    /* "-" prefix: a bad exit status counts as a good one */
+	bool main_only; /* NotifyAccess=main: only the started process may say READY=1 */
+	struct unit_execs execs[UNIT_PHASE_MAX];
+	struct unit_list words;	     /* of all commands */
+	bool permissions_start_only; /* all commands but ExecStart= as with "!" */
+	struct unit_list sockets;    /* Sockets=, with their suffix */
+	struct unit_statuses success, restart_prevent, restart_force;
 	const char *user, *group, *working_directory;
 	bool working_directory_home, working_directory_optional;
 	struct unit_list groups, environment, environment_files, unset_environment;
 	uint32_t umask;
 	int kill_signal;
+	bool kill_all; /* KillMode=control-group: the signal is for all of its processes */
+	bool non_blocking, sigpipe_ignored;
 	enum unit_output out, err;
 	const char *out_path, *err_path;
 	uint64_t timeout_start_ns, timeout_stop_ns, restart_ns;
 	enum unit_restart restart;
 
-	uint64_t memory_max, tasks_max, limit_nofile;
-	uint32_t memory_max_share;     /* of the host's memory; 0: bytes given */
+	uint64_t memory_max, tasks_max;
+	uint32_t memory_max_share; /* of the host's memory; 0: bytes given */
+	uint32_t tasks_max_share;  /* of what the kernel allows; 0: a number given */
+	struct unit_rlimit rlimits[UNIT_LIMIT_MAX];
+	int nice, oom_score_adjust;
+	bool nice_set, oom_score_adjust_set;
+	uint64_t caps; /* CapabilityBoundingSet=, a bit each */
+	bool caps_set;
+	struct unit_dirs dirs[UNIT_DIR_MAX];
+	enum unit_preserve preserve;   /* RuntimeDirectoryPreserve= */
 	uint32_t cpu_quota, io_weight; /* 0: not given */
 
 	bool private_network, private_tmp;
+	bool lock_personality, restrict_realtime, deny_write_execute, proc_pids_only;
+	enum unit_proc protect_proc;
 	enum unit_users private_users;
 	enum unit_protect protect_system;
 	enum unit_home protect_home;
 	struct unit_list read_write, read_only, inaccessible;
-	struct unit_list families, syscalls;
+	struct unit_list families, syscalls; /* "~" in front: taken out of the set again */
 	bool families_set, families_deny, syscalls_set, syscalls_deny;
 	int syscall_errno;
 
@@ -132,6 +264,10 @@ struct unit {
 	const char *description;
 	struct unit_socket socket;
 	struct unit_service service;
+	struct unit_condition conditions[UNIT_CONDITION_MAX];
+	size_t condition_n;
+	struct unit_note notes[UNIT_NOTE_MAX]; /* the first ones */
+	size_t note_n;
 
 	char *text; /* every string above */
 	size_t text_n;
@@ -143,6 +279,11 @@ struct unit {
 /* What the specifiers of a unit stand for; NULL: that specifier is refused. */
 struct unit_host {
 	const char *host_name, *machine_id, *boot_id, *kernel;
+	const char *architecture, *shell; /* as systemd names it; of root */
+	/* Of os-release: ID, VERSION_ID, BUILD_ID, VARIANT_ID, IMAGE_ID, IMAGE_VERSION. */
+	const char *os_id, *os_version, *os_build, *os_variant, *image_id, *image_version;
+	const char *directory;	 /* where the units are: %Y */
+	const char *const *held; /* the units beside this one, with suffix, NULL at the end */
 };
 
 struct unit_why {
@@ -172,7 +313,7 @@ bool unit_addr_equal(const struct unit_addr *a, const struct unit_addr *b);
 
 /* The argument vector with $FOO and ${FOO} replaced from env ("NAME=value", NULL at the end), in
  * buf; argv gets at most argv_max - 1 entries and a NULL. UNIT_REFUSED: it does not fit. */
-int unit_expand(const struct unit_service *s, const char *const *env, char *buf, size_t buf_n,
+int unit_expand(const struct unit_exec *e, const char *const *env, char *buf, size_t buf_n,
 		char **argv, size_t argv_max);
 
 #endif

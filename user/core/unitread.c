@@ -41,16 +41,41 @@ int unit_set_fixed(struct parse *p, const struct directive *d, const char *value
 	return 0;
 }
 
+static const struct word_value *find_word(const struct word_value *words, const char *value)
+{
+	for (const struct word_value *w = words; w->word; w++)
+		if (strcmp(w->word, value) == 0)
+			return w;
+	return NULL;
+}
+
+/* The number that stands for the word. */
+static int word_of(struct parse *p, const struct directive *d, const char *value, int *ret)
+{
+	const struct word_value *w = find_word(d->words, value);
+	bool b;
+
+	if (!w && unitvalue_bool(value, &b) == 0)
+		w = find_word(d->words, b ? "yes" : "no");
+	if (!w || w->value < 0)
+		return unit_refuse_value(p, d, value, w ? "not supported" : "unknown value");
+	*ret = w->value;
+	return 0;
+}
+
 int unit_set_word(struct parse *p, const struct directive *d, const char *value)
 {
-	for (const struct word_value *w = d->words; w->word; w++) {
-		if (strcmp(w->word, value) != 0)
-			continue;
-		if (w->value >= 0)
-			memcpy(unit_field(p, d), &w->value, sizeof(int));
-		return w->value >= 0 ? 0 : unit_refuse_value(p, d, value, "not supported");
-	}
-	return unit_refuse_value(p, d, value, "unknown value");
+	return word_of(p, d, value, unit_field(p, d));
+}
+
+/* A word for a bool. */
+int unit_set_word_bool(struct parse *p, const struct directive *d, const char *value)
+{
+	int v, r = word_of(p, d, value, &v);
+
+	if (!r)
+		*(bool *)unit_field(p, d) = v;
+	return r;
 }
 
 int unit_set_u32(struct parse *p, const struct directive *d, const char *value)
@@ -75,14 +100,51 @@ int unit_set_weight(struct parse *p, const struct directive *d, const char *valu
 	return 0;
 }
 
-/* StartLimit*=: starts are never given up, so there is only "no limit". */
-int unit_set_unlimited(struct parse *p, const struct directive *d, const char *value)
+/* A number, or one of the words, within max, see UNIT_RANGE(). */
+int unit_set_int(struct parse *p, const struct directive *d, const char *value)
+{
+	const int lowest = (int)(uint32_t)(d->max >> 32), highest = (int)(uint32_t)d->max;
+	bool minus = *value == '-';
+	uint64_t v;
+
+	if (d->words && find_word(d->words, value)) {
+		*(int *)unit_field(p, d) = find_word(d->words, value)->value;
+		return 0;
+	}
+	if (unitvalue_u64(value + (minus || *value == '+'), INT32_MAX, &v) ||
+	    (minus ? (int)v > -lowest : (int)v > highest || (int)v < lowest))
+		return unit_refuse(p, "%s=%.80s: not a number from %d to %d", d->key, value, lowest,
+				   highest);
+	*(int *)unit_field(p, d) = minus ? -(int)v : (int)v;
+	return 0;
+}
+
+static int set_int_if(struct parse *p, const struct directive *d, const char *value, bool *set)
+{
+	int r = *value ? unit_set_int(p, d, value) : 0;
+
+	if (!r)
+		*set = *value;
+	return r;
+}
+
+int unit_set_nice(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_int_if(p, d, value, &p->u->service.nice_set);
+}
+
+int unit_set_oom_score(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_int_if(p, d, value, &p->u->service.oom_score_adjust_set);
+}
+
+/* What is not there, so that there is only none of it. */
+int unit_set_zero(struct parse *p, const struct directive *d, const char *value)
 {
 	uint64_t v;
 
-	if (unitvalue_span_ns(value, &v) || v)
-		return unit_refuse_value(p, d, value,
-					 "only 0: a service that fails is never given up");
+	if (*value && (unitvalue_span_ns(value, &v) || v))
+		return unit_refuse_value(p, d, value, "not supported");
 	return 0;
 }
 
@@ -138,19 +200,27 @@ int unit_set_size(struct parse *p, const struct directive *d, const char *value)
 	return 0;
 }
 
-/* MemoryMax=: bytes, or a share of the host's memory. */
-int unit_set_memory(struct parse *p, const struct directive *d, const char *value)
+/* An amount, or a share of what there is. */
+static int set_amount(struct parse *p, const struct directive *d, const char *value,
+		      uint32_t *ret_share)
 {
-	struct unit_service *s = &p->u->service;
+	uint64_t *amount = unit_field(p, d);
 
-	s->memory_max_share = 0;
-	s->memory_max = UNIT_NO_LIMIT;
-	if (!*value)
-		return 0;
-	if (unitvalue_size(value, &s->memory_max) &&
-	    unitvalue_percent(value, 1000, &s->memory_max_share))
+	*ret_share = 0;
+	*amount = UNIT_NO_LIMIT;
+	if (*value && unitvalue_size(value, amount) && unitvalue_percent(value, 1000, ret_share))
 		return unit_refuse_value(p, d, value, "neither a size, a percentage nor infinity");
 	return 0;
+}
+
+int unit_set_memory(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_amount(p, d, value, &p->u->service.memory_max_share);
+}
+
+int unit_set_tasks(struct parse *p, const struct directive *d, const char *value)
+{
+	return set_amount(p, d, value, &p->u->service.tasks_max_share);
 }
 
 int unit_set_quota(struct parse *p, const struct directive *d, const char *value)
@@ -221,9 +291,10 @@ int unit_set_output(struct parse *p, const struct directive *d, const char *valu
 		enum unit_output out;
 		bool path;
 	} kinds[] = {
-		{"inherit", UNIT_OUTPUT_INHERIT, false},   {"journal", UNIT_OUTPUT_INHERIT, false},
+		{"inherit", UNIT_OUTPUT_INHERIT, false},   {"journal", UNIT_OUTPUT_JOURNAL, false},
+		{"syslog", UNIT_OUTPUT_JOURNAL, false}, /* as systemd has it by now */
 		{"null", UNIT_OUTPUT_NULL, false},	   {"append:", UNIT_OUTPUT_APPEND, true},
-		{"truncate:", UNIT_OUTPUT_TRUNCATE, true},
+		{"truncate:", UNIT_OUTPUT_TRUNCATE, true}, {"file:", UNIT_OUTPUT_FILE, true},
 	};
 	struct unit_service *s = &p->u->service;
 	enum unit_output *out = unit_field(p, d);
@@ -243,7 +314,8 @@ int unit_set_output(struct parse *p, const struct directive *d, const char *valu
 		return unit_text_expand(p, value + n, path);
 	}
 	return unit_refuse_value(p, d, value,
-				 "not one of inherit journal null append:PATH truncate:PATH");
+				 "not one of inherit journal null file:PATH append:PATH "
+				 "truncate:PATH");
 }
 
 int unit_set_listen(struct parse *p, const struct directive *d, const char *value)
@@ -330,20 +402,23 @@ int unit_set_service_name(struct parse *p, const struct directive *d, const char
 	return p->u->socket.service ? 0 : unit_refuse(p, "the unit's texts are too long");
 }
 
-/* One word after the other of value into the list, unquoted and with specifiers replaced. */
-static int set_words(struct parse *p, const struct directive *d, const char *value,
-		     int (*check)(struct parse *p, const struct directive *d, const char *word))
+int unit_set_words(struct parse *p, const struct directive *d, const char *value,
+		   const char *prefix,
+		   int (*check)(struct parse *p, const struct directive *d, const char *word))
 {
+	const size_t prefix_n = strlen(prefix);
 	struct unit_list *l = unit_field(p, d);
 	bool quoted;
 	int r;
 
 	if (!*value)
 		unit_list_clear(l);
+	memcpy(p->u->word, prefix, prefix_n);
 	for (;;) {
 		const char *item;
 
-		r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted);
+		r = unitvalue_word(&value, p->u->word + prefix_n, UNIT_FILE_MAX - prefix_n,
+				   &quoted);
 		if (r == UNIT_VALUE_END)
 			return 0;
 		if (r == UNIT_VALUE_BAD)
@@ -351,7 +426,7 @@ static int set_words(struct parse *p, const struct directive *d, const char *val
 						 "unbalanced quotes or unknown escape");
 		r = unit_text_expand(p, p->u->word, &item);
 		if (!r)
-			r = check(p, d, item);
+			r = check(p, d, item + prefix_n);
 		if (!r)
 			r = unit_list_add(p, d, l, item);
 		if (r)
@@ -382,10 +457,10 @@ static int check_user(struct parse *p, const struct directive *d, const char *wo
 	return unit_is_user(word) ? 0 : unit_refuse_value(p, d, word, "not a name of a group");
 }
 
-/* A leading "-" (may be missing) stays in the item. */
+/* Leading "-" (may be missing) and "+" (below RootDirectory=, which there is none of) stay. */
 static int check_path(struct parse *p, const struct directive *d, const char *word)
 {
-	if (!unit_is_absolute(word + (*word == '-')))
+	if (!unit_is_absolute(word + strspn(word, "-+")))
 		return unit_refuse_value(p, d, word, "not an absolute path without '..'");
 	return 0;
 }
@@ -409,22 +484,22 @@ static int check_syscall(struct parse *p, const struct directive *d, const char 
 
 int unit_set_environment(struct parse *p, const struct directive *d, const char *value)
 {
-	return set_words(p, d, value, check_assignment);
+	return unit_set_words(p, d, value, "", check_assignment);
 }
 
 int unit_set_variables(struct parse *p, const struct directive *d, const char *value)
 {
-	return set_words(p, d, value, check_variable);
+	return unit_set_words(p, d, value, "", check_variable);
 }
 
 int unit_set_groups(struct parse *p, const struct directive *d, const char *value)
 {
-	return set_words(p, d, value, check_user);
+	return unit_set_words(p, d, value, "", check_user);
 }
 
 int unit_set_paths(struct parse *p, const struct directive *d, const char *value)
 {
-	return set_words(p, d, value, check_path);
+	return unit_set_words(p, d, value, "", check_path);
 }
 
 /* EnvironmentFile= takes the whole value as one path. */
@@ -444,7 +519,8 @@ int unit_set_env_file(struct parse *p, const struct directive *d, const char *va
 	return r ? r : unit_list_add(p, d, l, path);
 }
 
-/* A list that allows, or with "~" in front one that forbids; we refuse to mix the two. */
+/* A list that allows, or with "~" in front one that forbids. The first line decides which of the two
+ * it is; words of the other kind are taken out of it again. */
 int unit_set_filter(struct parse *p, const struct directive *d, const char *value)
 {
 	struct unit_service *s = &p->u->service;
@@ -457,162 +533,63 @@ int unit_set_filter(struct parse *p, const struct directive *d, const char *valu
 		unit_list_clear(unit_field(p, d));
 		return 0;
 	}
-	if (*set && *denies != deny)
-		return unit_refuse_value(p, d, value,
-					 "allowing and forbidding lists are not mixed");
+	if (!*set)
+		*denies = deny;
 	*set = true;
-	*denies = deny;
 	value += deny;
 	if (!calls && strcmp(value, "none") == 0)
 		return 0;
-	return set_words(p, d, value, calls ? check_syscall : check_family);
+	return unit_set_words(p, d, value, *denies == deny ? "" : "~",
+			      calls ? check_syscall : check_family);
 }
 
-/* Wants= and its kin: what is up anyway when the daemon runs, and the pair itself. */
-int unit_set_need(struct parse *p, const struct directive *d, const char *value)
+/* A name of a network device, or of a way to avoid congestion. */
+int unit_set_device_name(struct parse *p, const struct directive *d, const char *value)
 {
-	static const char *const up[] = {
-		"network.target",    "network-online.target",  "sysinit.target",
-		"basic.target",	     "sockets.target",	       "local-fs.target",
-		"remote-fs.target",  "syslog.target",	       "time-sync.target",
-		"nss-lookup.target", "nss-user-lookup.target", "multi-user.target",
-		"shutdown.target",   "system.slice",
-	};
-	const char *name = p->u->name;
-	size_t name_n = strlen(name), i;
-	bool quoted;
-	int r;
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-:@";
+	const char *name;
+	int r = unit_text_expand(p, value, &name);
 
-	while (!(r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted))) {
-		const char *w = p->u->word;
-
-		for (i = 0; i < ARRAY_SIZE(up) && strcmp(up[i], w) != 0; i++)
-			;
-		if (i < ARRAY_SIZE(up))
-			continue;
-		if (strncmp(w, "%n", 2) == 0 || strncmp(w, "%N", 2) == 0 ||
-		    (strncmp(w, name, name_n) == 0 &&
-		     (strcmp(w + name_n, ".socket") == 0 || strcmp(w + name_n, ".service") == 0)))
-			continue;
-		return unit_refuse_value(p, d, w,
-					 "other units are not started or stopped from here");
-	}
-	return r == UNIT_VALUE_END ? 0 : unit_refuse_value(p, d, value, "unbalanced quotes");
+	if (r)
+		return r;
+	if (strlen(name) > 15 || name[strspn(name, allowed)])
+		return unit_refuse_value(p, d, value, "not a name");
+	*(const char **)unit_field(p, d) = name;
+	return 0;
 }
 
-int unit_set_signal(struct parse *p, const struct directive *d, const char *value)
+/* Names below /run, /var/lib and so on. */
+static int check_dir(struct parse *p, const struct directive *d, const char *word)
 {
-	/* The ones that end a process, numbered alike on all architectures. */
-	static const struct word_value signals[] = {
-		{"SIGHUP", 1},	{"SIGINT", 2},	 {"SIGQUIT", 3},
-		{"SIGKILL", 9}, {"SIGTERM", 15}, {NULL, 0},
-	};
+	const size_t n = strlen(word);
 
-	for (const struct word_value *w = signals; w->word; w++) {
-		if (strcmp(value, w->word) == 0 || strcmp(value, w->word + 3) == 0) {
-			p->u->service.kill_signal = w->value;
-			return 0;
-		}
-	}
-	return unit_refuse_value(p, d, value, "not one of SIGTERM SIGINT SIGHUP SIGQUIT SIGKILL");
+	if (!n || *word == '/' || strchr(word, ':') || word[n - 1] == '/' ||
+	    (n > 1 && strcmp(word + n - 2, "/.") == 0) ||
+	    (n > 2 && strcmp(word + n - 3, "/..") == 0) || strncmp(word, "../", 3) == 0 ||
+	    strncmp(word, "./", 2) == 0 || strstr(word, "//") || strstr(word, "/./") ||
+	    strstr(word, "/../") || strcmp(word, "..") == 0 || strcmp(word, ".") == 0 || n > 200 ||
+	    strcmp(word, "private") == 0 || strncmp(word, "private/", 8) == 0)
+		return unit_refuse_value(p, d, word, "not a relative path without '..' and links");
+	return 0;
 }
 
-int unit_set_errno(struct parse *p, const struct directive *d, const char *value)
+int unit_set_dirs(struct parse *p, const struct directive *d, const char *value)
 {
-	static const struct word_value names[] = {
-		{"EPERM", EPERM},   {"EACCES", EACCES},	  {"ENOSYS", ENOSYS},
-		{"EINVAL", EINVAL}, {"EUCLEAN", EUCLEAN}, {NULL, 0},
-	};
-	struct directive with = *d;
-
-	with.words = names;
-	return unit_set_word(p, &with, value);
+	return unit_set_words(p, d, value, "", check_dir);
 }
 
-/* Prefixes of the command; those that ask for the daemon's rights are refused. */
-static int exec_prefix(struct parse *p, const struct directive *d, const char **word,
-		       bool *ret_arg0)
+int unit_set_timestamping(struct parse *p, const struct directive *d, const char *value)
 {
-	struct unit_service *s = &p->u->service;
+	struct unit_socket *s = &p->u->socket;
+	bool us = strcmp(value, "us") == 0 || strcmp(value, "usec") == 0,
+	     ns = strcmp(value, "ns") == 0 || strcmp(value, "nsec") == 0;
 
-	*ret_arg0 = s->exec_verbatim = s->exec_may_fail = false;
-	for (;; (*word)++) {
-		switch (**word) {
-		case '-':
-			s->exec_may_fail = true;
-			break;
-		case ':':
-			s->exec_verbatim = true;
-			break;
-		case '@':
-			*ret_arg0 = true;
-			break;
-		case '+':
-		case '!':
-		case '|':
-			return unit_refuse_value(p, d, *word,
-						 "a service never runs with the daemon's rights");
-		default:
-			return 0;
-		}
-	}
-}
-
-int unit_set_exec(struct parse *p, const struct directive *d, const char *value)
-{
-	struct unit_service *s = &p->u->service;
-	bool quoted, arg0 = false;
-	int r;
-
-	if (!*value) {
-		s->exec_path = NULL;
-		unit_list_clear(&s->argv);
-		return 0;
-	}
-	if (s->exec_path)
-		return unit_refuse(p, "%s= is there twice; only Type=oneshot has several commands",
-				   d->key);
-	for (;;) {
-		const char *word = p->u->word, *item;
-
-		r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted);
-		if (r == UNIT_VALUE_END)
-			break;
-		if (r == UNIT_VALUE_BAD)
-			return unit_refuse_value(p, d, value,
-						 "unbalanced quotes or unknown escape");
-		if (!quoted && strcmp(word, ";") == 0)
-			return unit_refuse_value(p, d, ";",
-						 "only Type=oneshot has several commands");
-		if (!s->exec_path && (r = exec_prefix(p, d, &word, &arg0)))
-			return r;
-		r = unit_text_expand(p, word, &item);
-		if (r)
-			return r;
-		if (!s->exec_path) {
-			if (!unit_is_absolute(item))
-				return unit_refuse_value(p, d, item, "not an absolute path");
-			s->exec_path = item;
-			if (arg0)
-				continue;
-		}
-		r = unit_list_add(p, d, &s->argv, item);
-		if (r)
-			return r;
-	}
-	return s->argv.item_n ? 0 : unit_refuse_value(p, d, value, "no command");
-}
-
-/* NotifyAccess= is a word for a bool. */
-int unit_set_access(struct parse *p, const struct directive *d, const char *value)
-{
-	for (const struct word_value *w = d->words; w->word; w++) {
-		if (strcmp(w->word, value) != 0 || w->value < 0)
-			continue;
-		p->u->service.main_only = w->value;
-		return 0;
-	}
-	return unit_refuse_value(p, d, value, "not one of main exec all");
+	if (*value && !us && !ns && strcmp(value, "off") != 0)
+		return unit_refuse_value(p, d, value, "not one of off us ns");
+	s->timestamp_us = us;
+	s->timestamp_ns = ns;
+	return 0;
 }
 
 /* A word of which only one value can be honoured, with nothing to store. */

@@ -19,6 +19,22 @@ int unit_refuse(struct parse *p, const char *fmt, ...)
 	return UNIT_REFUSED;
 }
 
+void unit_note(struct parse *p, const char *fmt, ...)
+{
+	struct unit_note *n = &p->u->notes[p->u->note_n];
+	char text[224];
+	va_list ap;
+
+	if (p->u->note_n == UNIT_NOTE_MAX)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap); /* cut is good enough */
+	va_end(ap);
+	n->line = p->line;
+	n->text = unit_text_put(p->u, text, strlen(text));
+	p->u->note_n += n->text != NULL;
+}
+
 int unit_refuse_value(struct parse *p, const struct directive *d, const char *value,
 		      const char *want)
 {
@@ -42,13 +58,32 @@ const char *unit_text_put(struct unit *u, const char *s, size_t n)
 	return at;
 }
 
-/* The part of a name NAME@INSTANCE that the specifier asks for. */
+/* systemd-escape(1), undone: "-" is a slash, \x2d a byte. */
+static void unescape(char *s)
+{
+	char *out = s;
+
+	for (; *s; s++) {
+		int high = s[0] == '\\' && s[1] == 'x' ? ascii_hex(s[2]) : -1;
+		int low = high >= 0 ? ascii_hex(s[3]) : -1;
+
+		if (low >= 0 && high * 16 + low) {
+			*out++ = (char)(high * 16 + low);
+			s += 3;
+		} else {
+			*out++ = *s == '-' ? '/' : *s;
+		}
+	}
+	*out = '\0';
+}
+
+/* The part of a name NAME@INSTANCE that the specifier asks for; the capital of it unescaped. */
 static void name_part(const char *name, char which, char *buf, size_t buf_n)
 {
 	const char *at = strchr(name, '@');
 	const char *from = name, *to = at ? at : name + strlen(name);
 
-	if (which == 'i' || which == 'I') {
+	if (which == 'i' || which == 'I' || (which == 'f' && at && at[1])) {
 		from = at ? at + 1 : to;
 		to = from + strlen(from);
 	}
@@ -57,7 +92,67 @@ static void name_part(const char *name, char which, char *buf, size_t buf_n)
 			if (*c == '-')
 				from = c + 1;
 	}
+	if (which == 'f')
+		*buf++ = '/', buf_n--;
 	(void)snprintf(buf, buf_n, "%.*s", (int)(to - from), from); /* a name has its maximum */
+	if (which == 'I' || which == 'P' || which == 'J' || which == 'f')
+		unescape(buf);
+	if (which == 'f' && *buf == '/') /* of an absolute path, escaped as such */
+		memmove(buf, buf + 1, strlen(buf));
+}
+
+/* The unit's file name: %n; with the directory it is in %y. */
+static const char *unit_file(const struct parse *p, const char *dir, char *buf, size_t buf_n)
+{
+	int n = snprintf(buf, buf_n, "%s%s%s.%s", dir, *dir ? "/" : "", p->u->name,
+			 p->u->kind == UNIT_SOCKET ? "socket" : "service");
+
+	return (size_t)n < buf_n ? buf : NULL;
+}
+
+/* Of the host: NULL when we cannot say. */
+static const char *host_specifier(const struct parse *p, char c, char *buf, size_t buf_n)
+{
+	const struct unit_host *h = p->host;
+
+	if (!h)
+		return NULL;
+	switch (c) {
+	case 'H':
+	case 'q': /* without a pretty name it is the name */
+		return h->host_name;
+	case 'l':
+		(void)snprintf(buf, buf_n, "%.*s", (int)strcspn(h->host_name, "."), h->host_name);
+		return buf;
+	case 'm':
+		return h->machine_id;
+	case 'b':
+		return h->boot_id;
+	case 'v':
+		return h->kernel;
+	case 'a':
+		return h->architecture;
+	case 's':
+		return h->shell;
+	case 'o':
+		return h->os_id;
+	case 'w':
+		return h->os_version;
+	case 'B':
+		return h->os_build;
+	case 'W':
+		return h->os_variant;
+	case 'M':
+		return h->image_id;
+	case 'A':
+		return h->image_version;
+	case 'Y':
+		return h->directory;
+	case 'y':
+		return h->directory ? unit_file(p, h->directory, buf, buf_n) : NULL;
+	default:
+		return NULL;
+	}
 }
 
 /* What %c stands for, in buf; NULL when we cannot say. */
@@ -88,9 +183,7 @@ static const char *specifier(const struct parse *p, char c, char *buf, size_t bu
 			return fixed[i].text;
 	switch (c) {
 	case 'n':
-		(void)snprintf(buf, buf_n, "%s.%s", p->u->name,
-			       p->u->kind == UNIT_SOCKET ? "socket" : "service");
-		return buf;
+		return unit_file(p, "", buf, buf_n);
 	case 'N':
 		return p->u->name;
 	case 'p':
@@ -99,18 +192,11 @@ static const char *specifier(const struct parse *p, char c, char *buf, size_t bu
 	case 'I':
 	case 'j':
 	case 'J':
+	case 'f':
 		name_part(p->u->name, c, buf, buf_n);
 		return buf;
-	case 'H':
-		return p->host ? p->host->host_name : NULL;
-	case 'm':
-		return p->host ? p->host->machine_id : NULL;
-	case 'b':
-		return p->host ? p->host->boot_id : NULL;
-	case 'v':
-		return p->host ? p->host->kernel : NULL;
 	default:
-		return NULL;
+		return host_specifier(p, c, buf, buf_n);
 	}
 }
 
@@ -121,7 +207,7 @@ int unit_text_expand(struct parse *p, const char *s, const char **ret)
 	size_t from = u->text_n, n = from;
 
 	for (; *s; s++) {
-		char buf[UNIT_NAME_MAX + 16];
+		char buf[UNIT_PATH_BYTES];
 		const char *piece = s;
 		size_t piece_n = 1;
 

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
@@ -83,6 +84,14 @@ static int set(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? fault_errno() : 0;
 }
 
+/* At least one, which is what the kernel knows. */
+static int seconds(uint64_t ns)
+{
+	uint64_t s = (ns + 999999999u) / 1000000000u;
+
+	return s > INT32_MAX ? INT32_MAX : (int)s;
+}
+
 static int set_options(int fd, const struct unit_socket *s, const struct unit_addr *a, int family)
 {
 	bool tcp = family != AF_UNIX && a->type == UNIT_STREAM;
@@ -100,6 +109,40 @@ static int set_options(int fd, const struct unit_socket *s, const struct unit_ad
 		r = set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (!r && tcp && s->keep_alive)
 		r = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (!r && tcp && s->keep_alive_ns)
+		r = set(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(s->keep_alive_ns));
+	if (!r && tcp && s->keep_alive_interval_ns)
+		r = set(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(s->keep_alive_interval_ns));
+	if (!r && tcp && s->keep_alive_probes)
+		r = set(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)s->keep_alive_probes);
+	if (!r && tcp && s->defer_accept_ns)
+		r = set(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds(s->defer_accept_ns));
+	if (!r && tcp && s->congestion &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, s->congestion,
+		       (socklen_t)strlen(s->congestion)) < 0)
+		r = fault_errno();
+	if (!r && s->priority >= 0)
+		r = set(fd, SOL_SOCKET, SO_PRIORITY, s->priority);
+	if (!r && s->ttl >= 0 && family != AF_UNIX)
+		r = set(fd, IPPROTO_IP, IP_TTL, s->ttl);
+	if (!r && s->ttl >= 0 && family == AF_INET6)
+		r = set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, s->ttl);
+	if (!r && s->tos >= 0 && family != AF_UNIX)
+		r = set(fd, IPPROTO_IP, IP_TOS, s->tos);
+	if (!r && s->broadcast)
+		r = set(fd, SOL_SOCKET, SO_BROADCAST, 1);
+	if (!r && s->device && family != AF_UNIX &&
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
+		       (socklen_t)strlen(s->device) + 1) < 0)
+		r = fault_errno();
+	if (!r && s->pass_packet_info && family != AF_UNIX)
+		r = set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	if (!r && s->pass_packet_info && family == AF_INET6)
+		r = set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (!r && (s->timestamp_us || s->timestamp_ns))
+		r = set(fd, SOL_SOCKET, s->timestamp_us ? SO_TIMESTAMP : SO_TIMESTAMPNS, 1);
+	if (!r && s->pass_security && family == AF_UNIX)
+		r = set(fd, SOL_SOCKET, SO_PASSSEC, 1);
 	if (!r && s->pass_credentials)
 		r = set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	if (!r && s->receive_buffer)
@@ -114,8 +157,10 @@ static int set_options(int fd, const struct unit_socket *s, const struct unit_ad
 /* The directories above a path, made if missing. */
 static int make_parents(const char *path, mode_t mode)
 {
-	char dir[UNIT_UNIX_MAX + 1];
+	char dir[PATH_MAX];
 
+	if (strlen(path) >= sizeof(dir))
+		return fault(-ENAMETOOLONG);
 	for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
 		memcpy(dir, path, (size_t)(at - path));
 		dir[at - path] = '\0';
@@ -191,6 +236,44 @@ int listen_open(const struct unit_socket *s, const struct unit_addr *a, int *ret
 		return fault_errno();
 	*ret_fd = TAKE_FD(fd);
 	return 0;
+}
+
+static const char *unix_path(const struct unit_socket *s)
+{
+	for (size_t i = 0; i < s->listen_n; i++)
+		if (s->listens[i].family == UNIT_UNIX)
+			return s->listens[i].path;
+	return NULL;
+}
+
+void listen_links(const struct unit_socket *s)
+{
+	const char *to = unix_path(s);
+	struct stat st;
+
+	for (size_t i = 0; i < s->symlinks.item_n && to; i++) {
+		const char *path = s->symlinks.items[i] + strspn(s->symlinks.items[i], "-+");
+
+		(void)make_parents(path, s->directory_mode);
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			(void)unlink(path); /* of an earlier start; all else is somebody's */
+		(void)symlink(to, path);
+	}
+}
+
+void listen_remove(const struct unit_socket *s)
+{
+	const char *path;
+	struct stat st;
+
+	for (size_t i = 0; i < s->listen_n && s->remove_on_stop; i++)
+		if (s->listens[i].family == UNIT_UNIX)
+			(void)unlink(s->listens[i].path);
+	for (size_t i = 0; i < s->symlinks.item_n && s->remove_on_stop; i++) {
+		path = s->symlinks.items[i] + strspn(s->symlinks.items[i], "-+");
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			(void)unlink(path);
+	}
 }
 
 bool listen_is(int fd, const struct unit_addr *a)

@@ -20,6 +20,10 @@
 int listen_open(const struct unit_socket *s, const struct unit_addr *a, int *ret_fd);
 /* Whether fd is bound to this address, as listen_open() would have it. */
 bool listen_is(int fd, const struct unit_addr *a);
+/* Symlinks= to its UNIX socket. */
+void listen_links(const struct unit_socket *s);
+/* RemoveOnStop=: its names in the file system. */
+void listen_remove(const struct unit_socket *s);
 /* The address for connect(2); a wildcard becomes the loopback. */
 int listen_sockaddr(const struct unit_addr *a, struct sockaddr_storage *ret, socklen_t *ret_len);
 

@@ -433,6 +433,9 @@ static void on_upper(struct sandbox *sb, const struct box_upper *u, int *fds, si
 	emit(sb, SANDBOX_EV_UPPER, (int)sb->upper_n);
 }
 
+/* A wait status: shells and we end with 127 for want of a command. */
+enum { NOT_EXECUTED = 127 << 8 };
+
 static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upper *u, size_t len,
 			int *fds, size_t fd_n)
 {
@@ -449,6 +452,19 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 			   sb->times.started_ns - sb->times.taken_ns);
 		sm_move(&sb->sm, sb, SANDBOX_READY);
 		emit(sb, SANDBOX_EV_STARTED, m->arg);
+	} else if (m->kind == BOX_STARTED && m->id == SANDBOX_WIRE_COMMAND && sb->next &&
+		   fd_n == 1) {
+		closep(&sb->command_pidfd);
+		sb->command_pidfd = TAKE_FD(fds[0]);
+		sb->next = false;
+		emit(sb, SANDBOX_EV_STARTED, m->arg);
+	} else if (m->kind == BOX_FAILED && m->id == SANDBOX_WIRE_COMMAND && sb->next) {
+		(void)fault_at(m->arg < 0 ? m->arg : -EIO, "box", 0, m->where);
+		sb->next = false;
+		sb->exited = true;
+		emit(sb, SANDBOX_EV_EXITED, NOT_EXECUTED);
+	} else if (m->id == SANDBOX_WIRE_SIDE && (m->kind == BOX_EXITED || m->kind == BOX_FAILED)) {
+		emit(sb, SANDBOX_EV_SIDE, m->kind == BOX_FAILED && m->arg >= 0 ? -EIO : m->arg);
 	} else if (m->kind == BOX_EXITED && !sb->exited) {
 		sb->exited = true;
 		sb->times.exited_ns = clock_ns(CLOCK_MONOTONIC);
@@ -681,7 +697,7 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 
 	if (p->filler < 0)
 		return fault(-EAGAIN);
-	r = sandbox_wire_new(cmd, 1, true, &w);
+	r = sandbox_wire_new(cmd, SANDBOX_WIRE_COMMAND, true, &w);
 	if (r < 0)
 		return r;
 	r = take_slot(p, net, &sb);

@@ -117,6 +117,7 @@ static void on_event(void *ctx, struct sandbox *sb, enum sandbox_event ev, int a
 
 	switch (ev) {
 	case SANDBOX_EV_HANDED:
+	case SANDBOX_EV_SIDE:
 		break;
 	case SANDBOX_EV_STARTED:
 		tell(s, RUN_STARTED, arg, &pidfd, 1);

@@ -220,6 +220,8 @@ static int put_blob(const struct sandbox_command *c, char **ret, size_t *ret_len
 static int put_fds(const struct sandbox_command *c, struct sandbox_wire *w, uint32_t *flags)
 {
 	static const uint32_t std_flag[] = {BOX_F_STDIN, BOX_F_STDOUT, BOX_F_STDERR};
+	const int *filters;
+	size_t filter_n;
 	int err;
 
 	for (int i = 0; i < 3; i++)
@@ -234,10 +236,11 @@ static int put_fds(const struct sandbox_command *c, struct sandbox_wire *w, uint
 	for (size_t i = 0; i < c->mount_n; i++)
 		if ((err = wire_mount(w, &c->mounts[i])) < 0)
 			return err;
-	if (c->filter) {
-		*flags |= BOX_F_FILTER;
-		return wire_fd(w, sandbox_filter_memfd(c->filter));
-	}
+	filter_n = c->filter ? sandbox_filter_memfds(c->filter, &filters) : 0;
+	*flags |= (filter_n > 0 ? BOX_F_FILTER : 0) | (filter_n > 1 ? BOX_F_FILTER_2 : 0);
+	for (size_t i = 0; i < filter_n; i++)
+		if ((err = wire_fd(w, filters[i])) < 0)
+			return err;
 	return 0;
 }
 
@@ -318,6 +321,9 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 		.listen_n = (uint32_t)c->listen_n,
 		.mount_n = (uint32_t)c->mount_n + protect_n(c),
 		.rlimit_n = (uint32_t)c->rlimit_n,
+		.nice = c->nice ? *c->nice : 0,
+		.oom_score = c->oom_score ? *c->oom_score : 0,
+		.hide_proc = c->proc,
 		.caps = c->caps & sandbox_caps_max(),
 		.blob_len = blob_len,
 	};
@@ -332,6 +338,10 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 	st->flags |= report_exit ? BOX_F_REPORT : 0;
 	st->flags |= c->keep_tty ? BOX_F_KEEP_TTY : 0;
 	st->flags |= c->listen_n && c->listen_names ? BOX_F_NAMES : 0;
+	st->flags |= (c->bounded ? BOX_F_BOUNDED : 0) | (c->nice ? BOX_F_NICE : 0) |
+		     (c->oom_score ? BOX_F_OOM_SCORE : 0) |
+		     (c->sigpipe_ignored ? BOX_F_SIGPIPE : 0) |
+		     (c->proc_pids_only ? BOX_F_PROC_PIDS : 0);
 	st->flags |= c->protect == SANDBOX_PROTECT_STRICT ? BOX_F_STRICT : 0;
 	st->flags |= c->users == SANDBOX_USERS_SELF	  ? BOX_F_USERS_SELF
 		     : c->users == SANDBOX_USERS_IDENTITY ? BOX_F_USERS_IDENTITY
@@ -456,15 +466,39 @@ int sandbox_signal(struct sandbox *sb, int sig)
 	return 0;
 }
 
-int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd)
+static int exec_as(struct sandbox *sb, const struct sandbox_command *cmd, uint32_t id)
 {
 	_cleanup_(sandbox_wire_freep) struct sandbox_wire *w = NULL;
 	int err;
 
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
-	err = sandbox_wire_new(cmd, 0, false, &w);
+	err = sandbox_wire_new(cmd, id, id != SANDBOX_WIRE_MORE, &w);
 	return err < 0 ? err : sandbox_wire_send(sb->ctl, w);
+}
+
+int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd)
+{
+	return exec_as(sb, cmd, SANDBOX_WIRE_MORE);
+}
+
+int sandbox_exec_side(struct sandbox *sb, const struct sandbox_command *cmd)
+{
+	return exec_as(sb, cmd, SANDBOX_WIRE_SIDE);
+}
+
+int sandbox_exec_next(struct sandbox *sb, const struct sandbox_command *cmd)
+{
+	int err;
+
+	if (!sb->exited)
+		return SANDBOX_NOT_NOW;
+	err = exec_as(sb, cmd, SANDBOX_WIRE_COMMAND);
+	if (!err) {
+		sb->exited = false;
+		sb->next = true;
+	}
+	return err;
 }
 
 void sandbox_release(struct sandbox *sb)

@@ -31,6 +31,7 @@ enum {
 	SANDBOX_COMMAND_MAX = 4 << 20, /* argv and env; what execve takes is less */
 	SANDBOX_RLIMIT_MAX = 16,
 	SANDBOX_UPPER_MAX = 17,
+	SANDBOX_FILTER_MAX = 2, /* programs of one */
 };
 
 /* Outcomes. */
@@ -92,6 +93,13 @@ enum sandbox_users {
 	SANDBOX_USERS_IDENTITY, /* the first 65536, as they are */
 };
 
+enum sandbox_proc { /* what it sees of processes that are not its user's: systemd's ProtectProc= */
+		    SANDBOX_PROC_SEEN,
+		    SANDBOX_PROC_NO_ACCESS,
+		    SANDBOX_PROC_INVISIBLE,
+		    SANDBOX_PROC_PTRACEABLE,
+};
+
 struct sandbox_command {
 	const char *const *argv; /* argv[0] is searched in the PATH of env if it has no slash */
 	const char *path;	 /* executed instead of argv[0] when set */
@@ -102,6 +110,7 @@ struct sandbox_command {
 	const gid_t *groups;
 	size_t group_n;
 	uint64_t caps;	   /* kept when uid is 0; never more than sandbox_caps_max() */
+	bool bounded;	   /* those are all there are, for another user too */
 	int stdio[3];	   /* -1: /dev/null */
 	const int *listen; /* placed at 3.. */
 	size_t listen_n;
@@ -115,6 +124,10 @@ struct sandbox_command {
 	enum sandbox_users users;
 	const struct sandbox_filter *filter;
 	const struct cgroup_limits *limits; /* NULL: the pool's */
+	const int *nice, *oom_score;	    /* NULL: as they are */
+	enum sandbox_proc proc;
+	bool proc_pids_only; /* nothing in /proc but processes */
+	bool sigpipe_ignored;
 	bool keep_tty; /* stay in the caller's session: never set for what is not trusted */
 };
 
@@ -123,6 +136,7 @@ enum sandbox_event {
 	SANDBOX_EV_STARTED, /* the command's execve succeeded; arg: its pid inside */
 	SANDBOX_EV_FAILED,  /* it was never executed; arg: -errno. A GONE follows */
 	SANDBOX_EV_EXITED,  /* arg: wait status of the command; others may still run in there */
+	SANDBOX_EV_SIDE,    /* the same of sandbox_exec_side(); -errno: it was never executed */
 	SANDBOX_EV_UPPER, /* answer to sandbox_upper_ask(); arg: how many layers, see _upper_take() */
 	SANDBOX_EV_GONE, /* nothing is left of it; arg: 1 when it went without being released */
 };
@@ -163,6 +177,12 @@ bool sandbox_is_stopped(const struct sandbox *sb);
 int sandbox_is_frozen(struct sandbox *sb, bool *ret);
 /* To the command; a frozen sandbox gets it when thawed, SIGKILL at once. */
 int sandbox_signal(struct sandbox *sb, int sig);
+/* In the place of the command, which has exited: STARTED and EXITED are of this one from now on, and
+ * when it cannot be executed EXITED comes alone, with status 127. mounts, protect, proc and limits of
+ * cmd are not looked at: they were the sandbox's. */
+int sandbox_exec_next(struct sandbox *sb, const struct sandbox_command *cmd);
+/* Beside the command; SANDBOX_EV_SIDE tells of its end. One at a time. */
+int sandbox_exec_side(struct sandbox *sb, const struct sandbox_command *cmd);
 /* Another command in the same sandbox (READY or ACTIVE); its exit is not reported. */
 int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd);
 /* Kills all inside and gives everything back; SANDBOX_EV_GONE follows. Idempotent. */
@@ -183,7 +203,8 @@ size_t sandbox_upper_take(struct sandbox *sb, struct sandbox_upper ret[SANDBOX_U
 uint64_t sandbox_caps_max(void);
 
 /* RestrictAddressFamilies=, SystemCallFilter= and the like. families: AF_* allowed (or denied when
- * deny_families). calls: names or @groups of systemd, allowed only (or denied when deny_calls).
+ * deny_families). calls: names or @groups of systemd, allowed only (or denied when deny_calls); with
+ * "~" in front taken out of the set again.
  * -EINVAL: an unknown name, then *ret_bad points into calls. */
 struct sandbox_filter_options {
 	const int *families;
@@ -193,6 +214,8 @@ struct sandbox_filter_options {
 	size_t call_n;
 	bool deny_calls;
 	int call_errno; /* what a refused call returns; 0: EPERM */
+	/* LockPersonality=, RestrictRealtime=, MemoryDenyWriteExecute= */
+	bool lock_personality, restrict_realtime, deny_write_execute;
 };
 int sandbox_filter_new(const struct sandbox_filter_options *o, struct sandbox_filter **ret,
 		       const char **ret_bad);

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,7 +28,8 @@
 #include "sys/sandbox_impl.h"
 
 struct sandbox_filter {
-	int memfd;
+	int memfds[SANDBOX_FILTER_MAX];
+	size_t memfd_n;
 };
 
 #define NS_FLAGS                                                                                   \
@@ -165,7 +167,6 @@ static int each_word(const char *list, int (*fn)(void *ctx, const char *word), v
 struct adder {
 	scmp_filter_ctx ctx;
 	uint32_t action;
-	bool with_socket;
 };
 
 /* Calls that are let through with certain arguments only, see add_conditional(). */
@@ -281,7 +282,7 @@ static int add_conditional(scmp_filter_ctx c)
 
 /* What only filler and init may do, see box/: the first part lets it through, the second does not. */
 #define LAUNCHER_CALLS                                                                             \
-	"fsopen fsconfig fsmount open_tree move_mount mount_setattr pivot_root umount2"
+	"fsopen fsconfig fsmount fspick open_tree move_mount mount_setattr pivot_root umount2"
 static const int launcher_ns[] = {SCMP_SYS(clone3), SCMP_SYS(unshare), SCMP_SYS(setns)};
 
 static int default_first(int *ret_memfd)
@@ -301,7 +302,7 @@ static int default_first(int *ret_memfd)
 		r = each_word(groups[i].calls, add_word, &a);
 	}
 	if (!r)
-		r = each_word("mount umount chroot fspick", add_word, &a);
+		r = each_word("mount umount chroot", add_word, &a);
 	a.action = SCMP_ACT_ALLOW;
 	if (!r)
 		r = each_word(LAUNCHER_CALLS, add_word, &a);
@@ -346,63 +347,86 @@ int sandbox_filter_default(bool launcher_part, int *ret_memfd)
 }
 
 /* --- filters of a command ------------------------------------------------------------------------ */
-static int add_name(struct adder *a, const char *name, const char **ret_bad);
 
-struct name_ctx {
-	struct adder *a;
+enum { CALL_MAX = 1024 };
+
+/* What the list comes to, by number. */
+struct call_set {
+	bool in[CALL_MAX];
+	bool put; /* what becomes of a name that is met */
 	const char **ret_bad;
 };
 
-static int add_member(void *ctx, const char *word)
+static int set_word(void *ctx, const char *word)
 {
-	struct name_ctx *n = ctx;
+	struct call_set *s = ctx;
+	int nr = seccomp_syscall_resolve_name(word);
 
-	return add_name(n->a, word, n->ret_bad);
+	/* Those with conditions: the default filter keeps its own on top. */
+	if (nr >= 0 && nr < CALL_MAX && !conditional(word))
+		s->in[nr] = s->put;
+	return 0;
 }
 
-/* Composites contain groups and groups contain calls: two levels, so the recursion ends. */
-static int add_name(struct adder *a, const char *name, const char **ret_bad)
+static int set_name(void *ctx, const char *name)
 {
-	struct name_ctx n = {a, ret_bad};
-	int nr, r;
+	struct call_set *s = ctx;
+	int nr;
 
+	/* Composites contain groups and groups contain calls: two levels, so the recursion ends. */
 	for (size_t i = 0; i < ARRAY_SIZE(composites); i++)
 		if (!strcmp(composites[i].name, name))
-			return each_word(composites[i].of, add_member, &n);
+			return each_word(composites[i].of, set_name, s);
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		if (!strcmp(groups[i].name, name)) {
-			r = each_word(groups[i].calls, add_word, a);
-			/* Those with conditions: the default filter keeps its own on top. */
-			if (!r && !strcmp(name, "@process") && a->action != SCMP_ACT_ALLOW)
-				r = each_word("vfork", add_word, a);
-			return r;
-		}
+		if (!strcmp(groups[i].name, name))
+			return each_word(groups[i].calls, set_word, s);
 	nr = seccomp_syscall_resolve_name(name);
 	if (*name == '@' || nr == __NR_SCMP_ERROR)
 		return -EINVAL;
-	r = seccomp_rule_add(a->ctx, a->action, nr, 0);
-	return r == -EEXIST || r == -EDOM || r == -EACCES ? 0 : r;
+	if (nr >= 0 && nr < CALL_MAX) /* below 0: not on this architecture */
+		s->in[nr] = s->put;
+	return 0;
 }
 
-static int add_calls(scmp_filter_ctx c, const struct sandbox_filter_options *o, uint32_t refuse,
-		     const char **ret_bad)
+static int set_calls(const struct sandbox_filter_options *o, struct call_set *s)
 {
 	/* What execve and every libc start needs, as systemd adds them to an allow list too. */
 	static const char *const always[] = {
 		"@default", "execve", "execveat", "clone",  "clone3",  "rt_sigreturn", "seccomp",
 		"prctl",    "read",   "close",	  "socket", "unshare", "personality",  "prlimit64"};
-	struct adder a = {.ctx = c, .action = o->deny_calls ? refuse : SCMP_ACT_ALLOW};
 	int r = 0;
 
 	for (size_t i = 0; i < o->call_n && !r; i++) {
-		r = add_name(&a, o->calls[i], ret_bad);
+		bool out = *o->calls[i] == '~';
+
+		s->put = !out;
+		r = set_name(s, o->calls[i] + out);
 		if (r == -EINVAL)
-			*ret_bad = o->calls[i];
+			*s->ret_bad = o->calls[i] + out;
 	}
-	if (o->call_n && !o->deny_calls)
-		for (size_t i = 0; i < ARRAY_SIZE(always) && !r; i++)
-			r = add_name(&a, always[i], ret_bad);
+	s->put = true;
+	for (size_t i = 0; i < ARRAY_SIZE(always) && !r && !o->deny_calls; i++)
+		r = set_name(s, always[i]);
 	return r;
+}
+
+/* The one of the calls: it allows what is listed, or forbids it. */
+static int calls_program(const struct sandbox_filter_options *o, const char **ret_bad, int *ret_fd)
+{
+	const uint32_t refuse = SCMP_ACT_ERRNO((uint32_t)(o->call_errno ? o->call_errno : EPERM));
+	_cleanup_(ctx_free) scmp_filter_ctx c = NULL;
+	struct call_set s = {.ret_bad = ret_bad};
+	int r = ctx_new(o->deny_calls ? SCMP_ACT_ALLOW : refuse, &c);
+
+	if (!r)
+		r = set_calls(o, &s);
+	for (int nr = 0; nr < CALL_MAX && !r; nr++) {
+		if (s.in[nr])
+			r = seccomp_rule_add(c, o->deny_calls ? refuse : SCMP_ACT_ALLOW, nr, 0);
+		if (r == -EEXIST || r == -EDOM || r == -EACCES)
+			r = 0;
+	}
+	return r < 0 ? fault(r) : export(c, ret_fd);
 }
 
 static int add_families(scmp_filter_ctx c, const struct sandbox_filter_options *o)
@@ -423,48 +447,102 @@ static int add_families(scmp_filter_ctx c, const struct sandbox_filter_options *
 	return r;
 }
 
+/* Others than these three the default filter refuses anyway. */
+static int add_personality(scmp_filter_ctx c)
+{
+	static const unsigned personalities[] = {8, 0x20000, 0x20008};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(personalities) && !r; i++)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(personality), 1,
+				     SCMP_A0(SCMP_CMP_EQ, personalities[i]));
+	return r;
+}
+
+static int add_realtime(scmp_filter_ctx c)
+{
+	static const int policies[] = {1 /* FIFO */, 2 /* RR */, 6 /* DEADLINE */};
+	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_setattr), 0);
+
+	/* With SCHED_RESET_ON_FORK, and without. */
+	for (size_t i = 0; i < ARRAY_SIZE(policies) && !r; i++)
+		r = seccomp_rule_add(
+			c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(sched_setscheduler), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffff, (scmp_datum_t)policies[i]));
+	return r;
+}
+
+static int add_write_execute(scmp_filter_ctx c)
+{
+	static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2)};
+	static const int protects[] = {SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && !r; i++) {
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), maps[i], 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_WRITE | PROT_EXEC,
+					     PROT_WRITE | PROT_EXEC));
+		if (r == -EDOM) /* not on this architecture */
+			r = 0;
+		if (!r)
+			r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), protects[i], 1,
+					     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+	}
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(shmat), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, SHM_EXEC, SHM_EXEC));
+	return r;
+}
+
+/* The one of all that looks at arguments: an allow list of calls could not be narrowed again. */
+static int arguments_program(const struct sandbox_filter_options *o, int *ret_fd)
+{
+	_cleanup_(ctx_free) scmp_filter_ctx c = NULL;
+	int r = ctx_new(SCMP_ACT_ALLOW, &c);
+
+	if (!r)
+		r = add_families(c, o);
+	if (!r && o->lock_personality)
+		r = add_personality(c);
+	if (!r && o->restrict_realtime)
+		r = add_realtime(c);
+	if (!r && o->deny_write_execute)
+		r = add_write_execute(c);
+	return r < 0 ? fault(r) : export(c, ret_fd);
+}
+
 int sandbox_filter_new(const struct sandbox_filter_options *o, struct sandbox_filter **ret,
 		       const char **ret_bad)
 {
-	uint32_t refuse = SCMP_ACT_ERRNO((uint32_t)(o->call_errno ? o->call_errno : EPERM));
-	_cleanup_(ctx_free) scmp_filter_ctx calls = NULL;
-	bool allow_list = o->call_n && !o->deny_calls;
-	struct sandbox_filter *f;
-	int r = ctx_new(allow_list ? refuse : SCMP_ACT_ALLOW, &calls), fd = -1;
+	struct sandbox_filter *f = calloc(1, sizeof(*f));
+	int r = 0;
 
 	*ret_bad = "";
-	if (r < 0)
-		return r;
-	r = add_calls(calls, o, refuse, ret_bad);
-	/* With an allow list socket() is allowed as a whole, and libseccomp cannot narrow it again. */
-	if (!r && allow_list && o->family_n)
-		return fault(-EOPNOTSUPP);
-	if (!r)
-		r = add_families(calls, o);
-	if (!r)
-		r = export(calls, &fd);
-	if (r < 0)
-		return fault(r);
-	f = calloc(1, sizeof(*f));
-	if (!f) {
-		(void)close(fd);
+	if (!f)
 		return fault(-ENOMEM);
+	if (o->family_n || o->lock_personality || o->restrict_realtime || o->deny_write_execute)
+		r = arguments_program(o, &f->memfds[f->memfd_n++]);
+	if (!r && o->call_n)
+		r = calls_program(o, ret_bad, &f->memfds[f->memfd_n++]);
+	if (r < 0) {
+		f->memfd_n--; /* it was not made */
+		(void)sandbox_filter_free(f);
+		return r;
 	}
-	f->memfd = fd;
 	*ret = f;
 	return 0;
 }
 
 struct sandbox_filter *sandbox_filter_free(struct sandbox_filter *f)
 {
-	if (f) {
-		(void)close(f->memfd);
-		free(f);
-	}
+	for (size_t i = 0; f && i < f->memfd_n; i++)
+		(void)close(f->memfds[i]);
+	free(f);
 	return NULL;
 }
 
-int sandbox_filter_memfd(const struct sandbox_filter *f)
+size_t sandbox_filter_memfds(const struct sandbox_filter *f, const int **ret)
 {
-	return f->memfd;
+	*ret = f->memfds;
+	return f->memfd_n;
 }

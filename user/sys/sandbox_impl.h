@@ -19,6 +19,9 @@ struct sandbox_wire { /* a START message on its way */
 	size_t fd_n;
 };
 
+/* Whose message it is: the command's, one that nobody asks about, one beside it. */
+enum { SANDBOX_WIRE_MORE = 0, SANDBOX_WIRE_COMMAND = 1, SANDBOX_WIRE_SIDE = 2 };
+
 struct sandbox {
 	struct sm sm;
 	struct pool *pool;
@@ -27,6 +30,7 @@ struct sandbox {
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
 	bool sent /* its command */, exited, init_gone, released, disowned, background;
 	bool stopped; /* where it is FROZEN: by SIGSTOP */
+	bool next;    /* another command was sent, and nothing is known of it yet */
 	char group[CGROUP_NAME_LEN];
 	sandbox_event_fn fn;
 	void *ctx;
@@ -49,7 +53,7 @@ int sandbox_wire_send(int ctl, struct sandbox_wire *w);
 
 /* filter.c: the two parts of the default filter, as bytes of struct sock_filter. */
 int sandbox_filter_default(bool launcher_part, int *ret_memfd);
-int sandbox_filter_memfd(const struct sandbox_filter *f);
+size_t sandbox_filter_memfds(const struct sandbox_filter *f, const int **ret);
 
 /* pool.c */
 void pool_release(struct pool *p, struct sandbox *sb);

@@ -51,7 +51,7 @@ void service_say(struct services *s, enum services_say level, const char *fmt, .
 
 /* --- events from outside ------------------------------------------------------------------------------- */
 
-static void tell(struct service *v, struct svc_event e)
+void service_tell(struct service *v, struct svc_event e)
 {
 	svc_event(v->all->svc, v->id, clock_ns(CLOCK_MONOTONIC), &e);
 }
@@ -62,18 +62,9 @@ uint32_t service_connections(struct service *v)
 	uint32_t sum = 0, n = 0;
 
 	for (size_t i = 0; i < v->listen_n; i++)
-		if (sockdiag_count(v->all->diag, &v->socket->socket.listens[i], &n) == 0)
+		if (sockdiag_count(v->all->diag, v->addrs[i], &n) == 0)
 			sum += n;
 	return sum;
-}
-
-static bool someone_waits(const struct service *v)
-{
-	struct pollfd p[UNIT_LISTEN_MAX];
-
-	for (size_t i = 0; i < v->listen_n; i++)
-		p[i] = (struct pollfd){.fd = v->listens[i], .events = POLLIN};
-	return poll(p, v->listen_n, 0) > 0;
 }
 
 static uint64_t memory_now(struct service *v)
@@ -84,96 +75,6 @@ static uint64_t memory_now(struct service *v)
 	    sandbox_memory_bytes(v->box, &v->memory_bytes) == 0)
 		v->memory_ns = now;
 	return v->memory_bytes;
-}
-
-static void box_ready(struct service *v)
-{
-	if (!v->page->starting)
-		return;
-	v->page->starting = 0;
-	tell(v, (struct svc_event){.kind = SVC_EV_READY});
-}
-
-static void box_started(struct service *v)
-{
-	int r = 0;
-
-	if (v->freeze_fd < 0 && v->all->o.cgroup)
-		r = cgroup_group_freeze_fd(v->all->o.cgroup, sandbox_group(v->box), &v->freeze_fd);
-	if (r)
-		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot be frozen: %s", v->name,
-			    r < 0 ? strerror(-r) : "its control group is gone");
-	if (sandbox_pidfd(v->box) >= 0)
-		service_keep(v, "command", sandbox_pidfd(v->box));
-	if (v->unit->service.type != UNIT_TYPE_NOTIFY && !v->unit->service.proxy_set)
-		box_ready(v);
-}
-
-static void box_gone(struct service *v)
-{
-	(void)waker_disarm(v->all->waker, v->id);
-	closep(&v->freeze_fd);
-	v->freeze_fd = -1;
-	v->box = NULL;
-	v->freezing = v->stopping = false;
-	service_unkeep_box(v);
-}
-
-static bool clean_exit(const struct service *v, int status)
-{
-	if (v->unit->service.exec_may_fail)
-		return true;
-	/* systemd.service(5), SuccessExitStatus=: these four are a clean end too. */
-	return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-	       (WIFSIGNALED(status) && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT ||
-					WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGPIPE));
-}
-
-void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int arg)
-{
-	struct service *v = ctx;
-
-	if (ev == SANDBOX_EV_HANDED) { /* from here on it may accept: it must outlive us */
-		v->box = box;
-		service_keep_box(v);
-		return;
-	}
-	if (box != v->box)
-		return;
-	switch (ev) {
-	case SANDBOX_EV_HANDED:
-		return;
-	case SANDBOX_EV_STARTED:
-		box_started(v);
-		break;
-	case SANDBOX_EV_FAILED:
-		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start '%s': %s", v->name,
-			    v->unit->service.exec_path, strerror(-arg));
-		tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
-		break;
-	case SANDBOX_EV_EXITED:
-		if (v->stopping) {
-			sandbox_release(box);
-			break;
-		}
-		if (!clean_exit(v, arg))
-			service_say(v->all, SERVICES_SAY_WARN, "%s: ended with %s %d", v->name,
-				    WIFSIGNALED(arg) ? "signal" : "status",
-				    WIFSIGNALED(arg) ? WTERMSIG(arg) : WEXITSTATUS(arg));
-		tell(v, (struct svc_event){.kind = SVC_EV_EXITED,
-					   .clean = clean_exit(v, arg),
-					   .waiting = someone_waits(v)});
-		break;
-	case SANDBOX_EV_UPPER:
-		break;
-	case SANDBOX_EV_GONE:
-		box_gone(v);
-		tell(v, (struct svc_event){.kind = SVC_EV_EXITED, .waiting = someone_waits(v)});
-		services_act(v->all);
-		tell(v, (struct svc_event){.kind = SVC_EV_GONE});
-		break;
-	}
-	services_act(v->all);
 }
 
 /* --- actions ------------------------------------------------------------------------------------------ */
@@ -206,25 +107,6 @@ static void do_watch(struct service *v, enum svc_watch watch)
 			    strerror(-r));
 }
 
-static void do_start(struct service *v)
-{
-	int r = recipe_start(&v->recipe, v->all->o.pool, v->listens, v->listen_n, v->fd_names,
-			     service_on_box, v, &v->box);
-
-	v->memory_ns = 0;
-	v->stopping = v->freezing = false;
-	if (r == 0)
-		return;
-	if (v->box)
-		service_unkeep_box(v);
-	v->box = NULL;
-	service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start: %s", v->name,
-		    r == POOL_FULL ? "no sandbox is free"
-		    : r < 0	   ? strerror(-r)
-				   : "refused");
-	tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
-}
-
 /* Nobody in its sandbox but the init, and every socket one that is connected to. */
 static bool alone(struct service *v, pid_t pid)
 {
@@ -232,7 +114,7 @@ static bool alone(struct service *v, pid_t pid)
 	size_t n = 0;
 
 	for (size_t i = 0; i < v->listen_n; i++)
-		if (v->socket->socket.listens[i].type == UNIT_DATAGRAM)
+		if (v->addrs[i]->type == UNIT_DATAGRAM)
 			return false;
 	return pid > 0 && init > 0 && v->all->o.cgroup &&
 	       cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), pids, 2, &n) == 0 &&
@@ -260,40 +142,7 @@ static void do_check(struct service *v)
 
 	(void)sandbox_cpu_ns(v->box, &e.cpu_ns); /* unknown: connections alone decide */
 	e.memory_bytes = memory_now(v);
-	tell(v, e);
-}
-
-/* Whether the command has a handler for the signal; without one it may as well die frozen. */
-static bool wants_signal(const struct service *v, int sig)
-{
-	pid_t pid = sandbox_pid_of(sandbox_pidfd(v->box));
-
-	return pid && halt_handles(pid, sig);
-}
-
-static void do_release(struct service *v, bool frozen)
-{
-	int sig = v->unit->service.kill_signal;
-
-	if (!v->box) {
-		tell(v, (struct svc_event){.kind = SVC_EV_GONE});
-		return;
-	}
-	v->freezing = false;
-	if (frozen && waker_disarm(v->all->waker, v->id)) {
-		/* Thawed by a connection while the decision was made: it may be serving already. */
-		(void)sandbox_thaw(v->box); /* it is thawed: this is for the books */
-		tell(v, (struct svc_event){.kind = SVC_EV_KEPT});
-		return;
-	}
-	if (sandbox_pidfd(v->box) < 0 || sig == SIGKILL || !wants_signal(v, sig) ||
-	    sandbox_signal(v->box, sig)) {
-		sandbox_release(v->box);
-		return;
-	}
-	v->stopping = true; /* its exit, or SVC_DO_KILL, does the rest */
-	if (frozen || sandbox_state(v->box) == SANDBOX_FROZEN)
-		(void)sandbox_thaw(v->box); /* cannot: SVC_DO_KILL ends it */
+	service_tell(v, e);
 }
 
 static void do_action(struct service *v, const struct svc_action *a)
@@ -303,7 +152,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 		do_watch(v, (enum svc_watch)a->arg);
 		break;
 	case SVC_DO_START:
-		do_start(v);
+		service_start(v);
 		break;
 	case SVC_DO_THAW:
 		v->freezing = false;
@@ -318,7 +167,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 			do_check(v);
 		break;
 	case SVC_DO_RELEASE:
-		do_release(v, a->arg);
+		service_stop(v, a->arg);
 		break;
 	case SVC_DO_KILL:
 		if (v->box)
@@ -388,9 +237,9 @@ static bool look_frozen(struct services *s)
 		if (is_frozen(v)) {
 			v->freezing = false;
 			told = true;
-			tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
-						   .connection_n = service_connections(v),
-						   .memory_bytes = memory_now(v)});
+			service_tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
+							   .connection_n = service_connections(v),
+							   .memory_bytes = memory_now(v)});
 		} else {
 			v->freeze_look_ns = now + frozen_poll_ns;
 		}
@@ -484,7 +333,7 @@ static void on_notify(struct service *v)
 		for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
 		     line = strtok_r(NULL, "\n", &save))
 			if (strcmp(line, "READY=1") == 0)
-				box_ready(v);
+				service_is_ready(v);
 		services_act(v->all);
 	}
 }
@@ -502,6 +351,8 @@ int services_dispatch(struct services *s)
 			on_waker(s);
 		else if (events[i].data.u32 == ON_TIMER)
 			(void)read(s->timer, &ticks, sizeof(ticks)); /* what is due is looked up */
+		else if (events[i].data.u32 & SERVICES_ON_REST)
+			service_rest(&s->all[events[i].data.u32 & ~SERVICES_ON_REST]);
 		else if (s->all[events[i].data.u32].used)
 			on_notify(&s->all[events[i].data.u32]);
 	}
@@ -538,8 +389,12 @@ int services_new(const struct services_options *o, struct services **ret)
 	s->all = calloc(o->limits.service_max, sizeof(*s->all));
 	r = !s->all || s->epoll < 0 || s->timer < 0 ? fault(-ENOMEM) : 0;
 	for (uint32_t i = 0; !r && i < o->limits.service_max; i++)
-		s->all[i] = (struct service){
-			.all = s, .notify = -1, .notify_dir = -1, .freeze_fd = -1, .page_fd = -1};
+		s->all[i] = (struct service){.all = s,
+					     .notify = -1,
+					     .notify_dir = -1,
+					     .freeze_fd = -1,
+					     .rest_fd = -1,
+					     .page_fd = -1};
 	if (!r)
 		r = svc_new(&o->limits, &s->svc);
 	if (!r)
@@ -677,8 +532,8 @@ static struct service *find(struct services *s, const char *name)
 			continue;
 		if (!address && strcmp(v->name, name) == 0)
 			return v;
-		for (size_t l = 0; address && l < v->socket->socket.listen_n; l++)
-			if (reaches(&v->socket->socket.listens[l], &to))
+		for (size_t l = 0; address && l < v->listen_n; l++)
+			if (reaches(v->addrs[l], &to))
 				return v;
 	}
 	return NULL;
@@ -691,7 +546,7 @@ bool services_predict(struct services *s, const char *name, double p, uint64_t l
 	if (!v)
 		return false;
 	on_waker(s); /* who has connected by now comes before any guess */
-	tell(v, (struct svc_event){.kind = SVC_EV_GUESS, .p = p, .lead_ns = lead_ns});
+	service_tell(v, (struct svc_event){.kind = SVC_EV_GUESS, .p = p, .lead_ns = lead_ns});
 	services_act(s);
 	return true;
 }
@@ -702,7 +557,7 @@ bool services_observe(struct services *s, const char *name, uint64_t ts_ns)
 
 	if (!v)
 		return false;
-	tell(v, (struct svc_event){.kind = SVC_EV_OBSERVED, .at_ns = ts_ns});
+	service_tell(v, (struct svc_event){.kind = SVC_EV_OBSERVED, .at_ns = ts_ns});
 	services_act(s);
 	return true;
 }
@@ -741,7 +596,7 @@ void services_view(const struct services *s, uint32_t i, struct service_view *re
 			break;
 	}
 	*ret = (struct service_view){.name = v->name, .description = v->unit->description};
-	unit_addr_format(&v->socket->socket.listens[0], ret->listens, sizeof(ret->listens));
+	unit_addr_format(v->addrs[0], ret->listens, sizeof(ret->listens));
 	svc_view(s->svc, id, now, &ret->svc);
 	ret->state_ns = now - ret->svc.since_ns;
 	ret->idle_ns = ret->svc.idle_since_ns ? now - ret->svc.idle_since_ns : SVC_NEVER;

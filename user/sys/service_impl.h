@@ -4,7 +4,9 @@
  *
  * Shape    service.c carries out what the core decides. service_load.c: from files to services.
  *          service_keep.c: what outlives the daemon, and finding it. service_start.c: recipes, all of
- *          a unit that can be settled when it is loaded, so that a start is short.
+ *          a unit that can be settled when it is loaded, so that a start is short; with service_env.c
+ *          and service_dirs.c, what is made anew at each start. service_run.c: its commands, one after
+ *          the other, from ExecStartPre= to the last signal.
  */
 #ifndef SYS_SERVICE_IMPL_H
 #define SYS_SERVICE_IMPL_H
@@ -13,7 +15,20 @@
 #include "sys/sandbox.h"
 #include "sys/service.h"
 
-enum { RECIPE_GROUP_MAX = 64, RECIPE_MOUNT_MAX = 48, RECIPE_TEXT_MAX = 256 * 1024 };
+enum {
+	RECIPE_GROUP_MAX = 64,
+	RECIPE_MOUNT_MAX = 48,
+	RECIPE_TEXT_MAX = 256 * 1024,
+	UNIT_SOCKET_MAX = 8,
+	SERVICES_LEFT_MAX = 32,
+};
+
+/* A service and the sockets that lead to it. */
+struct unit_group {
+	char name[UNIT_NAME_MAX + 1]; /* of the service */
+	struct unit *unit, *sockets[UNIT_SOCKET_MAX];
+	size_t socket_n;
+};
 
 /* Where a service finds its notify socket and the proxy. */
 #define SERVICE_NOTIFY_DIR "/run/forewarm/notify"
@@ -30,20 +45,67 @@ struct recipe {
 	struct cgroup_limits limits;
 	struct sandbox_mount mounts[RECIPE_MOUNT_MAX]; /* their descriptors are ours */
 	size_t mount_n;
-	struct sandbox_rlimit rlimit;
-	bool has_rlimit;
+	char *dir_paths[RECIPE_MOUNT_MAX]; /* of RuntimeDirectory= and so on, to be mounted too */
+	size_t dir_n;
+	struct sandbox_rlimit rlimits[UNIT_LIMIT_MAX];
+	size_t rlimit_n;
 	char proxy_path[256], proxy_to[160];
 };
 
-/* UNIT_REFUSED: *ret_why says what the host does not have. notify_dir: bound into the sandbox;
- * proxy: path of the proxy's program or NULL. */
-int recipe_make(struct recipe *r, const struct unit *u, int notify_dir, const char *proxy,
+/* What a recipe is made with. */
+struct recipe_host {
+	int notify_dir;	   /* bound into the sandbox */
+	const char *proxy; /* path of the proxy's program or NULL */
+	/* Something will be otherwise than the unit says. */
+	void (*say)(void *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+	void *ctx;
+};
+
+/* UNIT_REFUSED: *ret_why says what the host does not have. */
+int recipe_make(struct recipe *r, const struct unit *u, const struct recipe_host *host,
 		struct unit_why *ret_why);
 void recipe_clear(struct recipe *r);
 
-/* Hands a sandbox to the service. POOL_FULL as pool_take(). */
-int recipe_start(const struct recipe *r, struct pool *pool, const int *listens, size_t listen_n,
-		 const char *listen_names, sandbox_event_fn fn, void *ctx, struct sandbox **ret);
+/* One of a unit's commands. */
+struct recipe_run {
+	const struct unit_exec *exec;
+	enum unit_phase phase;
+	bool first;	    /* in its sandbox */
+	const int *listens; /* for UNIT_START */
+	size_t listen_n;
+	const char *listen_names;
+	int main_pid; /* inside, for $MAINPID; 0: none yet */
+};
+typedef int (*recipe_fn)(void *ctx, const struct sandbox_command *c);
+/* Calls fn with the command, which lasts as long as the call; < 0 or what fn returns. */
+int recipe_run(const struct recipe *r, const struct recipe_run *run, recipe_fn fn, void *ctx);
+
+/* --- service_env.c ----------------------------------------------------------------------------------- */
+
+enum { SERVICE_ENV_MAX = 512 };
+
+struct service_env {
+	char *text; /* RECIPE_TEXT_MAX bytes, of the caller */
+	size_t text_n;
+	const char *items[SERVICE_ENV_MAX + 1];
+	size_t item_n;
+};
+
+int service_env_make(const struct recipe *r, struct service_env *e);
+/* The last assignment of a name wins. */
+int service_env_put(struct service_env *e, const char *assignment);
+
+/* --- service_dirs.c ---------------------------------------------------------------------------------- */
+
+struct service;
+const char *service_dir_base(enum unit_dir d);
+const char *service_dir_variable(enum unit_dir d);
+/* Their paths into the recipe. */
+int service_dirs_plan(struct recipe *r, struct unit_why *ret_why);
+/* Makes them; ret_fds gets one for each path of the recipe, ret_n how many, on failure too. */
+int service_dirs_make(const struct recipe *r, int ret_fds[RECIPE_MOUNT_MAX], size_t *ret_n);
+/* Those that do not outlive a stop. */
+void service_dirs_remove(const struct service *v);
 
 /* Shared with the next daemon. Only grows at its end, with a new version. */
 struct page {
@@ -59,18 +121,26 @@ struct service {
 	struct services *all;
 	bool used;
 	uint32_t id;
-	char name[UNIT_NAME_MAX + 1], fd_name[256], fd_names[UNIT_LISTEN_MAX * 256];
-	struct unit *socket, *unit;
+	char name[UNIT_NAME_MAX + 1], fd_names[UNIT_LISTEN_MAX * 256];
+	struct unit_group units;
+	const struct unit *unit; /* the service of these */
 	struct recipe recipe;
 	int listens[UNIT_LISTEN_MAX];
+	const struct unit_addr *addrs[UNIT_LISTEN_MAX]; /* what each is bound to */
 	size_t listen_n;
 	int notify_dir, notify;
 	struct page *page;
 	int page_fd;
 
 	struct sandbox *box;
+	enum unit_phase phase; /* of the command that runs, or ran last */
+	size_t exec_i;	       /* which of them */
 	int freeze_fd;
 	bool freezing, stopping;
+	bool failed;	/* it is released for what it did, not for our sake */
+	int rest_fd;	/* pidfd of one that is waited for when the main process has ended */
+	bool side;	/* one of ExecStartPost=, ExecStop= runs beside it */
+	bool main_gone; /* ExecStart= has ended */
 	uint64_t freeze_look_ns, memory_ns;
 	uint64_t memory_bytes;
 };
@@ -86,6 +156,8 @@ struct services {
 	double pressure;
 	uint64_t saved_ns, timer_ns;
 	bool acting;
+	char left[SERVICES_LEFT_MAX][UNIT_NAME_MAX + 1]; /* files that no socket leads to */
+	size_t left_n;
 };
 
 /* --- service.c --------------------------------------------------------------------------------------- */
@@ -94,16 +166,36 @@ void service_say(struct services *s, enum services_say level, const char *fmt, .
 	__attribute__((format(printf, 3, 4)));
 /* Connections that this service has accepted or that are about to be. */
 uint32_t service_connections(struct service *v);
-/* A sandbox_event_fn; ctx: the service. */
-void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int arg);
+void service_tell(struct service *v, struct svc_event e);
 /* Carries out what the core has decided. */
 void services_act(struct services *s);
+/* In epoll's data, with a service's id: its rest_fd. */
+#define SERVICES_ON_REST 0x40000000u
 /* what: the service's id, for its notify socket. */
 int services_watch(struct services *s, int fd, uint32_t what);
+
+/* --- service_run.c ----------------------------------------------------------------------------------- */
+
+/* A sandbox_event_fn; ctx: the service. */
+void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int arg);
+void service_start(struct service *v);
+/* It is ready, unless ExecStartPost= is still to be run. */
+void service_is_ready(struct service *v);
+void service_stop(struct service *v, bool frozen);
+/* The main process has ended at our word: the others got it too, and are given their time. */
+void service_rest(struct service *v);
 
 /* --- service_load.c ---------------------------------------------------------------------------------- */
 
 void service_clear(struct service *v);
+void services_add_left(struct services *s, const char *file);
+
+/* --- service_read.c ---------------------------------------------------------------------------------- */
+
+/* g may be taken: cleared by who takes it. UNIT_REFUSED: said why. */
+typedef int (*unit_group_fn)(struct services *s, struct unit_group *g);
+void unit_group_clear(struct unit_group *g);
+int unit_groups_read(struct services *s, const char *dir, unit_group_fn fn, uint32_t *refused_n);
 
 /* --- service_keep.c ---------------------------------------------------------------------------------- */
 

@@ -221,7 +221,10 @@ enum svc_state service_adopt(struct service *v)
 	(void)service_left(v, "init", &a.init_pidfd);
 	(void)service_left(v, "command", &a.command_pidfd); /* not there: it was about to start */
 	(void)snprintf(group, sizeof(group), "sb-%u", a.id);
-	if (a.ctl_fd >= 0 && a.init_pidfd >= 0) {
+	/* How far it got with several commands only who is gone knows: it begins anew. */
+	if (a.ctl_fd >= 0 && a.init_pidfd >= 0 &&
+	    !(v->page->starting &&
+	      (v->unit->service.execs[UNIT_PRE].n || v->unit->service.execs[UNIT_POST].n))) {
 		a.starting = a.command_pidfd < 0 && !has_command(a.init_pidfd);
 		a.stopped = !a.starting && stays_stopped(v, &a);
 		a.frozen = a.stopped || (!a.starting && stays_frozen(v, group));
@@ -235,6 +238,7 @@ enum svc_state service_adopt(struct service *v)
 		service_unkeep_box(v);
 		return SVC_COLD;
 	}
+	v->phase = UNIT_START;
 	if (a.starting)
 		return SVC_STARTING;
 	if (v->all->o.cgroup)

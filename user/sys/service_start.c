@@ -17,12 +17,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
-
-enum { ENV_MAX = 512, ENV_FILE_MAX = 64 * 1024 };
 
 static int refuse(struct unit_why *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -35,6 +35,12 @@ static int refuse(struct unit_why *why, const char *fmt, ...)
 	(void)vsnprintf(why->text, sizeof(why->text), fmt, ap); /* cut is good enough */
 	va_end(ap);
 	return UNIT_REFUSED;
+}
+
+static void cap_freep(cap_t *c)
+{
+	if (*c)
+		(void)cap_free(*c);
 }
 
 /* --- who -------------------------------------------------------------------------------------- */
@@ -93,11 +99,38 @@ static int make_groups(struct recipe *r, struct unit_why *why)
 	return 0;
 }
 
+/* Whether this process, and with it the init of a sandbox, has the capability. */
+static bool may(int cap)
+{
+	_cleanup_(cap_freep) cap_t caps = cap_get_proc();
+	cap_flag_value_t has = CAP_CLEAR;
+
+	return caps && cap_get_flag(caps, cap, CAP_PERMITTED, &has) == 0 && has == CAP_SET;
+}
+
 /* --- limits and filters --------------------------------------------------------------------------- */
+
+static uint64_t number_of(const char *path)
+{
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+	unsigned long long v;
+
+	return f && fscanf(f, "%llu", &v) == 1 ? v : UINT64_MAX;
+}
+
+/* TasksMax= in percent: of what the kernel allows at all. */
+static uint64_t tasks_share(uint32_t permille)
+{
+	uint64_t pids = number_of("/proc/sys/kernel/pid_max"),
+		 threads = number_of("/proc/sys/kernel/threads-max");
+
+	return (pids < threads ? pids : threads) / 1000 * permille;
+}
 
 static void make_limits(struct recipe *r)
 {
 	const struct unit_service *u = r->unit;
+	uint64_t tasks = u->tasks_max;
 	struct sysinfo si;
 
 	if (u->memory_max != UNIT_NO_LIMIT)
@@ -106,15 +139,75 @@ static void make_limits(struct recipe *r)
 		r->limits.memory_max_bytes =
 			(uint64_t)si.totalram * si.mem_unit / 1000 * u->memory_max_share;
 	r->limits.cpu_permille = u->cpu_quota;
-	if (u->tasks_max != UNIT_NO_LIMIT)
-		r->limits.tasks_max =
-			u->tasks_max > UINT32_MAX ? UINT32_MAX : (uint32_t)u->tasks_max;
+	if (u->tasks_max_share)
+		tasks = tasks_share(u->tasks_max_share);
+	if (tasks != UNIT_NO_LIMIT)
+		r->limits.tasks_max = tasks > UINT32_MAX ? UINT32_MAX : (uint32_t)tasks;
 	r->limits.io_weight = u->io_weight;
-	if (u->limit_nofile) {
-		r->rlimit = (struct sandbox_rlimit){.resource = RLIMIT_NOFILE,
-						    .limit = {u->limit_nofile, u->limit_nofile}};
-		r->has_rlimit = true;
+}
+
+static rlim_t rlim_of(uint64_t v)
+{
+	return v == UNIT_NO_LIMIT ? RLIM_INFINITY : (rlim_t)v;
+}
+
+/* Limit*=: a hard limit is raised with CAP_SYS_RESOURCE only; without, the one that is holds, and that
+ * is said. */
+static void make_rlimits(struct recipe *r, const struct recipe_host *host)
+{
+	static const struct {
+		const char *name;
+		int resource;
+	} all[UNIT_LIMIT_MAX] = {
+		[UNIT_LIMIT_AS] = {"AS", RLIMIT_AS},
+		[UNIT_LIMIT_CORE] = {"CORE", RLIMIT_CORE},
+		[UNIT_LIMIT_CPU] = {"CPU", RLIMIT_CPU},
+		[UNIT_LIMIT_DATA] = {"DATA", RLIMIT_DATA},
+		[UNIT_LIMIT_FSIZE] = {"FSIZE", RLIMIT_FSIZE},
+		[UNIT_LIMIT_LOCKS] = {"LOCKS", RLIMIT_LOCKS},
+		[UNIT_LIMIT_MEMLOCK] = {"MEMLOCK", RLIMIT_MEMLOCK},
+		[UNIT_LIMIT_MSGQUEUE] = {"MSGQUEUE", RLIMIT_MSGQUEUE},
+		[UNIT_LIMIT_NICE] = {"NICE", RLIMIT_NICE},
+		[UNIT_LIMIT_NOFILE] = {"NOFILE", RLIMIT_NOFILE},
+		[UNIT_LIMIT_NPROC] = {"NPROC", RLIMIT_NPROC},
+		[UNIT_LIMIT_RSS] = {"RSS", RLIMIT_RSS},
+		[UNIT_LIMIT_RTPRIO] = {"RTPRIO", RLIMIT_RTPRIO},
+		[UNIT_LIMIT_RTTIME] = {"RTTIME", RLIMIT_RTTIME},
+		[UNIT_LIMIT_SIGPENDING] = {"SIGPENDING", RLIMIT_SIGPENDING},
+		[UNIT_LIMIT_STACK] = {"STACK", RLIMIT_STACK},
+	};
+
+	for (size_t i = 0; i < UNIT_LIMIT_MAX; i++) {
+		const struct unit_rlimit *l = &r->unit->rlimits[i];
+		struct rlimit have;
+
+		if (!l->set)
+			continue;
+		r->rlimits[r->rlimit_n++] = (struct sandbox_rlimit){
+			.resource = all[i].resource, .limit = {rlim_of(l->soft), rlim_of(l->hard)}};
+		if (getrlimit((__rlimit_resource_t)all[i].resource, &have) < 0 ||
+		    rlim_of(l->hard) <= have.rlim_max || may(CAP_SYS_RESOURCE))
+			continue;
+		host->say(host->ctx,
+			  "Limit%s=: the hard limit here is %llu, and raising it takes "
+			  "CAP_SYS_RESOURCE, which there is not: it stays so",
+			  all[i].name, (unsigned long long)have.rlim_max);
 	}
+}
+
+/* Less than what we have takes a capability: better said now than at each start. */
+static int check_scheduling(const struct recipe *r, struct unit_why *why)
+{
+	const struct unit_service *u = r->unit;
+	uint64_t score = number_of("/proc/self/oom_score_adj"); /* below 0 reads as unknown */
+
+	if (u->nice_set && u->nice < getpriority(PRIO_PROCESS, 0) && !may(CAP_SYS_NICE))
+		return refuse(why, "Nice=%d: takes CAP_SYS_NICE, which there is not", u->nice);
+	if (u->oom_score_adjust_set && u->oom_score_adjust < 0 &&
+	    (uint64_t)u->oom_score_adjust < score && !may(CAP_SYS_RESOURCE))
+		return refuse(why, "OOMScoreAdjust=%d: takes CAP_SYS_RESOURCE, which there is not",
+			      u->oom_score_adjust);
+	return 0;
 }
 
 static int family_of(const char *name)
@@ -141,6 +234,7 @@ static int make_filter(struct recipe *r, struct unit_why *why)
 {
 	const struct unit_service *u = r->unit;
 	int families[UNIT_WORD_MAX] = {AF_UNSPEC}, e;
+	size_t family_n = 0;
 	struct sandbox_filter_options o = {
 		.families = families,
 		.deny_families = u->families_deny,
@@ -148,20 +242,35 @@ static int make_filter(struct recipe *r, struct unit_why *why)
 		.call_n = u->syscalls.item_n,
 		.deny_calls = u->syscalls_deny,
 		.call_errno = u->syscall_errno,
+		.lock_personality = u->lock_personality,
+		.restrict_realtime = u->restrict_realtime,
+		.deny_write_execute = u->deny_write_execute,
 	};
 	const char *bad = NULL;
 
-	if (!u->families_set && !u->syscalls_set)
-		return 0;
 	for (size_t i = 0; i < u->families.item_n; i++) {
-		families[i] = family_of(u->families.items[i]);
-		if (families[i] < 0)
+		bool out = *u->families.items[i] == '~';
+		int family = family_of(u->families.items[i] + out);
+		size_t at = 0;
+
+		if (family < 0)
 			return refuse(why, "RestrictAddressFamilies=%s: unknown",
-				      u->families.items[i]);
+				      u->families.items[i] + out);
+		while (at < family_n && families[at] != family)
+			at++;
+		if (out && at < family_n)
+			families[at] = families[--family_n];
+		else if (!out && at == family_n)
+			families[family_n++] = family;
 	}
-	o.family_n = u->families.item_n;
-	if (u->families_set && !u->families_deny && !u->families.item_n)
-		o.family_n = 1; /* "none": nothing but AF_UNSPEC, which makes no socket */
+	o.family_n = family_n;
+	if (u->families_set && !u->families_deny && !family_n) {
+		families[0] = AF_UNSPEC; /* "none": nothing but this one, which makes no socket */
+		o.family_n = 1;
+	}
+	if (!o.family_n && !o.call_n && !o.lock_personality && !o.restrict_realtime &&
+	    !o.deny_write_execute)
+		return 0;
 	e = sandbox_filter_new(&o, &r->filter, &bad);
 	if (e == -EINVAL && bad)
 		return refuse(why, "SystemCallFilter=%s: unknown", bad);
@@ -194,9 +303,9 @@ static int add_list(struct recipe *r, struct unit_why *why, enum sandbox_mount_k
 	int e = 0;
 
 	for (size_t i = 0; i < l->item_n && !e; i++) {
-		bool optional = l->items[i][0] == '-';
+		const char *path = l->items[i] + strspn(l->items[i], "-+");
 
-		e = add_mount(r, why, kind, l->items[i] + optional, optional);
+		e = add_mount(r, why, kind, path, l->items[i][0] == '-');
 	}
 	return e;
 }
@@ -253,7 +362,7 @@ static int make_proxy(struct recipe *r, const char *proxy, struct unit_why *why)
 	return 0;
 }
 
-int recipe_make(struct recipe *r, const struct unit *u, int notify_dir, const char *proxy,
+int recipe_make(struct recipe *r, const struct unit *u, const struct recipe_host *host,
 		struct unit_why *ret_why)
 {
 	int e;
@@ -262,15 +371,20 @@ int recipe_make(struct recipe *r, const struct unit *u, int notify_dir, const ch
 	if (!u->service.umask)
 		return refuse(ret_why, "UMask=0000 is not supported");
 	make_limits(r);
-	e = make_user(r, ret_why);
+	make_rlimits(r, host);
+	e = check_scheduling(r, ret_why);
+	if (!e)
+		e = make_user(r, ret_why);
 	if (!e)
 		e = make_groups(r, ret_why);
 	if (!e)
 		e = make_filter(r, ret_why);
 	if (!e)
-		e = make_mounts(r, notify_dir, ret_why);
+		e = make_mounts(r, host->notify_dir, ret_why);
 	if (!e)
-		e = make_proxy(r, proxy, ret_why);
+		e = make_proxy(r, host->proxy, ret_why);
+	if (!e)
+		e = service_dirs_plan(r, ret_why);
 	if (e)
 		recipe_clear(r);
 	return e;
@@ -280,153 +394,46 @@ void recipe_clear(struct recipe *r)
 {
 	for (size_t i = 0; i < r->mount_n; i++)
 		closep(&r->mounts[i].fd);
-	r->mount_n = 0;
+	for (size_t i = 0; i < r->dir_n; i++)
+		free(r->dir_paths[i]);
+	r->mount_n = r->dir_n = 0;
 	r->filter = sandbox_filter_free(r->filter);
-}
-
-/* --- environment --------------------------------------------------------------------------------------- */
-
-struct env {
-	char *text;
-	size_t text_n;
-	const char *items[ENV_MAX + 1];
-	size_t item_n;
-};
-
-/* The last assignment of a name wins. */
-static int env_put(struct env *e, const char *assignment)
-{
-	size_t n = strlen(assignment) + 1, name_n = strcspn(assignment, "=") + 1;
-	char *at = e->text + e->text_n;
-	size_t i = 0;
-
-	if (n > RECIPE_TEXT_MAX - e->text_n)
-		return fault(-E2BIG);
-	while (i < e->item_n && strncmp(e->items[i], assignment, name_n) != 0)
-		i++;
-	if (i == ENV_MAX)
-		return fault(-E2BIG);
-	memcpy(at, assignment, n);
-	e->text_n += n;
-	e->items[i] = at;
-	if (i == e->item_n)
-		e->items[++e->item_n] = NULL;
-	return 0;
-}
-
-static int env_set(struct env *e, const char *name, const char *value)
-{
-	char text[512];
-
-	(void)snprintf(text, sizeof(text), "%s=%s", name, value); /* the recipe bounds both */
-	return env_put(e, text);
-}
-
-static void env_unset(struct env *e, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < e->item_n;) {
-		bool whole = strchr(name, '=') != NULL;
-		const char *item = e->items[i];
-
-		if (whole ? strcmp(item, name) == 0 : strncmp(item, name, n) == 0 && item[n] == '=')
-			e->items[i] = e->items[--e->item_n];
-		else
-			i++;
-	}
-	e->items[e->item_n] = NULL;
-}
-
-/* One line of an EnvironmentFile=: NAME=value, quotes around the value dropped, # and ; comments. */
-static int env_line(struct env *e, char *line)
-{
-	char *eq, *end;
-
-	line += strspn(line, " \t");
-	if (!*line || *line == '#' || *line == ';')
-		return 0;
-	eq = strchr(line, '=');
-	if (!eq || eq == line)
-		return 0; /* systemd too passes over what is no assignment */
-	end = line + strlen(line);
-	while (end > eq + 1 && strchr(" \t\r", end[-1]))
-		*--end = '\0';
-	if (end - eq > 2 && (eq[1] == '"' || eq[1] == '\'') && end[-1] == eq[1]) {
-		end[-1] = '\0';
-		memmove(eq + 1, eq + 2, (size_t)(end - eq - 2));
-	}
-	return env_put(e, line);
-}
-
-static int env_file(struct env *e, const char *path)
-{
-	bool optional = *path == '-';
-	_cleanup_(fclosep) FILE *f = fopen(path + optional, "re");
-	_cleanup_(freep) char *line = NULL;
-	size_t room = 0, sum = 0;
-	ssize_t n;
-	int r;
-
-	if (!f)
-		return optional ? 0 : fault_errno();
-	while ((n = getline(&line, &room, f)) > 0) {
-		sum += (size_t)n;
-		if (sum > ENV_FILE_MAX)
-			return fault(-E2BIG);
-		if (line[n - 1] == '\n')
-			line[n - 1] = '\0';
-		r = env_line(e, line);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int env_make(const struct recipe *r, struct env *e)
-{
-	const struct unit_service *u = r->unit;
-	int err = env_put(e, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-
-	if (!err)
-		err = env_put(e, "LANG=C.UTF-8");
-	if (!err && u->user) {
-		err = env_set(e, "USER", r->user);
-		if (!err)
-			err = env_set(e, "LOGNAME", r->user);
-		if (!err)
-			err = env_set(e, "HOME", r->home);
-		if (!err)
-			err = env_set(e, "SHELL", r->shell);
-	}
-	if (!err && (u->type == UNIT_TYPE_NOTIFY || u->proxy_set))
-		err = env_put(e, "NOTIFY_SOCKET=" SERVICE_NOTIFY_DIR "/notify");
-	for (size_t i = 0; i < u->environment.item_n && !err; i++)
-		err = env_put(e, u->environment.items[i]);
-	for (size_t i = 0; i < u->environment_files.item_n && !err; i++)
-		err = env_file(e, u->environment_files.items[i]);
-	for (size_t i = 0; i < u->unset_environment.item_n && !err; i++)
-		env_unset(e, u->unset_environment.items[i]);
-	return err;
 }
 
 /* --- the start ------------------------------------------------------------------------------------------- */
 
-static int open_output(enum unit_output kind, const char *path)
+/* Where a stream goes; 0 with -1 in *ret_fd: nowhere. */
+static int open_output(enum unit_output kind, const char *path, int inherited, int *ret_fd)
 {
-	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW;
+	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, fd;
 
 	switch (kind) {
-	case UNIT_OUTPUT_NULL:
-		return -1;
 	case UNIT_OUTPUT_APPEND:
-		return open(path, flags | O_APPEND, 0640);
-	case UNIT_OUTPUT_TRUNCATE:
-		return open(path, flags | O_TRUNC, 0640);
-	case UNIT_OUTPUT_INHERIT:
+		flags |= O_APPEND;
 		break;
+	case UNIT_OUTPUT_TRUNCATE:
+		flags |= O_TRUNC;
+		break;
+	case UNIT_OUTPUT_FILE:
+		break;
+	case UNIT_OUTPUT_INHERIT:
+		if (inherited >= 0)
+			fd = fcntl(inherited, F_DUPFD_CLOEXEC, 3);
+		*ret_fd = inherited >= 0 ? fd : -1;
+		return inherited >= 0 && fd < 0 ? fault_errno() : 0;
+	case UNIT_OUTPUT_NULL:
+		*ret_fd = -1;
+		return 0;
+	case UNIT_OUTPUT_JOURNAL:
+		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+		*ret_fd = fd;
+		return fd < 0 ? fault_errno() : 0;
 	}
-	return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	fd = open(path, flags, 0640);
+	if (fd < 0)
+		return fault_errno();
+	*ret_fd = fd;
+	return 0;
 }
 
 static const char *directory(const struct recipe *r)
@@ -439,20 +446,35 @@ static const char *directory(const struct recipe *r)
 	return dir;
 }
 
+/* A plain name is looked for where systemd does, whatever PATH the service has. */
+static const char *program(const struct unit_exec *e, char *buf, size_t buf_n)
+{
+	static const char *const dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+					   "/usr/bin",	      "/sbin",		"/bin"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !strchr(e->path, '/'); i++) {
+		(void)snprintf(buf, buf_n, "%s/%s", dirs[i], e->path);
+		if (access(buf, X_OK) == 0)
+			return buf;
+	}
+	return e->path;
+}
+
 /* argv, with the proxy's words in front when there is one; buf holds the expanded words. */
-static int make_argv(const struct recipe *r, const struct env *e, char *buf, const char **argv)
+static int make_argv(const struct recipe *r, const struct unit_exec *e, const char *path,
+		     const struct service_env *env, char *buf, const char **argv)
 {
 	char *words[UNIT_ARG_MAX + 1];
 	size_t n = 0;
 
-	if (unit_expand(r->unit, e->items, buf, RECIPE_TEXT_MAX, words, UNIT_ARG_MAX + 1))
+	if (unit_expand(e, env->items, buf, RECIPE_TEXT_MAX, words, UNIT_ARG_MAX + 1))
 		return fault(-E2BIG);
-	if (r->proxy_path[0]) {
+	if (path == r->proxy_path) {
 		argv[n++] = "forewarm-proxy";
 		argv[n++] = "--to";
 		argv[n++] = r->proxy_to;
 		argv[n++] = "--";
-		words[0] = (char *)(uintptr_t)r->unit->exec_path;
+		words[0] = (char *)(uintptr_t)e->path;
 	}
 	for (size_t i = 0; words[i]; i++)
 		argv[n++] = words[i];
@@ -460,50 +482,111 @@ static int make_argv(const struct recipe *r, const struct env *e, char *buf, con
 	return 0;
 }
 
-int recipe_start(const struct recipe *r, struct pool *pool, const int *listens, size_t listen_n,
-		 const char *listen_names, sandbox_event_fn fn, void *ctx, struct sandbox **ret)
+static int make_env(const struct recipe *r, const struct recipe_run *run, struct service_env *env)
 {
+	char text[64];
+	int e = service_env_make(r, env);
+
+	if (e || !run->main_pid)
+		return e;
+	(void)snprintf(text, sizeof(text), "MAINPID=%d", run->main_pid);
+	return service_env_put(env, text);
+}
+
+/* What is made of the sandbox itself is made with its first command. */
+static int dress(const struct recipe *r, const struct recipe_run *run,
+		 struct sandbox_mount mounts[RECIPE_MOUNT_MAX], int dir_fds[RECIPE_MOUNT_MAX],
+		 size_t *ret_dir_n, struct sandbox_command *c)
+{
+	int e = service_dirs_make(r, dir_fds, ret_dir_n);
+
+	if (e || !run->first)
+		return e;
+	memcpy(mounts, r->mounts, r->mount_n * sizeof(*mounts));
+	c->mounts = mounts;
+	c->mount_n = r->mount_n;
+	for (size_t i = 0, n = 0; i < UNIT_DIR_CONFIG; i++)
+		for (size_t k = 0; k < r->unit->dirs[i].names.item_n; k++, n++)
+			mounts[c->mount_n++] = (struct sandbox_mount){.kind = SANDBOX_MOUNT_BIND,
+								      .path = r->dir_paths[n],
+								      .fd = dir_fds[n]};
+	c->protect = (enum sandbox_protect)r->unit->protect_system;
+	c->proc = (enum sandbox_proc)r->unit->protect_proc;
+	c->proc_pids_only = r->unit->proc_pids_only;
+	c->limits = &r->limits;
+	return 0;
+}
+
+/* Who it runs as. */
+static void identity(const struct recipe *r, const struct recipe_run *run,
+		     struct sandbox_command *c)
+{
+	const bool start = run->phase == UNIT_START;
+	const bool root = run->exec->as_root || (!start && r->unit->permissions_start_only);
+
+	c->uid = root ? 0 : r->uid;
+	c->gid = root ? 0 : r->gid;
+	c->groups = r->groups;
+	c->group_n = root ? 0 : r->group_n;
+	c->bounded = r->unit->caps_set;
+	c->caps = sandbox_caps_max() & (c->bounded ? r->unit->caps : UINT64_MAX);
+	if (c->uid && !c->bounded)
+		c->caps = 0;
+}
+
+int recipe_run(const struct recipe *r, const struct recipe_run *run, recipe_fn fn, void *ctx)
+{
+	const struct unit_service *u = r->unit;
+	const bool start = run->phase == UNIT_START;
 	_cleanup_(freep) char *text = malloc(RECIPE_TEXT_MAX);
 	_cleanup_(freep) char *words = malloc(RECIPE_TEXT_MAX);
-	_cleanup_(closep) int out = open_output(r->unit->out, r->unit->out_path);
-	_cleanup_(closep) int err = open_output(r->unit->err, r->unit->err_path);
+	_cleanup_(closep) int out = -1;
+	_cleanup_(closep) int err = -1;
+	struct sandbox_mount mounts[RECIPE_MOUNT_MAX];
+	int dir_fds[RECIPE_MOUNT_MAX];
 	const char *argv[UNIT_ARG_MAX + 8];
-	struct env env = {.text = text};
-	int e;
+	struct service_env env = {.text = text};
+	char found[300];
+	size_t dir_n = 0;
+	int e = open_output(u->out, u->out_path, -1, &out);
 	struct sandbox_command c = {
 		.argv = argv,
-		.path = r->proxy_path[0] ? r->proxy_path : r->unit->exec_path,
+		.path = start && r->proxy_path[0] ? r->proxy_path
+						  : program(run->exec, found, sizeof(found)),
 		.env = env.items,
 		.cwd = directory(r),
-		.uid = r->uid,
-		.gid = r->gid,
-		.groups = r->groups,
-		.group_n = r->group_n,
-		.caps = r->uid == 0 ? sandbox_caps_max() : 0,
-		.stdio = {-1, out, err},
-		.listen = listens,
-		.listen_n = listen_n,
-		.listen_names = listen_names,
-		.umask = r->unit->umask,
-		.rlimits = &r->rlimit,
-		.rlimit_n = r->has_rlimit,
-		.mounts = r->mounts,
-		.mount_n = r->mount_n,
-		.protect = (enum sandbox_protect)r->unit->protect_system,
-		.users = (enum sandbox_users)r->unit->private_users,
+		.listen = run->listens,
+		.listen_n = start ? run->listen_n : 0,
+		.listen_names = run->listen_names,
+		.umask = u->umask,
+		.rlimits = r->rlimits,
+		.rlimit_n = r->rlimit_n,
+		.users = (enum sandbox_users)u->private_users,
 		.filter = r->filter,
-		.limits = &r->limits,
+		.nice = u->nice_set ? &u->nice : NULL,
+		.oom_score = u->oom_score_adjust_set ? &u->oom_score_adjust : NULL,
+		.sigpipe_ignored = u->sigpipe_ignored,
 	};
 
 	if (!text || !words)
 		return fault(-ENOMEM);
-	for (size_t i = 0; i < listen_n; i++) /* whatever the last one that had it made of it */
-		(void)fcntl(listens[i], F_SETFL, 0);
-	e = env_make(r, &env);
 	if (!e)
-		e = make_argv(r, &env, words, argv);
-	if (e)
-		return e;
-	return pool_take(pool, r->unit->private_network ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST,
-			 &c, fn, ctx, ret);
+		e = open_output(u->err, u->err_path, out, &err);
+	c.stdio[0] = -1;
+	c.stdio[1] = out;
+	c.stdio[2] = err;
+	for (size_t i = 0; i < c.listen_n; i++) /* whatever the last one that had it made of it */
+		(void)fcntl(run->listens[i], F_SETFL, u->non_blocking ? O_NONBLOCK : 0);
+	identity(r, run, &c);
+	if (!e)
+		e = make_env(r, run, &env);
+	if (!e)
+		e = make_argv(r, run->exec, c.path, &env, words, argv);
+	if (!e)
+		e = dress(r, run, mounts, dir_fds, &dir_n, &c);
+	if (!e)
+		e = fn(ctx, &c);
+	for (size_t i = 0; i < dir_n; i++)
+		closep(&dir_fds[i]);
+	return e;
 }

@@ -131,8 +131,8 @@ static int drop_caps(uint64_t keep)
 {
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
 	uint64_t own = keep | 1ull << CAP_SYS_ADMIN | 1ull << CAP_SETPCAP | 1ull << CAP_SETUID |
-		       1ull << CAP_SETGID |
-		       1ull << CAP_SETFCAP; /* the last: to map root, users.c */
+		       1ull << CAP_SETGID | 1ull << CAP_SETFCAP |	/* to map root, users.c */
+		       1ull << CAP_SYS_RESOURCE | 1ull << CAP_SYS_NICE; /* Limit*=, Nice= */
 	struct __user_cap_data_struct d[2];
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)

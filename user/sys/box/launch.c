@@ -43,7 +43,7 @@ struct job { /* a START message, decoded */
 	const uint32_t *groups;
 	const char *path, *cwd, *names, **mount_paths, **argv, **env;
 	const int *stdio, *listen, *mount_fds;
-	struct sock_fprog filter;
+	struct sock_fprog filters[2];
 	struct users users; /* pid 0: none */
 	int ahead;	    /* made before its command was known */
 	char listen_pid[32], listen_fds[32], *listen_names;
@@ -103,6 +103,11 @@ static int decode_blob(struct job *j, const char *blob, size_t len)
 	return st->argc ? 0 : -EBADMSG;
 }
 
+static size_t filter_n(const struct box_start *st)
+{
+	return (st->flags & BOX_F_FILTER ? 1 : 0) + (st->flags & BOX_F_FILTER_2 ? 1 : 0);
+}
+
 static int decode(struct job *j, size_t len, const int *fds, size_t fd_n)
 {
 	const struct box_start *st = j->st;
@@ -123,21 +128,22 @@ static int decode(struct job *j, size_t len, const int *fds, size_t fd_n)
 	for (uint32_t f = BOX_F_STDIN; f <= BOX_F_STDERR; f <<= 1)
 		stdio_n += (st->flags & f) != 0;
 	used = st->flags & BOX_F_BLOB_FD ? 1 : 0;
-	if (fd_n < used + stdio_n + st->listen_n + (st->flags & BOX_F_FILTER ? 1 : 0))
+	if (fd_n < used + stdio_n + st->listen_n + filter_n(st))
 		return -EBADMSG;
 	j->stdio = fds + used;
 	j->listen = j->stdio + stdio_n;
 	j->mount_fds = j->listen + st->listen_n;
-	if (st->flags & BOX_F_FILTER) {
+	for (size_t i = 0; i < filter_n(st); i++) {
+		int fd = fds[fd_n - filter_n(st) + i];
 		struct stat sb;
 		void *m;
 
-		if (fstat(fds[fd_n - 1], &sb) < 0 || sb.st_size % 8 || sb.st_size / 8 > UINT16_MAX)
+		if (fstat(fd, &sb) < 0 || sb.st_size % 8 || sb.st_size / 8 > UINT16_MAX)
 			return -EBADMSG;
-		m = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fds[fd_n - 1], 0);
+		m = mmap(NULL, (size_t)sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (m == MAP_FAILED)
 			return -errno;
-		j->filter = (struct sock_fprog){(unsigned short)(sb.st_size / 8), m};
+		j->filters[i] = (struct sock_fprog){(unsigned short)(sb.st_size / 8), m};
 	}
 	if (st->flags & BOX_F_BLOB_FD) {
 		void *m = mmap(NULL, st->blob_len, PROT_READ, MAP_PRIVATE, fds[0], 0);
@@ -157,8 +163,9 @@ static void job_free(struct job *j)
 	free(j->argv);
 	free(j->env);
 	free(j->listen_names);
-	if (j->filter.filter)
-		(void)munmap(j->filter.filter, j->filter.len * 8u);
+	for (size_t i = 0; i < 2; i++)
+		if (j->filters[i].filter)
+			(void)munmap(j->filters[i].filter, j->filters[i].len * 8u);
 }
 
 /* --- mounts of the command, made by pid 1 ------------------------------------------------------ */
@@ -302,6 +309,26 @@ static int mounts(struct job *j, size_t mount_fd_n)
 	return err;
 }
 
+/* Each sandbox has a /proc of its own, so that its options are too. */
+static int hide_proc(const struct box_start *st)
+{
+	static const char *const hidepid[] = {"off", "noaccess", "invisible", "ptraceable"};
+	int fs = (int)syscall(SYS_fspick, AT_FDCWD, "/proc", FSPICK_CLOEXEC), err = 0;
+
+	if (fs < 0)
+		return -errno;
+	if (st->hide_proc < sizeof(hidepid) / sizeof(*hidepid) && st->hide_proc &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "hidepid", hidepid[st->hide_proc], 0) < 0)
+		err = -errno;
+	if (!err && st->flags & BOX_F_PROC_PIDS &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "subset", "pid", 0) < 0)
+		err = -errno;
+	if (!err && fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		err = -errno;
+	(void)close(fs);
+	return err;
+}
+
 /* --- the child --------------------------------------------------------------------------------- */
 static _Noreturn void fail(struct job *j, const char *where)
 {
@@ -362,7 +389,7 @@ static void identity(struct job *j)
 	/* A new user namespace begins with all of them, over what is in it. */
 	uint64_t drop = (j->users.pid ? ~0ull : j->self->common->caps_keep) & ~st->caps;
 
-	if (st->uid == 0 || j->users.pid)
+	if (st->uid == 0 || j->users.pid || st->flags & BOX_F_BOUNDED)
 		for (unsigned c = 0; c < 64; c++)
 			if (drop >> c & 1 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 &&
 			    errno != EINVAL /* above the last there is */)
@@ -373,6 +400,25 @@ static void identity(struct job *j)
 		fail(j, "gid");
 	if (syscall(SYS_setresuid, st->uid, st->uid, st->uid) < 0)
 		fail(j, "uid");
+}
+
+/* Before the rights to do so are given up. The score is of who shares our memory too, unless we are
+ * waited for in vfork(): so no child made ahead does this. */
+static void scheduling(struct job *j)
+{
+	const struct box_start *st = j->st;
+	char text[16];
+	int fd, n;
+
+	if (st->flags & BOX_F_NICE && setpriority(PRIO_PROCESS, 0, st->nice) < 0)
+		fail(j, "nice level");
+	if (!(st->flags & BOX_F_OOM_SCORE))
+		return;
+	n = snprintf(text, sizeof(text), "%d", st->oom_score);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		fail(j, "OOM score");
+	(void)close(fd);
 }
 
 static void change_dir(struct job *j)
@@ -403,8 +449,10 @@ static void confine(struct job *j)
 
 static void filter(struct job *j)
 {
-	if (j->filter.len && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &j->filter) < 0)
-		fail(j, "seccomp filter of the command");
+	for (size_t i = 0; i < 2; i++)
+		if (j->filters[i].len &&
+		    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &j->filters[i]) < 0)
+			fail(j, "seccomp filter of the command");
 }
 
 static const char *env_get(const char **env, const char *name)
@@ -477,8 +525,11 @@ static _Noreturn void become(struct job *j)
 		fail(j, "user namespace");
 	if (!j->ahead)
 		confine(j);
+	scheduling(j);
 	place_fds(j);
 	limits(j);
+	if (j->st->flags & BOX_F_SIGPIPE)
+		(void)signal(SIGPIPE, SIG_IGN);
 	identity(j);
 	change_dir(j);
 	filter(j);
@@ -529,8 +580,9 @@ int launch(const struct box_self *self, struct box_start *st, size_t len, const 
 	if (!err)
 		err = STEP("command message", listen_env(&j));
 	if (!err)
-		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) -
-							(st->flags & BOX_F_FILTER ? 1 : 0)));
+		err = STEP("mounts", mounts(&j, fd_n - (size_t)(j.mount_fds - fds) - filter_n(st)));
+	if (!err && (st->hide_proc || st->flags & BOX_F_PROC_PIDS))
+		err = STEP("/proc", hide_proc(st));
 	if (!err && st->flags & (BOX_F_USERS_SELF | BOX_F_USERS_IDENTITY))
 		err = STEP("user namespace", users_new(st, &j.users));
 	if (!err) {
@@ -557,8 +609,9 @@ int launch(const struct box_self *self, struct box_start *st, size_t len, const 
 static int can_become(const struct box_start *st, ssize_t len)
 {
 	return len == sizeof(*st) && st->kind == BOX_START && !st->mount_n &&
-	       !(st->flags &
-		 (BOX_F_STRICT | BOX_F_KEEP_TTY | BOX_F_USERS_SELF | BOX_F_USERS_IDENTITY));
+	       !(st->flags & (BOX_F_STRICT | BOX_F_KEEP_TTY | BOX_F_USERS_SELF |
+			      BOX_F_USERS_IDENTITY | BOX_F_OOM_SCORE | BOX_F_PROC_PIDS)) &&
+	       !st->hide_proc;
 }
 
 static int child_ahead(void *arg)

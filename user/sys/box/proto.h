@@ -34,7 +34,7 @@ enum box_kind {
 	BOX_REMOVE,    /* pool -> filler: sandbox id is dead, remove its groups */
 	BOX_REMOVED,   /* filler -> pool */
 	BOX_PARKED,    /* init -> pool */
-	BOX_START,     /* pool -> init; fds: [blob], stdio, listen, mounts, [filter] */
+	BOX_START,     /* pool -> init; fds: [blob], stdio, listen, mounts, [filters] */
 	BOX_STARTED,   /* init -> pool; fd: pidfd of the command */
 	BOX_FAILED,    /* filler or init -> pool: error, where */
 	BOX_EXITED,    /* init -> pool */
@@ -54,6 +54,12 @@ enum {
 	BOX_F_STRICT = 1 << 9,
 	BOX_F_USERS_SELF = 1 << 10, /* a user namespace with these in it */
 	BOX_F_USERS_IDENTITY = 1 << 11,
+	BOX_F_FILTER_2 = 1 << 12, /* another one, after the first */
+	BOX_F_BOUNDED = 1 << 13,  /* caps are the bounding set, whoever it is */
+	BOX_F_NICE = 1 << 14,
+	BOX_F_OOM_SCORE = 1 << 15,
+	BOX_F_SIGPIPE = 1 << 16,   /* ignored */
+	BOX_F_PROC_PIDS = 1 << 17, /* nothing else in /proc */
 };
 
 struct box_knob {
@@ -103,6 +109,8 @@ struct box_start {
 	uint32_t kind, flags, id;
 	uint32_t uid, gid, umask;
 	uint32_t argc, envc, group_n, listen_n, mount_n, rlimit_n;
+	int32_t nice, oom_score;
+	uint32_t hide_proc, pad; /* enum sandbox_proc */
 	uint64_t caps;
 	uint64_t blob_len;
 };
