@@ -43,6 +43,8 @@ static void host_view(void *ctx, struct view_host *ret)
 				  .bpf_ns = 4210000,
 				  .store_bytes = VIEW_UNKNOWN,
 				  .rows_refused_n = 3,
+				  .reads_refused_n = 1,
+				  .reads_forgotten_n = 4,
 				  .contained_n = 5,
 				  .uncontained_n = 2,
 				  .acting = true,
@@ -466,6 +468,9 @@ static void test_cli_status_tells_what_was_refused(void **state)
 	assert_non_null(strstr(got, "\n  no room     for 3 rows of the tables in the kernel\n"));
 	assert_non_null(strstr(got, "\n  no room     for the container of 2 processes: taken for "
 				    "the host's\n"));
+	assert_non_null(strstr(got, "\n  no room     for 1 read, with too many waiting\n"));
+	assert_non_null(
+		strstr(got, "\n  no room     to remember 4 reads: kept if they were wrong\n"));
 	assert_non_null(strstr(got, " processes, 5 in containers\n"));
 }
 

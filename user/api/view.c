@@ -232,6 +232,9 @@ static json_t *cost_of(const struct view_host *h)
 	put_known(o, "store_bytes", h->store_bytes);
 	put_n(o, "rows_refused_n", h->rows_refused_n);
 	put_n(o, "uncontained_n", h->uncontained_n);
+	put_n(o, "reads_refused_n", h->reads_refused_n);
+	put_n(o, "reads_forgotten_n", h->reads_forgotten_n);
+	put_n(o, "held_bytes", h->held_bytes);
 	if (h->degraded)
 		put_text(o, "degraded", h->degraded);
 	return o;

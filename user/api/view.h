@@ -35,8 +35,12 @@ struct view_host {
 	uint64_t bpf_runs_n, bpf_ns; /* of its BPF programs; the kernel may keep no figures */
 	uint64_t store_bytes;	     /* VIEW_UNKNOWN: no store */
 	uint64_t rows_refused_n;     /* of the tables in the kernel, which were full */
-	uint64_t contained_n;	     /* processes in containers */
-	uint64_t uncontained_n; /* likewise, but told as the host's: no room to remember them */
+	uint64_t reads_refused_n;    /* that were asked for while too many waited */
+	uint64_t
+		reads_forgotten_n; /* not taken back if they were wrong: no room to remember them */
+	uint64_t held_bytes;	   /* read for guesses of which nothing has come yet */
+	uint64_t contained_n;	   /* processes in containers */
+	uint64_t uncontained_n;	   /* likewise, but told as the host's: no room to remember them */
 	const char *
 		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
 	bool acting;	  /* false: guesses are only scored */

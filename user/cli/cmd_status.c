@@ -77,6 +77,12 @@ static void print_refused(const json_t *cost)
 	if (rows_n)
 		printf("  no room     for %s of the tables in the kernel\n",
 		       cli_things(rows_n, "row"));
+	if (get_n(cost, "reads_refused_n"))
+		printf("  no room     for %s, with too many waiting\n",
+		       cli_things(get_n(cost, "reads_refused_n"), "read"));
+	if (get_n(cost, "reads_forgotten_n"))
+		printf("  no room     to remember %s: kept if they were wrong\n",
+		       cli_things(get_n(cost, "reads_forgotten_n"), "read"));
 	if (named_n)
 		printf("  no room     for the container of %s processes: taken for the host's\n",
 		       cli_count(named_n));

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-const uint32_t tally_ranks[TALLY_RANKS] = {1, 3, 5, 10};
+static const uint32_t ranks[TALLY_RANKS] = {1, 3, 5, 10};
 
 void tally_bin(struct tally_bins *b, double p, int came)
 {
@@ -38,7 +38,7 @@ void tally_event(struct tally *t, const struct vomm_guess *guesses, size_t guess
 		if (!i)
 			tally_bin(&t->first, guesses[i].p, came);
 		for (int r = 0; came && r < TALLY_RANKS; r++)
-			t->hit_n[r] += i < tally_ranks[r];
+			t->hit_n[r] += i < ranks[r];
 	}
 }
 

@@ -32,8 +32,6 @@ struct tally {
 	struct tally_bins first, all;
 };
 
-extern const uint32_t tally_ranks[TALLY_RANKS];
-
 /* One event: the guesses made before it, likeliest first. */
 void tally_event(struct tally *t, const struct vomm_guess *guesses, size_t guess_n,
 		 uint32_t symbol);

@@ -64,6 +64,7 @@ void daemon_view(void *ctx, struct view_host *ret)
 	struct daemon *d = ctx;
 	struct capture_counters counters;
 	struct firstread_view first;
+	struct warm_stats reads;
 
 	watch_own_cost(d);
 	*ret = (struct view_host){
@@ -82,6 +83,10 @@ void daemon_view(void *ctx, struct view_host *ret)
 	firstread_view(d->firstread, ret->now_ns, LOOKED_NS, &first);
 	ret->rows_refused_n = table_refused(d->table);
 	ret->contained_n = naming_processes(d->naming, &ret->uncontained_n);
+	warm_stats(d->warm, &reads);
+	ret->reads_refused_n = reads.full_n;
+	ret->reads_forgotten_n = reads.took_lost_n;
+	ret->held_bytes = reads.held_bytes;
 	ret->first_read_n = first.starts_n;
 	ret->first_read_p50_ns = first.p50_ns;
 	ret->first_read_p99_ns = first.p99_ns;
