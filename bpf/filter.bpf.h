@@ -7,9 +7,30 @@
 
 #include "emit.bpf.h"
 
-/* How often a process opened its last file again, which was kept as a count. now 0: at some time before
- * this. Of two processes that share a slot, and take it from each other at this very moment, one open may be
- * told of the other's file. */
+/* Of a lookup in vain, n times more; its place is free then. */
+static __always_inline long missed_tell(struct proc *p, __u32 n, __u64 now)
+{
+	__u32 tgid = p->tgid, slot = tgid & (MISSED_MAX - 1), size;
+	struct missed *m = bpf_map_lookup_elem(&missed, &slot);
+	long r;
+
+	p->last_gen = 0;
+	if (!m || m->tgid != tgid)
+		return -1;
+	size = offsetof(struct missed, path) + m->path_len;
+	if (size > offsetof(struct missed, tgid))
+		size = offsetof(struct missed, tgid);
+	m->latency_ns = n;
+	hdr_fill(&m->hdr, FWM_EVENT_MISS, size, now, (__u64)tgid << 32 | tgid);
+	m->hdr.flags |= FWM_F_AGAIN;
+	r = bpf_ringbuf_output(&ring, m, size, BPF_RB_NO_WAKEUP);
+	*(volatile __u32 *)&m->tgid = 0;
+	return r;
+}
+
+/* How often a process opened its last file again, or looked for it in vain, which was kept as a count. now 0:
+ * at some time before this. Of two processes that share a slot, and take it from each other at this very
+ * moment, one open may be told of the other's file. */
 static __noinline int again_tell(struct proc *p, __u64 now)
 {
 	__u32 n = __sync_lock_test_and_set(&p->again_n, 0);
@@ -17,6 +38,13 @@ static __noinline int again_tell(struct proc *p, __u64 now)
 
 	if (!n)
 		return 0;
+	if (!now)
+		now = bpf_ktime_get_ns();
+	if (p->last_dev == LAST_MISS) {
+		if (missed_tell(p, n, now))
+			__sync_fetch_and_add(&again_lost, n);
+		return 0;
+	}
 	room = bpf_ringbuf_reserve(&ring, sizeof(*room), 0);
 	if (!room) {
 		__sync_fetch_and_add(&again_lost, n);
@@ -27,8 +55,7 @@ static __noinline int again_tell(struct proc *p, __u64 now)
 					   .gen = p->last_gen,
 					   .name = p->last_name},
 				  .latency_ns = n};
-	hdr_fill(&room->hdr, FWM_EVENT_OPEN, sizeof(*room), now ? now : bpf_ktime_get_ns(),
-		 (__u64)p->tgid << 32 | p->tgid);
+	hdr_fill(&room->hdr, FWM_EVENT_OPEN, sizeof(*room), now, (__u64)p->tgid << 32 | p->tgid);
 	room->hdr.flags = FWM_F_AGAIN;
 	bpf_ringbuf_submit(room, BPF_RB_NO_WAKEUP);
 	return 0;

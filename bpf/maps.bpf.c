@@ -24,6 +24,9 @@ struct pending_map pending SEC(".maps");
 /* Processes, likewise. Two which share a slot take turns; the marks of the other are kept in marks. */
 struct procs_map procs SEC(".maps");
 
+/* What processes look up in vain again and again. Another has the place: each time is told. */
+struct missed_map missed SEC(".maps");
+
 /* Files whose path user space has: 4-way associative, by default over 16,384 files in 1 MiB. Full: the path of a file that
  * was pushed out is resolved and sent again when it is next opened. */
 struct names_map names SEC(".maps");

@@ -43,12 +43,29 @@ struct proc {
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u16 pages;	 /* not 0: what it uses of files is to be learnt */
 	__u16 row;	 /* not 0: marks has a row of it */
-	/* The file it opened last, 0: none; and how often since that was told. */
+	/* The file it opened last, 0: none; and how often since that was told. A lookup in vain: a hash of it in
+	 * place of the inode, LAST_MISS of the device, and in place of gen whether missed has it. */
 	__u64 last_ino;
 	__u32 last_dev, last_gen, last_name;
 	__u32 again_n;
 	__u64 told_jiffies;
 };
+
+#define LAST_MISS (~0u) /* no device */
+
+/* The lookup in vain that a process repeats: a struct fwm_miss of a short path. */
+#define MISSED_MAX 4096 /* power of two */
+#define MISSED_PATH 128
+struct missed {
+	struct fwm_hdr hdr;
+	struct fwm_file base;
+	__u32 latency_ns, oflags, err, path_len, mntns, zero;
+	char path[MISSED_PATH];
+	__u32 tgid; /* whose; 0: free */
+	__u32 zero2;
+};
+
+_Static_assert(offsetof(struct missed, path) == offsetof(struct fwm_miss, path), "sent as it is");
 
 /* A file whose path user space has. All but the last line together say "the same file by the same
  * path"; a rename of a directory above it, or a mount, makes only inval differ. */
@@ -152,6 +169,13 @@ struct procs_map {
 	__uint(max_entries, PROCS_MAX);
 	__type(key, __u32);
 	__type(value, struct proc);
+};
+
+struct missed_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MISSED_MAX);
+	__type(key, __u32);
+	__type(value, struct missed);
 };
 
 struct names_map {
@@ -295,6 +319,7 @@ extern struct ring_map ring SEC(".maps");
 extern struct counts_map counts SEC(".maps");
 extern struct pending_map pending SEC(".maps");
 extern struct procs_map procs SEC(".maps");
+extern struct missed_map missed SEC(".maps");
 extern struct names_map names SEC(".maps");
 extern struct name_scratch_map name_scratch SEC(".maps");
 extern struct miss_scratch_map miss_scratch SEC(".maps");

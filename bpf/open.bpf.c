@@ -206,9 +206,79 @@ static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
 	return 0;
 }
 
-/* A lookup in vain: the path as it was passed, and what it is relative to. */
-static __always_inline int miss(struct fwm_counts *c, const struct task_struct *t, __u64 now,
-				__u64 latency_ns, const struct call *s, __s64 ret, __u32 flags)
+#define O_WRITES 01103 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */
+/* After so long it is told again: a quarter of a second, or two and a half, as the kernel is built. */
+#define AGAIN_JIFFIES 256
+
+/* Of m, but for its header: what was looked for, where, and what came of it. */
+static __always_inline __u64 miss_hash(const struct fwm_miss *m, __u32 flags)
+{
+	__u64 h = ((__u64)m->base.ino ^ (__u64)m->base.name << 32 ^ m->base.dev) *
+		  0x9e3779b97f4a7c15ull;
+	__u32 i;
+
+	h = (h ^ ((__u64)m->mntns << 32 | m->err << 8 | flags)) * 0x9e3779b97f4a7c15ull;
+	h = (h ^ ((__u64)m->oflags << 32 | m->path_len)) * 0x9e3779b97f4a7c15ull;
+	h ^= h >> 32;
+#pragma clang loop unroll(disable)
+	for (i = 0; i < MISSED_PATH / 8 && i * 8 < m->path_len; i++) {
+		__u64 w = ((const __u64 *)m->path)[i];
+		__u32 left = m->path_len - i * 8;
+
+		if (left < 8) /* what follows its NUL is of another path */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+			w &= ~0ull >> (64 - left * 8);
+#else
+			w &= ~0ull << (64 - left * 8);
+#endif
+		h = (h ^ w) * 0x9e3779b97f4a7c15ull, h ^= h >> 32;
+	}
+	return h | 1;
+}
+
+/* Keeps m, which is repeated, until it is told how often; false: there is no place for it. */
+static __noinline bool miss_keep(struct proc *p, const struct fwm_miss *m, __u32 flags)
+{
+	__u32 tgid = p->tgid, slot = tgid & (MISSED_MAX - 1);
+	struct missed *to = bpf_map_lookup_elem(&missed, &slot);
+
+	if (!to || (to->tgid != tgid && __sync_val_compare_and_swap(&to->tgid, 0, tgid) != 0))
+		return false;
+	__builtin_memcpy(to, m, offsetof(struct missed, tgid));
+	to->hdr.flags = flags;
+	p->last_gen = 1;
+	return true;
+}
+
+/* The same in vain as a moment ago, by the same process, as again() has it for opens. */
+static __always_inline bool miss_again(const struct task_struct *t, struct proc *p,
+				       const struct fwm_miss *m, __u32 flags)
+{
+	__u64 now = bpf_jiffies64(), h;
+
+	if (!task_typed())
+		return false;
+	h = m->path_len > MISSED_PATH ? 0 : miss_hash(m, flags);
+	if (h && p->last_ino == h && p->last_dev == LAST_MISS &&
+	    now - p->told_jiffies < AGAIN_JIFFIES && t->signal->live.counter == 1 &&
+	    (p->last_gen || miss_keep(p, m, flags))) {
+		__sync_fetch_and_add(&p->again_n, 1);
+		return true;
+	}
+	if (p->again_n)
+		again_tell(p, 0);
+	p->last_ino = h;
+	p->last_dev = LAST_MISS;
+	p->last_gen = 0;
+	p->told_jiffies = now;
+	return false;
+}
+
+/* A lookup in vain: the path as it was passed, and what it is relative to. p: whose, where one that is repeated
+ * is only counted; else NULL. now 0: as it is told. */
+static __always_inline int miss(struct fwm_counts *c, const struct task_struct *t, struct proc *p,
+				__u64 now, __u64 latency_ns, const struct call *s, __s64 ret,
+				__u32 flags)
 {
 	__u32 zero = 0;
 	struct miss_scratch *scratch = bpf_map_lookup_elem(&miss_scratch, &zero);
@@ -256,14 +326,16 @@ static __always_inline int miss(struct fwm_counts *c, const struct task_struct *
 	m->err = -ret;
 	m->path_len = n;
 	m->mntns = mntns_of(t);
+	if (p && miss_again(t, p, m, flags)) {
+		count_call(c, folded);
+		return 0;
+	}
+	if (!now)
+		now = bpf_ktime_get_ns();
 	hdr_fill(&m->hdr, FWM_EVENT_MISS, offsetof(struct fwm_miss, path) + n, now, task_id(t));
 	m->hdr.flags = flags;
 	return tell(c, m, offsetof(struct fwm_miss, path) + n, &m->base, m, latency_ns, now);
 }
-
-#define O_WRITES 01103 /* O_WRONLY | O_RDWR | O_CREAT | O_TRUNC */
-/* After so long it is told again: a quarter of a second, or two and a half, as the kernel is built. */
-#define AGAIN_JIFFIES 256
 
 /* The same file as a moment ago, by the same process: that teaches nothing but how often. Told before the
  * process opens anything else. can: not while calls are timed; nor of a process with threads, for whom no lock
@@ -302,7 +374,7 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 	const struct file *file;
 	struct call call = {};
 	struct pending *s;
-	bool asked;
+	bool asked, once;
 	int known;
 
 	if (!c)
@@ -325,11 +397,10 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 			count_call(c, unreadable);
 			return 0;
 		}
-		if (!s)
-			now = bpf_ktime_get_ns();
-		if (p && p->again_n)
+		once = hook != FWM_HOOK_OPENAT || s || !p || !task_typed();
+		if (once && p && p->again_n)
 			again_tell(p, now);
-		return miss(c, t, now, latency_ns, &call, ret, e.hdr.flags);
+		return miss(c, t, once ? NULL : p, now, latency_ns, &call, ret, e.hdr.flags);
 	}
 	e.oflags = call.oflags;
 	file = file_of_fd(t, ret);
@@ -384,7 +455,7 @@ static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struc
 		latency_ns = now - s->ts_ns;
 		pending_end(s);
 	}
-	return miss(c, t, now, latency_ns, &call, ret,
+	return miss(c, t, NULL, now, latency_ns, &call, ret,
 		    FWM_F_EXEC | (latency_ns ? 0 : FWM_F_NO_LATENCY));
 }
 

@@ -53,9 +53,8 @@ enum fwm_event_kind {
 #define FWM_F_QUIET (1u << 8) /* EXEC: well known, so the opens of this start are not reported */
 #define FWM_F_LOOKUP                                                                               \
 	(1u << 9) /* MISS: only asked about (stat, access); whether it is there is not told */
-#define FWM_F_GONE (1u << 7) /* LISTEN: nobody listens there any more */
-#define FWM_F_AGAIN                                                                                \
-	(1u << 10) /* OPEN: latency_ns says how often it was opened again after it was told */
+#define FWM_F_GONE (1u << 7)   /* LISTEN: nobody listens there any more */
+#define FWM_F_AGAIN (1u << 10) /* OPEN, MISS: latency_ns says how often again, after it was told */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */
@@ -226,6 +225,9 @@ _Static_assert(sizeof(struct fwm_exec) == 152 + FWM_ARGS_MAX + FWM_PATH_MAX, "fw
 _Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");
 _Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
 _Static_assert(sizeof(struct fwm_miss) == 72 + FWM_PATH_MAX, "fwm_miss is ABI");
+_Static_assert(__builtin_offsetof(struct fwm_miss, latency_ns) ==
+		       __builtin_offsetof(struct fwm_open, latency_ns),
+	       "FWM_F_AGAIN is read of either");
 _Static_assert(sizeof(struct fwm_sock) == 224, "fwm_sock is ABI");
 
 #pragma GCC diagnostic pop

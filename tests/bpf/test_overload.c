@@ -336,6 +336,70 @@ static void test_a_file_opened_again_and_again_is_counted(void **state)
 	rmdir(t.dir);
 }
 
+static void look_for(const char *dir, unsigned file, unsigned n)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/absent%u", dir, file);
+	while (n--)
+		(void)!open(path, O_RDONLY);
+}
+
+/* Likewise, for what is not there; and of the last, for one relative to two folders. */
+static void in_vain_again_and_again(const void *dir)
+{
+	char path[128];
+
+	look_for(dir, 0, AGAIN);
+	look_for(dir, 1, AGAIN / 2);
+	look_for(dir, 0, AGAIN);
+	open_n(dir, 0, AGAIN);
+	look_for(dir, 0, 1);
+	if (fork() == 0) {
+		(void)snprintf(path, sizeof(path), "%s/absent2", (const char *)dir);
+		look_for(dir, 2, AGAIN);
+		close(STDERR_FILENO);
+		execl("/bin/cat", "cat", path, NULL);
+	}
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	for (int i = 0; i < 2; i++) {
+		if (chdir(i ? dir : "/") < 0)
+			_exit(1);
+		look_for(".", 3, AGAIN);
+	}
+}
+
+static void test_what_is_looked_for_again_and_again_is_counted(void **state)
+{
+	struct tally t = {.dir = "/var/tmp/fwm-again-XXXXXX"};
+	struct capture *c = start(0);
+	struct capture_counters n;
+	const struct fwm_counts *v = &n.hook[FWM_HOOK_OPENAT];
+	char path[128];
+
+	(void)state;
+	while (capture_closer(c, false, 0) == CAPTURE_MORE)
+		;
+	assert_non_null(mkdtemp(t.dir));
+	(void)snprintf(path, sizeof(path), "%s/file0", t.dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	run(c, in_vain_again_and_again, &t);
+	assert_int_equal(t.miss[0], 2 * AGAIN + 1);
+	assert_int_equal(t.miss[1], AGAIN / 2);
+	assert_int_equal(t.miss[2], AGAIN + 1);
+	assert_int_equal(t.miss[3], AGAIN);
+	assert_int_equal(t.open[0], AGAIN);
+	assert_int_equal(t.late_n, 0);
+	assert_int_equal(capture_counters(c, &n), 0);
+	assert_int_equal(n.folded_n, v->folded);
+	assert_true(v->folded > 5 * AGAIN);
+	assert_int_equal(v->seen, v->filtered + v->unreadable + v->sent + v->folded);
+	capture_close(c);
+	unlink(path);
+	rmdir(t.dir);
+}
+
 /* --- memory -------------------------------------------------------------------------------------- */
 
 static unsigned long scale(void)
@@ -416,6 +480,7 @@ int main(void)
 		cmocka_unit_test(test_counts_stay_exact_when_nobody_reads),
 		cmocka_unit_test(test_counts_stay_exact_when_the_reader_is_slow),
 		cmocka_unit_test(test_what_is_lost_is_counted),
+		cmocka_unit_test(test_what_is_looked_for_again_and_again_is_counted),
 		cmocka_unit_test(test_a_file_opened_again_and_again_is_counted),
 		cmocka_unit_test(test_memory_stays_flat),
 	};

@@ -142,6 +142,28 @@ static void test_the_same_file_again_is_a_count(void **state)
 	decoder_free(d);
 }
 
+static void test_the_same_in_vain_again_is_a_count(void **state)
+{
+	struct fwm_miss e = {.hdr = {.kind = FWM_EVENT_MISS, .flags = FWM_F_AGAIN},
+			     .err = ENOENT,
+			     .path_len = sizeof("/a"),
+			     .path = "/a",
+			     .latency_ns = 4711};
+	struct decoder *d = fresh();
+
+	(void)state;
+	e.hdr.size = offsetof(struct fwm_miss, path) + sizeof("/a");
+	assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+	assert_int_equal(last.kind, OBS_FOLD);
+	assert_int_equal(last.err, ENOENT);
+	assert_string_equal(last_name, "/a");
+	assert_int_equal(last.count, 4711);
+	assert_int_equal(last.latency_ns, 0);
+	e.latency_ns = 0;
+	assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), -EBADMSG);
+	decoder_free(d);
+}
+
 static void test_an_unnamed_file_is_an_outcome(void **state)
 {
 	struct decoder *d = fresh();
@@ -365,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_paths_are_put_together_from_the_leaf),
 		cmocka_unit_test(test_an_open_tells_whether_what_is_there_counts),
 		cmocka_unit_test(test_the_same_file_again_is_a_count),
+		cmocka_unit_test(test_the_same_in_vain_again_is_a_count),
 		cmocka_unit_test(test_an_unnamed_file_is_an_outcome),
 		cmocka_unit_test(test_a_miss_is_made_absolute),
 		cmocka_unit_test(test_services_are_named),

@@ -342,25 +342,33 @@ static uint32_t open_flags(uint32_t oflags)
 	return OBS_F_WRITE | (oflags & O_PRODUCES ? 0 : OBS_F_UPDATE);
 }
 
+/* Told once with its latency, or again with how often, which is not told when it is never. */
+static int how_often(const struct fwm_hdr *h, uint32_t latency_ns, struct obs *o)
+{
+	if (!(h->flags & FWM_F_AGAIN)) {
+		o->latency_ns = latency_ns;
+		return 0;
+	}
+	if (!latency_ns)
+		return fault(-EBADMSG);
+	o->kind = OBS_FOLD;
+	o->count = latency_ns;
+	return 0;
+}
+
 static int open_decode(struct decoder *d, const struct fwm_open *e, obs_fn fn, void *ctx)
 {
 	struct obs o;
 	int r;
 
 	hdr_decode(&e->hdr, OBS_OPEN, &o);
-	/* Counted in 32 bits, and told only when there is something. */
-	if (e->hdr.flags & FWM_F_AGAIN && (!e->latency_ns || e->latency_ns > UINT32_MAX))
-		return fault(-EBADMSG);
+	r = how_often(&e->hdr, e->latency_ns, &o);
+	if (r < 0)
+		return r;
 	r = file_decode(d, &e->file, d->name, &o.file);
 	if (r)
 		return r;
 	o.name = d->name;
-	if (e->hdr.flags & FWM_F_AGAIN) {
-		o.kind = OBS_FOLD;
-		o.count = e->latency_ns;
-	} else {
-		o.latency_ns = e->latency_ns;
-	}
 	o.flags |= open_flags(e->oflags);
 	if ((o.file.mode & S_FORMAT) == S_DIRECTORY)
 		o.flags |= OBS_F_DIR;
@@ -372,10 +380,14 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 {
 	size_t head = offsetof(struct fwm_miss, path);
 	struct obs o;
+	int r;
 
 	if (n <= head || n - head != e->path_len || e->path[n - head - 1])
 		return fault(-EBADMSG);
 	hdr_decode(&e->hdr, OBS_OPEN, &o);
+	r = how_often(&e->hdr, e->latency_ns, &o);
+	if (r < 0)
+		return r;
 	d->base[0] = 0;
 	if (e->base.ino && path_decode(d, &e->base, false, d->base, NULL))
 		return DECODE_UNNAMED;
@@ -386,7 +398,6 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 	image_put(d, e->mntns, d->name, strlen(d->name));
 	o.name = d->name;
 	o.err = (int32_t)(e->err & 0xfff);
-	o.latency_ns = e->latency_ns;
 	o.flags |= open_flags(e->oflags);
 	if (e->hdr.flags & FWM_F_EXEC)
 		o.flags |= OBS_F_MAPPED;

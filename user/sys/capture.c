@@ -77,10 +77,11 @@ static int record(void *ctx, void *rec, size_t n)
 {
 	struct capture *c = ctx;
 	int r = event_decode(c->decoder, rec, n, c->fn, c->ctx);
-	const struct fwm_open *open = rec;
+	const struct fwm_open *open = rec; /* of a struct fwm_miss the same is there */
 	uint64_t events_n = 1;
 
-	if (r >= 0 && open->hdr.kind == FWM_EVENT_OPEN && open->hdr.flags & FWM_F_AGAIN) {
+	if (r >= 0 && open->hdr.flags & FWM_F_AGAIN &&
+	    (open->hdr.kind == FWM_EVENT_OPEN || open->hdr.kind == FWM_EVENT_MISS)) {
 		events_n = open->latency_ns;
 		c->folded_n += events_n;
 	} else {
