@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "support/store_bed.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -174,6 +175,7 @@ static void test_store_is_for_people_too(void **state)
 			      .kind = EDGE_OPEN,
 			      .p = 0.875,
 			      .outcome = OUTCOME_HIT,
+			      .decision = DECISION_UNWORTHY,
 			      .made_ns = 5000000,
 			      .done_ns = 7000000};
 	struct score score = {.guesses_n = 3, .lambda = 1.5};
@@ -203,10 +205,12 @@ static void test_store_is_for_people_too(void **state)
 	assert_true(bed_query("SELECT count(*) FROM predictions_v", NULL, 0) > 0);
 	bed_query(
 		"SELECT made_utc || '|' || block || '|' || via || '|' || dependency || '|' || p || "
-		"'|' || outcome || '|' || done_after_ms || '|' || (ended_after_ms IS NULL) "
+		"'|' || outcome || '|' || decision || '|' || done_after_ms || '|' || "
+		"(ended_after_ms IS NULL) "
 		"FROM guesses_v",
 		text, sizeof(text));
-	assert_string_equal(text, "2023-11-14 22:13:20|/bin/a|/bin/b|/etc/c|0.875|hit|2.0|1");
+	assert_string_equal(text,
+			    "2023-11-14 22:13:20|/bin/a|/bin/b|/etc/c|0.875|hit|unworthy|2.0|1");
 	assert_int_equal(bed_query("SELECT count(*) FROM guesses", NULL, 0), 1);
 	assert_int_equal(bed_query("SELECT count(*) FROM scores", NULL, 0), 2);
 	assert_int_equal(bed_query("SELECT count(*) FROM nodes_v WHERE last_utc > '2023'", NULL, 0),
@@ -283,7 +287,10 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	bed_fill(g, 3, 5);
 	bed_flush(s, g);
 	store_close(s);
-	bed_sql("DROP VIEW predictions_v; DROP VIEW edges_v; DROP VIEW block_scores_v; DROP TABLE "
+	bed_sql("DROP VIEW predictions_v; DROP VIEW edges_v; DROP VIEW block_scores_v; DROP VIEW "
+		"guesses_v; ALTER TABLE guesses DROP COLUMN decision; ALTER TABLE guesses DROP "
+		"COLUMN "
+		"err; DROP TABLE "
 		"block_scores; "
 		"DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
 		"ALTER TABLE edges DROP COLUMN cold_n; ALTER TABLE edges DROP COLUMN cold_sum_ns; "
@@ -298,6 +305,68 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	assert_int_equal(is.nodes_n, was.nodes_n);
 	assert_int_equal(is.edges_n, was.edges_n);
 	store_close(s);
+}
+
+static void guess_see(void *ctx, const struct guess *g)
+{
+	struct guess *seen = ctx;
+
+	while (seen->id)
+		seen++;
+	*seen = *g;
+	seen->id = 1;
+}
+
+/* What was guessed, and why nothing was done about it, is known after a restart; what makes no sense is not. */
+static void test_store_keeps_what_was_guessed(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = bed_graph(100, 100);
+	_cleanup_(store_closep) struct store *s = bed_open(0);
+	uint32_t block = bed_intern(g, NODE_BLOCK, "/bin/a"), dep = bed_intern(g, NODE_FILE, "/c");
+	struct guess guess = {.id = 1,
+			      .kind = EDGE_OPEN,
+			      .outcome = OUTCOME_MISSED,
+			      .decision = DECISION_FAILED,
+			      .err = EACCES,
+			      .p = 0.5,
+			      .support = 9,
+			      .made_ns = 5000,
+			      .ended_ns = 7000,
+			      .value_us = 12.5};
+	struct guess seen[4] = {{0}};
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_put_guess(s, &guess, "/bin/a", "/bin/a", "/c", BED_T0), 0);
+	guess.id = 2;
+	guess.decision = DECISION_LATE;
+	assert_int_equal(store_put_guess(s, &guess, "/bin/a", "/bin/a", "/c", BED_T0 + 1), 0);
+	guess.id = 3;
+	assert_int_equal(store_put_guess(s, &guess, "/bin/a", "/bin/a", "/gone", BED_T0 + 2), 0);
+	guess.id = 4;
+	guess.outcome = OUTCOME_OPEN;
+	assert_int_equal(store_put_guess(s, &guess, "/bin/a", "/bin/a", "/c", BED_T0 + 3), 0);
+	guess.id = 5;
+	guess.decision = 77;
+	guess.outcome = OUTCOME_HIT;
+	assert_int_equal(store_put_guess(s, &guess, "/bin/a", "/bin/a", "/c", BED_T0 + 4), 0);
+	assert_int_equal(store_commit(s), 0);
+	assert_int_equal(store_load_guesses(s, g, 100, guess_see, seen), 0);
+	assert_true(seen[1].id && !seen[2].id);
+	assert_int_equal(seen[0].block, block);
+	assert_int_equal(seen[0].dep, dep);
+	assert_int_equal(seen[0].outcome, OUTCOME_MISSED);
+	assert_int_equal(seen[0].decision, DECISION_FAILED);
+	assert_int_equal(seen[0].err, EACCES);
+	assert_int_equal(seen[0].support, 9);
+	assert_true(seen[0].p == 0.5 && seen[0].value_us == 12.5);
+	assert_int_equal(seen[0].made_ns, BED_T0);
+	assert_int_equal(seen[0].ended_ns, BED_T0 + 2000);
+	assert_int_equal(seen[0].done_ns, 0);
+	assert_int_equal(seen[1].decision, DECISION_LATE);
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(store_load_guesses(s, g, 4, guess_see, seen), 0); /* the newest */
+	assert_int_equal(seen[0].decision, DECISION_LATE);
 }
 
 /* What store_load_ranges() gave last, and how often it gave anything. */
@@ -522,6 +591,7 @@ int main(void)
 		BED_TEST(test_store_keeps_the_newest_guesses_and_scores),
 		BED_TEST(test_store_tells_runs_apart),
 		BED_TEST(test_store_brings_the_first_schema_up_to_date),
+		BED_TEST(test_store_keeps_what_was_guessed),
 		BED_TEST(test_store_keeps_ranges),
 		BED_TEST(test_store_keeps_scores),
 		BED_TEST(test_store_keeps_ranges_within_bounds),

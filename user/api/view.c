@@ -179,10 +179,10 @@ json_t *view_prediction(const struct graph *g, const struct guess *guess)
 	return o;
 }
 
-/* later - from, when there is a later. */
+/* later - from, when there is a later. Of a guess kept from before the host's start both are below 0. */
 static void put_after(json_t *o, const char *key, uint64_t later_ns, uint64_t from_ns)
 {
-	if (later_ns >= from_ns && later_ns)
+	if ((int64_t)(later_ns - from_ns) >= 0 && later_ns)
 		put_n(o, key, later_ns - from_ns);
 }
 

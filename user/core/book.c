@@ -119,6 +119,15 @@ void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns)
 		g->deadline_ns = deadline_ns; /* the heap's entry is pushed again when it is due */
 }
 
+void book_restore_guess(struct book *b, const struct guess *g)
+{
+	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
+
+	assert(g->outcome != OUTCOME_OPEN);
+	*slot = *g;
+	slot->id = b->next_id++;
+}
+
 static void decay(struct book *b)
 {
 	b->good *= b->keep;

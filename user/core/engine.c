@@ -465,6 +465,12 @@ void engine_restore_score(struct engine *e, const struct score *kept)
 	plan_restore(e->plan, kept->lambda);
 }
 
+uint64_t engine_restore_guess(struct engine *e, const struct guess *kept)
+{
+	book_restore_guess(e->book, kept);
+	return book_newest(e->book);
+}
+
 void engine_restore_block_score(struct engine *e, uint32_t block, const struct block_score *kept)
 {
 	book_restore_block(e->book, block, kept);

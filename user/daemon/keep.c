@@ -24,6 +24,9 @@
 #define HEAD_BYTES 4096
 /* For one queue, at the end. */
 #define CLOSE_WAIT_MS 5000
+/* Of the guesses about which nothing was done, so many newest ones are put at a flush: there can be thousands. */
+#define UNDONE_MAX 8
+#define GUESSES_LOADED_MAX 1024
 
 struct keep {
 	struct store *store;
@@ -36,6 +39,7 @@ struct keep {
 	uint32_t *scored;    /* by graph id of a block: what its score came to when it was put */
 	bool graph_waits;    /* not all of it had room the last time */
 	uint8_t packed[RANGES_PACK_MAX];
+	uint64_t kept_id; /* the last guess of those that were loaded */
 	struct writer_stats said;
 };
 
@@ -97,6 +101,39 @@ static void load_block_score(void *ctx, uint32_t block, const struct block_score
 	engine_restore_block_score(ctx, block, score);
 }
 
+struct guess_loading {
+	struct engine *engine;
+	uint64_t id, wall_offset_ns;
+};
+
+/* Times before the host's start are there modulo 2^64, so that their differences are right. */
+static void load_guess(void *ctx, const struct guess *kept)
+{
+	struct guess_loading *l = ctx;
+	struct guess g = *kept;
+	uint64_t *const times[] = {&g.made_ns, &g.deadline_ns, &g.acted_ns, &g.done_ns,
+				   &g.ended_ns};
+
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+		if (*times[i])
+			*times[i] -= l->wall_offset_ns;
+	l->id = engine_restore_guess(l->engine, &g);
+}
+
+static int load_guesses(struct keep *k, struct engine *e, uint32_t guess_max)
+{
+	struct guess_loading l = {.engine = e,
+				  .wall_offset_ns =
+					  clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)};
+	int r = store_load_guesses(k->store, engine_graph(e),
+				   guess_max / 2 < GUESSES_LOADED_MAX ? guess_max / 2
+								      : GUESSES_LOADED_MAX,
+				   load_guess, &l);
+
+	k->kept_id = l.id;
+	return r;
+}
+
 int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
@@ -126,6 +163,8 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 		r = store_load_scores(k->store, engine_graph(e), load_block_score, e, &score);
 	if (r >= 0)
 		engine_restore_score(e, &score);
+	if (r >= 0)
+		r = load_guesses(k, e, config->limits.guess_max);
 	if (r >= 0)
 		engine_restored(e);
 	if (r >= 0)
@@ -189,19 +228,25 @@ static bool put_ranges(struct keep *k, struct engine *e)
 	return false;
 }
 
-/* Those that were acted on and have ended since the last flush. */
+/* Those that have ended since the last flush: all that were acted on, some of the others. What a program needs is
+ * guesses of its own, so that nothing is done about a program says nothing. */
 static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
 {
 	const struct graph *g = engine_graph_const(e);
 	uint64_t it = 0, newest_ns = k->ended_ns;
 	const struct guess *guess;
+	unsigned undone_n = 0;
 
 	while (engine_next_guess(e, &it, &guess)) {
 		const struct node *block = graph_node_const(g, guess->block),
 				  *via = graph_node_const(g, guess->via),
 				  *dep = graph_node_const(g, guess->dep);
 
-		if (guess->ended_ns <= k->ended_ns || !guess->acted || !block || !via || !dep)
+		if (guess->id <= k->kept_id)
+			break;
+		if (guess->ended_ns <= k->ended_ns || !block || !via || !dep ||
+		    (!guess->acted &&
+		     (guess->decision == DECISION_NONE || undone_n++ >= UNDONE_MAX)))
 			continue;
 		if (!writer_room(k->writer))
 			return; /* all of them again next time: putting one twice overwrites */

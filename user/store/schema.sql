@@ -8,10 +8,11 @@
 -- _n. Sums are over all times an edge was taken. application_id is "FWM1"; user_version is the
 -- schema's version: a program that does not know it sets the file aside.
 --
--- Kept: guesses the newest 100,000; scores one a minute, the newest 20,160 (two weeks); ranges those
+-- Kept: guesses the newest 100,000, of those nothing was done about 8 a flush at most; scores one a minute, the newest 20,160 (two weeks); ranges those
 -- learnt last, of 131,072 cells together (1.5 MiB).
 --
--- Version 2 added ranges and edges.flags, version 3 block_scores, version 4 edges.cold_n and cold_sum_ns. The whole of this is run over an older file
+-- Version 2 added ranges and edges.flags, version 3 block_scores, version 4 edges.cold_n and cold_sum_ns,
+-- version 5 guesses.decision and err: before it only those acted on were kept. The whole of this is run over an older file
 -- when it is opened; columns it lacks are added before, see columns_added of sqlite.c.
 -- Scores are sums since the file was made; before version 3, since the daemon's start.
 
@@ -119,6 +120,9 @@ CREATE TABLE IF NOT EXISTS guesses(
 	saved_ns INTEGER NOT NULL,
 	value_us REAL NOT NULL,
 	price_us REAL NOT NULL,
+	-- 0 none 1 waits 2 acted 3 unworthy 4 late 5 untrusted 6 full 7 failed
+	decision INTEGER NOT NULL DEFAULT 2,
+	err INTEGER NOT NULL DEFAULT 0, -- failed: errno
 	PRIMARY KEY(epoch, id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS guesses_by_time ON guesses(made_ns);
@@ -245,6 +249,9 @@ CREATE VIEW guesses_v AS SELECT
 	g.support,
 	CASE g.outcome WHEN 0 THEN 'open' WHEN 1 THEN 'hit' WHEN 2 THEN 'late' WHEN 3 THEN 'wasted'
 		WHEN 4 THEN 'missed' WHEN 5 THEN 'resident' WHEN 6 THEN 'dropped' END AS outcome,
+	CASE g.decision WHEN 0 THEN 'none' WHEN 1 THEN 'waits' WHEN 2 THEN 'acted' WHEN 3 THEN 'unworthy'
+		WHEN 4 THEN 'late' WHEN 5 THEN 'untrusted' WHEN 6 THEN 'full' WHEN 7 THEN 'failed' END
+		AS decision,
 	round(g.lead_ns / 1e6, 3) AS lead_ms,
 	round(g.done_ns / 1e6, 3) AS done_after_ms,
 	round(g.ended_ns / 1e6, 3) AS ended_after_ms,

@@ -28,7 +28,7 @@
 
 enum {
 	APPLICATION_ID = 0x46574d31, /* "FWM1" */
-	SCHEMA_VERSION = 4,
+	SCHEMA_VERSION = 5,
 	BUSY_TIMEOUT_MS = 1000,
 	CHECK_MS_MAX = 500,
 };
@@ -128,6 +128,8 @@ static const struct {
 	{1, 2, "ALTER TABLE edges ADD COLUMN flags INTEGER NOT NULL DEFAULT 0"},
 	{1, 4, "ALTER TABLE edges ADD COLUMN cold_n INTEGER"},
 	{1, 4, "ALTER TABLE edges ADD COLUMN cold_sum_ns INTEGER"},
+	{1, 5, "ALTER TABLE guesses ADD COLUMN decision INTEGER NOT NULL DEFAULT 2"},
+	{1, 5, "ALTER TABLE guesses ADD COLUMN err INTEGER NOT NULL DEFAULT 0"},
 };
 
 /* Brings a file of an older version, 0 when it is empty, to ours in one transaction. */

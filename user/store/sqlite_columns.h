@@ -40,7 +40,8 @@
 	X(T, 6, kind) X(T, 7, outcome) X(T, 8, acted) X(T, 9, model_order) X(T, 10, uid) \
 	X(T, 11, pid) X(T, 12, p) X(T, 13, support) X(T, 14, made_ns) X(T, 15, lead_ns) \
 	X(T, 16, deadline_ns) X(T, 17, acted_ns) X(T, 18, done_ns) X(T, 19, ended_ns) \
-	X(T, 20, read_bytes) X(T, 21, saved_ns) X(T, 22, value_us) X(T, 23, price_us)
+	X(T, 20, read_bytes) X(T, 21, saved_ns) X(T, 22, value_us) X(T, 23, price_us) \
+	X(T, 24, decision) X(T, 25, err)
 
 #define SCORES(F, X, T) \
 	F(T, 1, minute) X(T, 2, guesses_n) X(T, 3, acted_n) X(T, 4, hit_n) X(T, 5, late_n) \

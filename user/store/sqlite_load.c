@@ -299,6 +299,88 @@ static double column_share(sqlite3_stmt *st, int at)
 	return v > 0 && v <= 1 ? v : 0;
 }
 
+static uint32_t column_u32(sqlite3_stmt *st, int at)
+{
+	uint64_t v = column_sum(st, at);
+
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+static uint32_t node_of(const struct graph *g, enum node_kind kind, sqlite3_stmt *st, int at)
+{
+	const char *name = (const char *)sqlite3_column_text(st, at);
+
+	return name ? graph_find(g, kind, name) : 0;
+}
+
+/* Kept as what had passed since made_ns; NULL: it had not come. */
+static uint64_t column_since(sqlite3_stmt *st, int at, uint64_t made_ns)
+{
+	return sqlite3_column_type(st, COL(at)) == SQLITE_NULL ? 0 : made_ns + column_sum(st, at);
+}
+
+/* The words come after the columns. false: it makes no sense, or is about what is not known any more. */
+static bool guess_of_row(const struct graph *g, sqlite3_stmt *st, struct guess *ret)
+{
+	uint64_t kind = column_sum(st, GUESSES_kind), outcome = column_sum(st, GUESSES_outcome);
+	uint64_t made_ns = column_sum(st, GUESSES_made_ns);
+	uint64_t decision = column_sum(st, GUESSES_decision);
+	enum node_kind dep = kind == EDGE_EXEC				   ? NODE_BLOCK
+			     : kind == EDGE_CONNECT || kind == EDGE_LISTEN ? NODE_SERVICE
+									   : NODE_FILE;
+
+	*ret = (struct guess){.block = node_of(g, NODE_BLOCK, st, GUESSES_N),
+			      .via = node_of(g, NODE_BLOCK, st, GUESSES_N + 1),
+			      .dep = node_of(g, dep, st, GUESSES_N + 2),
+			      .kind = (uint8_t)kind,
+			      .outcome = (uint8_t)outcome,
+			      .acted = column_sum(st, GUESSES_acted) != 0,
+			      .order = (uint8_t)column_sum(st, GUESSES_model_order),
+			      .uid = column_u32(st, GUESSES_uid),
+			      .pid = column_u32(st, GUESSES_pid),
+			      .p = column_share(st, GUESSES_p),
+			      .support = column_sum(st, GUESSES_support),
+			      .made_ns = made_ns,
+			      .lead_ns = column_sum(st, GUESSES_lead_ns),
+			      .deadline_ns = column_since(st, GUESSES_deadline_ns, made_ns),
+			      .acted_ns = column_since(st, GUESSES_acted_ns, made_ns),
+			      .done_ns = column_since(st, GUESSES_done_ns, made_ns),
+			      .ended_ns = column_since(st, GUESSES_ended_ns, made_ns),
+			      .bytes_read = column_sum(st, GUESSES_read_bytes),
+			      .saved_ns = column_sum(st, GUESSES_saved_ns),
+			      .value_us = sqlite3_column_double(st, COL(GUESSES_value_us)),
+			      .price_us = sqlite3_column_double(st, COL(GUESSES_price_us)),
+			      .decision = (uint8_t)decision,
+			      .err = (int32_t)column_u32(st, GUESSES_err)};
+	if (!ret->dep && kind == EDGE_BELOW) /* of a service, too */
+		ret->dep = node_of(g, NODE_SERVICE, st, GUESSES_N + 2);
+	return ret->block && ret->via && ret->dep && made_ns && kind > 0 && kind < EDGE_KIND_MAX &&
+	       outcome > OUTCOME_OPEN && outcome < OUTCOME_MAX && decision < DECISION_MAX &&
+	       ret->err >= 0;
+}
+
+int store_load_guesses(struct store *s, const struct graph *g, uint32_t guess_max,
+		       store_guess_fn fn, void *ctx)
+{
+	sqlite3_stmt *st;
+	int rc, r = file_ready(s), aside = r;
+
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_GUESSES];
+	put_int(st, 1, guess_max);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct guess guess;
+
+		if (guess_of_row(g, st, &guess))
+			fn(ctx, &guess);
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	(void)sqlite3_clear_bindings(st);
+	return r ? r : aside;
+}
+
 static void score_of_row(sqlite3_stmt *st, struct score *ret)
 {
 	double lambda = sqlite3_column_double(st, COL(SCORES_lambda));
@@ -313,13 +395,6 @@ static void score_of_row(sqlite3_stmt *st, struct score *ret)
 			      .lambda = lambda > 0 ? lambda : 0};
 	for (int i = 0; i < OUTCOMES; i++)
 		ret->outcome_n[OUTCOME_HIT + i] = column_sum(st, SCORES_hit_n + i);
-}
-
-static uint32_t column_u32(sqlite3_stmt *st, int at)
-{
-	uint64_t v = column_sum(st, at);
-
-	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
 }
 
 static void block_score_of_row(sqlite3_stmt *st, struct block_score *ret)

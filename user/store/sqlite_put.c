@@ -221,6 +221,8 @@ int store_put_guess(struct store *s, const struct guess *g, const char *block, c
 	put_int(st, GUESSES_saved_ns, g->saved_ns);
 	put_real(st, GUESSES_value_us, g->value_us);
 	put_real(st, GUESSES_price_us, g->price_us);
+	put_int(st, GUESSES_decision, g->decision);
+	put_int(st, GUESSES_err, (uint64_t)g->err);
 	s->guesses_put_n++;
 	return sql_step(s, st, NULL);
 }

@@ -61,6 +61,14 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_LOAD_RANGES] = "SELECT b.name, f.name, r.cells FROM ranges r "
 			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
 			     "JOIN nodes f ON f.id = r.file_id AND f.kind = 2 ORDER BY r.saved_ns",
+	[STMT_LOAD_GUESSES] = "SELECT * FROM (" SELECT(
+		GUESSES, ", (SELECT word FROM words w WHERE w.id = block_id), "
+			 "(SELECT word FROM words w WHERE w.id = via_id), "
+			 "(SELECT word FROM words w WHERE w.id = dep_id) "
+			 "FROM guesses ORDER BY made_ns DESC LIMIT ?1") ") "
+									"ORDER BY "
+									"made_ns, "
+									"epoch, id",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
 	[STMT_LOAD_SCORE] = SELECT(SCORES, " FROM scores ORDER BY minute DESC LIMIT 1"),
 	[STMT_LOAD_BLOCK_SCORES] =

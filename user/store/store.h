@@ -48,6 +48,12 @@ typedef void (*store_ranges_fn)(void *ctx, uint32_t block, uint32_t file, const 
 				size_t n);
 int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx);
 
+/* The newest guess_max kept guesses whose block and dependency are in g, the oldest of them first, all ended;
+ * times since 1970, and of those that had not come 0. */
+typedef void (*store_guess_fn)(void *ctx, const struct guess *guess);
+int store_load_guesses(struct store *s, const struct graph *g, uint32_t guess_max,
+		       store_guess_fn fn, void *ctx);
+
 /* The kept score, all 0 when there is none, and that of each block in g. */
 typedef void (*store_block_score_fn)(void *ctx, uint32_t block, const struct block_score *score);
 int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
