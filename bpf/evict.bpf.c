@@ -33,6 +33,7 @@ int BPF_PROG(on_evict, struct folio *folio)
 
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	bpf_map_delete_elem(&resident, &key);
+	if (!bpf_map_delete_elem(&resident, &key))
+		__sync_fetch_and_add(&left_n, 1);
 	return 0;
 }

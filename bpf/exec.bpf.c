@@ -69,7 +69,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 /* Is the start of this block worth waking the daemon for, and how well is it known? */
-static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u32 *ret_quiet)
+static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u32 *ret_quiet,
+					__u32 *ret_ready)
 {
 	struct fwm_block_key key = {.ino = e->exe.ino, .dev = e->exe.dev, .arg = arg};
 	bool ask = sampling || wake_unknown, wake;
@@ -84,7 +85,11 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 			k = bpf_map_lookup_elem(&known, &key);
 	}
 	/* Without a row nobody has looked yet what it needs: so it is after a start of the daemon. */
-	wake = g ? g->wake : wake_new;
+	wake = wake_new;
+	if (g) {
+		*ret_ready = g->wake == FWM_WAKE_LEFT && g->left_n == left_n;
+		wake = g->wake != FWM_WAKE_NO && !*ret_ready;
+	}
 	if (!k || !k->every || !sampling)
 		return wake || (wake_unknown && (!k || !k->every));
 	/* With the open hooks off nothing known is reported; else one start out of so many, and each that
@@ -308,7 +313,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	unsigned long arg_start, arg_end;
 	struct file *exe_file;
 	struct pending *s;
-	__u32 zero = 0, len, arg = 0, quiet = 0, tgid = id >> 32, starts_n = ~0u;
+	__u32 zero = 0, len, arg = 0, quiet = 0, ready = 0, tgid = id >> 32, starts_n = ~0u;
 	struct fwm_exec *e;
 	struct proc *p;
 	long n;
@@ -381,7 +386,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 			len += masked(n, 0x1fff);
 		}
 	}
-	urgent = block_wakes(e, arg, &quiet);
+	urgent = block_wakes(e, arg, &quiet, &ready);
 	e->image = 0;
 	if (host_mntns && e->mntns != host_mntns) {
 		e->image = image(exe_file);
@@ -395,6 +400,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 			  (starts_n <= FWM_FIRST_STARTS || starts_n % PAGE_EVERY == 0));
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;
+	if (ready)
+		e->hdr.flags |= FWM_F_READY;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);
 	len = masked(offsetof(struct fwm_exec, text) + len, 0x1fff);
 	if (len > sizeof(*e))

@@ -94,3 +94,4 @@ __u32 wake_new = 0;
 __u32 wake_unknown = 0;
 __u64 timed_since = 0;
 __u32 wake_starts = 0;
+__u32 left_n = 0;

@@ -365,6 +365,7 @@ extern __u64 again_lost;   /* opens kept as a count for which there was no room 
 extern __u32 uring_used;   /* a request of interest was ever submitted */
 extern __u64 timed_since;  /* calls are timed from then on; 0: not at all */
 extern __u32 wake_starts;  /* so many first starts of a block wake the reader */
+extern __u32 left_n;	   /* files known to be resident that left memory */
 extern __u64 learn_ns;	   /* what pages a process uses is noted for so long; 0: not at all */
 extern __u32 wake_new;	   /* not 0: so does that of one without a row in guesses */
 extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */

@@ -56,6 +56,10 @@ enum fwm_event_kind {
 #define FWM_F_GONE (1u << 7)   /* LISTEN: nobody listens there any more */
 #define FWM_F_AGAIN (1u << 10) /* OPEN, MISS: latency_ns says how often again, after it was told */
 
+#define FWM_F_READY                                                                                \
+	(1u                                                                                        \
+	 << 11) /* EXEC: what it needs was in memory at its last starts, and nothing left since */
+
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */
 	__u32 tgid;  /* the process: what user space calls its pid */

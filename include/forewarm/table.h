@@ -34,6 +34,14 @@ struct fwm_block_key {
 	__u32 arg; /* fwm_arg_hash() of argv[1] */
 };
 
+enum fwm_wake {
+	FWM_WAKE_NO,
+	FWM_WAKE_YES,
+	/* Only if a file of fwm_resident_key left memory since there were left_n: all that was needed, time and
+	 * again, was there. */
+	FWM_WAKE_LEFT,
+};
+
 struct fwm_guess {
 	__u32 p_ppm;   /* probability, millionths */
 	__u32 lead_us; /* how long after the block starts it is usually needed */
@@ -44,8 +52,10 @@ struct fwm_guess {
 
 struct fwm_guess_row {
 	char block[FWM_TEXT_MAX];
-	__u32 wake; /* not 0: the start of this block wakes the daemon at once */
+	__u32 wake; /* enum fwm_wake: does the start of this block wake the daemon at once? */
 	__u32 guess_n;
+	__u32 left_n; /* FWM_WAKE_LEFT */
+	__u32 zero_;
 	struct fwm_guess guesses[FWM_GUESS_TOP];
 };
 
@@ -122,7 +132,7 @@ static inline __u32 fwm_arg_hash(const union fwm_arg_head *head)
 }
 
 _Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
-_Static_assert(sizeof(struct fwm_guess_row) == 72 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
+_Static_assert(sizeof(struct fwm_guess_row) == 80 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
 _Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");
 _Static_assert(sizeof(struct fwm_fold_row) == 152, "fwm_fold_row is ABI");
 _Static_assert(sizeof(struct fwm_resident_key) == 16, "fwm_resident_key is ABI");

@@ -35,6 +35,7 @@ static void test_evict_takes_back_what_was_noted(void **state)
 {
 	struct capture *c = watch_open((struct capture_opts){0});
 	struct file kept, dropped, cut;
+	uint32_t left_before_n = 0, left_n = 0;
 	uint64_t what = 0;
 	int r;
 
@@ -48,6 +49,7 @@ static void test_evict_takes_back_what_was_noted(void **state)
 		skip_because("this kernel has no tracepoint mm_filemap_delete_from_page_cache");
 	}
 	assert_int_equal(r, 0);
+	assert_int_equal(capture_resident_left(c, &left_before_n), 0);
 	assert_int_equal(capture_resident_update(c, dropped.dev, dropped.ino, 7, false), 0);
 	assert_int_equal(capture_resident_update(c, cut.dev, cut.ino, 7, false), 0);
 	assert_int_equal(posix_fadvise(dropped.fd, 0, 0, POSIX_FADV_DONTNEED), 0);
@@ -58,6 +60,8 @@ static void test_evict_takes_back_what_was_noted(void **state)
 	assert_int_equal(capture_resident_get(c, dropped.dev, dropped.ino, &what),
 			 CAPTURE_NO_PAGES);
 	assert_int_equal(capture_resident_get(c, cut.dev, cut.ino, &what), CAPTURE_NO_PAGES);
+	assert_int_equal(capture_resident_left(c, &left_n), 0);
+	assert_true(left_n - left_before_n >= 2);
 	/* What was evicted while a job was under way must not come back with its result. */
 	assert_int_equal(capture_resident_update(c, dropped.dev, dropped.ino, 8, true),
 			 CAPTURE_NO_PAGES);

@@ -19,6 +19,7 @@ enum { WAKE_MS = 5000, QUIET_MS = 300 };
 struct seen {
 	struct fwm_block_key key; /* of the last start */
 	unsigned exec_n;
+	uint32_t flags;
 };
 
 static void observe(void *ctx, const struct obs *o)
@@ -28,6 +29,7 @@ static void observe(void *ctx, const struct obs *o)
 	if (o->kind != OBS_EXEC)
 		return;
 	s->exec_n++;
+	s->flags = o->flags;
 	s->key = block_key_of(&o->file, o->args, o->args_len);
 }
 
@@ -118,6 +120,21 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 	assert_int_equal(drain_all(c, &s), 1);
 	run(c, path[0], "report"); /* it has a row, and that says no */
 	assert_false(woken(c, QUIET_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	/* Only if something left memory since. */
+	if (capture_resident_left(c, &row.left_n) == 0) {
+		row.wake = FWM_WAKE_LEFT;
+		assert_int_equal(capture_guesses_update(c, &key[0], &row), 0);
+		run(c, path[0], "report");
+		assert_false(woken(c, QUIET_MS));
+		assert_int_equal(drain_all(c, &s), 1);
+		assert_true(s.flags & OBS_F_READY);
+		capture_resident_clear(c);
+		run(c, path[0], "report");
+		assert_true(woken(c, WAKE_MS));
+		assert_int_equal(drain_all(c, &s), 1);
+		assert_false(s.flags & OBS_F_READY);
+	}
 	(void)capture_close(c);
 	for (int i = 0; i < 2; i++)
 		(void)unlink(path[i]);

@@ -88,6 +88,7 @@ uint32_t host_spawn(struct host *h, uint32_t ppid, const char *exe, const char *
 	host_see(h, (struct obs){.kind = OBS_EXEC,
 				 .pid = pid,
 				 .ppid = ppid,
+				 .flags = h->exec_flags,
 				 .name = exe,
 				 .args = args,
 				 .args_len = n,

@@ -17,6 +17,7 @@ struct host {
 	struct engine *engine;
 	uint64_t now_ns;
 	uint32_t next_pid, uid;
+	uint32_t exec_flags;			    /* OBS_F_* of what starts */
 	bool cold;				    /* processes that end had to read from disk */
 	uint64_t life_ns;			    /* of processes that end; 0: 5 ms */
 	uint64_t file_bytes;			    /* of what is opened; 0: 1 MiB */

@@ -29,11 +29,14 @@ static void test_credit_is_lost_in_three_and_comes_back(void **state)
 	assert_int_equal(credit_new(&c), 0);
 	credit_outcome(c, 1, 2, 1000, false);
 	assert_int_equal(credit_bytes(c, 1, 2, 1000), CREDIT_MAX / 16);
+	assert_false(credit_spent(c, 1, 2));
 	for (; credit_bytes(c, 1, 2, 1000); n++)
 		credit_outcome(c, 1, 2, 1000, false);
 	assert_in_range(n, 1, 2);
 	for (int i = 0; i < 100; i++)
 		credit_outcome(c, 1, 2, 1000, false);
+	assert_true(credit_spent(c, 1, 2));
+	assert_false(credit_spent(c, 2, 1));
 	for (n = 0; credit_bytes(c, 1, 2, 1000) < CREDIT_MAX; n++)
 		credit_outcome(c, 1, 2, 1000, true);
 	assert_in_range(n, 4, 8);

@@ -171,14 +171,17 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	}
 }
 
-void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted, bool *ret_ahead)
+void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted, bool *ret_ahead,
+		     uint32_t *ret_block)
 {
 	struct guess *g = &b->guesses[id % b->guess_max];
 
 	*ret_wasted = false;
 	*ret_ahead = g->via != g->block;
+	*ret_block = 0;
 	if (g->id != id || !bytes)
 		return;
+	*ret_block = g->block;
 	b->sum.bytes_read += bytes;
 	b->blocks[g->via].bytes_read += bytes;
 	*ret_wasted = g->outcome == OUTCOME_DROPPED || g->outcome == OUTCOME_WASTED;

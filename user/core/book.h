@@ -39,9 +39,9 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 /* The next open guess whose deadline is past, not ended yet; NULL at the end. */
 struct guess *book_expired(struct book *b, uint64_t now_ns);
 /* Bytes that arrived for a guess after it had ended: those of one that was dropped are wasted after all,
- * *ret_wasted says so. */
-void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted,
-		     bool *ret_ahead);
+ * *ret_wasted says so. *ret_block gave rise to it; 0: it is not known any more. */
+void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wasted, bool *ret_ahead,
+		     uint32_t *ret_block);
 /* n needs of block came out as MISSED, or LATE. Whether they were cold is known when their process ends; until then
  * book_end() does not count them. What was in memory all the same is RESIDENT. */
 void book_unmet(struct book *b, uint32_t block, enum outcome outcome, uint32_t n, bool cold);

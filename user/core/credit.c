@@ -72,6 +72,11 @@ uint64_t credit_bytes(const struct credit *c, uint32_t from, uint32_t next, uint
 	return power < MIN ? 0 : 1ull << power;
 }
 
+bool credit_spent(const struct credit *c, uint32_t from, uint32_t next)
+{
+	return power_of(c, from, next, 0) == LOWEST;
+}
+
 void credit_outcome(struct credit *c, uint32_t from, uint32_t next, uint64_t support, bool came)
 {
 	int power = power_of(c, from, next, support) + (came ? CAME : -DID_NOT);

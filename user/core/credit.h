@@ -6,7 +6,8 @@
  *          seen once may have CREDIT_FIRST bytes read for it. Each time it holds it may have four times as
  *          many, up to CREDIT_MAX; each time it does not, a sixteenth: so what holds two times in
  *          three keeps its credit, and what is less sure loses it. Below CREDIT_MIN nothing is
- *          read, but the guesses go on, and a habit that comes back is trusted again.
+ *          read, but the guesses go on, at last those of programs alone, and a habit that comes back
+ *          is trusted again.
  * Units    bytes.
  * Bounds   CREDIT_PAIRS pairs, in a table in which a pair has one place: one that was pushed out
  *          starts again from the number of runs it was seen in.
@@ -35,6 +36,8 @@ uint64_t credit_memory(const struct credit *c);
 
 /* What may be read for `next` while `from` runs; support is how often that was seen. */
 uint64_t credit_bytes(const struct credit *c, uint32_t from, uint32_t next, uint64_t support);
+/* So often in vain that it is as low as it can be. */
+bool credit_spent(const struct credit *c, uint32_t from, uint32_t next);
 /* It came, or did not come while it could have. */
 void credit_outcome(struct credit *c, uint32_t from, uint32_t next, uint64_t support, bool came);
 

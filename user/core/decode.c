@@ -284,6 +284,8 @@ static void hdr_decode(const struct fwm_hdr *h, enum obs_kind kind, struct obs *
 		o->flags |= OBS_F_CUT;
 	if (h->flags & FWM_F_QUIET)
 		o->flags |= OBS_F_QUIET;
+	if (h->flags & FWM_F_READY)
+		o->flags |= OBS_F_READY;
 }
 
 static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, obs_fn fn, void *ctx)

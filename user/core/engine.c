@@ -312,14 +312,28 @@ static int observe_exec(struct engine *e, const struct obs *o)
 		if (r < 0)
 			return r;
 	}
-	if (!(o->flags & OBS_F_SEED))
+	if (o->flags & OBS_F_READY)
+		predict_programs(e, run);
+	else if (!(o->flags & OBS_F_SEED))
 		predict_from(e, run);
+	e->aux[block].idle_n++;
 	return 0;
 }
 
 static bool was_cold(const struct obs_use *use)
 {
 	return use->read_bytes || use->majflt_n;
+}
+
+/* How far up it counts that a program had to read from a disk. */
+#define READ_DEPTH 3
+
+static void not_idle(struct engine *e, uint32_t run)
+{
+	for (int i = 0; i <= READ_DEPTH && run != RUN_NONE; i++) {
+		e->aux[lineage_run(e->lineage, run)->block].idle_n = 0;
+		run = lineage_parent(e->lineage, run);
+	}
 }
 
 static int observe_exit(struct engine *e, const struct obs *o)
@@ -329,6 +343,8 @@ static int observe_exit(struct engine *e, const struct obs *o)
 	struct run *rn;
 	int r = 0;
 
+	if (run != RUN_NONE && o->use.read_bytes)
+		not_idle(e, run);
 	if (run != RUN_NONE && lineage_run(e->lineage, run)->pid == o->pid) {
 		rn = lineage_run(e->lineage, run);
 		/* A process that read nothing from storage found all it needed in memory. */
@@ -479,6 +495,11 @@ void engine_restore_block_score(struct engine *e, uint32_t block, const struct b
 void engine_block_score(const struct engine *e, uint32_t block, struct block_score *ret)
 {
 	book_block_score(e->book, block, ret);
+}
+
+uint32_t engine_idle_starts(const struct engine *e, uint32_t block)
+{
+	return e->aux[block].idle_n;
 }
 
 struct graph *engine_graph(struct engine *e)

@@ -206,6 +206,9 @@ int engine_result(struct engine *e, const struct action_result *r);
 
 void engine_stats(const struct engine *e, struct engine_stats *ret);
 void engine_block_score(const struct engine *e, uint32_t block, struct block_score *ret);
+/* Starts of block since something was read from a disk on account of one: ahead, by it, or by what it
+ * started. */
+uint32_t engine_idle_starts(const struct engine *e, uint32_t block);
 struct graph *engine_graph(struct engine *e);
 const struct graph *engine_graph_const(const struct engine *e);
 struct vomm *engine_model(struct engine *e);
@@ -224,7 +227,8 @@ void engine_restored(struct engine *e);
 void engine_model_replace(struct engine *e, struct vomm *v);
 
 /* What would be guessed if block ran now with no history, most likely first: its working set and
- * what follows. Returns how many were written to ret. */
+ * what follows; decision says what would not be acted on as things are, and why. Returns how many were written
+ * to ret. */
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max);
 /* Guesses newest first, open and ended. Start with *it = 0; false at the end. */
 bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret);

@@ -38,7 +38,8 @@ struct node_aux {
 	uint32_t program;		     /* BLOCK: the block of its program alone */
 	uint32_t user;			     /* FILE: the block that needed it last */
 	uint32_t running_n;		     /* BLOCK: living runs of it, which may not lose it */
-	bool parent;			     /* BLOCK: it was seen to start others */
+	uint32_t idle_n; /* BLOCK: starts since something was read from a disk, for it or by it */
+	bool parent;	 /* BLOCK: it was seen to start others */
 	/* BLOCK: of its edges made in a run, how many were taken again in a later one: see newcomer(). */
 	uint32_t made_now_n, made_last_n, made_n, again_n;
 	/* BLOCK: runs of which was told what they ask about, and the newest of those, of node.runs_n. Edges
@@ -104,6 +105,9 @@ void engine_run_gone(struct engine *e, uint32_t run);
 /* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
  * next, and their needs. */
 void predict_from(struct engine *e, uint32_t run);
+/* The same without the needs, where they are known to be in memory: a program that does not come still says
+ * something. */
+void predict_programs(struct engine *e, uint32_t run);
 /* dep was needed by run: ends the open guess for it. known_p is how likely that was, 0: not known. */
 void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p);
 /* The run ended: what it was to start, and has not, will not come. */

@@ -83,6 +83,7 @@ struct obs {
 	(1u << 6) /* OPEN: only asked about (stat, access), not opened; err is not known */
 #define OBS_F_UPDATE (1u << 7) /* OPEN with OBS_F_WRITE: also of what it has, as a database is */
 #define OBS_F_QUIET (1u << 5)  /* EXEC: well known, so its opens are not reported this time */
+#define OBS_F_READY (1u << 8)  /* EXEC: what it needs is in memory, as at its last starts */
 
 /* What is made by who opens it: there is nothing in it that is needed. */
 static inline bool obs_produces(const struct obs *o)

@@ -352,6 +352,13 @@ static bool within_credit(const struct engine *e, const struct candidate *c, con
 	return true;
 }
 
+/* block was hoped for in vain time and again: it is hoped for on, but what it would need is not even looked
+ * through. */
+static bool given_up(const struct engine *e, const struct candidate *c, uint32_t block)
+{
+	return credit_spent(e->credit, lineage_run(e->lineage, c->from)->block, block);
+}
+
 /* Without room it is counted, and not acted on. */
 static void queue(struct engine *e, struct guess *g, const struct node *dep, uint64_t need_ns)
 {
@@ -382,6 +389,8 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 	    !allowed(dep, rn->uid))
 		return;
 	via = via_of(e, c, edge);
+	if (via != rn->block && dep->kind != NODE_SERVICE && given_up(e, c, via))
+		return;
 	if (is_resident(e, edge->to, via, sweep))
 		return;
 	if (lookup && e->aux[edge->to].looked_ns > e->now_ns)
@@ -517,7 +526,7 @@ static void guess_set(struct engine *e, uint32_t run, const struct candidate *c,
 	}
 }
 
-static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c)
+static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c, bool needs)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 	const struct node *n = graph_node_const(e->graph, c->block);
@@ -529,6 +538,8 @@ static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c)
 		return;
 	if (c->depth > 0) {
 		guess_block(e, run, c);
+		if (!needs || given_up(e, c, c->block))
+			return;
 		if (e->aux[c->block].planned_ns > e->now_ns &&
 		    c->p <= e->aux[c->block].planned_p + SURER)
 			return;
@@ -547,7 +558,7 @@ static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c)
 	}
 }
 
-void predict_from(struct engine *e, uint32_t run)
+static void predict(struct engine *e, uint32_t run, bool needs)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 	uint32_t parent = lineage_parent(e->lineage, run);
@@ -563,8 +574,18 @@ void predict_from(struct engine *e, uint32_t run)
 	descend(e, 0);
 	if (parent != RUN_NONE)
 		add_next(e, parent);
-	for (size_t i = 0; i < e->candidate_n; i++)
-		guess_candidate(e, run, &e->candidates[i]);
+	for (size_t i = needs ? 0 : 1; i < e->candidate_n; i++)
+		guess_candidate(e, run, &e->candidates[i], needs);
+}
+
+void predict_from(struct engine *e, uint32_t run)
+{
+	predict(e, run, true);
+}
+
+void predict_programs(struct engine *e, uint32_t run)
+{
+	predict(e, run, false);
 }
 
 /* --- outcomes -------------------------------------------------------------------------------- */
@@ -742,11 +763,13 @@ int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
 	bool wasted, ahead;
+	uint32_t block = 0;
 	uint64_t *until;
 
 	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
 	if (!g) { /* it was needed, or given up, while this was under way */
-		book_late_bytes(e->book, r->guess_id, r->bytes_read, &wasted, &ahead);
+		book_late_bytes(e->book, r->guess_id, r->bytes_read, &wasted, &ahead, &block);
+		e->aux[block].idle_n = 0; /* 0: of no block */
 		if (wasted)
 			plan_feedback(e->plan, ahead, OUTCOME_WASTED, r->bytes_read);
 		return 0;
@@ -757,6 +780,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 		g->err = r->err;
 		return 0;
 	}
+	if (r->bytes_read || graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+		e->aux[g->block].idle_n = 0;
 	g->done_ns = r->done_ns;
 	g->bytes_read += r->bytes_read;
 	g->resident = r->resident && !g->bytes_read;
@@ -798,6 +823,19 @@ static size_t put_best(struct guess *list, size_t used_n, size_t max, const stru
 	return used_n + 1;
 }
 
+/* What would become of a guess of c that reads so many bytes, were it made now. */
+static enum decision decision_on(const struct engine *e, const struct guess *g,
+				 const struct candidate *c, uint64_t bytes)
+{
+	uint64_t support = c->depth ? c->support : g->support;
+
+	if (is_ahead(g) && credit_bytes(e->credit, g->block, g->via, support) <
+				   (bytes > LOOKUP_BYTES ? bytes : LOOKUP_BYTES))
+		return DECISION_UNTRUSTED;
+	return plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us) ? DECISION_NONE
+									  : DECISION_UNWORTHY;
+}
+
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max)
 {
 	const struct node *n = graph_node_const(e->graph, block);
@@ -819,6 +857,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 				  .support = c->support,
 				  .lead_ns = c->lead_ns};
 		const struct edge *edge;
+		uint64_t bytes;
 		uint32_t it = 0;
 
 		n = graph_node_const(e->graph, c->block);
@@ -835,8 +874,13 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.support = edge->runs_n;
 			g.lead_ns = c->lead_ns + edge_lead(edge);
 			g.lookup = edge->flags & EDGE_F_LOOKUP;
-			g.value_us = plan_value_us(e->plan, g.p, g.gain,
-						   g.lookup ? 0 : needed_bytes(e, c->block, dep));
+			g.via = via_of(e, c, edge);
+			bytes = g.lookup ? 0 : needed_bytes(e, g.via, dep);
+			g.value_us = plan_value_us(e->plan, g.p, g.gain, bytes);
+			g.price_us = plan_price_us(e->plan, bytes, g.lead_ns);
+			g.decision = dep->kind == NODE_SERVICE
+					     ? DECISION_NONE
+					     : (uint8_t)decision_on(e, &g, c, bytes);
 			used_n = put_best(ret, used_n, max, &g);
 		}
 	}

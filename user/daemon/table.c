@@ -19,9 +19,14 @@
  * needs for each of a thousand starts a second would cost more than it tells. */
 #define ROW_OLD_NS 500000000ull
 #define LOOK_MAX 64
+/* After so many starts on account of which nothing was read from a disk, one is not worth it unless something
+ * that was in memory has left it. */
+#define IDLE_STARTS 8
 
 struct seen {
 	uint64_t start_ns, row_ns; /* its last start, and the one its row was written at */
+	uint32_t left_n; /* files that had left memory when its needs were last looked after */
+	bool looked;	 /* they were, and the kernel tells what leaves */
 	bool wakes;
 	bool busy; /* in the list of those */
 };
@@ -94,7 +99,8 @@ static void fill_row(struct engine *e, uint32_t block, struct fwm_guess_row *row
 	*ret_worth = 0;
 	put_text(row->block, graph_node_const(g, block)->name);
 	for (size_t i = 0; i < n; i++) {
-		*ret_worth += best[i].value_us;
+		if (best[i].decision == DECISION_NONE) /* else it would not be acted on */
+			*ret_worth += best[i].value_us;
 		if (i >= FWM_GUESS_TOP)
 			continue;
 		row->guesses[i] = (struct fwm_guess){
@@ -115,7 +121,11 @@ static void write_row(struct table *t, struct engine *e, struct capture *c, uint
 	double worth;
 
 	fill_row(e, block, &row, &worth);
-	row.wake = seldom && worth >= WAKE_WORTH_US;
+	if (seldom && worth >= WAKE_WORTH_US)
+		row.wake = engine_idle_starts(e, block) > IDLE_STARTS && t->seen[block].looked
+				   ? FWM_WAKE_LEFT
+				   : FWM_WAKE_YES;
+	row.left_n = t->seen[block].left_n;
 	t->seen[block].wakes = seldom;
 	if (capture_guesses_update(c, &key, &row) < 0)
 		t->refused_n++;
@@ -139,6 +149,8 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 		return;
 	n = graph_node_const(engine_graph_const(e), block);
 	s = &t->seen[block];
+	if (!(o->flags & OBS_F_READY))
+		s->looked = capture_resident_left(c, &s->left_n) == 0;
 	seldom = o->ts_ns - s->start_ns >= t->recheck_ns;
 	s->start_ns = o->ts_ns;
 	if (n->runs_n < 2 || (seldom == s->wakes && s->row_ns && o->ts_ns - s->row_ns < ROW_OLD_NS))

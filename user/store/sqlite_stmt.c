@@ -20,6 +20,8 @@
 #define UPSERT(into, table) \
 	"INSERT" INSERT(into, table) " ON CONFLICT(" NAMES(table##_KEY) ") DO UPDATE SET " SETS(table##_REST)
 #define PUT(into, table) "INSERT OR REPLACE" INSERT(into, table)
+#define WORD(id) "(SELECT word FROM words w WHERE w.id = " #id ")"
+#define NEWEST_GUESSES " FROM guesses ORDER BY made_ns DESC LIMIT ?1"
 #define PARAM_(n) "?" #n
 #define PARAM(n) PARAM_(n)
 /* clang-format on */
@@ -62,13 +64,8 @@ static const char *const stmt_sql[STMT_MAX] = {
 			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
 			     "JOIN nodes f ON f.id = r.file_id AND f.kind = 2 ORDER BY r.saved_ns",
 	[STMT_LOAD_GUESSES] = "SELECT * FROM (" SELECT(
-		GUESSES, ", (SELECT word FROM words w WHERE w.id = block_id), "
-			 "(SELECT word FROM words w WHERE w.id = via_id), "
-			 "(SELECT word FROM words w WHERE w.id = dep_id) "
-			 "FROM guesses ORDER BY made_ns DESC LIMIT ?1") ") "
-									"ORDER BY "
-									"made_ns, "
-									"epoch, id",
+		GUESSES, ", " WORD(block_id) ", " WORD(via_id) ", " WORD(dep_id)
+				 NEWEST_GUESSES) ") ORDER BY made_ns, epoch, id",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
 	[STMT_LOAD_SCORE] = SELECT(SCORES, " FROM scores ORDER BY minute DESC LIMIT 1"),
 	[STMT_LOAD_BLOCK_SCORES] =

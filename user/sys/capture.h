@@ -122,7 +122,10 @@ int capture_learn_looks(struct capture *c, uint64_t for_ns);
 int capture_resident_update(struct capture *c, uint64_t dev, uint64_t ino, uint64_t what,
 			    bool known);
 int capture_resident_get(struct capture *c, uint64_t dev, uint64_t ino, uint64_t *ret_what);
+/* Counts as if all had left. */
 void capture_resident_clear(struct capture *c);
+/* How many left so far, to compare with: it wraps. CAPTURE_NO_PAGES: this kernel does not tell. */
+int capture_resident_left(const struct capture *c, uint32_t *ret_n);
 
 /* The tables the hooks look up. row NULL removes. -E2BIG: full. */
 int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,

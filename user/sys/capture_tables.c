@@ -66,6 +66,15 @@ void capture_resident_clear(struct capture *c)
 		       0;
 		(void)bpf_map__delete_elem(c->skel->maps.resident, &key, sizeof(key), 0);
 	}
+	__atomic_add_fetch(&c->skel->bss->left_n, 1, __ATOMIC_SEQ_CST);
+}
+
+int capture_resident_left(const struct capture *c, uint32_t *ret_n)
+{
+	if (!c->resident)
+		return CAPTURE_NO_PAGES;
+	*ret_n = __atomic_load_n(&c->skel->bss->left_n, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 int capture_known_update(struct capture *c, const struct fwm_block_key *key,

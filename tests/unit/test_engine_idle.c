@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The engine on a make-believe host: what is not looked after any more, as it is there, or never comes. */
+#include "support/support.h"
+
+#include "base/cleanup.h"
+#include "support/actions.h"
+#include "support/host.h"
+
+#include <string.h>
+
+#define S 1000000000ull
+
+static uint32_t block_of(struct host *h, const char *name)
+{
+	uint32_t id = graph_find(engine_graph_const(h->engine), NODE_BLOCK, name);
+
+	assert_true(id > 0);
+	return id;
+}
+
+static void run_once(struct host *h, struct action_list *l, bool resident)
+{
+	uint32_t pid = actions_of_start(h, l, "/bin/dash", "/srv/idle.sh"), tool;
+
+	actions_finish(h, l, resident);
+	host_open(h, pid, "/srv/idle.conf", 0);
+	tool = host_spawn(h, pid, "/bin/tool", NULL);
+	host_open(h, tool, "/data/idle", 0);
+	host_exit(h, tool);
+	host_exit(h, pid);
+	host_rest(h, 10 * S);
+}
+
+/* Starts on account of which nothing was read from a disk, ahead or by what ran, are counted. */
+static void test_engine_counts_starts_that_read_nothing(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t script;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 6; i++)
+		run_once(&h, &l, true);
+	script = block_of(&h, "/bin/dash /srv/idle.sh");
+	assert_int_equal(engine_idle_starts(h.engine, script), 6);
+	run_once(&h, &l, false); /* read ahead for it */
+	assert_int_equal(engine_idle_starts(h.engine, script), 0);
+	run_once(&h, &l, true);
+	run_once(&h, &l, true);
+	assert_int_equal(engine_idle_starts(h.engine, script), 2);
+	h.cold = true; /* what it runs had to read */
+	run_once(&h, &l, true);
+	assert_int_equal(engine_idle_starts(h.engine, script), 0);
+	host_fini(&h);
+}
+
+/* Is there an open guess about it? */
+static bool guessed(struct host *h, const char *name)
+{
+	const struct guess *g;
+	uint64_t it = 0;
+
+	while (engine_next_guess(h->engine, &it, &g)) {
+		const struct node *n = graph_node_const(engine_graph_const(h->engine), g->dep);
+
+		if (g->outcome == OUTCOME_OPEN && n && !strcmp(n->name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Of a start that finds all in memory only the programs are guessed: whether they come still says something. */
+static void test_engine_looks_after_no_needs_that_are_ready(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 6; i++)
+		run_once(&h, &l, true);
+	h.exec_flags = OBS_F_READY;
+	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+	assert_int_equal(l.n, 0);
+	assert_true(guessed(&h, "/bin/tool"));
+	assert_false(guessed(&h, "/srv/idle.conf"));
+	assert_false(guessed(&h, "/data/idle"));
+	host_exit(&h, pid);
+	host_rest(&h, 10 * S);
+	h.exec_flags = 0;
+	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+	assert_non_null(actions_find(&l, ACTION_WARM, "/srv/idle.conf"));
+	host_fini(&h);
+}
+
+/* A step that does not come, time and again, is hoped for on; what it would need is not even looked through, and
+ * that it would not be acted on is told beforehand. */
+static void test_engine_gives_a_habit_up(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct guess list[64];
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+	size_t n;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 40; i++)
+		run_once(&h, &l, true);
+	for (int i = 0; i < 8;
+	     i++) { /* not so often that the step is not thought likely any more */
+		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+		assert_true(guessed(&h, "/bin/tool"));
+		assert_int_equal(guessed(&h, "/data/idle"), i < 4);
+		actions_finish(&h, &l, true);
+		host_open(&h, pid, "/srv/idle.conf", 0);
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	n = engine_predict_block(h.engine, block_of(&h, "/bin/dash /srv/idle.sh"), list,
+				 ARRAY_SIZE(list));
+	for (size_t i = 0; i < n; i++) {
+		const char *name =
+			graph_node_const(engine_graph_const(h.engine), list[i].dep)->name;
+
+		if (!strcmp(name, "/data/idle"))
+			assert_int_equal(list[i].decision, DECISION_UNTRUSTED);
+		if (!strcmp(name, "/srv/idle.conf"))
+			assert_int_equal(list[i].decision, DECISION_NONE);
+	}
+	host_fini(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_engine_counts_starts_that_read_nothing),
+		cmocka_unit_test(test_engine_looks_after_no_needs_that_are_ready),
+		cmocka_unit_test(test_engine_gives_a_habit_up),
+	};
+
+	return cmocka_run_group_tests_name("engine_idle", tests, NULL, NULL);
+}
