@@ -5,6 +5,7 @@
  *   tp_btf/sk_data_ready             something can be read at a socket: at a listening one, accepted
  *   cgroup/connect4, connect6, unix  a client is about to connect to an address of this host
  *
+ * A slot without a process stands for a service that rests: nobody is stopped, and the daemon is told.
  * What a socket's readers are woken by is what runs the first, so it sees what a poll would see, whoever
  * connects and however: TCP and UNIX, from afar, by io_uring. Most runs end after a look at the
  * socket's state. The others are quicker, for a signal is sent at once from where the kernel may be
@@ -108,7 +109,7 @@ static __always_inline void resume_slot(const __u32 *slot)
 	if (!s || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
 		return;
 	now = bpf_ktime_get_ns();
-	task = bpf_task_from_pid(s->pid);
+	task = s->pid ? bpf_task_from_pid(s->pid) : NULL; /* 0: nobody is stopped */
 	if (task) {
 		const struct task_struct___start *t = (const void *)task;
 

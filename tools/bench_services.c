@@ -7,18 +7,23 @@
  *   bench_services --others
  *
  * Subjects: a C echo server over a UNIX socket and over TCP, Python's http.server and Node's http over
- * TCP. Five ways, one after the other in every round, with the same time of quiet before each request:
+ * TCP. Six ways, one after the other in every round, with the same time of quiet between two requests to
+ * a service:
  *
  *   always-on  a plain process, never frozen, started before the run (the baseline)
  *   predicted  our service, frozen; told of the connection a little ahead (thawed by then)
  *   frozen     our service, frozen; thawed by the connection itself
+ *   resting    our service, idle, and left asleep because it sleeps without a timer (as services are by
+ *              default: those of the other rows must not); skipped for those that have timers
  *   cold       our service, released; started by the connection itself
  *   activated  systemd-socket-activate holds the socket and starts the program at the connection: the
  *              same cold start without a sandbox, by the tool that socket activation is known from
  *
  * The time is from before connect() to the first byte of the answer. Services are stopped or
- * frozen as the host allows; --group: always by their control group. "frozen" is what the service's
- * own count of thawed connections confirms: requests that found it running are reported as such.
+ * frozen as the host allows; --group: always by their control group. Frozen, resting and predicted is
+ * what the service's own count confirms for each request: how many found it so is reported when not all
+ * did. /always is the median of the ratios to the always-on request of the same round, with its
+ * interval. Rounds of less than 100 ms of quiet are four times as many.
  *
  * Last, N services (default 100) that wake PARKED_HZ times a second for nothing: the CPU they use in
  * PARKED_S seconds when always on, when frozen, and that of the host which watches their sockets.
@@ -56,12 +61,12 @@
 
 enum { SUBJECT_N = 4, QUIET_MAX = 8, ROUND_MAX = 2000 };
 enum { PARKED_MAX = 200, PARKED_HZ = 20, PARKED_S = 3 };
-enum way { ALWAYS, PREDICTED, FROZEN, COLD, ACTIVATED, WAY_N };
+enum way { ALWAYS, PREDICTED, FROZEN, RESTING, COLD, ACTIVATED, WAY_N };
 /* Whose socket. */
-enum place { OURS, PLAIN, SYSTEMD };
+enum place { OURS, PLAIN, SYSTEMD, RESTS, PLACE_N };
 
-static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen", "cold",
-					     "activated"};
+static const char *const way_names[WAY_N] = {"always-on", "predicted", "frozen",
+					     "resting",	  "cold",      "activated"};
 
 struct subject {
 	const char *name, *request;
@@ -134,7 +139,7 @@ static _Noreturn void die(const char *what)
 /* Where subject k answers. */
 static void listens_at(const struct run *run, int k, enum place place, char *buf, size_t n)
 {
-	static const char *const suffix[] = {"", ".plain", ".systemd"};
+	static const char *const suffix[PLACE_N] = {"", ".plain", ".systemd", ".rests"};
 
 	if (subjects[k].unix_socket)
 		(void)snprintf(buf, n, "%s/%s%s", run->dir, subjects[k].name, suffix[place]);
@@ -157,7 +162,7 @@ static int address(const struct run *run, int k, enum place place, struct sockad
 /* --- the daemon's side ------------------------------------------------------------------------------ */
 
 struct shared { /* what the host shows of its services, without being asked */
-	struct svc_view views[SUBJECT_N];
+	struct svc_view views[SUBJECT_N], rests[SUBJECT_N];
 	int frozen_n;		     /* of the parked ones */
 	uint64_t cpu_ns, box_cpu_ns; /* of the host, of all sandboxes; shown when asked */
 };
@@ -182,6 +187,9 @@ static void show(struct services *s)
 		for (int k = 0; k < SUBJECT_N; k++)
 			if (strcmp(v.name, subjects[k].name) == 0)
 				shared->views[k] = v.svc;
+			else if (strncmp(v.name, "rests-", 6) == 0 &&
+				 strcmp(v.name + 6, subjects[k].name) == 0)
+				shared->rests[k] = v.svc;
 	}
 	shared->frozen_n = frozen_n;
 }
@@ -200,7 +208,7 @@ static void show_cpu(struct cgroup_host *h)
 static _Noreturn void host_main(const struct run *run, int ctl)
 {
 	struct cgroup_options c = {.name = run->group};
-	const uint32_t max = 8 + (uint32_t)run->parked_n;
+	const uint32_t max = 16 + (uint32_t)run->parked_n;
 	struct pool_options p = {.parked_target = {0, 2}, .sandbox_max = max + 8};
 	struct services_options o = {.limits = {.service_max = max,
 						.run_max = max,
@@ -273,23 +281,29 @@ static void write_file(const char *path, const char *text)
 		die(path);
 }
 
+static void write_unit(const struct run *run, int k, enum place place, const char *more)
+{
+	const char *prefix = place == RESTS ? "rests-" : "";
+	char path[160], text[1024], at[128];
+
+	listens_at(run, k, place, at, sizeof(at));
+	(void)snprintf(path, sizeof(path), "%s/%s%s.socket", run->dir, prefix, subjects[k].name);
+	(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=%s\nNoDelay=yes\n", at);
+	write_file(path, text);
+	(void)snprintf(path, sizeof(path), "%s/%s%s.service", run->dir, prefix, subjects[k].name);
+	(void)snprintf(text, sizeof(text),
+		       "[Service]\nUser=nobody\nExecStart=%s %s\nX-Forewarm-FreezeAfterSec=1ms\n"
+		       "X-Forewarm-Prestart=no\n%s\n",
+		       subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "", more);
+	write_file(path, text);
+}
+
 static void write_units(struct run *run)
 {
 	for (int k = 0; k < SUBJECT_N; k++) {
-		char path[160], text[1024], at[128];
-
-		listens_at(run, k, OURS, at, sizeof(at));
-		(void)snprintf(path, sizeof(path), "%s/%s.socket", run->dir, subjects[k].name);
-		(void)snprintf(text, sizeof(text), "[Socket]\nListenStream=%s\nNoDelay=yes\n", at);
-		write_file(path, text);
-		(void)snprintf(path, sizeof(path), "%s/%s.service", run->dir, subjects[k].name);
-		(void)snprintf(
-			text, sizeof(text),
-			"[Service]\nUser=nobody\nExecStart=%s %s\nX-Forewarm-FreezeAfterSec=1ms\n"
-			"X-Forewarm-Prestart=no\nX-Forewarm-MayStop=%s\n",
-			subjects[k].argv[0], subjects[k].argv[1] ? subjects[k].argv[1] : "",
-			run->group_only ? "no" : "yes");
-		write_file(path, text);
+		write_unit(run, k, OURS,
+			   run->group_only ? "X-Forewarm-MayStop=no" : "X-Forewarm-MayRest=no");
+		write_unit(run, k, RESTS, "");
 	}
 	for (int i = 0; i < run->parked_n; i++) {
 		char path[160], text[512];
@@ -362,7 +376,7 @@ static pid_t start_plain(const struct run *run, int k)
 	struct sockaddr_storage a;
 	socklen_t n;
 
-	(void)address(run, k, true, &a, &n);
+	(void)address(run, k, PLAIN, &a, &n);
 	return start_at(&a, n, subjects[k].argv);
 }
 
@@ -441,11 +455,17 @@ static double request_us(const struct run *run, int k, enum place place)
 	return (double)took / 1e3;
 }
 
-static void await_state(int k, enum svc_state state)
+/* What the host shows, which may change while we look. */
+static const volatile struct svc_view *view_of(int k, enum place place)
+{
+	return place == RESTS ? &shared->rests[k] : &shared->views[k];
+}
+
+static void await_state(int k, enum place place, enum svc_state state)
 {
 	uint64_t until = now_ns() + 20000000000ull;
 
-	while (*(volatile enum svc_state *)&shared->views[k].state != state && now_ns() < until)
+	while (view_of(k, place)->state != state && now_ns() < until)
 		sleep_ns(500000);
 }
 
@@ -458,30 +478,60 @@ static void tell(struct run *run, int k, enum what what, uint64_t at_ns)
 		die("host");
 }
 
-static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
+/* How long ours needed last from an answer to the rest: what is always on is left alone as long. */
+static uint64_t settled_ns = 8000000;
+
+/* A request that finds the service as it is, and the wait until it is at rest again. ret_found: whether
+ * it was found as the way says. */
+static double ours_us(struct run *run, int k, enum way way, bool *ret_found)
 {
-	uint64_t lead = quiet_ns / 2 < 5000000 ? quiet_ns / 2 : 5000000, at;
+	static const enum svc_class classes[WAY_N] = {[PREDICTED] = SVC_CLASS_PREDICTED,
+						      [FROZEN] = SVC_CLASS_THAWED,
+						      [RESTING] = SVC_CLASS_RESTING};
+	const enum place place = way == RESTING ? RESTS : OURS;
+	const volatile struct svc_figures *f = &view_of(k, place)->figures;
+	uint64_t freeze_n = f->freeze_n, found_n = f->class_n[classes[way]], at = now_ns(), until;
+	double us = request_us(run, k, place);
+
+	/* What the daemon's capture tells it of every connect(), a moment later. */
+	if (way == PREDICTED)
+		tell(run, k, ASK_OBSERVED, at);
+	at = now_ns();
+	until = at + 20000000000ull;
+	while ((f->freeze_n == freeze_n || view_of(k, place)->state != SVC_FROZEN) &&
+	       now_ns() < until)
+		sleep_ns(500000);
+	settled_ns = now_ns() - at;
+	*ret_found = f->class_n[classes[way]] > found_n;
+	return us;
+}
+
+/* The quiet is that of the service asked: each measured request comes so long after another one to it. */
+static double one(struct run *run, int k, enum way way, uint64_t quiet_ns, bool *ret_found)
+{
+	uint64_t lead = quiet_ns / 2 < 5000000 ? quiet_ns / 2 : 5000000;
 	double us;
 	pid_t pid;
 
+	*ret_found = true;
 	switch (way) {
 	case ALWAYS:
-		sleep_ns(quiet_ns);
+		(void)request_us(run, k, PLAIN);
+		sleep_ns(settled_ns + quiet_ns);
 		return request_us(run, k, PLAIN);
+	case RESTING:
+		if (!view_of(k, RESTS)->resting) /* it has timers */
+			return -1;
+		/* fall through */
 	case PREDICTED:
-		await_state(k, SVC_FROZEN);
-		sleep_ns(quiet_ns - lead);
-		tell(run, k, ASK_PREDICT, 0);
-		sleep_ns(lead);
-		at = now_ns();
-		us = request_us(run, k, OURS);
-		/* What the daemon's capture tells it of every connect(), a moment later. */
-		tell(run, k, ASK_OBSERVED, at);
-		return us;
 	case FROZEN:
-		await_state(k, SVC_FROZEN);
-		sleep_ns(quiet_ns);
-		return request_us(run, k, OURS);
+		(void)ours_us(run, k, way == PREDICTED ? FROZEN : way, ret_found);
+		sleep_ns(way == PREDICTED ? quiet_ns - lead : quiet_ns);
+		if (way == PREDICTED) {
+			tell(run, k, ASK_PREDICT, 0);
+			sleep_ns(lead);
+		}
+		return ours_us(run, k, way, ret_found);
 	case ACTIVATED:
 		pid = start_activated(run, k);
 		if (pid < 0)
@@ -491,8 +541,8 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns)
 		stop_activated(run, k, pid);
 		return us;
 	default:
-		await_state(k, SVC_FROZEN);
-		while (*(volatile enum svc_state *)&shared->views[k].state != SVC_COLD) {
+		await_state(k, OURS, SVC_FROZEN);
+		while (view_of(k, OURS)->state != SVC_COLD) {
 			tell(run, k, ASK_RELEASE, 0);
 			sleep_ns(5000000);
 		}
@@ -514,60 +564,87 @@ static double quantile(double *v, int n, double share)
 	return v[(int)(share * (n - 1) + 0.5)];
 }
 
-static void report(struct run *run, const char *subject, const char *way, int quiet_ms, double *us,
-		   double base50, int n)
+/* Each round's ratio to always-on, as measured beside it: the median, and between which ones it is by
+ * the sign test, 95 %. */
+struct paired {
+	double median, low, high;
+};
+
+static struct paired paired(const double *us, int n, const double *base, int base_n)
 {
+	static double ratio[ROUND_MAX];
+	struct paired p;
+
+	for (int i = 0; i < n; i++)
+		ratio[i] = us[i] / base[i % base_n];
+	p.median = quantile(ratio, n, 0.5);
+	p.low = quantile(ratio, n, fmax(0, 0.5 - 0.98 / sqrt(n)));
+	p.high = quantile(ratio, n, fmin(1, 0.5 + 0.98 / sqrt(n)));
+	return p;
+}
+
+static void report(struct run *run, const char *subject, const char *way, int quiet_ms, double *us,
+		   int n, const double *base, int base_n)
+{
+	const struct paired by = paired(us, n, base, base_n);
 	const double p10 = quantile(us, n, 0.1), p50 = quantile(us, n, 0.5),
 		     p99 = quantile(us, n, 0.99), values[] = {p50, p99};
 
-	(void)printf("%-12s %5d  %-10s %9.1f %9.1f %9.1f %7.2fx %5d\n", subject, quiet_ms, way, p10,
-		     p50, p99, p50 / base50, n);
+	(void)printf("%-11s %5d  %-9s %8.1f %8.1f %8.1f %6.2fx %5.2f-%-5.2f %4d\n", subject,
+		     quiet_ms, way, p10, p50, p99, by.median, by.low, by.high, n);
 	for (int i = 0; run->ndjson && i < 2; i++)
 		(void)fprintf(
 			run->ndjson,
 			"{\"bench\":\"sandbox\",\"metric\":\"service %s first byte %s, %d ms "
 			"quiet\",\"subject\":\"%s\",\"value\":%.1f,\"unit\":\"us\",\"baseline\":"
-			"\"always-on\",\"ratio\":%.3f,\"n\":%d}\n",
-			subject, i ? "p99" : "p50", quiet_ms, way, values[i],
-			i ? 0.0 : p50 / base50, n);
+			"\"always-on\",\"ratio\":%.3f,\"low\":%.3f,\"high\":%.3f,\"n\":%d}\n",
+			subject, i ? "p99" : "p50", quiet_ms, way, values[i], i ? 0.0 : by.median,
+			i ? 0.0 : by.low, i ? 0.0 : by.high, n);
 }
 
 static void measure(struct run *run, int k, int quiet_ms)
 {
-	static double us[WAY_N][ROUND_MAX];
-	uint64_t quiet_ns = (uint64_t)quiet_ms * 1000000, thawed, predicted;
-	double base;
-	int n[WAY_N] = {0};
+	static double us[WAY_N][ROUND_MAX], base[ROUND_MAX];
+	const uint64_t quiet_ns = (uint64_t)quiet_ms * 1000000;
+	/* Short ones are many: what is to be told apart is little. */
+	const int rounds =
+		quiet_ms < 100 && run->rounds < ROUND_MAX / 4 ? 4 * run->rounds : run->rounds;
+	int n[WAY_N] = {0}, found_n[WAY_N] = {0};
+	bool found;
 
 	(void)request_us(run, k, OURS); /* nothing freezes that was never started */
-	for (int i = 0; i < 3; i++)	/* everything paged in, started, learnt */
-		for (int way = ALWAYS; way < COLD; way++)
-			(void)one(run, k, (enum way)way, 2000000);
-	thawed = shared->views[k].figures.class_n[SVC_CLASS_THAWED];
-	predicted = shared->views[k].figures.class_n[SVC_CLASS_PREDICTED];
-	for (int i = 0; i < run->rounds; i++)
-		for (int way = ALWAYS; way < COLD; way++)
-			us[way][n[way]++] = one(run, k, (enum way)way, quiet_ns);
-	await_state(k, SVC_FROZEN);
-	thawed = shared->views[k].figures.class_n[SVC_CLASS_THAWED] - thawed;
-	predicted = shared->views[k].figures.class_n[SVC_CLASS_PREDICTED] - predicted;
+	(void)request_us(run, k, RESTS);
+	await_state(k, OURS, SVC_FROZEN);
+	await_state(k, RESTS, SVC_FROZEN);
+	for (int i = -3; i < rounds; i++) /* at first everything is paged in, started, learnt */
+		for (int way = ALWAYS; way < COLD; way++) {
+			double took =
+				one(run, k, (enum way)way, i < 0 ? 2000000 : quiet_ns, &found);
+
+			if (i < 0 || took < 0)
+				continue;
+			found_n[way] += found;
+			us[way][n[way]++] = took;
+		}
 	for (int i = 0; i < run->cold_rounds; i++) {
-		us[COLD][n[COLD]++] = one(run, k, COLD, quiet_ns);
-		us[ACTIVATED][n[ACTIVATED]] = one(run, k, ACTIVATED, quiet_ns);
+		us[COLD][n[COLD]++] = one(run, k, COLD, quiet_ns, &found);
+		us[ACTIVATED][n[ACTIVATED]] = one(run, k, ACTIVATED, quiet_ns, &found);
 		n[ACTIVATED] += us[ACTIVATED][n[ACTIVATED]] > 0;
 	}
-	base = quantile(us[ALWAYS], n[ALWAYS], 0.5);
-	for (int way = 0; way < WAY_N; way++)
+	memcpy(base, us[ALWAYS], sizeof(base));
+	for (int way = 0; way < WAY_N; way++) {
 		if (n[way])
-			report(run, subjects[k].name, way_names[way], quiet_ms, us[way], base,
-			       n[way]);
-	if (thawed < (uint64_t)run->rounds || predicted < (uint64_t)run->rounds * 9 / 10)
-		(void)printf(
-			"  (of %d each, %llu found it frozen, %llu were seen to be foretold)\n",
-			run->rounds, (unsigned long long)thawed, (unsigned long long)predicted);
+			report(run, subjects[k].name, way_names[way], quiet_ms, us[way], n[way],
+			       base, n[ALWAYS]);
+		if (found_n[way] < n[way] && way < COLD)
+			(void)printf("  (of these, %d found it so)\n", found_n[way]);
+	}
+	if (!n[RESTING])
+		(void)printf("%-11s %5d  %-9s skipped: it has timers\n", subjects[k].name, quiet_ms,
+			     way_names[RESTING]);
 	if (run->cold_rounds && !n[ACTIVATED])
-		(void)printf("%-12s %5d  %-10s skipped: %s does not listen here\n",
-			     subjects[k].name, quiet_ms, way_names[ACTIVATED], activate_path);
+		(void)printf("%-11s %5d  %-9s skipped: %s does not listen here\n", subjects[k].name,
+			     quiet_ms, way_names[ACTIVATED], activate_path);
 	(void)fflush(stdout);
 }
 
@@ -806,7 +883,7 @@ static void prepare(struct run *run, const char *self)
 		die("mkdtemp");
 	(void)chmod(run->dir, 0755);
 	(void)snprintf(run->group, sizeof(run->group), "fwm-bench-%d", (int)getpid());
-	port_first = 21000 + (int)getpid() % 1000 * 16;
+	port_first = 21000 + (int)getpid() % 1000 * PLACE_N * SUBJECT_N;
 	(void)snprintf(python_path, sizeof(python_path), "%s/server.py", run->dir);
 	(void)snprintf(node_path, sizeof(node_path), "%s/server.js", run->dir);
 	write_file(python_path, python);
@@ -867,8 +944,8 @@ int main(int argc, char **argv)
 	interrupted_host = run.host;
 	(void)signal(SIGTERM, on_signal);
 	(void)signal(SIGINT, on_signal);
-	(void)printf("%-12s %5s  %-10s %9s %9s %9s %8s %5s\n", "first byte", "quiet", "", "p10 us",
-		     "p50 us", "p99 us", "/always", "n");
+	(void)printf("%-11s %5s  %-9s %8s %8s %8s %7s %-11s %4s\n", "first byte", "quiet", "",
+		     "p10 us", "p50 us", "p99 us", "/always", "   95 %", "n");
 	for (int k = 0; k < SUBJECT_N; k++) {
 		if (only && strcmp(only, subjects[k].name) != 0)
 			continue;

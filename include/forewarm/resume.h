@@ -25,7 +25,7 @@
 
 struct fwm_resume {
 	__u32 armed;
-	__s32 pid;   /* of the process, as the host counts */
+	__s32 pid;   /* of the process, as the host counts; 0: none is stopped, tell only */
 	__u64 start; /* its start: a pid alone may be somebody else's by now */
 	__u64 seen_ns, done_ns;
 	__u64 zero[4]; /* a cache line */

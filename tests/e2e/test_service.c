@@ -126,7 +126,9 @@ static void test_service_idle_is_frozen_and_thawed_by_a_connection(void **state)
 	struct svc_view v;
 
 	(void)state;
-	unix_unit("fr", "", "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n");
+	unix_unit("fr", "",
+		  "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n"
+		  "X-Forewarm-MayRest=no\n");
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 20; i++) {
 		echo_until_frozen(&a, "fr");
@@ -209,7 +211,9 @@ static void test_service_thaw_attaches_and_unshares_nothing(void **state)
 	size_t thaw, cold;
 
 	(void)state;
-	unix_unit("warm", "", "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n");
+	unix_unit("warm", "",
+		  "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n"
+		  "X-Forewarm-MayRest=no\n");
 	unix_unit("cold", "", "");
 	trace_begin();
 	assert_int_equal(service_host_start(&host), 0);
@@ -391,7 +395,9 @@ static void survive_kill_9(void)
 	int status = -1;
 
 	unix_unit("k1", "", "X-Forewarm-FreezeAfterSec=infinity\n");
-	unix_unit("k2", "", "X-Forewarm-FreezeAfterSec=10ms\nX-Forewarm-ReleaseAfterSec=60s\n");
+	unix_unit("k2", "",
+		  "X-Forewarm-FreezeAfterSec=10ms\nX-Forewarm-ReleaseAfterSec=60s\n"
+		  "X-Forewarm-MayRest=no\n");
 	unix_unit("k3", "", "");
 	assert_int_equal(service_host_start(&host), 0);
 	assert_true(service_ask(&a, "who\n", before, sizeof(before), NULL));
@@ -469,7 +475,9 @@ static void test_service_a_hundred_frozen_cost_nothing(void **state)
 	for (int i = 0; i < N; i++) {
 		(void)snprintf(name, sizeof(name), "h%d", i);
 		unix_unit(name, "",
-			  "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=1h\n");
+			  i % 2 ? "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=1h\n"
+				: "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=1h\n"
+				  "X-Forewarm-MayRest=no\n");
 	}
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < N; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * test_service_stop.c - who is stopped rather than frozen, and that nobody can tell.
+ * test_service_stop.c - who is stopped rather than frozen, or left as it is, and that nobody can tell.
  *
  * A service of one process is stopped (SIGSTOP) when idle, and resumed from within its client's
  * connect(). Those that could notice are frozen as ever, and all of them answer.
@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static const char stops[] = "X-Forewarm-MayRest=no\n";
 
 /* SIGCONT from a BPF program: Linux 6.13. */
 static bool kernel_resumes(void)
@@ -84,7 +86,7 @@ static void test_service_stop_resumes_on_each_connection(void **state)
 	(void)state;
 	if (!kernel_resumes())
 		skip_because("the kernel has no bpf_send_signal_task");
-	a = unit("one", "", "");
+	a = unit("one", "", stops);
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 50; i++) {
 		echo_until_frozen(&a, "one");
@@ -110,7 +112,7 @@ static void test_service_stop_is_taken_over_by_the_next_daemon(void **state)
 	(void)state;
 	if (!kernel_resumes())
 		skip_because("the kernel has no bpf_send_signal_task");
-	a = unit("one", "", "");
+	a = unit("one", "", stops);
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 3; i++) {
 		echo_until_frozen(&a, "one");
@@ -142,8 +144,8 @@ static void test_service_stop_goes_on_while_others_are_called(void **state)
 	(void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", ntohs(far.sin_port));
 	(void)snprintf(text, sizeof(text),
 		       "ExecStart=%s\nUser=nobody\nX-Forewarm-FreezeAfterSec=5ms\n"
-		       "X-Forewarm-ReleaseAfterSec=60s\n",
-		       host.helper);
+		       "X-Forewarm-ReleaseAfterSec=60s\n%s",
+		       host.helper, stops);
 	a = service_addr(listen);
 	(void)snprintf(socket_text, sizeof(socket_text), "ListenStream=%s\n", listen);
 	service_host_unit(&host, "one", socket_text, text);
@@ -172,7 +174,7 @@ static void test_service_stop_forgets_no_connection_of_the_time_between(void **s
 	int fd;
 
 	(void)state;
-	a = unit("one", "", "");
+	a = unit("one", "", stops);
 	assert_int_equal(service_host_start(&host), 0);
 	echo_until_frozen(&a, "one");
 	service_host_kill(&host);
@@ -215,6 +217,73 @@ static void test_service_stop_is_not_for_who_could_tell(void **state)
 	service_host_stop(&host);
 }
 
+/* Without a timer it sleeps by itself: nothing is stopped, and each connection is counted. */
+static void test_service_stop_leaves_who_rests(void **state)
+{
+	struct svc_view v;
+	struct unit_addr a;
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	a = unit("one", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 20; i++) {
+		echo_until_frozen(&a, "one");
+		assert_int_equal(service_host_in_state(&host, 'T'), 0);
+		assert_true(service_host_view(&host, "one").resting);
+	}
+	v = service_host_view(&host, "one");
+	assert_int_equal(v.figures.start_n, 1);
+	assert_int_equal(v.figures.thaw_n, 0);
+	assert_int_equal(v.figures.rest_n, v.figures.freeze_n);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_RESTING], 19);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 0);
+	assert_true(service_host_predict(&host, "one", 1, 1000000));
+	service_host_await(&host, "one", SVC_READY, 2000);
+	echo_until_frozen(&a, "one");
+	/* The next daemon finds it running, and idle. */
+	service_host_kill(&host);
+	assert_int_equal(service_host_start(&host), 0);
+	service_host_await(&host, "one", SVC_FROZEN, 4000);
+	assert_true(service_host_view(&host, "one").resting);
+	echo_until_frozen(&a, "one");
+	assert_int_equal(service_host_view(&host, "one").figures.start_n, 0);
+	service_host_stop(&host);
+}
+
+/* A timer that can be seen, and one that cannot: that one is found out by what it does. */
+static void test_service_stop_is_for_who_has_a_timer(void **state)
+{
+	struct unit_addr seen, hidden;
+	char got[64];
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	seen = unit("seen", "--tick 50", "");
+	hidden = unit("hidden", "--timer 50", "");
+	assert_int_equal(service_host_start(&host), 0);
+	echo_until_frozen(&seen, "seen");
+	assert_int_equal(service_host_in_state(&host, 'T'), 1);
+	assert_int_equal(service_host_view(&host, "seen").figures.rest_n, 0);
+	echo_until_frozen(&hidden, "hidden");
+	for (int i = 0; i < 500 && service_host_in_state(&host, 'T') < 2; i++)
+		(void)usleep(10000);
+	assert_int_equal(service_host_in_state(&host, 'T'), 2);
+	assert_int_equal(service_host_view(&host, "hidden").state, SVC_FROZEN);
+	for (int i = 0; i < 3; i++) {
+		assert_true(service_ask(&hidden, "hello\n", got, sizeof(got), NULL));
+		assert_string_equal(got, "hello\n");
+		for (int k = 0; k < 400 && service_host_in_state(&host, 'T') < 2; k++)
+			(void)usleep(10000);
+		assert_int_equal(service_host_in_state(&host, 'T'), 2);
+		assert_false(service_host_view(&host, "hidden").resting);
+	}
+	assert_int_equal(service_host_view(&host, "hidden").figures.start_n, 1);
+	service_host_stop(&host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +293,8 @@ int main(void)
 		WITH_HOST(test_service_stop_goes_on_while_others_are_called),
 		WITH_HOST(test_service_stop_forgets_no_connection_of_the_time_between),
 		WITH_HOST(test_service_stop_is_not_for_who_could_tell),
+		WITH_HOST(test_service_stop_leaves_who_rests),
+		WITH_HOST(test_service_stop_is_for_who_has_a_timer),
 	};
 
 	return cmocka_run_group_tests_name("service-stop", tests, NULL, NULL);

@@ -36,7 +36,8 @@ static uint32_t draw(uint32_t *seed, uint32_t below)
 static void write_units(struct unit_addr addrs[NAME_N])
 {
 	static const char *const more[NAME_N] = {
-		"X-Forewarm-FreezeAfterSec=1ms\nX-Forewarm-ReleaseAfterSec=60s\n",
+		("X-Forewarm-FreezeAfterSec=1ms\nX-Forewarm-ReleaseAfterSec=60s\n"
+		 "X-Forewarm-MayRest=no\n"),
 		("X-Forewarm-FreezeAfterSec=2ms\nX-Forewarm-ReleaseAfterSec=20ms\n"
 		 "X-Forewarm-MayStop=no\n"),
 		"X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=50ms\nType=notify\n",

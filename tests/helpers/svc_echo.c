@@ -10,6 +10,7 @@
  *   --cont          has a SIGCONT handler: ends with 7 when that is run
  *   --child         has a child, which does nothing
  *   --tick MS       wakes that often for nothing, as many a service does
+ *   --timer MS      the same by a timer among its descriptors: it waits without a timeout
  *
  * A line "who" is answered with "pid uid LISTEN_FDS LISTEN_FDNAMES fd,fd,...", "exit N" ends it with
  * status N, "burn MS" uses the CPU for so long after the answer. Everything else is echoed.
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +32,7 @@
 enum { LISTEN_FIRST = 3, LISTEN_MAX = 16, FD_MAX = 4096 };
 
 static volatile sig_atomic_t terminated;
-static int epoll_fd, listen_n, open_n, tick_ms = -1;
+static int epoll_fd, listen_n, open_n, tick_ms = -1, timer_fd = -1;
 static char is_listen[FD_MAX];
 
 static void on_term(int sig)
@@ -58,6 +60,17 @@ static void pause_ms(long ms)
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 
 	(void)nanosleep(&ts, NULL);
+}
+
+static void start_timer(long ms)
+{
+	struct timespec every = {ms / 1000, ms % 1000 * 1000000};
+	struct itimerspec at = {every, every};
+
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timer_fd < 0 || timerfd_settime(timer_fd, 0, &at, NULL) < 0)
+		exit(8);
+	add(timer_fd);
 }
 
 static void notify_ready(void)
@@ -149,12 +162,17 @@ static void loop(void)
 {
 	while (!terminated || open_n) {
 		struct epoll_event ev[64];
+		unsigned long long ticks;
 		int n = epoll_wait(epoll_fd, ev, 64, terminated ? 10 : tick_ms);
 
 		for (int i = 0; i < n; i++) {
 			int fd = ev[i].data.fd, type = 0, got;
 			socklen_t len = sizeof(type);
 
+			if (fd == timer_fd) {
+				(void)read(fd, &ticks, sizeof(ticks));
+				continue;
+			}
 			if (!is_listen[fd]) {
 				answer(fd);
 				continue;
@@ -178,7 +196,7 @@ static void loop(void)
 int main(int argc, char **argv)
 {
 	int notify = 0, port = 0;
-	long delay = 0;
+	long delay = 0, timer = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--notify") == 0)
@@ -197,12 +215,16 @@ int main(int argc, char **argv)
 			delay = atol(argv[++i]);
 		else if (strcmp(argv[i], "--tick") == 0 && i + 1 < argc)
 			tick_ms = atoi(argv[++i]);
+		else if (strcmp(argv[i], "--timer") == 0 && i + 1 < argc)
+			timer = atol(argv[++i]);
 		else if (strcmp(argv[i], "--bind") == 0 && i + 1 < argc)
 			port = atoi(argv[++i]);
 		else
 			return 2;
 	}
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (timer)
+		start_timer(timer);
 	pause_ms(delay);
 	if (port) {
 		int fd = bind_self(port);

@@ -124,6 +124,49 @@ static void test_svc_cold_ready_frozen_thawed_released(void **state)
 	assert_true(v.figures.wasted_mbs > 0 && v.figures.wasted_mbs < v.figures.held_mbs + 1);
 }
 
+/* Nothing was stopped: not a thaw, and no delay to learn. When it must be frozen after all, it is. */
+static void test_svc_resting_is_frozen_in_all_but_name(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+	struct svc_view v;
+
+	(void)state;
+	svc_adopt(s, 0, t, SVC_ACTIVE);
+	for (int i = 0; i < 3; i++) {
+		svc_run(s, t += 20 * MS, 0);
+		send(s, 0, t, .kind = SVC_EV_CHECKED);
+		svc_run(s, t += 20 * MS, 0);
+		send(s, 0, t, .kind = SVC_EV_CHECKED);
+		(void)todo(s);
+		send(s, 0, t, .kind = SVC_EV_FROZEN, .resting = true);
+		assert_int_equal(view_of(s, 0, t).state, SVC_FROZEN);
+		assert_true(view_of(s, 0, t).resting);
+		t += 100 * MS;
+		if (i == 2)
+			break;
+		send(s, 0, t, .kind = SVC_EV_CONNECTION, .at_ns = t - 40000);
+		assert_string_equal(todo(s), "thaw0 watch0=0 ");
+		assert_false(view_of(s, 0, t).resting);
+	}
+	v = view_of(s, 0, t);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_RESTING], 2);
+	assert_int_equal(v.figures.class_n[SVC_CLASS_THAWED], 0);
+	assert_int_equal(v.figures.rest_n, 3);
+	assert_int_equal(v.figures.thaw_n, 0);
+	send(s, 0, t, .kind = SVC_EV_FROZEN);
+	v = view_of(s, 0, t);
+	assert_int_equal(v.state, SVC_FROZEN);
+	assert_false(v.resting);
+	assert_int_equal(v.figures.freeze_n, 4);
+	assert_string_equal(todo(s), "");
+	/* And somebody was half served when it was. */
+	send(s, 0, t += MS, .kind = SVC_EV_FROZEN, .connection_n = 1);
+	assert_int_equal(view_of(s, 0, t).state, SVC_ACTIVE);
+	assert_string_equal(todo(s), "thaw0 watch0=0 ");
+	assert_int_equal(view_of(s, 0, t).figures.thaw_n, 1);
+}
+
 static void test_svc_guess_starts_ahead_and_is_scored(void **state)
 {
 	_cleanup_(svc_freep) struct svc *s = with_one(&config);
@@ -626,6 +669,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_svc_cold_ready_frozen_thawed_released),
+		cmocka_unit_test(test_svc_resting_is_frozen_in_all_but_name),
 		cmocka_unit_test(test_svc_guess_starts_ahead_and_is_scored),
 		cmocka_unit_test(test_svc_guess_that_fails_refreezes),
 		cmocka_unit_test(test_svc_guess_under_pressure_starts_nothing),

@@ -12,7 +12,7 @@ struct listing {
 	uint64_t n;
 };
 
-/* "cold", or with what is going on beside it */
+/* "cold", or with what is going on beside it. What rests is frozen to all but the reader. */
 static const char *state_text(const json_t *o)
 {
 	static char text[64];
@@ -22,7 +22,9 @@ static const char *state_text(const json_t *o)
 			   : get_n(o, "hold_ns")			 ? " backing off"
 									 : "";
 
-	snprintf(text, sizeof(text), "%s%s", get_text(o, "state"), more);
+	snprintf(text, sizeof(text), "%s%s",
+		 json_is_true(json_object_get(o, "resting")) ? "resting" : get_text(o, "state"),
+		 more);
 	return text;
 }
 
@@ -58,7 +60,7 @@ static void row_guesses(struct table *t, const json_t *o)
 
 static void each_service(void *ctx, json_t *o)
 {
-	static const char *const classes[] = {"cold", "thawed", "predicted", "warm"};
+	static const char *const classes[] = {"cold", "thawed", "resting", "predicted", "warm"};
 	struct listing *l = ctx;
 	char state[64], since[32], memory[32];
 

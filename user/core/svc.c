@@ -262,6 +262,7 @@ void svc_view(const struct svc *s, uint32_t id, uint64_t now_ns, struct svc_view
 		.waiting = v->waiting_ns != 0,
 		.queued = one_is_candidate(s, v, now_ns),
 		.guessed = v->guess,
+		.resting = state_of(v) == SVC_FROZEN && v->resting,
 		.guess_p = v->guess_p,
 		.guess_lead_ns = v->guess_lead_ns,
 		.lead_ns = gaps_quantile_ns(&v->habit.lead, 0.5),
@@ -320,7 +321,8 @@ const char *svc_why_name(enum svc_why why)
 
 const char *svc_class_name(enum svc_class class)
 {
-	static const char *const names[SVC_CLASS_MAX] = {"cold", "thawed", "predicted", "warm"};
+	static const char *const names[SVC_CLASS_MAX] = {"cold", "thawed", "resting", "predicted",
+							 "warm"};
 
 	return class < SVC_CLASS_MAX ? names[class] : "?";
 }

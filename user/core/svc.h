@@ -12,6 +12,7 @@
  *                  gone            ^                                        |
  *                                  +----------- no longer worth it ---------+
  *
+ *          A FROZEN one that rests was left as it is, for it sleeps by itself until somebody connects.
  *          READY runs and nobody has connected since; ACTIVE has served. An instance is only given
  *          up from FROZEN (nothing can be accepted there and then lost) unless it may not be
  *          frozen. There is no failed state: a crash loop waits longer and longer, up to
@@ -77,7 +78,8 @@ enum svc_event_kind {
 	SVC_EV_READY,
 	SVC_EV_EXITED, /* clean; restart: start it again; waiting: a connection was left unaccepted */
 	SVC_EV_CHECKED, /* connection_n, cpu_ns, memory_bytes */
-	SVC_EV_FROZEN,	/* connection_n counted after it froze, memory_bytes */
+	SVC_EV_FROZEN, /* connection_n counted after it froze, memory_bytes; resting. Once more when a
+			   resting one was frozen after all */
 	SVC_EV_GONE,
 	SVC_EV_KEPT,
 	SVC_EV_MAX
@@ -88,7 +90,7 @@ struct svc_event {
 	uint64_t at_ns; /* CONNECTION, OBSERVED: when it came; 0: now */
 	double p;
 	uint64_t lead_ns;
-	bool clean, restart, waiting;
+	bool clean, restart, waiting, resting;
 	uint32_t connection_n;
 	uint64_t cpu_ns; /* used by the instance in its whole life */
 	uint64_t memory_bytes;
@@ -116,6 +118,7 @@ enum svc_why {
 enum svc_class {
 	SVC_CLASS_COLD,
 	SVC_CLASS_THAWED,
+	SVC_CLASS_RESTING,
 	SVC_CLASS_PREDICTED,
 	SVC_CLASS_WARM,
 	SVC_CLASS_MAX
@@ -169,6 +172,7 @@ struct svc_figures {
 	struct sketch class_delay[SVC_CLASS_MAX]; /* what the activation added to the connection */
 	uint64_t guess_n, guess_outcome_n[SVC_GUESS_MAX];
 	uint64_t start_n, fail_n, freeze_n, thaw_n, release_n, evict_n;
+	uint64_t rest_n;   /* of freeze_n: there was nothing to stop */
 	double held_mbs;   /* memory x time without a connection, MB*s */
 	double wasted_mbs; /* of that: no connection came before it was given up */
 };
@@ -180,6 +184,7 @@ struct svc_view {
 	uint64_t since_ns, idle_since_ns, hold_until_ns;
 	uint32_t connection_n, fail_row_n;
 	bool waiting, queued, guessed;
+	bool resting; /* FROZEN, and not held: it sleeps without a timer until somebody connects */
 	double guess_p;
 	uint64_t guess_lead_ns;
 	uint64_t lead_ns; /* half of the guesses that came true were so far ahead; 0: none yet */

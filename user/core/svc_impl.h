@@ -45,7 +45,7 @@ struct one {
 	uint64_t held_ns; /* running without a connection since; 0: not */
 	double vt;	  /* finish tag of its last start */
 	uint32_t act_mask, release_arg;
-	bool for_room, kill_said;
+	bool for_room, kill_said, resting;
 	enum svc_watch watch, watch_said;
 	struct svc_figures f;
 };

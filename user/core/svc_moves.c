@@ -127,6 +127,7 @@ void one_release(struct one *v, uint64_t now_ns, enum svc_why why)
 
 static void one_freeze(struct one *v, uint64_t now_ns, enum svc_why why)
 {
+	v->resting = false;
 	one_say(v, SVC_DO_FREEZE);
 	enter(v, now_ns, SVC_FREEZING, why);
 }
@@ -134,8 +135,8 @@ static void one_freeze(struct one *v, uint64_t now_ns, enum svc_why why)
 void one_thaw(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_why why)
 {
 	one_say(v, SVC_DO_THAW);
-	v->f.thaw_n++;
-	v->for_room = false;
+	v->f.thaw_n += !v->resting;
+	v->for_room = v->resting = false;
 	enter(v, now_ns, to, why);
 }
 
@@ -203,8 +204,8 @@ static void came_frozen(struct svc *s, struct one *v, uint64_t now_ns, const str
 	uint64_t at = at_of(now_ns, e);
 
 	(void)s;
-	served(v, SVC_CLASS_THAWED, since(now_ns, at));
-	if (at < now_ns)
+	served(v, v->resting ? SVC_CLASS_RESTING : SVC_CLASS_THAWED, since(now_ns, at));
+	if (at < now_ns && !v->resting)
 		one_blend(&v->habit.thaw_ns, (double)since(now_ns, at));
 	one_guess_end(v, at, v->guess_did ? SVC_GUESS_LATE : SVC_GUESS_DROPPED);
 	learn_gap(v, at);
@@ -388,6 +389,8 @@ static void froze(struct svc *s, struct one *v, uint64_t now_ns, const struct sv
 {
 	(void)s;
 	v->f.freeze_n++;
+	v->f.rest_n += e->resting;
+	v->resting = e->resting;
 	learn_memory(v, e->memory_bytes);
 	if (e->connection_n) {
 		/* Accepted in the moment before: nobody may be left half served. */
@@ -401,7 +404,8 @@ static void froze(struct svc *s, struct one *v, uint64_t now_ns, const struct sv
 	if (!v->idle_since_ns)
 		v->idle_since_ns = v->last_ns;
 	one_hold_begin(v, now_ns);
-	enter(v, now_ns, SVC_FROZEN, v->why);
+	if (state_of(v) != SVC_FROZEN)
+		enter(v, now_ns, SVC_FROZEN, v->why);
 }
 
 static void gone(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
@@ -418,10 +422,10 @@ static void kept(struct svc *s, struct one *v, uint64_t now_ns, const struct svc
 {
 	(void)s, (void)e;
 	v->f.release_n--;
-	served(v, SVC_CLASS_THAWED, 0);
+	served(v, v->resting ? SVC_CLASS_RESTING : SVC_CLASS_THAWED, 0);
 	learn_gap(v, now_ns);
 	v->waiting_ns = 0;
-	v->kill_said = v->for_room = false;
+	v->kill_said = v->for_room = v->resting = false;
 	enter(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
 }
 
@@ -435,7 +439,7 @@ const svc_event_fn svc_moves[SVC_STATE_MAX][SVC_EV_MAX] = {
 			ignore},
 	[SVC_FREEZING] = {came_frozen, ignore, guessed, ignore, exited, ignore, froze, ignore,
 			  ignore},
-	[SVC_FROZEN] = {came_frozen, ignore, guessed, ignore, exited, ignore, ignore, ignore,
+	[SVC_FROZEN] = {came_frozen, ignore, guessed, ignore, exited, ignore, froze, ignore,
 			ignore},
 	[SVC_RELEASING] = {waits, ignore, guessed, ignore, ignore, ignore, ignore, gone, kept},
 };

@@ -256,6 +256,7 @@ struct unit_service {
 	uint64_t release_after_ns;	/* idle time to the release; UNIT_FOREVER: learnt */
 	bool freeze, release, prestart; /* may it be frozen, released, started on a guess? */
 	bool may_stop;			/* frozen by SIGSTOP where it cannot tell the difference */
+	bool may_rest; /* left as it is where it sleeps without a timer (may_stop) */
 };
 
 struct unit {

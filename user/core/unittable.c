@@ -310,6 +310,7 @@ static const struct directive service_rows[] = {
 	{"X-Forewarm-ReleaseAfterSec", unit_set_window, SERVICE(release_after_ns), 1, 0},
 	{"X-Forewarm-Prestart", unit_set_bool, SERVICE(prestart), 0, 0},
 	{"X-Forewarm-MayStop", unit_set_bool, SERVICE(may_stop), 0, 0},
+	{"X-Forewarm-MayRest", unit_set_bool, SERVICE(may_rest), 0, 0},
 };
 
 #define ROWS(section, rows)                                                                        \
@@ -394,6 +395,7 @@ static void defaults(struct unit *u)
 		.release = true,
 		.prestart = true,
 		.may_stop = true,
+		.may_rest = true,
 	};
 	for (size_t i = 0; i < UNIT_DIR_MAX; i++)
 		u->service.dirs[i].mode = 0755;

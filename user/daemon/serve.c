@@ -285,6 +285,7 @@ static json_t *view_service(const struct service_view *v)
 		put_text(o, "description", v->description);
 	put_text(o, "listens", v->listens);
 	put_text(o, "state", svc_state_name(s->state));
+	(void)json_object_set_new(o, "resting", json_boolean(s->resting));
 	put_text(o, "why", svc_why_name(s->why));
 	put_known(o, "state_ns", v->state_ns);
 	put_known(o, "idle_ns", v->idle_ns);
@@ -313,6 +314,7 @@ static json_t *view_service(const struct service_view *v)
 	put_n(o, "start_n", f->start_n);
 	put_n(o, "fail_n", f->fail_n);
 	put_n(o, "freeze_n", f->freeze_n);
+	put_n(o, "rest_n", f->rest_n);
 	put_n(o, "thaw_n", f->thaw_n);
 	put_n(o, "release_n", f->release_n);
 	put_n(o, "evict_n", f->evict_n);

@@ -40,7 +40,7 @@ struct resume {
 	struct named *named;
 	size_t slots_bytes;
 	struct ring_buffer *ring;
-	bool attached;
+	bool attached, named_attached;
 };
 
 static int on_ring(void *ctx, void *data, size_t n)
@@ -146,6 +146,7 @@ static void attach_names(struct resume *r)
 	for (size_t i = 0; root >= 0 && i < ARRAY_SIZE(progs); i++)
 		*links[i] = bpf_program__attach_cgroup(progs[i], root);
 	(void)libbpf_set_print(was);
+	r->named_attached = true;
 }
 
 void resume_rest(struct resume *r)
@@ -157,7 +158,7 @@ void resume_rest(struct resume *r)
 		(void)bpf_link__destroy(*links[i]); /* closes it whatever it says */
 		*links[i] = NULL;
 	}
-	r->attached = false;
+	r->attached = r->named_attached = false;
 }
 
 bool resume_rests(const struct resume *r)
@@ -170,7 +171,6 @@ static int attach(struct resume *r)
 	r->skel->links.resume = bpf_program__attach(r->skel->progs.resume);
 	if (!r->skel->links.resume)
 		return fault_errno();
-	attach_names(r);
 	r->attached = true;
 	return 0;
 }
@@ -257,6 +257,8 @@ int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 		return err;
 	if (fd_n > RESUME_SOCKET_MAX)
 		return fault(-EINVAL);
+	if (!t->rests && !r->named_attached)
+		attach_names(r);
 	forget_names(r, slot);
 	forget_sockets(r, slot, fds, fd_n);
 	for (size_t i = 0; i < fd_n; i++) {
@@ -265,7 +267,7 @@ int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,
 		if (bpf_map_update_elem(bpf_map__fd(r->skel->maps.resume_sockets), &fds[i], &slot,
 					BPF_ANY) < 0)
 			return fault_errno();
-		if (name_of(fds[i], &name))
+		if (!t->rests && name_of(fds[i], &name))
 			put_name(r, slot, &name);
 	}
 	s->pid = t->pid;

@@ -28,6 +28,7 @@ struct resume_target {
 	pid_t pid;
 	uint64_t start;
 	int pidfd;
+	bool rests; /* nobody is stopped: a connection is told of, and no more */
 };
 
 int resume_open(uint32_t slot_max, struct resume **ret);

@@ -392,7 +392,7 @@ int sandbox_freeze(struct sandbox *sb)
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
 	r = freeze_write(sb, true);
-	sb->stopped = false;
+	sb->stopped = sb->resting = false;
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_FROZEN);
 	return r;
@@ -404,7 +404,10 @@ int sandbox_thaw(struct sandbox *sb)
 
 	if (sb->sm.state != SANDBOX_FROZEN)
 		return SANDBOX_NOT_NOW;
-	r = sb->stopped ? sandbox_signal(sb, SIGCONT) : freeze_write(sb, false);
+	if (sb->resting)
+		r = 0;
+	else
+		r = sb->stopped ? sandbox_signal(sb, SIGCONT) : freeze_write(sb, false);
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_ACTIVE);
 	return r;
@@ -421,7 +424,23 @@ int sandbox_stop(struct sandbox *sb)
 		return r;
 	sm_move(&sb->sm, sb, SANDBOX_FROZEN);
 	sb->stopped = true;
+	sb->resting = false;
 	return 0;
+}
+
+int sandbox_rest(struct sandbox *sb)
+{
+	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
+		return SANDBOX_NOT_NOW;
+	sm_move(&sb->sm, sb, SANDBOX_FROZEN);
+	sb->stopped = false;
+	sb->resting = true;
+	return 0;
+}
+
+bool sandbox_is_resting(const struct sandbox *sb)
+{
+	return sb->sm.state == SANDBOX_FROZEN && sb->resting;
 }
 
 bool sandbox_is_stopped(const struct sandbox *sb)
@@ -433,6 +452,12 @@ int sandbox_is_frozen(struct sandbox *sb, bool *ret)
 {
 	int r;
 
+	if (sandbox_is_resting(sb)) {
+		uint64_t run_n;
+
+		*ret = halt_rests(sandbox_pid_of(sb->command_pidfd), &run_n);
+		return 0;
+	}
 	if (sandbox_is_stopped(sb)) {
 		*ret = halt_is(sandbox_pid_of(sb->command_pidfd));
 		return 0;

@@ -173,6 +173,9 @@ int sandbox_thaw(struct sandbox *sb);
 /* FROZEN by SIGSTOP to the command, which is alone in it (halt.h), and thawed by SIGCONT. */
 int sandbox_stop(struct sandbox *sb);
 bool sandbox_is_stopped(const struct sandbox *sb);
+/* FROZEN, where nothing is done: the command, which is alone in it, sleeps without a timer (halt.h). */
+int sandbox_rest(struct sandbox *sb);
+bool sandbox_is_resting(const struct sandbox *sb);
 /* The kernel has confirmed. */
 int sandbox_is_frozen(struct sandbox *sb, bool *ret);
 /* To the command; a frozen sandbox gets it when thawed, SIGKILL at once. */

@@ -31,6 +31,7 @@ struct sandbox {
 	bool sent /* its command */, exited, init_gone, released, disowned, background;
 	bool stopped; /* where it is FROZEN: by SIGSTOP */
 	bool next;    /* another command was sent, and nothing is known of it yet */
+	bool resting; /* where it is FROZEN: by itself */
 	char group[CGROUP_NAME_LEN];
 	sandbox_event_fn fn;
 	void *ctx;

@@ -34,7 +34,9 @@
 enum { NOTIFY_MAX = 4096, EVENT_MAX = 32, MEMORY_EVERY_NS = 1000000000, STOP_MS = 3000 };
 static const uint64_t frozen_poll_ns =
 	200000; /* freezing takes 11-31 us when nothing is in the kernel */
+static const uint64_t restless_poll_ns = 1000000;
 static const uint64_t save_every_ns = 60000000000;
+static const uint64_t rest_look_min_ns = 1000000000, rest_look_max_ns = 64000000000;
 
 void service_say(struct services *s, enum services_say level, const char *fmt, ...)
 {
@@ -83,6 +85,10 @@ static int arm_stopped(struct service *v)
 {
 	struct resume_target t = {.pidfd = sandbox_pidfd(v->box)};
 
+	if (sandbox_is_resting(v->box)) {
+		t = (struct resume_target){.pidfd = -1, .rests = true};
+		return waker_arm_stopped(v->all->waker, v->id, v->listens, v->listen_n, &t);
+	}
 	t.pid = sandbox_pid_of(t.pidfd);
 	t.start = t.pid > 0 ? halt_start(t.pid) : 0; /* ended: its event comes */
 	return waker_arm_stopped(v->all->waker, v->id, v->listens, v->listen_n, &t);
@@ -97,7 +103,7 @@ static void do_watch(struct service *v, enum svc_watch watch)
 		(void)waker_disarm(v->all->waker, v->id);
 		return;
 	}
-	if (frozen && sandbox_is_stopped(v->box))
+	if (frozen && (sandbox_is_stopped(v->box) || sandbox_is_resting(v->box)))
 		r = arm_stopped(v);
 	else
 		r = waker_arm(v->all->waker, v->id, v->listens, v->listen_n,
@@ -121,16 +127,26 @@ static bool alone(struct service *v, pid_t pid)
 	       n == 2 && (pids[0] == pid || pids[1] == pid) && (pids[0] == init || pids[1] == init);
 }
 
-static void do_freeze(struct service *v)
+/* The mildest that will do: what sleeps without a timer needs nothing, one process a signal. */
+static int put_down(struct service *v)
 {
+	const struct unit_service *u = &v->unit->service;
 	pid_t pid = waker_stops(v->all->waker) ? sandbox_pid_of(sandbox_pidfd(v->box)) : 0;
 	int r = -ENOTSUP;
 
-	if (v->unit->service.may_stop && alone(v, pid) && halt_may(pid))
-		r = sandbox_stop(v->box);
+	if (u->may_stop && alone(v, pid) && halt_may(pid))
+		r = u->may_rest && !v->restless && halt_rests(pid, &v->run_n)
+			    ? sandbox_rest(v->box)
+			    : sandbox_stop(v->box);
 	if (r && v->freeze_fd >= 0)
 		r = sandbox_freeze(v->box);
-	if (r) /* not confirmed: the core takes it back when its time is up, and waits a minute */
+	return r;
+}
+
+static void do_freeze(struct service *v)
+{
+	/* Not confirmed: the core takes it back when its time is up, and waits a minute. */
+	if (put_down(v))
 		return;
 	v->freezing = true;
 	v->freeze_look_ns = 0;
@@ -198,6 +214,22 @@ static void set_timer(struct services *s)
 	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL); /* valid by construction */
 }
 
+/* Has it slept on since it was found asleep? Else it is looked at anew. */
+static bool is_resting(struct service *v)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (halt_run_n(sandbox_pid_of(sandbox_pidfd(v->box))) == v->run_n) {
+		v->rest_wait_ns = rest_look_min_ns;
+		v->rest_look_ns = now + v->rest_wait_ns;
+		return true;
+	}
+	(void)sandbox_thaw(v->box); /* for the books */
+	(void)put_down(v);	    /* cannot: the core takes it back in time */
+	do_watch(v, SVC_WATCH_LEVEL);
+	return false;
+}
+
 /* Is it frozen? What was stopped and should not have been, for what it did in the meantime, runs on and
  * is frozen the other way. */
 static bool is_frozen(struct service *v)
@@ -205,6 +237,8 @@ static bool is_frozen(struct service *v)
 	bool frozen = false;
 	pid_t pid;
 
+	if (sandbox_is_resting(v->box))
+		return is_resting(v);
 	if (!sandbox_is_stopped(v->box))
 		return sandbox_is_frozen(v->box, &frozen) == 0 && frozen;
 	pid = sandbox_pid_of(sandbox_pidfd(v->box));
@@ -239,9 +273,10 @@ static bool look_frozen(struct services *s)
 			told = true;
 			service_tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
 							   .connection_n = service_connections(v),
+							   .resting = sandbox_is_resting(v->box),
 							   .memory_bytes = memory_now(v)});
 		} else {
-			v->freeze_look_ns = now + frozen_poll_ns;
+			v->freeze_look_ns = now + (v->restless ? restless_poll_ns : frozen_poll_ns);
 		}
 	}
 	return told;
@@ -481,10 +516,46 @@ int services_fd(const struct services *s)
 	return s->epoll;
 }
 
+/* What should rest and has run: somebody has connected, or it has a timer or another visitor that nobody
+ * could see, and is stopped after all. */
+static void rouse(struct service *v)
+{
+	if (waker_disarm(v->all->waker, v->id) || service_connections(v) > 0) {
+		service_tell(v, (struct svc_event){.kind = SVC_EV_CONNECTION});
+		return;
+	}
+	v->restless = true;
+	(void)sandbox_thaw(v->box); /* for the books */
+	v->freezing = put_down(v) == 0;
+	v->freeze_look_ns = 0;
+	if (!v->freezing)
+		(void)sandbox_rest(v->box); /* it cannot be; it sleeps most of the time */
+	do_watch(v, SVC_WATCH_LEVEL);
+}
+
+/* More and more rarely: what has slept for long sleeps on. */
+static void look_resting(struct services *s, uint64_t now)
+{
+	on_waker(s);
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		struct service *v = &s->all[i];
+
+		if (!v->used || !v->box || v->freezing || v->restless ||
+		    !sandbox_is_resting(v->box) || now < v->rest_look_ns)
+			continue;
+		v->rest_wait_ns = v->rest_wait_ns * 2 < rest_look_max_ns ? v->rest_wait_ns * 2
+									 : rest_look_max_ns;
+		v->rest_look_ns = now + v->rest_wait_ns;
+		if (halt_run_n(sandbox_pid_of(sandbox_pidfd(v->box))) != v->run_n)
+			rouse(v);
+	}
+}
+
 void services_tick(struct services *s, double pressure)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
+	look_resting(s, now);
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
 	services_act(s);

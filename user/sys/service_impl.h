@@ -141,6 +141,9 @@ struct service {
 	int rest_fd;	/* pidfd of one that is waited for when the main process has ended */
 	bool side;	/* one of ExecStartPost=, ExecStop= runs beside it */
 	bool main_gone; /* ExecStart= has ended */
+	bool restless;	/* it ran while it should have rested: stopped or frozen since */
+	uint64_t run_n, rest_look_ns; /* of one that rests: how often it had run; the next look */
+	uint64_t rest_wait_ns;
 	uint64_t freeze_look_ns, memory_ns;
 	uint64_t memory_bytes;
 };

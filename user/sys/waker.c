@@ -35,6 +35,7 @@ enum { LATE_MS = 1, REST_MS = 10000 };
 
 struct slot {
 	bool armed, noted, stopped;
+	bool looked_at; /* of a stopped one: by us too, for it cannot accept */
 	int fds[WAKER_SOCKET_MAX];
 	size_t fd_n;
 	int freeze_fd, pidfd; /* the latter of a stopped one */
@@ -45,12 +46,19 @@ struct waker {
 	const struct cgroup_host *cgroup;
 	struct slot *slots;
 	struct resume *resume; /* NULL: none is ever stopped */
-	uint32_t slot_max, next, stopped_n;
+	uint32_t slot_max, next, stopped_n, look_n;
 	int epoll, stopped_epoll, event, stop, kick;
 	pthread_t thread;
 	bool runs;
 	pthread_mutex_t lock;
 };
+
+static void count_out(struct waker *w, struct slot *s)
+{
+	w->stopped_n -= s->stopped;
+	w->look_n -= s->looked_at;
+	s->stopped = s->looked_at = false;
+}
 
 static void note(struct waker *w, uint32_t id, uint64_t seen_ns, uint64_t thawed_ns)
 {
@@ -58,8 +66,7 @@ static void note(struct waker *w, uint32_t id, uint64_t seen_ns, uint64_t thawed
 
 	s->armed = false;
 	s->noted = true;
-	w->stopped_n -= s->stopped;
-	s->stopped = false;
+	count_out(w, s);
 	s->note = (struct waker_note){.slot = id, .seen_ns = seen_ns, .thawed_ns = thawed_ns};
 }
 
@@ -155,7 +162,7 @@ static void go_first(void)
 /* Has the time come to look at the stopped ones? */
 static bool look_due(struct waker *w, uint64_t now_ns, uint64_t *looked_ns)
 {
-	if (!__atomic_load_n(&w->stopped_n, __ATOMIC_RELAXED) ||
+	if (!__atomic_load_n(&w->look_n, __ATOMIC_RELAXED) ||
 	    now_ns - *looked_ns < WAKER_LOOK_MS * 1000000ull)
 		return false;
 	*looked_ns = now_ns;
@@ -168,7 +175,7 @@ static int sleep_ms(struct waker *w)
 	int ms = -1;
 
 	(void)pthread_mutex_lock(&w->lock);
-	if (w->stopped_n)
+	if (w->look_n)
 		ms = WAKER_LOOK_MS;
 	else if (w->resume && !resume_rests(w->resume))
 		ms = REST_MS;
@@ -357,9 +364,8 @@ static void arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n)
 	if (s->armed && s->stopped) {
 		unwatch(w, slot);
 		(void)resume_disarm(w->resume, slot);
-		w->stopped_n--;
 	}
-	s->stopped = false;
+	count_out(w, s);
 	s->armed = true;
 	s->noted = false;
 	s->fd_n = fd_n;
@@ -398,7 +404,10 @@ int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_
 	arm(w, slot, fds, fd_n);
 	s->stopped = true;
 	s->pidfd = t->pidfd;
+	s->looked_at = !t->rests;
 	first = w->stopped_n++ == 0;
+	w->look_n += s->looked_at;
+	first |= s->looked_at && w->look_n == 1;
 	r = watch(w, slot, w->stopped_epoll);
 	if (!r)
 		r = resume_arm(w->resume, slot, fds, fd_n, t);
@@ -424,12 +433,11 @@ bool waker_disarm(struct waker *w, uint32_t slot)
 	noted = s->noted;
 	if (s->armed) {
 		unwatch(w, slot);
-		if (s->stopped) {
+		if (s->stopped)
 			noted |= !resume_disarm(w->resume, slot);
-			w->stopped_n--;
-		}
 	}
-	s->armed = s->noted = s->stopped = false;
+	count_out(w, s);
+	s->armed = s->noted = false;
 	s->freeze_fd = -1;
 	(void)pthread_mutex_unlock(&w->lock);
 	return noted;

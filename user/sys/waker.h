@@ -45,7 +45,7 @@ bool waker_take(struct waker *w, struct waker_note *ret);
 
 /* Tell of the next thing that waits at any of fds; freeze_fd: thaw through it first, or -1. */
 int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd);
-/* The same for a stopped service. stops: whether this kernel can do that at all. */
+/* The same for a stopped service, or one that rests. stops: whether this kernel can do that at all. */
 bool waker_stops(const struct waker *w);
 int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_n,
 		      const struct resume_target *t);
