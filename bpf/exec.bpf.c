@@ -254,9 +254,10 @@ static long loader_vma(struct task_struct *task, struct vm_area_struct *vma, __u
 }
 
 /* The file the first instruction is in: ld.so for most, the program itself when it is static. The
- * helpers came with 5.15 and 5.17; before that the loader is not reported. */
-static __noinline int loader_find(struct task_struct *task, const struct file *exe,
-				  struct fwm_file *ret)
+ * helpers came with 5.15 and 5.17; before that the loader is not reported. Not a function of its own: with what
+ * it calls that took 544 bytes of stack, and older kernels allow 512. */
+static __always_inline int loader_find(struct task_struct *task, const struct file *exe,
+				       struct fwm_file *ret)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u64 file = 0;
