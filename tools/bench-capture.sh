@@ -44,7 +44,7 @@ command -v opensnoop execsnoop tcpconnect >/dev/null || {
 dir=$(mktemp -d /var/tmp/fwm-bench-XXXXXX)
 pins=/sys/fs/bpf/${dir##*/}
 pids=() # of the subject
-hold='' loader_pid=''
+hold='' loader_pid='' keeper_pid=''
 state=$dir/state
 foreign=0 # BPF programs of others
 # A hook comes off when the kernel has waited for all that may run it, each for itself: 40 ms, or 1 if told
@@ -69,7 +69,7 @@ stop() {
 }
 finish() {
 	stop
-	[[ -n $loader_pid ]] && kill "$loader_pid" 2>/dev/null
+	kill $loader_pid $keeper_pid 2>/dev/null
 	rm -rf "$dir"
 }
 trap finish EXIT
@@ -78,6 +78,19 @@ trap finish EXIT
 mkfifo "$dir/never"
 exec {never}<>"$dir/never"
 nap() { read -r -t "$1" -u "$never" || :; }
+
+# What the loads start, and what that needs.
+sources="user/base/index.c user/base/heap.c user/core/names.c user/core/graph.c user/core/decode.c"
+{
+	programs="/bin/true $(command -v gcc) $(gcc -print-prog-name=cc1) $(gcc -print-prog-name=as)"
+	printf '%s\n' "$tool" /etc/ld.so.cache $programs
+	command -v as
+	ldd "$tool" $programs 2>/dev/null | grep -o '/[^ ]*' | tr -d :
+	for s in $sources; do gcc -M -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser "$s"; done |
+		sed 's/^[^:]*: *//' | tr -d '\\' | xargs -n 1
+} | sort -u >"$dir/kept"
+"$tool" keep "$dir/kept" <"$dir/never" >/dev/null 2>&1 &
+keeper_pid=$!
 
 coproc loader { exec nice -n -19 "$tool" serve 2>/dev/null; }
 loader_pid=${loader_PID:?}

@@ -6,6 +6,7 @@
  *   bench_capture floor OBJECT LIST   empty programs on those hooks of OBJECT that the file LIST names
  *   bench_capture job              some milliseconds of work on some files: what the load of that name runs
  *   bench_capture runs PINDIR      ns per run of each pinned program, while open
+ *   bench_capture keep LIST        keeps the files that the file LIST names in memory, while open
  *
  * Loads and what they answer, as "VALUE UNITS", the units of work done:
  *
@@ -25,7 +26,7 @@
  * of job and compile CPU time, as waiting for a CPU or a disk that others have is none of the tracer's cost.
  * Windows of these three are short: what is to be told apart is less than the host drifts by in seconds. And
  * address spaces are not randomized: how long a life takes varies by half as much again if they are.
- * One process does all of it, so that a tracer sees no start but the load's own. floor and runs print "ready",
+ * One process does all of it, so that a tracer sees no start but the load's own. floor, keep and runs print "ready",
  * and end when stdin does; runs then prints "NAME RUNS NS" a line.
  */
 #include "base/cleanup.h"
@@ -43,6 +44,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -199,6 +201,7 @@ static double compile_one(const char *file)
 	return children_us() - before;
 }
 
+/* The same in tools/bench-capture.sh. */
 static const char *const sources[] = {"user/base/index.c", "user/base/heap.c", "user/core/names.c",
 				      "user/core/graph.c", "user/core/decode.c"};
 
@@ -352,8 +355,7 @@ static int serve_loads(void)
 
 	pin();
 	(void)personality(ADDR_NO_RANDOMIZE); /* refused: only noisier */
-	/* A temporary file on a disk takes a block of its directory to be read, once in so many compiles:
-	 * which is noise, and makes forewarmd look closer. */
+	/* A temporary file on a disk takes blocks of its directory, which may have to be read: see keep(). */
 	(void)setenv("TMPDIR", "/dev/shm", 1);
 	serve();
 	while (fgets(line, sizeof(line), stdin)) {
@@ -465,6 +467,34 @@ static int floor_(const char *object, const char *list)
 	return 0;
 }
 
+/* --- files stay ---------------------------------------------------------------------------------------- */
+
+/* A host that takes back page cache does it in pulses, seconds apart: who has to read again then is slower for
+ * it, and forewarmd looks closer at whoever read. */
+static int keep(const char *list)
+{
+	FILE *f = fopen(list, "re");
+	char line[4096];
+	struct stat st;
+	void *at;
+	int fd;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		fd = open(line, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
+			continue;
+		at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		if (at != MAP_FAILED)
+			(void)mlock(at, (size_t)st.st_size); /* not kept is only noisier */
+		close(fd);
+	}
+	if (f)
+		(void)fclose(f);
+	wait_for_end();
+	return 0;
+}
+
 /* --- the kernel's own statistics ------------------------------------------------------------------------ */
 
 static int runs(const char *dir)
@@ -521,8 +551,11 @@ int main(int argc, char **argv)
 		return floor_(argv[2], argv[3]);
 	if (argc == 2 && !strcmp(argv[1], "job"))
 		return job();
+	if (argc == 3 && !strcmp(argv[1], "keep"))
+		return keep(argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "runs"))
 		return runs(argv[2]);
-	fprintf(stderr, "usage: bench_capture serve | job | floor OBJECT LIST | runs PINDIR\n");
+	fprintf(stderr,
+		"usage: bench_capture serve | job | floor OBJECT LIST | runs PINDIR | keep LIST\n");
 	return 1;
 }
