@@ -61,6 +61,19 @@ twin() { # name script
 twin "deleted files and directories" 'rm remove d/x; rm -r e; rmdir empty'
 twin "a directory deleted and made anew" 'rm -r d; mkdir d; echo new >d/new'
 twin "a file deleted and made anew" 'rm change; echo fresh >change; chmod 600 change'
+# A directory that goes away takes files along that have names elsewhere: m1 and m2 stay one, and it is said.
+split() { # name script said
+	make "$dir/twin"
+	(cd "$dir/twin" && run --commit -- sh -c "$2") >"$dir/.out" 2>"$dir/.err"
+	tap_check "$1: committed" [ $? = 0 ]
+	tap_check "$1: what stays is one" same "$(stat -c '%h %i' "$dir/twin/m1")" "2 $(stat -c %i "$dir/twin/m2")"
+	tap_check "$1: said" same "$(sed "s,$dir/twin,T,g" "$dir/.err")" "$3"
+}
+said="forewarm: run: T/d/m3 has other names, which keep what it was: moved, it is a file of its own"
+split "a directory renamed, of whose files one has names elsewhere" 'mv d moved' "$said"
+split "and written to after" 'mv d moved; echo more >>moved/m3' "$said"
+split "and renamed too" 'mv d moved; mv moved/m3 moved/other' "$said"
+twin "a directory renamed with all names of its files" 'mv m1 d/; mv m2 d/; mv d moved'
 twin "a directory renamed" 'rm d/m3; mv d moved; mv moved/sub e/'
 twin "files renamed, one over another" 'mv change changed; mv remove keep'
 twin "a file where a directory was, and the reverse" 'rm -r d; echo d >d; rm keep; mkdir -p keep/in; echo k >keep/in/k'

@@ -680,10 +680,20 @@ static void tidy(struct commit *c, bool failed)
 	free(c->v);
 }
 
+static void say_split(void *ctx, const char *path)
+{
+	const struct commit *c = ctx;
+
+	c->say(c->ctx, path,
+	       "has other names, which keep what it was: moved, it is a file of its own");
+}
+
 static int stage_all(struct commit *c, bool (*stop)(void *ctx))
 {
 	int r = names_new(c);
 
+	if (!r)
+		r = effects_split(c->e, say_split, c);
 	for (size_t i = 0; i < c->e->n && !r; i++) {
 		r = stop(c->ctx) ? COMMIT_STOPPED : stage_one(c, i);
 		if (r < 0)

@@ -69,5 +69,8 @@ int effects_open_parent(const char *path, const char **ret_name);
 /* The new thing, in its layer. */
 int effects_source_open(const struct effects *e, const struct effect *x, int flags);
 bool effects_xattr_kept(const char *name);
+/* Says each file of the host of which some names are deleted, others stay, and that seems to be a new
+ * file as well: what a directory's being renamed makes of it. moved.c. */
+int effects_split(const struct effects *e, void (*say)(void *ctx, const char *path), void *ctx);
 
 #endif
