@@ -23,7 +23,7 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 	const struct proc *p = proc_get(parent);
 	__u32 slot = child & procs_mask;
 	struct proc *c = bpf_map_lookup_elem(&procs, &slot);
-	__u32 flags = p ? p->flags & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET) : 0;
+	__u32 flags = proc_flags(parent, p) & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET);
 
 	if (parent == own_tgid && !own_children)
 		flags |= FWM_MARK_IGNORE;
@@ -32,7 +32,6 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 	if (c->tgid != child)
 		proc_save(c);
 	c->last_ino = 0;
-	c->flags = flags;
 	c->row = 0;
 	/* Until it executes something, what it uses is used by the program it was forked from. */
 	c->exec_ns = p ? p->exec_ns : 0;
@@ -40,7 +39,7 @@ static __always_inline void marks_inherit(__u32 parent, __u32 child)
 	c->pages = p ? p->pages : 0;
 	c->looks_n = 0;
 	c->epoch = marks_epoch;
-	c->tgid = child;
+	proc_own(c, child, flags);
 }
 
 SEC("tp_btf/sched_process_fork")

@@ -73,24 +73,30 @@ static __always_inline void proc_save(struct proc *p)
 		again_tell(p, 0);
 }
 
+static __always_inline void proc_own(struct proc *p, __u32 tgid, __u32 flags)
+{
+	struct proc o = {.tgid = tgid, .flags = flags};
+
+	*(volatile __u64 *)&p->owner = o.owner;
+}
+
 static __noinline int proc_fill(struct proc *p, __u32 tgid)
 {
 	const struct fwm_mark *m = bpf_map_lookup_elem(&marks, &tgid);
+	__u32 flags = p->flags;
 
 	if (p->tgid != tgid) {
 		proc_save(p);
 		p->last_ino = 0;
-		p->flags = 0;
+		flags = 0;
 		p->exec_ns = 0;
 		p->exec_tgid = 0;
 		p->looks_n = 0;
 		p->pages = 0;
 	}
-	if (m)
-		p->flags = m->flags;
 	p->row = m != NULL;
 	p->epoch = marks_epoch;
-	p->tgid = tgid;
+	proc_own(p, tgid, m ? m->flags : flags);
 	return 0;
 }
 
@@ -105,10 +111,26 @@ static __always_inline struct proc *proc_get(__u32 tgid)
 	return p;
 }
 
+/* Of a process that has just lost its slot. */
+static __noinline __u32 flags_saved(__u32 tgid)
+{
+	const struct fwm_mark *m = bpf_map_lookup_elem(&marks, &tgid);
+
+	return m ? m->flags : 0;
+}
+
+/* p: proc_get(tgid), whoever has it by now. */
+static __always_inline __u32 proc_flags(__u32 tgid, const struct proc *p)
+{
+	struct proc o = {.owner = p ? *(const volatile __u64 *)&p->owner : 0};
+
+	return p && o.tgid != tgid ? flags_saved(tgid) : o.flags;
+}
+
 /* Is this process traced at all? */
 static __always_inline bool wanted(__u32 tgid, const struct proc *p)
 {
-	__u32 flags = p ? p->flags : 0;
+	__u32 flags = proc_flags(tgid, p);
 
 	if (tgid == own_tgid || (flags & FWM_MARK_IGNORE))
 		return false;

@@ -35,8 +35,13 @@ struct pending {
 
 /* What the hooks know of a process: a cache line. */
 struct proc {
-	__u32 tgid;  /* 0: free */
-	__u32 flags; /* FWM_MARK_*; of one without a slot they are in marks */
+	union {
+		struct {
+			__u32 tgid;  /* 0: free */
+			__u32 flags; /* FWM_MARK_*; of one without a slot they are in marks */
+		};
+		__u64 owner; /* both at once, for another may take the slot meanwhile */
+	};
 	__u64 exec_ns;
 	__u32 epoch;	 /* of the marks it was last compared with */
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
