@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct listing {
-	struct table *states, *found, *guesses;
+	struct table *states, *found, *guesses, *left;
 	uint64_t n;
 };
 
@@ -64,6 +64,8 @@ static void each_service(void *ctx, json_t *o)
 	struct listing *l = ctx;
 	char state[64], since[32], memory[32];
 
+	if (is_type(o, "unit"))
+		table_row(l->left, (const char *[]){get_text(o, "name"), get_text(o, "why")});
 	if (!is_type(o, "service"))
 		return;
 	l->n++;
@@ -93,11 +95,15 @@ int cmd_services(struct cli *cli)
 						    {"TIMES", 'r'},
 						    {"DELAY p50", 'r'},
 						    {"p99", 'r'}};
-	struct listing l = {.states = table_new(cli, states, ARRAY_SIZE(states)),
+	static const struct table_column left[] = {{"NOT STARTED HERE", 'f'}, {"WHY", 'l'}};
+	struct listing l = {.left = table_new(cli, left, ARRAY_SIZE(left)),
+			    .states = table_new(cli, states, ARRAY_SIZE(states)),
 			    .found = table_new(cli, found, ARRAY_SIZE(found)),
 			    .guesses = table_new(cli, guesses, ARRAY_SIZE(guesses))};
 	int r = cli_ask(cli, "services", NULL, each_service, &l);
+	size_t left_n;
 
+	left_n = table_rows(l.left);
 	table_print(l.states);
 	if (table_rows(l.found))
 		printf("\n");
@@ -105,7 +111,10 @@ int cmd_services(struct cli *cli)
 	if (table_rows(l.guesses))
 		printf("\n");
 	table_print(l.guesses);
-	if (r == FWM_STATUS_OK && !cli->json && !l.n)
+	if (table_rows(l.left) && l.n)
+		printf("\n");
+	table_print(l.left);
+	if (r == FWM_STATUS_OK && !cli->json && !l.n && !left_n)
 		printf("no services: see forewarm.service(5)\n");
 	return r;
 }

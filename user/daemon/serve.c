@@ -50,7 +50,7 @@ static bool has_units(const char *dir)
 	for (struct dirent *e; d && !any && (e = readdir(d));) {
 		const char *dot = strrchr(e->d_name, '.');
 
-		any = dot && strcmp(dot, ".socket") == 0;
+		any = dot && (strcmp(dot, ".socket") == 0 || strcmp(dot, ".service") == 0);
 	}
 	if (d)
 		(void)closedir(d);
@@ -332,6 +332,13 @@ static int answer_services(void *ctx, struct api_call *call)
 	for (uint32_t i = 0; s && s->services && i < services_n(s->services) && r == 0; i++) {
 		services_view(s->services, i, &v);
 		r = api_put(call, view_service(&v));
+	}
+	for (uint32_t i = 0; s && s->services && services_left(s->services, i) && r == 0; i++) {
+		json_t *o = put_new("unit");
+
+		put_text(o, "name", services_left(s->services, i));
+		put_text(o, "why", "no socket leads to it");
+		r = api_put(call, o);
 	}
 	return r;
 }

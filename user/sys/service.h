@@ -75,6 +75,8 @@ uint32_t services_n(const struct services *s);
 /* How many sandboxes of each kind should be kept parked: as the units say, and parked_n of each kind
  * that any service uses. */
 void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[SANDBOX_NET_MAX]);
+/* The i-th .service file that no socket leads to; NULL: no more. */
+const char *services_left(const struct services *s, uint32_t i);
 /* The i-th of services_n(). */
 void services_view(const struct services *s, uint32_t i, struct service_view *ret);
 

@@ -251,6 +251,11 @@ void services_add_left(struct services *s, const char *file)
 			       file);
 }
 
+const char *services_left(const struct services *s, uint32_t i)
+{
+	return i < s->left_n ? s->left[i] : NULL;
+}
+
 int services_load(struct services *s, const char *dir, uint32_t *ret_refused_n)
 {
 	uint32_t refused_n = 0;
