@@ -82,11 +82,10 @@ nap() { read -r -t "$1" -u "$never" || :; }
 # What the loads start, and what that needs.
 sources="user/base/index.c user/base/heap.c user/core/names.c user/core/graph.c user/core/decode.c"
 {
-	programs="/bin/true $(command -v gcc) $(gcc -print-prog-name=cc1) $(gcc -print-prog-name=as)"
+	programs="/bin/true $(command -v gcc as) $(gcc -print-prog-name=cc1)"
 	printf '%s\n' "$tool" /etc/ld.so.cache $programs
-	command -v as
 	ldd "$tool" $programs 2>/dev/null | grep -o '/[^ ]*' | tr -d :
-	for s in $sources; do gcc -M -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser "$s"; done |
+	for s in $sources; do gcc -M -O1 -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser "$s"; done |
 		sed 's/^[^:]*: *//' | tr -d '\\' | xargs -n 1
 } | sort -u >"$dir/kept"
 "$tool" keep "$dir/kept" <"$dir/never" >/dev/null 2>&1 &
