@@ -562,11 +562,14 @@ fi
 # watched, or what is rightly read for them would make up for what is read in vain; what the others need is cold,
 # and so it is again WRONG_S later, when a guess that did not come true has ended and has released what it read.
 WRONG_S=3.3
+# Before either half of a pair, for what comes after a rest is slower, watched or not; and long enough for a
+# program not to have been started a second ago, when nothing would be done for it anyway.
+REST_S=0.55
 wrong_rounds=${WRONG_ROUNDS:-50}
 wrong_round() { # plain or watched, name of the pairs, number, workloads in order
 	local t0 w kib who=$1 pair=$2.$3
 	shift 3
-	[[ $who == plain ]] || apart
+	sleep "$REST_S"
 	kib=$(bed_read_kib)
 	t0=${EPOCHREALTIME/[.,]/}
 	for w in "$@"; do
@@ -575,7 +578,6 @@ wrong_round() { # plain or watched, name of the pairs, number, workloads in orde
 	echo $((${EPOCHREALTIME/[.,]/} - t0)) >"$pairs/$pair.$who"
 	# Where nothing was read there is nothing to be released.
 	(($(bed_read_kib) - kib < 64)) || sleep "$WRONG_S"
-	watched_us=$([[ $who == plain ]] && echo $watched_us || echo ${EPOCHREALTIME/[.,]/})
 	note "kib.$who.${pair%.*}" $(($(bed_read_kib) - kib))
 }
 wrong_pairs() { # name
