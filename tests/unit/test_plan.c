@@ -82,15 +82,17 @@ static void test_plan_learns_what_a_cold_start_costs(void **state)
 	/* As slow as reading it, much slower, no slower, and faster. */
 	assert_float_equal(gain_of(2, 20, 2, 10, 4096), 1, 0.05);
 	assert_true(gain_of(2, 200, 2, 10, 4096) > 1.7);
-	assert_true(gain_of(5, 10, 5, 10, 4096) < 0.3);
-	assert_true(gain_of(5, 8, 5, 10, 4096) < 0.3);
+	assert_true(gain_of(20, 3, 20, 3, 4096) < 0.3);
+	assert_true(gain_of(20, 2, 20, 3, 4096) < 0.3);
+	/* As slow as reading it from a device three times as fast as one that is not known. */
+	assert_float_equal(gain_of(20, 7, 20, 3, 4096), 1, 0.01);
 	/* Of something that runs for minutes, or was seen once, it cannot be told. */
 	assert_float_equal(gain_of(5, 60000, 5, 60010, 4096), 1, 0.01);
-	assert_true(gain_of(1, 10, 1, 10, 1024) > gain_of(8, 10, 8, 10, 1024));
+	assert_true(gain_of(1, 3, 1, 3, 1024) > gain_of(8, 3, 8, 3, 1024));
 	/* So what gains nothing is not read, however sure; and no gain makes up for a bad guess. */
 	assert_true(
 		plan_worth(p, true, plan_value_us(p, 0.9, 1, bytes), plan_price_us(p, bytes, 0)));
-	assert_false(plan_worth(p, true, plan_value_us(p, 1, gain_of(5, 10, 5, 10, 4096), bytes),
+	assert_false(plan_worth(p, true, plan_value_us(p, 1, gain_of(20, 3, 20, 3, 4096), bytes),
 				plan_price_us(p, bytes, 0)));
 	assert_false(
 		plan_worth(p, true, plan_value_us(p, 0.3, 2, bytes), plan_price_us(p, bytes, 0)));

@@ -560,7 +560,8 @@ static void test_warm_releases_nothing_that_was_there_before(void **state)
 	assert_int_equal(pages_of_file(p), 4 * MIB);
 	if (release(f, 5).err == EPERM)
 		skip_because("no CAP_SYS_ADMIN: /proc/kpageflags is hidden");
-	assert_in_range(pages_of_file(p), MIB, 2 * MIB);
+	/* A host that reclaims may have taken a few pages of its own. */
+	assert_in_range(pages_of_file(p), MIB - 64 * 1024, 2 * MIB);
 }
 
 static uint32_t reads_of_others(void *ctx, dev_t dev)

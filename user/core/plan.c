@@ -41,6 +41,7 @@
 /* A cold access costs at least a lookup: what an ext4 directory block from a virtio disk took here. */
 #define COLD_BASE_US 120.0
 #define US_PER_MIB_START 2500.0 /* 400 MiB/s until learnt */
+#define US_PER_MIB_FAST 250.0	/* 4 GiB/s: no device takes less */
 /* Lives of one program differ by a fifth of their mean, gains of programs by a half: which says how many
  * starts it takes to believe what was seen. A program that loses more than twice what the device needs is
  * no better a reason to take the device from others. */
@@ -153,16 +154,23 @@ double plan_cold_us(const struct plan *p, uint64_t bytes)
 double plan_gain(const struct edge_use *u)
 {
 	double cold_n = (double)u->cold_n, warm_n = (double)(u->use_n - u->cold_n);
-	double cold, warm, device, gain, doubt;
+	double cold, warm, lost, device, gain, doubt;
 
 	if (!u->cold_n || u->use_n <= u->cold_n || u->life_sum_ns < u->cold_sum_ns)
 		return 1;
 	cold = (double)u->cold_sum_ns / 1e3 / cold_n;
 	warm = (double)(u->life_sum_ns - u->cold_sum_ns) / 1e3 / warm_n;
-	/* What was read was read by cold ones. Not at the speed of our own reads, several of which are in
-	 * flight. */
+	/* What was read was read by cold ones, at a speed that is not known: our own reads, several of which
+	 * are in flight, do not tell it. So a loss is small only if even the fastest device would have cost
+	 * more, and large only if a slow one would not explain it. */
+	lost = fmax(cold - warm, 0);
 	device = COLD_BASE_US + mib(u->read_sum_bytes) / cold_n * US_PER_MIB_START;
-	gain = fmin(fmax((cold - warm) / device, 0), GAIN_MAX);
+	if (lost < device) {
+		device = COLD_BASE_US + mib(u->read_sum_bytes) / cold_n * US_PER_MIB_FAST;
+		gain = fmin(lost / device, 1);
+	} else {
+		gain = fmin(lost / device, GAIN_MAX);
+	}
 	/* The mean of what was believed before and what was seen, each by how sure it is. */
 	doubt = GAIN_LIFE_SPREAD * warm / device;
 	doubt *= doubt * (1 / cold_n + 1 / warm_n);
