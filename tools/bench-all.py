@@ -274,8 +274,9 @@ def show_capture(p, f, host):
           f.get("capture", "lost", "forewarm"), "", "")
     p.row("memory of the tracer", "Tetragon, published*", "230 MB",
           f.get("capture", "daemon_rss", "forewarm"), "KiB")
-    p.row("its programs at an exec", "Tetragon, published*", 8890.0,
-          f.get("capture", "run on_exec", "forewarm"), "ns")
+    p.row("its programs, one exec", "Tetragon, published*", 8890.0,
+          f.get("capture", "bpf_life", "forewarm"), "ns")
+    p.more("forewarm: of a process's whole life, fork, exec, two opens and exit")
     p.more("snoops: opensnoop, execsnoop and %s of libbpf-tools at once" %
            ("tcpconnect" if host.kprobes else
             "tcpstates (tcpconnect needs kprobes, which this kernel has not)"))

@@ -520,12 +520,12 @@ static double one(struct run *run, int k, enum way way, uint64_t quiet_ns, bool 
 		sleep_ns(settled_ns + quiet_ns);
 		return request_us(run, k, PLAIN);
 	case RESTING:
-		if (!view_of(k, RESTS)->resting) /* it has timers */
-			return -1;
-		/* fall through */
 	case PREDICTED:
 	case FROZEN:
+		/* What was not asked for long may have been released: it is started again. */
 		(void)ours_us(run, k, way == PREDICTED ? FROZEN : way, ret_found);
+		if (way == RESTING && !view_of(k, RESTS)->resting) /* it has timers */
+			return -1;
 		sleep_ns(way == PREDICTED ? quiet_ns - lead : quiet_ns);
 		if (way == PREDICTED) {
 			tell(run, k, ASK_PREDICT, 0);
