@@ -24,6 +24,7 @@
 struct tally {
 	char dir[64];
 	uint64_t open[FILES], open_folded, miss[ABSENT];
+	uint64_t folded;  /* of whatever file: programs look twice for what a host has not */
 	uint64_t slow_ns; /* how long each record takes the reader */
 	uint32_t gone;	  /* the process that ended last */
 	unsigned late_n;  /* told of it after its end */
@@ -50,6 +51,7 @@ static void observe(void *ctx, const struct obs *o)
 	size_t n = strlen(t->dir);
 	unsigned k;
 
+	t->folded += o->kind == OBS_FOLD ? o->count : 0;
 	if ((o->kind == OBS_OPEN || o->kind == OBS_FOLD) && !strncmp(o->name, t->dir, n)) {
 		if (!o->err && sscanf(o->name + n, "/file%u", &k) == 1 && k < FILES) {
 			t->open[k] += o->count;
@@ -319,9 +321,9 @@ static void test_a_file_opened_again_and_again_is_counted(void **state)
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %lu opens: %lu told, %lu counted\n", (unsigned long)v->seen,
 		      (unsigned long)v->sent, (unsigned long)v->folded);
-	assert_int_equal(v->folded, t.open_folded);
+	assert_int_equal(v->folded, t.folded);
 	assert_int_equal(n.folded_n, v->folded);
-	assert_true(v->folded > AGAIN);
+	assert_true(t.open_folded > AGAIN);
 	assert_int_equal(v->seen, v->filtered + v->unreadable + v->sent + v->folded);
 	folded = v->folded;
 	run(c, again_with_threads, &t);
