@@ -98,10 +98,11 @@ static bool any_new(const struct effects *e)
 
 int effects_split(const struct effects *e, void (*say)(void *ctx, const char *path), void *ctx)
 {
+	const bool any = any_new(e);
 	int r = 0;
 
 	memset(&found, 0, sizeof(found));
-	for (size_t i = 0; i < e->n && !r && any_new(e); i++)
+	for (size_t i = 0; any && i < e->n && !r; i++)
 		if (e->v[i].op == EFFECT_DELETE) /* gone meanwhile: commit_check() tells */
 			r = nftw(e->v[i].path, found_one, 16, FTW_PHYS | FTW_MOUNT) == -ENOMEM
 				    ? fault(-ENOMEM)

@@ -335,18 +335,28 @@ struct spent {
 	uint64_t read, looked;
 };
 
-/* May so much be read for this guess? Even a lookup is a read or two. */
+/* Even a lookup is a read or two. */
+static uint64_t charged(uint64_t bytes)
+{
+	return bytes < LOOKUP_BYTES ? LOOKUP_BYTES : bytes;
+}
+
+static uint64_t credit_for(const struct engine *e, uint32_t from, const struct candidate *c,
+			   const struct guess *g)
+{
+	return credit_bytes(e->credit, from, g->via, c->depth ? c->support : g->support);
+}
+
+/* May so much be read for this guess? */
 static bool within_credit(const struct engine *e, const struct candidate *c, const struct guess *g,
 			  uint64_t bytes, struct spent *s)
 {
-	uint64_t credit, *spent = g->lookup ? &s->looked : &s->read;
+	uint64_t *spent = g->lookup ? &s->looked : &s->read;
 
 	if (!is_ahead(g)) /* it runs already: nothing that has to come first */
 		return true;
-	credit = credit_bytes(e->credit, lineage_run(e->lineage, c->from)->block, g->via,
-			      c->depth ? c->support : g->support);
-	bytes = bytes < LOOKUP_BYTES ? LOOKUP_BYTES : bytes;
-	if (*spent + bytes > credit)
+	bytes = charged(bytes);
+	if (*spent + bytes > credit_for(e, lineage_run(e->lineage, c->from)->block, c, g))
 		return false;
 	*spent += bytes;
 	return true;
@@ -372,6 +382,13 @@ static void sooner(struct guess *g, uint64_t need_ns)
 {
 	if (need_ns < g->made_ns + g->lead_ns)
 		g->lead_ns = need_ns > g->made_ns ? need_ns - g->made_ns : 0;
+}
+
+/* Of g, whose p and gain are known, when it reads so many bytes in so much time. */
+static void put_worth(const struct engine *e, struct guess *g, uint64_t bytes, uint64_t lead_ns)
+{
+	g->value_us = plan_value_us(e->plan, g->p, g->gain, bytes);
+	g->price_us = plan_price_us(e->plan, bytes, lead_ns);
 }
 
 static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
@@ -415,8 +432,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
 	bytes = lookup ? 0 : needed_bytes(e, g.via, dep);
 	g.gain = via == c->block ? c->gain : gain_of(e, c->block, via);
-	g.value_us = plan_value_us(e->plan, p, g.gain, bytes);
-	g.price_us = plan_price_us(e->plan, bytes, lead_ns);
+	put_worth(e, &g, bytes, lead_ns);
 	trusted = dep->kind == NODE_SERVICE ||
 		  within_credit(e, c, &g, sweep ? dep->size_bytes * SWEEP_FACTOR : bytes, spent);
 	open = book_open_by_dep(e->book, edge->to);
@@ -445,8 +461,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		if (p > open->p || g.gain > open->gain) {
 			open->p = p > open->p ? p : open->p;
 			open->gain = g.gain > open->gain ? g.gain : open->gain;
-			open->value_us = plan_value_us(e->plan, open->p, open->gain, bytes);
-			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
+			put_worth(e, open, bytes, lead_ns);
 		}
 		book_extend(e->book, open, g.deadline_ns);
 		if (open->acted && !open->done_ns && open->has_time &&
@@ -462,8 +477,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			open->acted = 0;
 			open->done_ns = 0;
 			open->p = p;
-			open->value_us = plan_value_us(e->plan, p, open->gain, bytes);
-			open->price_us = plan_price_us(e->plan, bytes, lead_ns);
+			put_worth(e, open, bytes, lead_ns);
 			open->queued_ns = e->now_ns;
 			sooner(open, e->now_ns + lead_ns);
 			queue(e, open, dep, e->now_ns + lead_ns);
@@ -827,10 +841,7 @@ static size_t put_best(struct guess *list, size_t used_n, size_t max, const stru
 static enum decision decision_on(const struct engine *e, const struct guess *g,
 				 const struct candidate *c, uint64_t bytes)
 {
-	uint64_t support = c->depth ? c->support : g->support;
-
-	if (is_ahead(g) && credit_bytes(e->credit, g->block, g->via, support) <
-				   (bytes > LOOKUP_BYTES ? bytes : LOOKUP_BYTES))
+	if (is_ahead(g) && credit_for(e, g->block, c, g) < charged(bytes))
 		return DECISION_UNTRUSTED;
 	return plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us) ? DECISION_NONE
 									  : DECISION_UNWORTHY;
@@ -876,8 +887,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.lookup = edge->flags & EDGE_F_LOOKUP;
 			g.via = via_of(e, c, edge);
 			bytes = g.lookup ? 0 : needed_bytes(e, g.via, dep);
-			g.value_us = plan_value_us(e->plan, g.p, g.gain, bytes);
-			g.price_us = plan_price_us(e->plan, bytes, g.lead_ns);
+			put_worth(e, &g, bytes, g.lead_ns);
 			g.decision = dep->kind == NODE_SERVICE
 					     ? DECISION_NONE
 					     : (uint8_t)decision_on(e, &g, c, bytes);

@@ -78,6 +78,8 @@ bool unit_is_variable(const char *name, size_t n);
 
 /* One word after the other of value into the list, unquoted, with specifiers replaced and prefix in
  * front, when check finds nothing against it. */
+/* NULL: none of them, which end with one without a word. */
+const struct word_value *unit_find_word(const struct word_value *words, const char *value);
 int unit_set_words(struct parse *p, const struct directive *d, const char *value,
 		   const char *prefix,
 		   int (*check)(struct parse *p, const struct directive *d, const char *word));

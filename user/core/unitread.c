@@ -41,7 +41,7 @@ int unit_set_fixed(struct parse *p, const struct directive *d, const char *value
 	return 0;
 }
 
-static const struct word_value *find_word(const struct word_value *words, const char *value)
+const struct word_value *unit_find_word(const struct word_value *words, const char *value)
 {
 	for (const struct word_value *w = words; w->word; w++)
 		if (strcmp(w->word, value) == 0)
@@ -52,11 +52,11 @@ static const struct word_value *find_word(const struct word_value *words, const 
 /* The number that stands for the word. */
 static int word_of(struct parse *p, const struct directive *d, const char *value, int *ret)
 {
-	const struct word_value *w = find_word(d->words, value);
+	const struct word_value *w = unit_find_word(d->words, value);
 	bool b;
 
 	if (!w && unitvalue_bool(value, &b) == 0)
-		w = find_word(d->words, b ? "yes" : "no");
+		w = unit_find_word(d->words, b ? "yes" : "no");
 	if (!w || w->value < 0)
 		return unit_refuse_value(p, d, value, w ? "not supported" : "unknown value");
 	*ret = w->value;
@@ -107,8 +107,8 @@ int unit_set_int(struct parse *p, const struct directive *d, const char *value)
 	bool minus = *value == '-';
 	uint64_t v;
 
-	if (d->words && find_word(d->words, value)) {
-		*(int *)unit_field(p, d) = find_word(d->words, value)->value;
+	if (d->words && unit_find_word(d->words, value)) {
+		*(int *)unit_field(p, d) = unit_find_word(d->words, value)->value;
 		return 0;
 	}
 	if (unitvalue_u64(value + (minus || *value == '+'), INT32_MAX, &v) ||

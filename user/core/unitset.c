@@ -18,12 +18,10 @@ static const struct word_value signals[] = {
 
 static int signal_of(const char *name)
 {
-	if (strncmp(name, "SIG", 3) == 0)
-		name += 3;
-	for (const struct word_value *w = signals; w->word; w++)
-		if (strcmp(name, w->word) == 0)
-			return w->value;
-	return 0;
+	const struct word_value *w =
+		unit_find_word(signals, strncmp(name, "SIG", 3) == 0 ? name + 3 : name);
+
+	return w ? w->value : 0;
 }
 
 int unit_set_signal(struct parse *p, const struct directive *d, const char *value)
@@ -60,12 +58,12 @@ static const struct word_value statuses[] = {
 
 static bool status_of(const char *word, uint64_t *ret)
 {
-	for (const struct word_value *w = statuses; w->word; w++)
-		if (strcmp(w->word, word) == 0) {
-			*ret = (uint64_t)w->value;
-			return true;
-		}
-	return unitvalue_u64(word, UNIT_STATUS_MAX, ret) == 0;
+	const struct word_value *w = unit_find_word(statuses, word);
+
+	if (!w)
+		return unitvalue_u64(word, UNIT_STATUS_MAX, ret) == 0;
+	*ret = (uint64_t)w->value;
+	return true;
 }
 
 int unit_set_statuses(struct parse *p, const struct directive *d, const char *value)

@@ -37,7 +37,7 @@ int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, 
 	sb->ctl = a->ctl_fd;
 	sb->init_pidfd = a->init_pidfd;
 	sb->command_pidfd = a->command_pidfd;
-	sb->stopped = a->stopped;
+	sb->frozen_by = a->stopped ? FROZEN_BY_SIGNAL : FROZEN_BY_GROUP;
 	sm_move(&sb->sm, sb,
 		a->frozen     ? SANDBOX_FROZEN
 		: a->starting ? SANDBOX_STARTING

@@ -392,7 +392,7 @@ int sandbox_freeze(struct sandbox *sb)
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
 	r = freeze_write(sb, true);
-	sb->stopped = sb->resting = false;
+	sb->frozen_by = FROZEN_BY_GROUP;
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_FROZEN);
 	return r;
@@ -400,14 +400,14 @@ int sandbox_freeze(struct sandbox *sb)
 
 int sandbox_thaw(struct sandbox *sb)
 {
-	int r;
+	int r = 0;
 
 	if (sb->sm.state != SANDBOX_FROZEN)
 		return SANDBOX_NOT_NOW;
-	if (sb->resting)
-		r = 0;
-	else
-		r = sb->stopped ? sandbox_signal(sb, SIGCONT) : freeze_write(sb, false);
+	if (sb->frozen_by == FROZEN_BY_SIGNAL)
+		r = sandbox_signal(sb, SIGCONT);
+	else if (sb->frozen_by == FROZEN_BY_GROUP)
+		r = freeze_write(sb, false);
 	if (!r)
 		sm_move(&sb->sm, sb, SANDBOX_ACTIVE);
 	return r;
@@ -423,8 +423,7 @@ int sandbox_stop(struct sandbox *sb)
 	if (r)
 		return r;
 	sm_move(&sb->sm, sb, SANDBOX_FROZEN);
-	sb->stopped = true;
-	sb->resting = false;
+	sb->frozen_by = FROZEN_BY_SIGNAL;
 	return 0;
 }
 
@@ -433,19 +432,18 @@ int sandbox_rest(struct sandbox *sb)
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
 	sm_move(&sb->sm, sb, SANDBOX_FROZEN);
-	sb->stopped = false;
-	sb->resting = true;
+	sb->frozen_by = FROZEN_BY_ITSELF;
 	return 0;
 }
 
 bool sandbox_is_resting(const struct sandbox *sb)
 {
-	return sb->sm.state == SANDBOX_FROZEN && sb->resting;
+	return sb->sm.state == SANDBOX_FROZEN && sb->frozen_by == FROZEN_BY_ITSELF;
 }
 
 bool sandbox_is_stopped(const struct sandbox *sb)
 {
-	return sb->sm.state == SANDBOX_FROZEN && sb->stopped;
+	return sb->sm.state == SANDBOX_FROZEN && sb->frozen_by == FROZEN_BY_SIGNAL;
 }
 
 int sandbox_is_frozen(struct sandbox *sb, bool *ret)

@@ -29,9 +29,9 @@ struct sandbox {
 	enum sandbox_net net;
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
 	bool sent /* its command */, exited, init_gone, released, disowned, background;
-	bool stopped; /* where it is FROZEN: by SIGSTOP */
-	bool next;    /* another command was sent, and nothing is known of it yet */
-	bool resting; /* where it is FROZEN: by itself */
+	bool next; /* another command was sent, and nothing is known of it yet */
+	/* Where it is FROZEN. */
+	enum { FROZEN_BY_GROUP, FROZEN_BY_SIGNAL, FROZEN_BY_ITSELF } frozen_by;
 	char group[CGROUP_NAME_LEN];
 	sandbox_event_fn fn;
 	void *ctx;

@@ -424,12 +424,7 @@ int services_new(const struct services_options *o, struct services **ret)
 	s->all = calloc(o->limits.service_max, sizeof(*s->all));
 	r = !s->all || s->epoll < 0 || s->timer < 0 ? fault(-ENOMEM) : 0;
 	for (uint32_t i = 0; !r && i < o->limits.service_max; i++)
-		s->all[i] = (struct service){.all = s,
-					     .notify = -1,
-					     .notify_dir = -1,
-					     .freeze_fd = -1,
-					     .rest_fd = -1,
-					     .page_fd = -1};
+		s->all[i] = service_none(s);
 	if (!r)
 		r = svc_new(&o->limits, &s->svc);
 	if (!r)

@@ -107,7 +107,6 @@ static int make_one(const struct recipe *r, enum unit_dir kind, const char *name
 	const mode_t mode = r->unit->dirs[kind].mode;
 	_cleanup_(closep) int at = open(kinds[kind].base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
-	int copy;
 
 	if (at < 0)
 		return fault_errno();
@@ -129,12 +128,11 @@ static int make_one(const struct recipe *r, enum unit_dir kind, const char *name
 	if (fstat(at, &st) < 0)
 		return fault_errno();
 	if (!config && (st.st_uid != r->uid || st.st_gid != r->gid)) {
-		copy = fcntl(at, F_DUPFD_CLOEXEC, 3);
-		if (copy < 0 || fchown(at, r->uid, r->gid) < 0)
-			return fault_errno();
-		copy = give(copy, r->uid, r->gid, 0);
-		if (copy < 0)
-			return copy;
+		int copy = fchown(at, r->uid, r->gid) < 0 ? -1 : fcntl(at, F_DUPFD_CLOEXEC, 3);
+		int e = copy < 0 ? fault_errno() : give(copy, r->uid, r->gid, 0);
+
+		if (e < 0)
+			return e;
 	}
 	if ((st.st_mode & 07777) != mode && fchmod(at, mode) < 0)
 		return fault_errno();

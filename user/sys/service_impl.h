@@ -190,6 +190,8 @@ void service_rest(struct service *v);
 
 /* --- service_load.c ---------------------------------------------------------------------------------- */
 
+/* Of no unit yet, and with no descriptor open. */
+struct service service_none(struct services *s);
 void service_clear(struct service *v);
 void services_add_left(struct services *s, const char *file);
 

@@ -131,6 +131,16 @@ static struct svc_config config_of(const struct services *s, const struct unit_s
 	};
 }
 
+struct service service_none(struct services *s)
+{
+	return (struct service){.all = s,
+				.notify = -1,
+				.notify_dir = -1,
+				.freeze_fd = -1,
+				.rest_fd = -1,
+				.page_fd = -1};
+}
+
 void service_clear(struct service *v)
 {
 	for (size_t i = 0; i < v->units.socket_n && !v->used; i++)
@@ -147,12 +157,7 @@ void service_clear(struct service *v)
 	if (v->page)
 		(void)munmap(v->page, sizeof(struct page));
 	unit_group_clear(&v->units);
-	*v = (struct service){.all = v->all,
-			      .notify = -1,
-			      .notify_dir = -1,
-			      .freeze_fd = -1,
-			      .rest_fd = -1,
-			      .page_fd = -1};
+	*v = service_none(v->all);
 }
 
 /* v is filled in; then the core learns of it and it moves to its own place. */
@@ -172,12 +177,7 @@ static int enroll(struct service *v)
 	if (r)
 		return r;
 	s->all[id] = *v;
-	*v = (struct service){.all = s,
-			      .notify = -1,
-			      .notify_dir = -1,
-			      .freeze_fd = -1,
-			      .rest_fd = -1,
-			      .page_fd = -1};
+	*v = service_none(s);
 	v = &s->all[id];
 	v->recipe.unit = &v->unit->service;
 	v->id = id;
@@ -211,12 +211,7 @@ static void say_otherwise(void *ctx, const char *fmt, ...)
 /* One service and its sockets, which become its own. UNIT_REFUSED: said why. */
 static int load_one(struct services *s, struct unit_group *g)
 {
-	struct service v = {.all = s,
-			    .notify = -1,
-			    .notify_dir = -1,
-			    .freeze_fd = -1,
-			    .rest_fd = -1,
-			    .page_fd = -1};
+	struct service v = service_none(s);
 	struct recipe_host host = {.proxy = s->proxy[0] ? s->proxy : NULL, .say = say_otherwise};
 	struct unit_why why = {0};
 	int r;
