@@ -3,7 +3,7 @@
  * open.bpf.c - every file opened, and every path looked up in vain.
  *
  *   exit of the call    the descriptor leads to the file, or the string to what was missing
- *   enter of the call   remembers when: only attached while calls are timed
+ *   enter of the call   remembers when: only attached while calls are timed, as are those of exec
  *
  * Sees     open, creat, openat, openat2, open_by_handle_at.
  * Misses   those of 32-bit programs on a 64-bit kernel, on either tier; opens by io_uring (see
@@ -430,7 +430,8 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 	return tell(c, &e, sizeof(e), &e.file, NULL, latency_ns, now);
 }
 
-/* execve and execveat which failed; which succeeded is told by exec.bpf.c. */
+/* execve and execveat which failed; which succeeded is told by exec.bpf.c. Attached only while calls are looked
+ * at closer: every start comes by. */
 static __always_inline int execve_exit(const struct pt_regs *r, __s64 ret, struct shape shape)
 {
 	struct fwm_counts *c = count_seen(FWM_HOOK_EXECVE);

@@ -127,7 +127,7 @@ load() { # NAME; leaves what it answered in $value and $units
 
 attached() { compgen -G "$pins/link_*$1*" >/dev/null; }
 detached() { ! attached exit_ && ! attached enter_; }
-untimed() { ! attached enter_ && ! attached _pages && ! attached exit_access; }
+untimed() { ! attached enter_ && ! attached exit_exec && ! attached _pages && ! attached exit_access; }
 
 # Until COMMAND says that all that these loads start is known.
 settle() {

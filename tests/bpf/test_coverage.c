@@ -93,7 +93,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 		(struct capture_opts){WATCH_STARTED, .tier = tier, .proc_slots = slots});
 	struct tally *t = calloc(1, sizeof(*t));
 	struct capture_counters n;
-	int go[2], ready[2], status = -1;
+	int go[2], ready[2], status = -1, r = CAPTURE_MORE;
 	char byte;
 	unsigned wrong = 0, facts = 0, events = 0;
 	char *line = NULL;
@@ -102,8 +102,8 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	pid_t pid;
 
 	check_costs_nobody_else(c);
-	while (untimed && capture_closer(c, false, 0) == CAPTURE_MORE)
-		;
+	while (untimed && r == CAPTURE_MORE)
+		r = capture_closer(c, false, 0);
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
@@ -116,6 +116,8 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 		dup2(ready[1], 1);
 		if (tier == CAPTURE_BEST)
 			setenv("ON_CALLS", "1", 1);
+		if (untimed && r == 0)
+			setenv("UNTIMED", "1", 1);
 		execl(watch_helper("gen_truth"), "gen_truth", tree, truth, NULL);
 		_exit(127);
 	}

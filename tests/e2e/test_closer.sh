@@ -34,7 +34,7 @@ comes() {                                                      # within 30 s: CO
 	done
 	return 1
 }
-off() { ! on enter_openat && ! on _pages && ! on exit_access; }
+off() { ! on enter_openat && ! on exit_execve && ! on _pages && ! on exit_access; }
 preload() { grep -F '"to":"/etc/ld.so.preload"' "$dir/deps" | grep -o '"share":[0-9.]*'; }
 deps() { "$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"; }
 

@@ -210,7 +210,8 @@ static void programs(void)
 		}
 		child_done(pid);
 	}
-	fact("open", ENOENT, 4, "/no/such/program");
+	/* Only told while calls are looked at closer. */
+	fact("open", ENOENT, getenv("UNTIMED") ? 0 : 4, "/no/such/program");
 	must(chmod(b, 0644) == 0, b);
 	for (int i = 0; i < 3; i++) {
 		pid = fork();
@@ -220,7 +221,7 @@ static void programs(void)
 		}
 		child_done(pid);
 	}
-	fact("open", EACCES, 3, b);
+	fact("open", EACCES, getenv("UNTIMED") ? 0 : 3, b);
 	fact("exec", 0, true_n, true_);
 	fact("exec", 0, sh_n, sh);
 	if (realpath("/lib64/ld-linux-x86-64.so.2", loader) ||

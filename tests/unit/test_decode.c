@@ -203,6 +203,12 @@ static void test_a_miss_is_made_absolute(void **state)
 		assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
 		if (strcmp(last_name, cases[i].want) != 0 || last.err != ENOENT)
 			fail_msg("%s: %s", cases[i].what, last_name);
+		assert_false(last.flags & (OBS_F_LOOKUP | OBS_F_MAPPED));
+		/* Told while calls are looked at closer, as what is only asked about. */
+		e.hdr.flags = FWM_F_EXEC;
+		assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+		assert_true(last.flags & OBS_F_LOOKUP && last.flags & OBS_F_MAPPED);
+		assert_int_equal(last.err, ENOENT);
 	}
 	decoder_free(d);
 }

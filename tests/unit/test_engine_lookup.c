@@ -5,6 +5,8 @@
 #include "support/actions.h"
 #include "support/host.h"
 
+#include <errno.h>
+
 #define S 1000000000ull
 
 /* One run of a tool that asks about two files and opens the second of them. */
@@ -148,18 +150,27 @@ static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
 	host_fini(&h);
 }
 
-/* What is asked about is told of some runs only: the others say nothing of it, but for their opens. */
+/* What is asked about, or looked for in vain to be executed, is told of some runs only: the others say nothing of
+ * it, but for their opens. */
 static void test_engine_takes_no_answer_for_none(void **state)
 {
 	struct engine_limits limits = host_limits();
+	const struct graph *g;
 	struct action_list l;
 	struct host h;
-	uint32_t pid;
+	uint32_t pid, dep;
 
 	(void)state;
 	host_init(&h, &limits);
-	for (int i = 0; i < 4; i++)
-		host_exit(&h, ask_and_open(&h));
+	for (int i = 0; i < 4; i++) {
+		pid = ask_and_open(&h);
+		host_see(&h, (struct obs){.kind = OBS_OPEN,
+					  .pid = pid,
+					  .name = "/usr/local/bin/cc",
+					  .err = ENOENT,
+					  .flags = OBS_F_LOOKUP | OBS_F_MAPPED});
+		host_exit(&h, pid);
+	}
 	for (int i = 0; i < 30; i++) {
 		pid = host_spawn(&h, 1, "/bin/tool", NULL);
 		host_open(&h, pid, "/data/other", 0);
@@ -169,7 +180,11 @@ static void test_engine_takes_no_answer_for_none(void **state)
 	host_rest(&h, 100 * S);
 	(void)actions_of_start(&h, &l, "/bin/tool", NULL);
 	assert_non_null(actions_find(&l, ACTION_LOOKUP, "/data/asked"));
+	assert_non_null(actions_find(&l, ACTION_LOOKUP, "/usr/local/bin/cc"));
 	assert_null(actions_find(&l, ACTION_WARM, "/data/opened"));
+	g = engine_graph_const(h.engine);
+	dep = graph_find(g, NODE_FILE, "/usr/local/bin/cc");
+	assert_true(graph_node_const(g, dep)->flags & NODE_F_ABSENT);
 	host_fini(&h);
 }
 

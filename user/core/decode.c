@@ -403,7 +403,8 @@ static int miss_decode(struct decoder *d, const struct fwm_miss *e, size_t n, ob
 	o.flags |= open_flags(e->oflags);
 	if (e->hdr.flags & FWM_F_EXEC)
 		o.flags |= OBS_F_MAPPED;
-	if (e->hdr.flags & FWM_F_LOOKUP)
+	/* Both are told while calls are looked at closer: that they are not told says nothing. */
+	if (e->hdr.flags & (FWM_F_LOOKUP | FWM_F_EXEC))
 		o.flags |= OBS_F_LOOKUP;
 	fn(ctx, &o);
 	return 0;

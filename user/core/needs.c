@@ -393,6 +393,8 @@ static int lookup(struct engine *e, uint32_t run, uint32_t id, const struct obs 
 	if (rn->looked_n >= LOOKED_MAX || opens(e, rn->block, id, EDGE_OPEN))
 		return 0;
 	rn->looked_n += !lineage_touched(e->lineage, run, id);
+	if (o->err == ENOENT || o->err == ENOTDIR)
+		graph_node(e->graph, id)->flags |= NODE_F_ABSENT;
 	r = needs_take(e, run, EDGE_OPEN, id, o);
 	if (r < 0 || !e->phases.open_n || o->flags & OBS_F_SEED || !graph_node(e->graph, id))
 		return r;

@@ -80,7 +80,8 @@ struct obs {
 #define OBS_F_DIR (1u << 3)    /* OPEN of a directory */
 #define OBS_F_SEED (1u << 4)   /* was already so when the daemon started */
 #define OBS_F_LOOKUP                                                                               \
-	(1u << 6) /* OPEN: only asked about (stat, access), not opened; err is not known */
+	(1u                                                                                        \
+	 << 6) /* OPEN: only asked about (stat, access, exec in vain), not opened; err 0: not known */
 #define OBS_F_UPDATE (1u << 7) /* OPEN with OBS_F_WRITE: also of what it has, as a database is */
 #define OBS_F_QUIET (1u << 5)  /* EXEC: well known, so its opens are not reported this time */
 #define OBS_F_READY (1u << 8)  /* EXEC: what it needs is in memory, as at its last starts */

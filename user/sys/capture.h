@@ -99,8 +99,8 @@ int capture_attach(struct capture *c);
 enum { CAPTURE_MORE = 1 /* there are more to detach */ };
 
 /* What is opened, connected to and executed is always told. Closer: how long each call takes, too (else
- * latency_ns is 0), what is only asked about, and the pages used, as capture_learn_looks() and
- * capture_learn_pages() asked for. That is what most of the hooks' cost is
+ * latency_ns is 0), which programs are looked for in vain, what is only asked about, and the pages used, the
+ * last two as capture_learn_looks() and capture_learn_pages() asked for. That is what most of the hooks' cost is
  * for. On from the start. Off is done one hook at a time, as by capture_detach_step(): again while it
  * returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
  * CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */

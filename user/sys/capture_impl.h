@@ -30,7 +30,7 @@ struct prog {
 	struct bpf_link *link;
 	int err;
 	bool calls; /* on a system call: off while detached */
-	bool times; /* at the entry of a call: off unless it is looked at closer */
+	bool times; /* at the entry of a call, or of execs in vain: off unless looked at closer */
 	bool looks; /* of bpf/look.bpf.c: likewise, and unless lookups are being learnt */
 	bool pages; /* of bpf/filemap.bpf.c: likewise, and unless pages are being learnt */
 };

@@ -73,9 +73,12 @@ static bool looks_family(const char *section)
 	return false;
 }
 
+/* At the entry of a call, to time it; and where an exec in vain is told, which each start pays for. */
 static bool times_family(const char *section)
 {
-	return starts(section, "tp/syscalls/sys_enter_") || starts(section, "fentry/__x64_sys_");
+	return starts(section, "tp/syscalls/sys_enter_") || starts(section, "fentry/__x64_sys_") ||
+	       starts(section, "tp/syscalls/sys_exit_exec") ||
+	       starts(section, "fexit/__x64_sys_exec");
 }
 
 /* What bpf/calls.bpf.h reads a call's arguments by when it ends. */

@@ -284,6 +284,8 @@ static void unseen(struct list *l)
 		{"files the kernel opens", "only programs and their interpreters are seen"},
 		{"questions about files",
 		 "stat and the like: only 10 s from a start, 2,048 paths of less than 256 bytes"},
+		{"programs looked for in vain",
+		 "told while calls are timed: at first and cold starts, one second a minute"},
 		{"interpreters in between", "of a chain of #! scripts: seen as arguments only"},
 #ifdef __x86_64__
 		{"32-bit calls",
