@@ -73,7 +73,8 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 {
 	struct fwm_block_key key = {.ino = e->exe.ino, .dev = e->exe.dev, .arg = arg};
 	bool ask = sampling || wake_unknown, wake;
-	const struct fwm_guess_row *g = bpf_map_lookup_elem(&guesses, &key);
+	struct fwm_guess_row *g = bpf_map_lookup_elem(&guesses, &key);
+	__u32 left = left_n;
 	struct fwm_known_row *k = ask ? bpf_map_lookup_elem(&known, &key) : NULL;
 
 	if (arg && (!g || !k)) { /* what is told of the program whatever its argument */
@@ -86,8 +87,10 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 	/* Without a row nobody has looked yet what it needs: so it is after a start of the daemon. */
 	wake = wake_new;
 	if (g) {
-		*ret_ready = g->wake == FWM_WAKE_LEFT && g->left_n == left_n;
-		wake = g->wake != FWM_WAKE_NO && !*ret_ready;
+		wake = g->wake == FWM_WAKE_YES || (g->wake != FWM_WAKE_NO && g->left_n != left);
+		*ret_ready = g->wake == FWM_WAKE_LEFT && !wake;
+		if (g->wake != FWM_WAKE_NO && g->left_n != left)
+			g->left_n = left; /* one wakeup for all that left until now */
 	}
 	if (!k || !k->every || !sampling)
 		return wake || (wake_unknown && (!k || !k->every));

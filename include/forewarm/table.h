@@ -40,6 +40,8 @@ enum fwm_wake {
 	/* Only if a file of fwm_resident_key left memory since there were left_n: all that was needed, time and
 	 * again, was there. */
 	FWM_WAKE_LEFT,
+	/* The same of what was started a moment ago: what it needed then was seen to. */
+	FWM_WAKE_AGAIN,
 };
 
 struct fwm_guess {
@@ -54,7 +56,7 @@ struct fwm_guess_row {
 	char block[FWM_TEXT_MAX];
 	__u32 wake; /* enum fwm_wake: does the start of this block wake the daemon at once? */
 	__u32 guess_n;
-	__u32 left_n; /* FWM_WAKE_LEFT */
+	__u32 left_n; /* FWM_WAKE_LEFT, FWM_WAKE_AGAIN; as of the last start that woke, for each says as much */
 	__u32 zero_;
 	struct fwm_guess guesses[FWM_GUESS_TOP];
 };

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +135,20 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 		assert_true(woken(c, WAKE_MS));
 		assert_int_equal(drain_all(c, &s), 1);
 		assert_false(s.flags & OBS_F_READY);
+		run(c, path[0], "report"); /* that was one wakeup for what left */
+		assert_false(woken(c, QUIET_MS));
+		assert_int_equal(drain_all(c, &s), 1);
+		row.wake = FWM_WAKE_AGAIN;
+		assert_int_equal(capture_resident_left(c, &row.left_n), 0);
+		assert_int_equal(capture_guesses_update(c, &key[0], &row), 0);
+		run(c, path[0], "report");
+		assert_false(woken(c, QUIET_MS));
+		assert_int_equal(drain_all(c, &s), 1);
+		assert_false(s.flags & OBS_F_READY); /* what it needs is to be looked after */
+		capture_resident_clear(c);
+		run(c, path[0], "report");
+		assert_true(woken(c, WAKE_MS));
+		assert_int_equal(drain_all(c, &s), 1);
 	}
 	(void)capture_close(c);
 	for (int i = 0; i < 2; i++)
@@ -141,10 +156,55 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 	(void)rmdir(dir);
 }
 
+struct meanwhile {
+	struct capture *c;
+	const char *path;
+	unsigned exec_n;
+};
+
+static void start_meanwhile(void *ctx, const struct obs *o)
+{
+	struct meanwhile *m = ctx;
+
+	if (o->kind == OBS_EXEC && !m->exec_n++)
+		run(m->c, m->path, "second");
+}
+
+/* What is worth a wakeup, and comes while the reader takes what was, is taken with it, and its wakeup is of no
+ * use: the next one must be. */
+static void test_a_wakeup_during_a_drain_is_not_the_last(void **state)
+{
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	char path[] = "/tmp/forewarm-wake-XXXXXX";
+	struct meanwhile m = {c, path, 0};
+	struct seen s = {0};
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	(void)close(fd);
+	copy_true(path);
+	capture_wake_new(c);
+	run(c, path, "first");
+	assert_true(woken(c, WAKE_MS));
+	do
+		assert_true(capture_drain(c, 1000, start_meanwhile, &m) >= 0);
+	while (capture_woken(c));
+	assert_int_equal(m.exec_n, 2);
+	(void)woken(c, 0);
+	run(c, path, "third");
+	assert_true(woken(c, WAKE_MS));
+	assert_int_equal(drain_all(c, &s), 1);
+	(void)capture_close(c);
+	(void)unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wake_only_for_what_is_worth_acting_on),
+		cmocka_unit_test(test_a_wakeup_during_a_drain_is_not_the_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,31 @@ static void test_engine_looks_after_no_needs_that_are_ready(void **state)
 	host_fini(&h);
 }
 
+/* What was seen in memory a moment ago is not looked at again, but when something has left memory since. */
+static void test_engine_looks_again_after_something_left(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct action_list l;
+	struct host h;
+	uint32_t pid;
+
+	(void)state;
+	policy.recheck_ns = S;
+	host_init_with(&h, &limits, &policy);
+	for (int i = 0; i < 6; i++)
+		run_once(&h, &l, true);
+	for (uint32_t i = 0; i < 4; i++) {
+		engine_left(h.engine, i / 2);
+		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+		assert_int_equal(actions_find(&l, ACTION_WARM, "/srv/idle.conf") != NULL,
+				 i % 2 == 0);
+		actions_finish(&h, &l, true);
+		host_exit(&h, pid);
+	}
+	host_fini(&h);
+}
+
 /* A step that does not come, time and again, is hoped for on; what it would need is not even looked through, and
  * that it would not be acted on is told beforehand. */
 static void test_engine_gives_a_habit_up(void **state)
@@ -141,6 +166,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_counts_starts_that_read_nothing),
 		cmocka_unit_test(test_engine_looks_after_no_needs_that_are_ready),
+		cmocka_unit_test(test_engine_looks_again_after_something_left),
 		cmocka_unit_test(test_engine_gives_a_habit_up),
 	};
 

@@ -442,6 +442,11 @@ int engine_observe(struct engine *e, const struct obs *o)
 	return r < 0 ? r : 0; /* a full graph is counted there; there is nothing to do about it */
 }
 
+void engine_left(struct engine *e, uint32_t left_n)
+{
+	e->left_n = left_n;
+}
+
 int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
 		       const struct ranges_use *uses, size_t n)
 {

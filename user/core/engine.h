@@ -198,6 +198,9 @@ int engine_observe(struct engine *e, const struct obs *o);
  * belongs to no block or file that is known is ignored. */
 int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_t dev, uint64_t ino,
 		       const struct ranges_use *uses, size_t n);
+/* So many files that were read or found in memory have left it since, counted by whoever can tell: what was seen to
+ * be there before this changed is looked at again. */
+void engine_left(struct engine *e, uint32_t left_n);
 /* Ends guesses that are too old, plans what waits; call at least each second. */
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
 /* The next thing to do, or false. */

@@ -27,9 +27,11 @@ enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
 enum { RESIDENT_FOR = 1 + GUESS_ALSO };
 
 struct node_aux {
-	uint64_t resident_ns; /* FILE: taken as resident until then */
-	uint64_t asked_hope;  /* FILE, a directory: the run that asked about entries of it last */
-	uint32_t asked_n;     /* about so many */
+	uint64_t
+		resident_ns; /* FILE: taken as resident until then, if nothing left memory since left_n */
+	uint32_t left_n;
+	uint64_t asked_hope; /* FILE, a directory: the run that asked about entries of it last */
+	uint32_t asked_n;    /* about so many */
 	uint32_t resident_for[RESIDENT_FOR]; /* FILE: the blocks whose parts of it are */
 	uint64_t looked_ns;		     /* FILE: its dentry and inode are */
 	uint64_t planned_ns;		     /* BLOCK: its working set was planned until then */
@@ -75,6 +77,7 @@ struct engine {
 	struct phases phases;
 	int64_t wall_offset_ns;
 	uint64_t now_ns; /* of the newest observation or tick */
+	uint32_t left_n; /* files that left memory so far */
 	struct engine_stats stats;
 	/* Guesses that ended with something to release, or to keep, or that have become urgent. */
 	struct {

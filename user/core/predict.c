@@ -267,12 +267,17 @@ static bool guess_also(struct engine *e, struct guess *g, uint32_t block)
 
 #define SWEPT UINT32_MAX /* in place of a block: of a directory, all entries are */
 
+static bool seen_resident(const struct engine *e, const struct node_aux *a)
+{
+	return a->resident_ns > e->now_ns && a->left_n == e->left_n;
+}
+
 /* Seen resident a moment ago, the parts that block uses. */
 static bool is_resident(const struct engine *e, uint32_t dep, uint32_t block, bool sweep)
 {
 	const struct node_aux *a = &e->aux[dep];
 
-	if (a->resident_ns <= e->now_ns)
+	if (!seen_resident(e, a))
 		return false;
 	if (sweep)
 		return a->resident_for[0] == SWEPT;
@@ -287,6 +292,7 @@ static void note_resident(struct engine *e, const struct guess *g)
 {
 	struct node_aux *a = &e->aux[g->dep];
 
+	a->left_n = e->left_n;
 	a->resident_for[0] = g->sweep ? SWEPT : g->via;
 	memcpy(&a->resident_for[1], g->also, sizeof(g->also));
 }
@@ -637,8 +643,7 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	if (!g) {
 		if (graph_node_const(e->graph, dep)->kind == NODE_BLOCK && known_p > 0)
 			credit_outcome(e->credit, rn->block, dep, 1, true); /* later than thought */
-		rn->missed_n += known_p >= e->policy.p_min &&
-				e->aux[dep].resident_ns <= e->now_ns &&
+		rn->missed_n += known_p >= e->policy.p_min && !seen_resident(e, &e->aux[dep]) &&
 				graph_node_const(e->graph, dep)->kind == NODE_FILE;
 		return;
 	}

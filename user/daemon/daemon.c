@@ -29,6 +29,7 @@
 /* Of a file whose used parts are not known yet. Reading all of node's 94 MB made its start slower. */
 #define UNKNOWN_BYTES_MAX (16ull << 20)
 #define RESULTS_NS (3ull * 1000 * 1000)
+#define LEFT_NS (20ull * 1000 * 1000)
 
 /* --- actions and outcomes -------------------------------------------------------------------- */
 
@@ -219,15 +220,30 @@ static void look_closer(struct daemon *d)
 		log_limited(LOG_LEVEL_WARN, "capture: calls cannot be timed: %s", strerror(-r));
 }
 
+/* Not at each drain: where files leave memory all the time each start would have all it needs looked through. */
+static void note_left(struct daemon *d)
+{
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint32_t left_n;
+
+	if (now_ns - d->left_ns < LEFT_NS || capture_resident_left(d->capture, &left_n) != 0)
+		return;
+	d->left_ns = now_ns;
+	engine_left(d->engine, left_n);
+}
+
 static void drain(struct daemon *d)
 {
 	int r;
 
 	take_results(d); /* what is done is done before it is needed */
+	note_left(d);
 	do {
 		r = capture_drain(d->capture, DRAIN_MAX, daemon_observe, d);
 		step(d); /* also between two batches: a guess is worth most now */
 	} while (r == DRAIN_MAX);
+	if (capture_woken(d->capture)) /* after the other sources had their turn */
+		(void)sd_event_source_set_enabled(d->drain_again, SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_limited(LOG_LEVEL_ERROR, "capture: cannot read the ring: %s", strerror(-r));
 	r = d->watch ? watch_step(d->watch, clock_ns(CLOCK_MONOTONIC), daemon_observe, d) : 0;
@@ -240,6 +256,13 @@ static void drain(struct daemon *d)
 static int on_ring(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	(void)s, (void)fd, (void)revents;
+	drain(userdata);
+	return 0;
+}
+
+static int on_drain_again(sd_event_source *s, void *userdata)
+{
+	(void)s;
 	drain(userdata);
 	return 0;
 }
@@ -361,6 +384,8 @@ int daemon_add_sources(struct daemon *d)
 		r = sd_event_add_signal(d->loop, NULL, SIGTERM, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_io(d->loop, NULL, capture_fd(d->capture), EPOLLIN, on_ring, d);
+	if (r >= 0)
+		r = sd_event_add_defer(d->loop, &d->drain_again, on_drain_again, d);
 	if (r >= 0)
 		r = sd_event_add_io(d->loop, &d->warm_source, warm_fd(d->warm), EPOLLIN, on_warm,
 				    d);

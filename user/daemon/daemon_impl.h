@@ -59,9 +59,11 @@ struct daemon {
 	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
+	sd_event_source *drain_again;
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
 	struct firstread *firstread;
 	struct pressure pressure;
+	uint64_t left_ns; /* when the engine was last told what left memory */
 	bool learns_pages;
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
 };

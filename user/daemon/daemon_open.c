@@ -395,6 +395,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->naming = naming_free(d->naming);
 	d->engine = engine_free(d->engine);
 	d->warm_source = sd_event_source_unref(d->warm_source);
+	d->drain_again = sd_event_source_unref(d->drain_again);
 	d->warm_again = sd_event_source_unref(d->warm_again);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);

@@ -162,6 +162,11 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx)
 	return r;
 }
 
+bool capture_woken(const struct capture *c)
+{
+	return __atomic_load_n(&c->skel->bss->wake_sent, __ATOMIC_SEQ_CST);
+}
+
 int capture_fd(const struct capture *c)
 {
 	return ring_buffer__epoll_fd(c->ring);

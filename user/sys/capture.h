@@ -88,6 +88,9 @@ struct capture *capture_close(struct capture *c);
 int capture_fd(const struct capture *c);
 /* Hands over at most budget records. Returns how many it took; budget: there may be more. */
 int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
+/* Since that began it was to wake us again. What it was for may have been taken in the same breath, and then
+ * nothing will be readable, and nobody woken: drain again. */
+bool capture_woken(const struct capture *c);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
 int capture_set_mode(struct capture *c, enum capture_mode mode);
