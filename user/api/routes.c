@@ -15,7 +15,9 @@ enum {
 	ROWS_MAX = 1000,
 	ROWS_DEFAULT = 50,
 	CANDIDATES_MAX = 20,
-	EXPORT_STEP = 64, /* nodes a step */
+	/* A step. It fits what an answer may hold unread, even if every name is 4,095 control characters. */
+	EXPORT_NODES = 64,
+	EXPORT_EDGES = 128,
 };
 
 enum arg_type { ARG_NAME, ARG_ROWS, ARG_TIME };
@@ -126,7 +128,7 @@ static int answer_status(const struct routes *r, struct api_call *call, const st
 /* An edge and what it is ordered by. */
 struct ranked {
 	const struct edge *e;
-	double key;
+	double key, share;
 };
 
 static int by_key(const void *a, const void *b)
@@ -149,7 +151,7 @@ static int put_ranked(const struct graph *g, struct api_call *call, struct ranke
 	if (n)
 		qsort(rows, n, sizeof(*rows), by_key);
 	for (size_t i = 0; i < n && i < max && r >= 0; i++)
-		r = api_put(call, view_edge(g, rows[i].e));
+		r = api_put(call, view_edge(g, rows[i].e, rows[i].share));
 	if (n > max && r >= 0)
 		r = api_put(call, json_pack("{s:s, s:I}", "type", "more", "rows_n",
 					    (json_int_t)(n - max)));
@@ -166,6 +168,7 @@ static int put_edges(const struct routes *host, struct api_call *call, uint32_t 
 	const struct node *node = graph_node_const(g, id);
 	size_t n = 0, room = (size_t)(walk == graph_next_out ? node->out_n : node->in_n) + 1;
 	_cleanup_(freep) struct ranked *rows = calloc(room, sizeof(*rows));
+	struct view_asking asking = {0};
 	const struct edge *e;
 	uint32_t it = 0;
 	int r;
@@ -175,9 +178,10 @@ static int put_edges(const struct routes *host, struct api_call *call, uint32_t 
 	r = api_put(call, thing(host, id));
 	while (r >= 0 && n < room && walk(g, id, &it, &e)) {
 		double lead_s = e->lead_n ? (double)e->lead_sum_ns / (double)e->lead_n / 1e9 : 1e6;
+		double share = view_share(g, e, &asking);
 
 		/* Shares differ by 1/runs at least; lead only decides between equal ones. */
-		rows[n++] = (struct ranked){e, view_share(g, e) * 1e6 - lead_s / (1 + lead_s)};
+		rows[n++] = (struct ranked){e, share * 1e6 - lead_s / (1 + lead_s), share};
 	}
 	return r < 0 ? r : put_ranked(g, call, rows, n, max);
 }
@@ -318,6 +322,7 @@ static int answer_top(const struct routes *r, struct api_call *call, const struc
 	const struct graph *g = engine_graph_const(r->engine);
 	_cleanup_(freep) struct ranked *rows = NULL;
 	struct engine_stats stats;
+	struct view_asking asking = {0};
 	struct view_host host = {0};
 	const struct guess *guess;
 	const struct node *node;
@@ -336,7 +341,8 @@ static int answer_top(const struct routes *r, struct api_call *call, const struc
 		it = 0;
 		while (n < stats.graph.edges_n && graph_next_out(g, node->id, &it, &e))
 			if (e->last_ns >= a->since_ns)
-				rows[n++] = (struct ranked){e, (double)e->count};
+				rows[n++] = (struct ranked){e, (double)e->count,
+							    view_share(g, e, &asking)};
 	}
 	err = api_put(call, view_status(&stats, &host));
 	if (err >= 0)
@@ -344,7 +350,7 @@ static int answer_top(const struct routes *r, struct api_call *call, const struc
 	if (n && err >= 0)
 		qsort(rows, n, sizeof(*rows), by_key);
 	for (size_t i = 0; i < n && i < a->rows && err >= 0; i++)
-		err = api_put(call, view_edge(g, rows[i].e));
+		err = api_put(call, view_edge(g, rows[i].e, rows[i].share));
 	for (size_t i = 0; i < a->rows && err >= 0; i++) {
 		if (!engine_next_guess(r->engine, &guess_it, &guess))
 			break;
@@ -353,25 +359,62 @@ static int answer_top(const struct routes *r, struct api_call *call, const struc
 	return err;
 }
 
-/* All nodes, each followed by its edges; in steps, so each node is consistent, not the whole. */
+/* Where an export stands, in call->it: in the edges of node, or after them. */
+enum { EXPORT_NODE, EXPORT_EDGE_TO /* 0: after them */, EXPORT_EDGE_KIND, EXPORT_ASKING };
+
+/* The edges of the node an export stands at, or those which are left of them; at most max. */
+static int export_edges(const struct graph *g, struct api_call *call, size_t max, size_t *ret_n)
+{
+	uint32_t from = (uint32_t)call->it[EXPORT_NODE], to = (uint32_t)call->it[EXPORT_EDGE_TO];
+	uint32_t it = graph_out_at(g, from, to, (enum edge_kind)call->it[EXPORT_EDGE_KIND]);
+	struct view_asking asking = {0};
+	const struct edge *e = NULL;
+	size_t n = 0;
+	int err = 0;
+
+	call->it[EXPORT_EDGE_TO] = 0;
+	*ret_n = 0;
+	if (to && !it)
+		return 0; /* it went meanwhile */
+	if (to && call->it[EXPORT_ASKING])
+		asking = (struct view_asking){from, call->it[EXPORT_ASKING]};
+	while (n < max && err >= 0 && graph_next_out(g, from, &it, &e)) {
+		err = api_put(call, view_edge(g, e, view_share(g, e, &asking)));
+		n++;
+	}
+	if (n == max) {
+		call->it[EXPORT_EDGE_TO] = e->to;
+		call->it[EXPORT_EDGE_KIND] = e->kind;
+		call->it[EXPORT_ASKING] = asking.runs_n;
+	}
+	*ret_n = n;
+	return err;
+}
+
+/* All nodes, each followed by its edges; in steps, so the whole is not of one moment. When the edge goes
+ * at which a step ended, the rest of its node's are left out. */
 static int answer_export(const struct routes *r, struct api_call *call, const struct args *a)
 {
 	const struct graph *g = engine_graph_const(r->engine);
-	uint32_t at = (uint32_t)call->it[0], it;
+	uint32_t at = (uint32_t)call->it[EXPORT_NODE];
+	struct view_host host = {0};
 	const struct node *node;
-	const struct edge *e;
+	size_t n = 0, edges_n = 0;
 	int err = 0;
 
 	(void)a;
-	for (int i = 0; i < EXPORT_STEP && err >= 0; i++) {
+	r->host(r->ctx, &host);
+	if (call->it[EXPORT_EDGE_TO])
+		err = export_edges(g, call, EXPORT_EDGES, &edges_n);
+	for (int i = 0; i < EXPORT_NODES && edges_n < EXPORT_EDGES && err >= 0; i++) {
 		if (!graph_next_node(g, &at, &node))
 			return 0;
-		err = api_put(call, thing(r, node->id));
-		it = 0;
-		while (err >= 0 && graph_next_out(g, node->id, &it, &e))
-			err = api_put(call, view_edge(g, e));
+		call->it[EXPORT_NODE] = at;
+		err = api_put(call, thing_at(r, at, host.wall_ns));
+		if (err >= 0)
+			err = export_edges(g, call, EXPORT_EDGES - edges_n, &n);
+		edges_n += n;
 	}
-	call->it[0] = at;
 	return err < 0 ? err : API_MORE;
 }
 

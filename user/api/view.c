@@ -72,20 +72,31 @@ json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns)
 	return o;
 }
 
-double view_share(const struct graph *g, const struct edge *e)
+/* What is asked about is told of some runs only: of as many as the likeliest of it was seen in. */
+static uint64_t asking_runs(const struct graph *g, uint32_t block)
+{
+	const struct edge *e;
+	uint64_t runs_n = 0;
+	uint32_t it = 0;
+
+	while (graph_next_out(g, block, &it, &e))
+		if (e->flags & EDGE_F_LOOKUP && e->runs_n > runs_n)
+			runs_n = e->runs_n;
+	return runs_n;
+}
+
+double view_share(const struct graph *g, const struct edge *e, struct view_asking *asking)
 {
 	const struct node *from = graph_node_const(g, e->from);
 	uint64_t runs_n = from ? from->runs_n : 0;
-	const struct edge *other;
-	uint32_t it = 0;
 
 	if (!runs_n)
 		return 0;
-	/* What is asked about is told of some runs only: of as many as the likeliest of it was seen in. */
-	if (e->flags & EDGE_F_LOOKUP)
-		for (runs_n = e->runs_n; graph_next_out(g, e->from, &it, &other);)
-			if (other->flags & EDGE_F_LOOKUP && other->runs_n > runs_n)
-				runs_n = other->runs_n;
+	if (e->flags & EDGE_F_LOOKUP) {
+		if (asking->block != e->from)
+			*asking = (struct view_asking){e->from, asking_runs(g, e->from)};
+		runs_n = asking->runs_n;
+	}
 	/* An edge of a run still going may be counted before the run is. */
 	return e->runs_n >= runs_n ? 1 : (double)e->runs_n / (double)runs_n;
 }
@@ -98,7 +109,7 @@ static const char *block_name_of(const struct graph *g, uint32_t id)
 	return n && n->kind == NODE_BLOCK ? n->name : NULL;
 }
 
-json_t *view_edge(const struct graph *g, const struct edge *e)
+json_t *view_edge(const struct graph *g, const struct edge *e, double share)
 {
 	const struct node *to = graph_node_const(g, e->to);
 	json_t *o = put_new("edge");
@@ -109,7 +120,7 @@ json_t *view_edge(const struct graph *g, const struct edge *e)
 	put_text(o, "to_kind", to ? view_node_kind(to->kind) : "none");
 	put_n(o, "count", e->count);
 	put_n(o, "runs_n", e->runs_n);
-	put_real(o, "share", view_share(g, e));
+	put_real(o, "share", share);
 	if (e->fail_n)
 		put_n(o, "fail_n", e->fail_n);
 	if (e->errno_last)
@@ -240,7 +251,7 @@ static json_t *cost_of(const struct view_host *h)
 	return o;
 }
 
-static double share(uint64_t part, uint64_t all)
+static double part_of(uint64_t part, uint64_t all)
 {
 	return all ? (double)part / (double)all : 0;
 }
@@ -258,7 +269,7 @@ static void put_outcomes(json_t *o, const uint64_t n[OUTCOME_MAX], uint64_t byte
 	put_n(o, "bytes_wasted", bytes_wasted);
 	put_n(o, "saved_ns", saved_ns);
 	if (bytes_read)
-		put_real(o, "precision_bytes", 1 - share(bytes_wasted, bytes_read));
+		put_real(o, "precision_bytes", 1 - part_of(bytes_wasted, bytes_read));
 }
 
 json_t *view_block_score(const struct block_score *s)
@@ -272,9 +283,9 @@ json_t *view_block_score(const struct block_score *s)
 	needed = n[OUTCOME_HIT] + n[OUTCOME_LATE] + n[OUTCOME_MISSED];
 	put_outcomes(o, n, s->bytes_read, s->bytes_wasted, s->saved_ns);
 	if (acted)
-		put_real(o, "precision", share(n[OUTCOME_HIT], acted));
+		put_real(o, "precision", part_of(n[OUTCOME_HIT], acted));
 	if (needed)
-		put_real(o, "recall", share(n[OUTCOME_HIT], needed));
+		put_real(o, "recall", part_of(n[OUTCOME_HIT], needed));
 	return o;
 }
 

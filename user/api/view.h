@@ -53,7 +53,8 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h);
 /* idle_ns in it is the time from its last use to wall_ns; needs_n and needed_by_n do not count what
  * only programs below need. */
 json_t *view_node(const struct graph *g, const struct node *n, uint64_t wall_ns);
-json_t *view_edge(const struct graph *g, const struct edge *e);
+/* share: see view_share(). */
+json_t *view_edge(const struct graph *g, const struct edge *e, double share);
 /* wall - mono: see struct view_host. */
 json_t *view_guess(const struct graph *g, const struct guess *guess, const struct view_host *h);
 json_t *view_prediction(const struct graph *g, const struct guess *guess);
@@ -63,8 +64,16 @@ json_t *view_block_score(const struct block_score *s);
 
 const char *view_node_kind(enum node_kind k);
 
-/* Share of the runs of its block in which e was taken, in [0, 1]. */
-double view_share(const struct graph *g, const struct edge *e);
+/* Of one block, the runs of which was told what they ask about. Begins as {0}; good for any number of
+ * edges while the graph stays as it is, best for those of one block in a row. */
+struct view_asking {
+	uint32_t block;
+	uint64_t runs_n;
+};
+
+/* Share of the runs of its block in which e was taken, in [0, 1]. O(1), but for the first edge of each
+ * block that was only asked about. */
+double view_share(const struct graph *g, const struct edge *e, struct view_asking *asking);
 
 /* Which kinds view_find() looks at. */
 enum {

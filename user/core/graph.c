@@ -708,6 +708,11 @@ bool graph_next_in(const struct graph *g, uint32_t to, uint32_t *it, const struc
 	return true;
 }
 
+uint32_t graph_out_at(const struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind)
+{
+	return edge_slot_of(g, &(struct edge){.from = from, .to = to, .kind = (uint8_t)kind});
+}
+
 bool graph_next_node(const struct graph *g, uint32_t *it, const struct node **ret)
 {
 	for (uint32_t slot = *it + 1; slot <= g->node_slots.top; slot++) {

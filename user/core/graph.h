@@ -143,6 +143,9 @@ struct edge *graph_edge_note(struct graph *g, uint32_t from, uint32_t to, enum e
  * the end. No mutating call in between. */
 bool graph_next_out(const struct graph *g, uint32_t from, uint32_t *it, const struct edge **ret);
 bool graph_next_in(const struct graph *g, uint32_t to, uint32_t *it, const struct edge **ret);
+/* *it of a walk of from's out-edges that stands at this one, to go on after a mutating call; 0: it is
+ * gone. */
+uint32_t graph_out_at(const struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind);
 bool graph_next_node(const struct graph *g, uint32_t *it, const struct node **ret);
 
 /* What changed since it was last handed out, for the store: each changed node and edge once, with
