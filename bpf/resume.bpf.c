@@ -6,6 +6,7 @@
  *   cgroup/connect4, connect6, unix  a client is about to connect to an address of this host
  *
  * A slot without a process stands for a service that rests: nobody is stopped, and the daemon is told.
+ * That is all there is before Linux 6.13, which has bpf_send_signal_task.
  * What a socket's readers are woken by is what runs the first, so it sees what a poll would see, whoever
  * connects and however: TCP and UNIX, from afar, by io_uring. Most runs end after a look at the
  * socket's state. The others are quicker, for a signal is sent at once from where the kernel may be
@@ -30,10 +31,13 @@ struct task_struct___start {
 	__u64 start_boottime;
 } __attribute__((preserve_access_index));
 
-extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
-extern void bpf_task_release(struct task_struct *p) __ksym;
+/* All three, or whoever rests is all that there can be. */
+const volatile bool resume_signals = true;
+
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *p) __ksym __weak;
 extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type type,
-				__u64 value) __ksym;
+				__u64 value) __ksym __weak;
 
 /* The slot of a listening socket. Goes with the socket. */
 struct {
@@ -109,7 +113,8 @@ static __always_inline void resume_slot(const __u32 *slot)
 	if (!s || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
 		return;
 	now = bpf_ktime_get_ns();
-	task = s->pid ? bpf_task_from_pid(s->pid) : NULL; /* 0: nobody is stopped */
+	/* 0: nobody is stopped */
+	task = resume_signals && s->pid ? bpf_task_from_pid(s->pid) : NULL;
 	if (task) {
 		const struct task_struct___start *t = (const void *)task;
 

@@ -63,7 +63,7 @@ static void open_or_skip(struct fixture *f)
 
 	if (r == -EPERM)
 		skip_because("needs root");
-	if (r < 0)
+	if (r < 0 || !resume_stops(f->resume))
 		skip_because("the kernel has no bpf_send_signal_task");
 }
 

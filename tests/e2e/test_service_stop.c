@@ -20,16 +20,27 @@
 
 static const char stops[] = "X-Forewarm-MayRest=no\n";
 
-/* SIGCONT from a BPF program: Linux 6.13. */
-static bool kernel_resumes(void)
+static bool kernel_has(const char *name)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/kallsyms", "re");
 	char line[256];
 
 	while (f && fgets(line, sizeof(line), f))
-		if (strstr(line, " bpf_send_signal_task\n"))
+		if (strstr(line, name))
 			return true;
 	return false;
+}
+
+/* SIGCONT from a BPF program: Linux 6.13. */
+static bool kernel_resumes(void)
+{
+	return kernel_has(" bpf_send_signal_task\n");
+}
+
+/* It tells of connections: Linux 6.4. */
+static bool kernel_rests(void)
+{
+	return kernel_has(" __traceiter_sk_data_ready\n");
 }
 
 static struct unit_addr unit(const char *name, const char *options, const char *more)
@@ -195,8 +206,8 @@ static void test_service_stop_is_not_for_who_could_tell(void **state)
 	static const struct {
 		const char *name, *options, *more;
 	} rows[] = {
-		{"handler", "--cont", ""},
-		{"child", "--child", ""},
+		{"handler", "--cont", stops},
+		{"child", "--child", stops},
 		{"forbidden", "", "X-Forewarm-MayStop=no\n"},
 	};
 
@@ -225,8 +236,8 @@ static void test_service_stop_leaves_who_rests(void **state)
 	struct unit_addr a;
 
 	(void)state;
-	if (!kernel_resumes())
-		skip_because("the kernel has no bpf_send_signal_task");
+	if (!kernel_rests())
+		skip_because("the kernel has no sk_data_ready");
 	a = unit("one", "", "");
 	assert_int_equal(service_host_start(&host), 0);
 	for (int i = 0; i < 20; i++) {
@@ -253,6 +264,128 @@ static void test_service_stop_leaves_who_rests(void **state)
 	service_host_stop(&host);
 }
 
+/* Asks it until it is found resting. */
+static bool comes_to_rest(const struct unit_addr *a, const char *name, const char *text,
+			  const char *answer)
+{
+	for (int i = 0; i < 20; i++) {
+		uint64_t before = service_host_view(&host, name).figures.freeze_n;
+		char got[512];
+
+		if (!service_ask(a, text, got, sizeof(got), NULL) || !strstr(got, answer))
+			fail_msg("%s: no answer", name);
+		service_host_await_freeze(&host, name, before, 8000);
+		if (service_host_view(&host, name).resting)
+			return true;
+	}
+	return false;
+}
+
+/* Threads, a child, and one that could tell a stop: nobody is stopped. */
+static void test_service_stop_leaves_all_of_one_who_rests(void **state)
+{
+	static const struct {
+		const char *name, *options;
+	} rows[] = {{"threads", "--threads 20"},
+		    {"child", "--child"},
+		    {"handler", "--cont"},
+		    {"family", "--child --threads 3 --timer 0"}};
+
+	(void)state;
+	if (!kernel_rests())
+		skip_because("the kernel has no sk_data_ready");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		(void)unit(rows[i].name, rows[i].options, "");
+	assert_int_equal(service_host_start(&host), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[128];
+		struct unit_addr a;
+
+		(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, rows[i].name);
+		a = service_addr(path);
+		for (int k = 0; k < 3; k++)
+			if (!comes_to_rest(&a, rows[i].name, "hello\n", "hello"))
+				fail_msg("%s does not rest", rows[i].name);
+		assert_int_equal(service_host_in_state(&host, 'T'), 0);
+		assert_int_equal(service_host_view(&host, rows[i].name).figures.start_n, 1);
+	}
+	service_host_stop(&host);
+}
+
+/* A thread for each of what waits in a queue. */
+static const char python[] =
+	"import queue,socket,threading\n"
+	"q=queue.Queue()\n"
+	"def work():\n"
+	" while True:\n"
+	"  c=q.get(); c.sendall(b'ok '+c.recv(99)); c.close()\n"
+	"for _ in range(4): threading.Thread(target=work,daemon=True).start()\n"
+	"s=socket.socket(fileno=3); s.setblocking(True)\n"
+	"while True: q.put(s.accept()[0])\n";
+static const char node[] =
+	"require('net').createServer(c=>c.on('data',d=>c.end('ok '+d))).listen({fd:3})\n";
+
+static void test_service_stop_leaves_real_programs_that_rest(void **state)
+{
+	static const struct {
+		const char *name, *program, *code;
+	} rows[] = {{"python", "/usr/bin/python3", python}, {"node", "/usr/bin/node", node}};
+	int n = 0;
+
+	(void)state;
+	if (!kernel_rests())
+		skip_because("the kernel has no sk_data_ready");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char path[128], file[160], text[512];
+		FILE *f;
+
+		if (access(rows[i].program, X_OK) < 0)
+			continue;
+		n++;
+		(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, rows[i].name);
+		(void)snprintf(file, sizeof(file), "%s/%s.code", host.dir, rows[i].name);
+		f = fopen(file, "we");
+		assert_non_null(f);
+		assert_true(fputs(rows[i].code, f) >= 0);
+		assert_int_equal(fclose(f), 0);
+		(void)snprintf(text, sizeof(text),
+			       "ExecStart=%s %s\nUser=nobody\nX-Forewarm-FreezeAfterSec=5ms\n"
+			       "X-Forewarm-ReleaseAfterSec=60s\n",
+			       rows[i].program, file);
+		(void)snprintf(file, sizeof(file), "ListenStream=%s\n", path);
+		service_host_unit(&host, rows[i].name, file, text);
+	}
+	if (!n)
+		skip_because("neither Python nor Node is installed");
+	assert_int_equal(service_host_start(&host), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct unit_addr a;
+		char path[128];
+
+		if (access(rows[i].program, X_OK) < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, rows[i].name);
+		a = service_addr(path);
+		if (!comes_to_rest(&a, rows[i].name, "hello\n", "ok"))
+			fail_msg("%s does not rest", rows[i].name);
+		assert_int_equal(service_host_view(&host, rows[i].name).figures.start_n, 1);
+	}
+	service_host_stop(&host);
+}
+
+/* Stopped or frozen, as it was found. */
+static void await_down(const char *name)
+{
+	for (int i = 0; i < 800; i++) {
+		struct svc_view v = service_host_view(&host, name);
+
+		if (v.state == SVC_FROZEN && !v.resting)
+			return;
+		(void)usleep(10000);
+	}
+	fail_msg("%s is not stopped", name);
+}
+
 /* A timer that can be seen, and one that cannot: that one is found out by what it does. */
 static void test_service_stop_is_for_who_has_a_timer(void **state)
 {
@@ -263,23 +396,17 @@ static void test_service_stop_is_for_who_has_a_timer(void **state)
 	if (!kernel_resumes())
 		skip_because("the kernel has no bpf_send_signal_task");
 	seen = unit("seen", "--tick 50", "");
-	hidden = unit("hidden", "--timer 50", "");
+	hidden = unit("hidden", "--alarm 20", "");
 	assert_int_equal(service_host_start(&host), 0);
 	echo_until_frozen(&seen, "seen");
 	assert_int_equal(service_host_in_state(&host, 'T'), 1);
 	assert_int_equal(service_host_view(&host, "seen").figures.rest_n, 0);
 	echo_until_frozen(&hidden, "hidden");
-	for (int i = 0; i < 500 && service_host_in_state(&host, 'T') < 2; i++)
-		(void)usleep(10000);
-	assert_int_equal(service_host_in_state(&host, 'T'), 2);
-	assert_int_equal(service_host_view(&host, "hidden").state, SVC_FROZEN);
+	await_down("hidden");
 	for (int i = 0; i < 3; i++) {
 		assert_true(service_ask(&hidden, "hello\n", got, sizeof(got), NULL));
 		assert_string_equal(got, "hello\n");
-		for (int k = 0; k < 400 && service_host_in_state(&host, 'T') < 2; k++)
-			(void)usleep(10000);
-		assert_int_equal(service_host_in_state(&host, 'T'), 2);
-		assert_false(service_host_view(&host, "hidden").resting);
+		await_down("hidden");
 	}
 	assert_int_equal(service_host_view(&host, "hidden").figures.start_n, 1);
 	service_host_stop(&host);
@@ -295,6 +422,8 @@ int main(void)
 		WITH_HOST(test_service_stop_forgets_no_connection_of_the_time_between),
 		WITH_HOST(test_service_stop_is_not_for_who_could_tell),
 		WITH_HOST(test_service_stop_leaves_who_rests),
+		WITH_HOST(test_service_stop_leaves_all_of_one_who_rests),
+		WITH_HOST(test_service_stop_leaves_real_programs_that_rest),
 		WITH_HOST(test_service_stop_is_for_who_has_a_timer),
 	};
 

@@ -11,6 +11,8 @@
  *   --child         has a child, which does nothing
  *   --tick MS       wakes that often for nothing, as many a service does
  *   --timer MS      the same by a timer among its descriptors: it waits without a timeout
+ *   --alarm MS      the same by a signal, of which nobody else sees when it comes
+ *   --threads N     has so many threads besides, which wait for nothing
  *
  * A line "who" is answered with "pid uid LISTEN_FDS LISTEN_FDNAMES fd,fd,...", "exit N" ends it with
  * status N, "burn MS" uses the CPU for so long after the answer. Everything else is echoed.
@@ -18,12 +20,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
@@ -71,6 +75,39 @@ static void start_timer(long ms)
 	if (timer_fd < 0 || timerfd_settime(timer_fd, 0, &at, NULL) < 0)
 		exit(8);
 	add(timer_fd);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void start_alarm(long ms)
+{
+	struct timeval every = {ms / 1000, ms % 1000 * 1000};
+	struct itimerval at = {every, every};
+
+	(void)signal(SIGALRM, on_alarm);
+	(void)setitimer(ITIMER_REAL, &at, NULL);
+}
+
+static void *idle(void *arg)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+
+	(void)pthread_mutex_lock(&lock);
+	for (;;)
+		(void)pthread_cond_wait(&never, &lock);
+	return arg;
+}
+
+static void start_threads(int n)
+{
+	pthread_t t;
+
+	for (int i = 0; i < n; i++)
+		(void)pthread_create(&t, NULL, idle, NULL);
 }
 
 static void notify_ready(void)
@@ -217,6 +254,10 @@ int main(int argc, char **argv)
 			tick_ms = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--timer") == 0 && i + 1 < argc)
 			timer = atol(argv[++i]);
+		else if (strcmp(argv[i], "--alarm") == 0 && i + 1 < argc)
+			start_alarm(atol(argv[++i]));
+		else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
+			start_threads(atoi(argv[++i]));
 		else if (strcmp(argv[i], "--bind") == 0 && i + 1 < argc)
 			port = atoi(argv[++i]);
 		else

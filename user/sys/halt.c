@@ -3,9 +3,9 @@
 #include "sys/halt.h"
 
 #include "base/cleanup.h"
+#include "sys/procfs.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +13,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool read_text(const char *path, char *ret, size_t n)
-{
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, ret, n - 1);
-
-	ret[got < 0 ? 0 : got] = '\0';
-	return got > 0;
-}
-
 /* What follows the name in /proc/PID/stat: the name may hold anything, but a line end is the last. */
 static const char *stat_of(const char *path, char *buf, size_t n)
 {
-	const char *at = read_text(path, buf, n) ? strrchr(buf, ')') : NULL;
+	const char *at = procfs_text(path, buf, n) > 0 ? strrchr(buf, ')') : NULL;
 
 	return at && at[1] == ' ' ? at + 2 : NULL;
 }
@@ -74,29 +65,6 @@ static bool sleeps_well(const char *line)
 	       same_after(call);
 }
 
-/* Of a call that waits for descriptors: it has no timeout. */
-static bool for_ever(long call, const unsigned long long *args)
-{
-	static const struct {
-		long call;
-		int timeout; /* which argument it is; -1: there is none */
-		bool pointer;
-	} calls[] = {
-#ifdef SYS_epoll_wait
-		{SYS_epoll_wait, 3, false},  {SYS_poll, 2, false},    {SYS_select, 4, true},
-#endif
-		{SYS_epoll_pwait, 3, false}, {SYS_accept, -1, false}, {SYS_accept4, -1, false},
-		{SYS_epoll_pwait2, 3, true}, {SYS_ppoll, 2, true},    {SYS_pselect6, 4, true},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		if (calls[i].call == call)
-			return calls[i].timeout < 0 ||
-			       (calls[i].pointer ? !args[calls[i].timeout]
-						 : (int)args[calls[i].timeout] < 0);
-	return false;
-}
-
 struct threads {
 	int n, stopped_n, well_n;
 };
@@ -120,7 +88,7 @@ static bool threads_of(pid_t pid, struct threads *ret)
 		at = stat_of(path, text, sizeof(text));
 		t.stopped_n += at && *at == 'T';
 		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/syscall", (int)pid, e->d_name);
-		t.well_n += read_text(path, text, sizeof(text)) && sleeps_well(text);
+		t.well_n += procfs_text(path, text, sizeof(text)) > 0 && sleeps_well(text);
 	}
 	if (d)
 		(void)closedir(d);
@@ -185,35 +153,6 @@ enum halt_look halt_look(pid_t pid)
 	if (t.stopped_n < t.n)
 		return HALT_NOT_YET;
 	return t.well_n == t.n && deaf(pid) ? HALT_DONE : HALT_WRONG;
-}
-
-uint64_t halt_run_n(pid_t pid)
-{
-	unsigned long long n = 0;
-	char path[64], text[128];
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-	if (!read_text(path, text, sizeof(text)) || sscanf(text, "%*u %*u %llu", &n) != 1)
-		return 0;
-	return n;
-}
-
-bool halt_rests(pid_t pid, uint64_t *ret_run_n)
-{
-	uint64_t run_n = halt_run_n(pid); /* before the look: what runs after it is seen later */
-	unsigned long long args[6] = {0}, sp = 0;
-	char path[64], text[1024];
-	struct threads t;
-	long call = -1;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
-	if (!run_n || !read_text(path, text, sizeof(text)) ||
-	    sscanf(text, "%ld %llx %llx %llx %llx %llx %llx %llx", &call, &args[0], &args[1],
-		   &args[2], &args[3], &args[4], &args[5], &sp) != 8 ||
-	    !(sp >> 32) || !for_ever(call, args) || !threads_of(pid, &t) || t.n != 1 || t.stopped_n)
-		return false;
-	*ret_run_n = run_n;
-	return true;
 }
 
 bool halt_is(pid_t pid)

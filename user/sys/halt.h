@@ -7,8 +7,6 @@
  *          no SIGCONT, nobody traces it, nobody else has stopped it, and each of its threads sleeps in
  *          a call that returns the same after both: the freezers too end it and restart it, or
  *          return EINTR (epoll_wait).
- *          halt_rests(): nothing need be stopped at all, for its only thread sleeps without a timer.
- *          What it waits for besides connections nobody can say: how often it has run tells later.
  * Units    start: ticks since boot, as in /proc/PID/stat.
  * Bounds   HALT_THREAD_MAX threads; a process of more is not to be stopped.
  * Errors   Whatever cannot be read says no.
@@ -32,10 +30,6 @@ enum halt_look { HALT_DONE, HALT_NOT_YET, HALT_WRONG };
 enum halt_look halt_look(pid_t pid);
 /* Stopped by whomever. */
 bool halt_is(pid_t pid);
-/* It sleeps in a call that has no timeout: ret_run_n is how often it was given a processor until now. */
-bool halt_rests(pid_t pid, uint64_t *ret_run_n);
-/* The same figure of what may run again; 0: not to be had. */
-uint64_t halt_run_n(pid_t pid);
 /* 0: not to be had. */
 uint64_t halt_start(pid_t pid);
 

@@ -43,7 +43,7 @@ struct seed {
 	char line[OBS_NAME_MAX + 256];
 };
 
-static int read_small(const char *path, char *buf, size_t n)
+int procfs_text(const char *path, char *buf, size_t n)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got;
@@ -177,7 +177,7 @@ static uint64_t cgroup_id(const struct seed *s, uint32_t pid)
 	char *own, *end;
 
 	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
-	if (!s->cgroup2_dir || read_small(path, text, sizeof(text)) < 0)
+	if (!s->cgroup2_dir || procfs_text(path, text, sizeof(text)) < 0)
 		return 0;
 	own = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
 	if (!own)
@@ -242,7 +242,7 @@ static void process_seed(struct seed *s, uint32_t pid)
 				   .mode = st.st_mode,
 				   .size = (uint64_t)st.st_size};
 	(void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	if (read_small(path, text, sizeof(text)) < 0)
+	if (procfs_text(path, text, sizeof(text)) < 0)
 		return;
 	p = strrchr(text, ')'); /* the name before it may hold anything */
 	if (!p || sscanf(p + 1, " %*c %" SCNu32, &o.ppid) != 1)
@@ -255,7 +255,7 @@ static void process_seed(struct seed *s, uint32_t pid)
 	(void)snprintf(path, sizeof(path), "/proc/%u/ns/mnt", pid);
 	o.mntns = stat(path, &st) == 0 ? (uint32_t)st.st_ino : 0;
 	(void)snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
-	len = read_small(path, s->raw_args, sizeof(s->raw_args));
+	len = procfs_text(path, s->raw_args, sizeof(s->raw_args));
 	o.args = s->args;
 	o.args_len =
 		redact_args(s->raw_args, len > 0 ? (size_t)len : 0, s->args, sizeof(s->args), NULL);

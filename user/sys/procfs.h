@@ -19,6 +19,9 @@ typedef void (*procfs_fn)(void *ctx, const struct obs *o);
 /* cgroup2_dir: where the v2 hierarchy is mounted, or NULL; skip: a process to leave out. */
 int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx);
 
+/* The first n - 1 bytes of a small file and a NUL: how many, or -errno, which is no fault. */
+int procfs_text(const char *path, char *buf, size_t n);
+
 /* The files mapped into one process, as OBS_OPEN at ts_ns. Nothing when it is gone. */
 int procfs_maps(uint32_t pid, uint64_t ts_ns, procfs_fn fn, void *ctx);
 

@@ -56,19 +56,28 @@ static void *share(const struct bpf_map *map, size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static int load(struct resume *r, uint32_t slot_max)
+static int load_programs(struct resume *r, uint32_t slot_max, size_t page, bool signals)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int err;
-
 	r->skel = resume_bpf__open();
 	if (!r->skel)
 		return fault_errno();
+	r->skel->rodata->resume_signals = signals;
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_slots, slot_max);
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_ring, (uint32_t)page);
 	(void)bpf_program__set_expected_attach_type(r->skel->progs.resume_unix,
 						    (enum bpf_attach_type)CGROUP_UNIX_CONNECT);
-	err = resume_bpf__load(r->skel);
+	return resume_bpf__load(r->skel);
+}
+
+static int load(struct resume *r, uint32_t slot_max)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int err = load_programs(r, slot_max, page, true);
+
+	if (err < 0) {
+		resume_bpf__destroy(r->skel);
+		err = load_programs(r, slot_max, page, false);
+	}
 	if (err < 0)
 		return fault(err);
 	r->slots_bytes = (slot_max * sizeof(*r->slots) + page - 1) / page * page;
@@ -118,6 +127,11 @@ struct resume *resume_close(struct resume *r)
 	resume_bpf__destroy(r->skel);
 	free(r);
 	return NULL;
+}
+
+bool resume_stops(const struct resume *r)
+{
+	return r->skel->rodata->resume_signals;
 }
 
 int resume_fd(const struct resume *r)

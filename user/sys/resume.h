@@ -10,7 +10,7 @@
  * Owner    resume_open() to resume_close().
  * Errors   < 0 -errno; what the kernel does not offer is an error of resume_open().
  * Threads  The caller's lock.
- * Source   bpf_send_signal_task, Linux 6.13.
+ * Source   sk_data_ready, Linux 6.4; bpf_send_signal_task, 6.13.
  */
 #ifndef SYS_RESUME_H
 #define SYS_RESUME_H
@@ -37,6 +37,9 @@ struct resume *resume_close(struct resume *r);
 int resume_fd(const struct resume *r);
 /* What made resume_fd() readable is done with. */
 void resume_drain(struct resume *r);
+
+/* It has the signal; without it whoever rests is all that there can be. */
+bool resume_stops(const struct resume *r);
 
 /* From the next connection on; one that waits already is the caller's to find. */
 int resume_arm(struct resume *r, uint32_t slot, const int *fds, size_t fd_n,

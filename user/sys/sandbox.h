@@ -173,7 +173,7 @@ int sandbox_thaw(struct sandbox *sb);
 /* FROZEN by SIGSTOP to the command, which is alone in it (halt.h), and thawed by SIGCONT. */
 int sandbox_stop(struct sandbox *sb);
 bool sandbox_is_stopped(const struct sandbox *sb);
-/* FROZEN, where nothing is done: the command, which is alone in it, sleeps without a timer (halt.h). */
+/* FROZEN, where nothing is done: all in it sleep without a timer, as the caller has seen (rest.h). */
 int sandbox_rest(struct sandbox *sb);
 bool sandbox_is_resting(const struct sandbox *sb);
 /* The kernel has confirmed. */

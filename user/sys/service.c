@@ -36,7 +36,6 @@ static const uint64_t frozen_poll_ns =
 	200000; /* freezing takes 11-31 us when nothing is in the kernel */
 static const uint64_t restless_poll_ns = 1000000;
 static const uint64_t save_every_ns = 60000000000;
-static const uint64_t rest_look_min_ns = 1000000000, rest_look_max_ns = 64000000000;
 
 void service_say(struct services *s, enum services_say level, const char *fmt, ...)
 {
@@ -94,7 +93,7 @@ static int arm_stopped(struct service *v)
 	return waker_arm_stopped(v->all->waker, v->id, v->listens, v->listen_n, &t);
 }
 
-static void do_watch(struct service *v, enum svc_watch watch)
+void service_watch(struct service *v, enum svc_watch watch)
 {
 	bool frozen = v->box && (v->freezing || sandbox_state(v->box) == SANDBOX_FROZEN);
 	int r;
@@ -113,40 +112,10 @@ static void do_watch(struct service *v, enum svc_watch watch)
 			    strerror(-r));
 }
 
-/* Nobody in its sandbox but the init, and every socket one that is connected to. */
-static bool alone(struct service *v, pid_t pid)
-{
-	pid_t pids[2], init = sandbox_pid_of(sandbox_init_pidfd(v->box));
-	size_t n = 0;
-
-	for (size_t i = 0; i < v->listen_n; i++)
-		if (v->addrs[i]->type == UNIT_DATAGRAM)
-			return false;
-	return pid > 0 && init > 0 && v->all->o.cgroup &&
-	       cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), pids, 2, &n) == 0 &&
-	       n == 2 && (pids[0] == pid || pids[1] == pid) && (pids[0] == init || pids[1] == init);
-}
-
-/* The mildest that will do: what sleeps without a timer needs nothing, one process a signal. */
-static int put_down(struct service *v)
-{
-	const struct unit_service *u = &v->unit->service;
-	pid_t pid = waker_stops(v->all->waker) ? sandbox_pid_of(sandbox_pidfd(v->box)) : 0;
-	int r = -ENOTSUP;
-
-	if (u->may_stop && alone(v, pid) && halt_may(pid))
-		r = u->may_rest && !v->restless && halt_rests(pid, &v->run_n)
-			    ? sandbox_rest(v->box)
-			    : sandbox_stop(v->box);
-	if (r && v->freeze_fd >= 0)
-		r = sandbox_freeze(v->box);
-	return r;
-}
-
 static void do_freeze(struct service *v)
 {
 	/* Not confirmed: the core takes it back when its time is up, and waits a minute. */
-	if (put_down(v))
+	if (service_put_down(v))
 		return;
 	v->freezing = true;
 	v->freeze_look_ns = 0;
@@ -165,7 +134,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 {
 	switch (a->kind) {
 	case SVC_DO_WATCH:
-		do_watch(v, (enum svc_watch)a->arg);
+		service_watch(v, (enum svc_watch)a->arg);
 		break;
 	case SVC_DO_START:
 		service_start(v);
@@ -214,50 +183,6 @@ static void set_timer(struct services *s)
 	(void)timerfd_settime(s->timer, TFD_TIMER_ABSTIME, &at, NULL); /* valid by construction */
 }
 
-/* Has it slept on since it was found asleep? Else it is looked at anew. */
-static bool is_resting(struct service *v)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-
-	if (halt_run_n(sandbox_pid_of(sandbox_pidfd(v->box))) == v->run_n) {
-		v->rest_wait_ns = rest_look_min_ns;
-		v->rest_look_ns = now + v->rest_wait_ns;
-		return true;
-	}
-	(void)sandbox_thaw(v->box); /* for the books */
-	(void)put_down(v);	    /* cannot: the core takes it back in time */
-	do_watch(v, SVC_WATCH_LEVEL);
-	return false;
-}
-
-/* Is it frozen? What was stopped and should not have been, for what it did in the meantime, runs on and
- * is frozen the other way. */
-static bool is_frozen(struct service *v)
-{
-	bool frozen = false;
-	pid_t pid;
-
-	if (sandbox_is_resting(v->box))
-		return is_resting(v);
-	if (!sandbox_is_stopped(v->box))
-		return sandbox_is_frozen(v->box, &frozen) == 0 && frozen;
-	pid = sandbox_pid_of(sandbox_pidfd(v->box));
-	switch (halt_look(pid)) {
-	case HALT_NOT_YET:
-		return false;
-	case HALT_DONE:
-		if (alone(v, pid))
-			return true;
-		break;
-	case HALT_WRONG:
-		break;
-	}
-	if (sandbox_thaw(v->box) == 0 && v->freeze_fd >= 0)
-		(void)sandbox_freeze(v->box); /* cannot: the core takes it back in time */
-	do_watch(v, SVC_WATCH_LEVEL);
-	return false;
-}
-
 /* Asks the kernel about freezes that were ordered; soon again when it has not got there yet. */
 static bool look_frozen(struct services *s)
 {
@@ -268,7 +193,7 @@ static bool look_frozen(struct services *s)
 
 		if (!v->used || !v->freezing || now < v->freeze_look_ns)
 			continue;
-		if (is_frozen(v)) {
+		if (service_is_down(v)) {
 			v->freezing = false;
 			told = true;
 			service_tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
@@ -276,7 +201,8 @@ static bool look_frozen(struct services *s)
 							   .resting = sandbox_is_resting(v->box),
 							   .memory_bytes = memory_now(v)});
 		} else {
-			v->freeze_look_ns = now + (v->restless ? restless_poll_ns : frozen_poll_ns);
+			v->freeze_look_ns =
+				now + (service_is_restless(v) ? restless_poll_ns : frozen_poll_ns);
 		}
 	}
 	return told;
@@ -511,46 +437,14 @@ int services_fd(const struct services *s)
 	return s->epoll;
 }
 
-/* What should rest and has run: somebody has connected, or it has a timer or another visitor that nobody
- * could see, and is stopped after all. */
-static void rouse(struct service *v)
-{
-	if (waker_disarm(v->all->waker, v->id) || service_connections(v) > 0) {
-		service_tell(v, (struct svc_event){.kind = SVC_EV_CONNECTION});
-		return;
-	}
-	v->restless = true;
-	(void)sandbox_thaw(v->box); /* for the books */
-	v->freezing = put_down(v) == 0;
-	v->freeze_look_ns = 0;
-	if (!v->freezing)
-		(void)sandbox_rest(v->box); /* it cannot be; it sleeps most of the time */
-	do_watch(v, SVC_WATCH_LEVEL);
-}
-
-/* More and more rarely: what has slept for long sleeps on. */
-static void look_resting(struct services *s, uint64_t now)
-{
-	on_waker(s);
-	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
-		struct service *v = &s->all[i];
-
-		if (!v->used || !v->box || v->freezing || v->restless ||
-		    !sandbox_is_resting(v->box) || now < v->rest_look_ns)
-			continue;
-		v->rest_wait_ns = v->rest_wait_ns * 2 < rest_look_max_ns ? v->rest_wait_ns * 2
-									 : rest_look_max_ns;
-		v->rest_look_ns = now + v->rest_wait_ns;
-		if (halt_run_n(sandbox_pid_of(sandbox_pidfd(v->box))) != v->run_n)
-			rouse(v);
-	}
-}
-
 void services_tick(struct services *s, double pressure)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-	look_resting(s, now);
+	on_waker(s);
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
+		if (s->all[i].used)
+			service_look_resting(&s->all[i]);
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
 	services_act(s);

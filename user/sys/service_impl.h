@@ -6,12 +6,14 @@
  *          service_keep.c: what outlives the daemon, and finding it. service_start.c: recipes, all of
  *          a unit that can be settled when it is loaded, so that a start is short; with service_env.c
  *          and service_dirs.c, what is made anew at each start. service_run.c: its commands, one after
- *          the other, from ExecStartPre= to the last signal.
+ *          the other, from ExecStartPre= to the last signal. service_down.c: an idle one rests, is stopped
+ *          or frozen.
  */
 #ifndef SYS_SERVICE_IMPL_H
 #define SYS_SERVICE_IMPL_H
 
 #include "core/unitfile.h"
+#include "sys/rest.h"
 #include "sys/sandbox.h"
 #include "sys/service.h"
 
@@ -141,9 +143,10 @@ struct service {
 	int rest_fd;	/* pidfd of one that is waited for when the main process has ended */
 	bool side;	/* one of ExecStartPost=, ExecStop= runs beside it */
 	bool main_gone; /* ExecStart= has ended */
-	bool restless;	/* it ran while it should have rested: stopped or frozen since */
-	uint64_t run_n, rest_look_ns; /* of one that rests: how often it had run; the next look */
-	uint64_t rest_wait_ns;
+	/* Of one that rests: its mark when looked at last, and when it lay down. */
+	struct rest_mark rest, rest_first;
+	uint64_t rest_since_ns, rest_look_ns, rest_wait_ns;
+	uint64_t restless_until_ns, restless_ns; /* it ran too much to rest: until when, how long */
 	uint64_t freeze_look_ns, memory_ns;
 	uint64_t memory_bytes;
 };
@@ -170,12 +173,27 @@ void service_say(struct services *s, enum services_say level, const char *fmt, .
 /* Connections that this service has accepted or that are about to be. */
 uint32_t service_connections(struct service *v);
 void service_tell(struct service *v, struct svc_event e);
+void service_watch(struct service *v, enum svc_watch watch);
 /* Carries out what the core has decided. */
 void services_act(struct services *s);
 /* In epoll's data, with a service's id: its rest_fd. */
 #define SERVICES_ON_REST 0x40000000u
 /* what: the service's id, for its notify socket. */
 int services_watch(struct services *s, int fd, uint32_t what);
+
+/* --- service_down.c ---------------------------------------------------------------------------------- */
+
+/* Rests, is stopped or frozen, whatever is mildest; it may not have taken effect yet. */
+int service_put_down(struct service *v);
+/* It has. False: not yet, or it is put down in another way now. */
+bool service_is_down(struct service *v);
+/* What rests may accept while its end is decided: first it is stopped or frozen. False: not at once, or
+ * somebody has connected. */
+bool service_pin(struct service *v);
+/* It is not to rest for a while. */
+bool service_is_restless(const struct service *v);
+/* From time to time: has it run? */
+void service_look_resting(struct service *v);
 
 /* --- service_run.c ----------------------------------------------------------------------------------- */
 

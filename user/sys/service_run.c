@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PID_MAX = 256, STOP_LOOK_MAX = 200 };
+enum { PID_MAX = 256 };
 
 static const char *const phase_names[UNIT_PHASE_MAX] = {"ExecStartPre", "ExecStart",
 							"ExecStartPost", "ExecStop"};
@@ -433,7 +433,7 @@ void service_start(struct service *v)
 
 	v->memory_ns = 0;
 	v->stopping = v->freezing = v->failed = v->side = v->main_gone = false;
-	v->restless = false;
+	v->restless_until_ns = v->restless_ns = 0;
 	v->phase = execs(v, UNIT_PRE)->n ? UNIT_PRE : UNIT_START;
 	v->exec_i = 0;
 	if (unmet) {
@@ -456,22 +456,6 @@ void service_start(struct service *v)
 	service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 }
 
-/* What rests may accept while its end is decided: first it is stopped. False: not at once. */
-static bool stop_resting(struct service *v)
-{
-	pid_t pid = sandbox_pid_of(sandbox_pidfd(v->box));
-
-	(void)sandbox_thaw(v->box); /* for the books */
-	if (sandbox_stop(v->box))
-		return false;
-	for (int i = 0; i < STOP_LOOK_MAX; i++) {
-		if (halt_is(pid))
-			return service_connections(v) == 0;
-		(void)usleep(20);
-	}
-	return false;
-}
-
 void service_stop(struct service *v, bool frozen)
 {
 	int sig = v->unit->service.kill_signal;
@@ -483,7 +467,7 @@ void service_stop(struct service *v, bool frozen)
 	}
 	v->freezing = false;
 	kept = frozen && sandbox_is_resting(v->box) && sandbox_pidfd(v->box) >= 0 &&
-	       !stop_resting(v);
+	       !service_pin(v);
 	if (frozen && (waker_disarm(v->all->waker, v->id) || kept)) {
 		/* Thawed by a connection while the decision was made: it may be serving already. */
 		(void)sandbox_thaw(v->box); /* it is thawed: this is for the books */

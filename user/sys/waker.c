@@ -45,7 +45,7 @@ struct slot {
 struct waker {
 	const struct cgroup_host *cgroup;
 	struct slot *slots;
-	struct resume *resume; /* NULL: none is ever stopped */
+	struct resume *resume; /* NULL: none is ever stopped, and none rests */
 	uint32_t slot_max, next, stopped_n, look_n;
 	int epoll, stopped_epoll, event, stop, kick;
 	pthread_t thread;
@@ -328,6 +328,11 @@ bool waker_take(struct waker *w, struct waker_note *ret)
 }
 
 bool waker_stops(const struct waker *w)
+{
+	return w->resume && resume_stops(w->resume);
+}
+
+bool waker_rests(const struct waker *w)
 {
 	return w->resume != NULL;
 }

@@ -45,8 +45,9 @@ bool waker_take(struct waker *w, struct waker_note *ret);
 
 /* Tell of the next thing that waits at any of fds; freeze_fd: thaw through it first, or -1. */
 int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int freeze_fd);
-/* The same for a stopped service, or one that rests. stops: whether this kernel can do that at all. */
+/* The same for a stopped service, or one that rests, where this kernel can do that. */
 bool waker_stops(const struct waker *w);
+bool waker_rests(const struct waker *w);
 int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_n,
 		      const struct resume_target *t);
 /* After this the thread touches none of the slot's descriptors; a note not yet taken is dropped.

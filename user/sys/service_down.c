@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * service_down.c - how an idle service is put down, by what is mildest, and how that is made sure of.
+ *
+ * What sleeps by itself is left to rest (rest.h), one process is stopped (halt.h), the others are frozen
+ * with their control group. The first two are confirmed after the deed: what has run in between is
+ * looked at anew. What rests goes on being looked at, and may run a little.
+ */
+#include "base/clock.h"
+#include "sys/halt.h"
+#include "sys/service_impl.h"
+#include "sys/waker.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PROCESS_MAX = 32, DOWN_LOOK_MAX = 200 };
+
+static const uint64_t rest_look_min_ns = 1000000000, rest_look_max_ns = 64000000000;
+static const uint64_t restless_min_ns = 60000000000, restless_max_ns = 3600000000000;
+/* What may be used while resting: some timers of many seconds, and that at all. To stop a service and
+ * to resume it takes some 50 us. */
+static const uint64_t rest_use_ns = 500000, rest_share = 100000;
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* Its processes without the init; 0: too many, or not to be had. */
+static size_t processes(struct service *v, pid_t ret[PROCESS_MAX])
+{
+	pid_t all[PROCESS_MAX + 1], init = sandbox_pid_of(sandbox_init_pidfd(v->box));
+	size_t n = 0, kept = 0;
+
+	if (!v->all->o.cgroup || init <= 0 ||
+	    cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), all, PROCESS_MAX + 1, &n) ||
+	    n > PROCESS_MAX + 1)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (all[i] != init && kept < PROCESS_MAX)
+			ret[kept++] = all[i];
+	return kept + 1 == n ? kept : 0;
+}
+
+/* Of datagrams the kernel's side tells nothing. */
+static bool has_datagrams(const struct service *v)
+{
+	for (size_t i = 0; i < v->listen_n; i++)
+		if (v->addrs[i]->type == UNIT_DATAGRAM)
+			return true;
+	return false;
+}
+
+static int put_down(struct service *v, bool may_rest)
+{
+	const struct unit_service *u = &v->unit->service;
+	pid_t pids[PROCESS_MAX], pid = sandbox_pid_of(sandbox_pidfd(v->box));
+	size_t n = u->may_stop && waker_rests(v->all->waker) && pid > 0 && !has_datagrams(v)
+			   ? processes(v, pids)
+			   : 0;
+	int r = -ENOTSUP;
+
+	if (n && may_rest && u->may_rest && now_ns() >= v->restless_until_ns &&
+	    rest_look(pids, n, &v->rest))
+		r = sandbox_rest(v->box);
+	else if (n == 1 && pids[0] == pid && waker_stops(v->all->waker) && halt_may(pid))
+		r = sandbox_stop(v->box);
+	if (r && v->freeze_fd >= 0)
+		r = sandbox_freeze(v->box);
+	return r;
+}
+
+int service_put_down(struct service *v)
+{
+	return put_down(v, true);
+}
+
+/* Has it slept on since it was found asleep? Else it is looked at anew. */
+static bool is_resting(struct service *v)
+{
+	pid_t pids[PROCESS_MAX];
+	struct rest_mark mark;
+
+	if (rest_mark(pids, processes(v, pids), &mark) && mark.runs == v->rest.runs) {
+		v->rest_first = mark;
+		v->rest_since_ns = now_ns();
+		v->rest_wait_ns = rest_look_min_ns;
+		v->rest_look_ns = v->rest_since_ns + v->rest_wait_ns;
+		return true;
+	}
+	(void)sandbox_thaw(v->box); /* for the books */
+	(void)put_down(v, true);    /* cannot: the core takes it back in time */
+	service_watch(v, SVC_WATCH_LEVEL);
+	return false;
+}
+
+/* What was stopped and should not have been, for what it did in the meantime, runs on and is frozen the
+ * other way. */
+static bool is_stopped(struct service *v)
+{
+	pid_t pids[PROCESS_MAX];
+
+	switch (halt_look(sandbox_pid_of(sandbox_pidfd(v->box)))) {
+	case HALT_NOT_YET:
+		return false;
+	case HALT_DONE:
+		if (processes(v, pids) == 1)
+			return true;
+		break;
+	case HALT_WRONG:
+		break;
+	}
+	if (sandbox_thaw(v->box) == 0 && v->freeze_fd >= 0)
+		(void)sandbox_freeze(v->box); /* cannot: the core takes it back in time */
+	service_watch(v, SVC_WATCH_LEVEL);
+	return false;
+}
+
+bool service_is_down(struct service *v)
+{
+	bool frozen = false;
+
+	if (sandbox_is_resting(v->box))
+		return is_resting(v);
+	if (sandbox_is_stopped(v->box))
+		return is_stopped(v);
+	return sandbox_is_frozen(v->box, &frozen) == 0 && frozen;
+}
+
+bool service_pin(struct service *v)
+{
+	bool down = false;
+
+	(void)sandbox_thaw(v->box); /* for the books */
+	if (put_down(v, false))
+		return false;
+	for (int i = 0; i < DOWN_LOOK_MAX; i++) {
+		if (sandbox_is_frozen(v->box, &down) == 0 && down)
+			return service_connections(v) == 0;
+		(void)usleep(20);
+	}
+	return false;
+}
+
+bool service_is_restless(const struct service *v)
+{
+	return now_ns() < v->restless_until_ns;
+}
+
+/* It has run, and lies down again by itself: that may be, if it was little. */
+static bool rests_again(struct service *v)
+{
+	pid_t pids[PROCESS_MAX];
+	struct rest_mark mark;
+	uint64_t used;
+
+	if (!rest_look(pids, processes(v, pids), &mark))
+		return false;
+	used = mark.cpu_ns > v->rest_first.cpu_ns ? mark.cpu_ns - v->rest_first.cpu_ns : 0;
+	if (used > rest_use_ns + (now_ns() - v->rest_since_ns) / rest_share)
+		return false;
+	v->rest = mark;
+	return true;
+}
+
+/* What rests has run: somebody has connected, or it has a timer or another visitor that nobody could see,
+ * and is stopped after all. */
+static void rouse(struct service *v)
+{
+	bool called = service_connections(v) > 0;
+
+	if (!called && rests_again(v))
+		return;
+	if (waker_disarm(v->all->waker, v->id) || called) {
+		service_tell(v, (struct svc_event){.kind = SVC_EV_CONNECTION});
+		return;
+	}
+	v->restless_ns = v->restless_ns * 2 < restless_min_ns	? restless_min_ns
+			 : v->restless_ns * 2 < restless_max_ns ? v->restless_ns * 2
+								: restless_max_ns;
+	v->restless_until_ns = now_ns() + v->restless_ns;
+	(void)sandbox_thaw(v->box); /* for the books */
+	v->freezing = put_down(v, false) == 0;
+	v->freeze_look_ns = 0;
+	if (!v->freezing)
+		(void)sandbox_rest(v->box); /* it cannot be; it sleeps most of the time */
+	service_watch(v, SVC_WATCH_LEVEL);
+}
+
+/* More and more rarely: what has slept for long sleeps on. */
+void service_look_resting(struct service *v)
+{
+	pid_t pids[PROCESS_MAX];
+	struct rest_mark mark;
+	uint64_t now = now_ns();
+
+	if (!v->box || v->freezing || !sandbox_is_resting(v->box) || now < v->rest_look_ns ||
+	    now < v->restless_until_ns)
+		return;
+	v->rest_wait_ns =
+		v->rest_wait_ns * 2 < rest_look_max_ns ? v->rest_wait_ns * 2 : rest_look_max_ns;
+	v->rest_look_ns = now + v->rest_wait_ns;
+	if (!rest_mark(pids, processes(v, pids), &mark) || mark.runs != v->rest.runs)
+		rouse(v);
+}
