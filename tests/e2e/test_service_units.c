@@ -529,7 +529,8 @@ static void test_service_units_restart_as_they_say(void **state)
 
 		(void)snprintf(more, sizeof(more),
 			       "RestartSec=10ms\nReadWritePaths=@/rw\n"
-			       "X-Forewarm-FreezeAfterSec=infinity\n%s",
+			       "X-Forewarm-FreezeAfterSec=infinity\n"
+			       "X-Forewarm-ReleaseAfterSec=infinity\n%s",
 			       all[i].directives);
 		(void)snprintf(script, sizeof(script),
 			       "echo x >>@/rw/%s; test `wc -l <@/rw/%s` -ge 2 || { "

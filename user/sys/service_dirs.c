@@ -105,9 +105,14 @@ static int make_one(const struct recipe *r, enum unit_dir kind, const char *name
 {
 	const bool config = kind == UNIT_DIR_CONFIG;
 	const mode_t mode = r->unit->dirs[kind].mode;
-	_cleanup_(closep) int at = open(kinds[kind].base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *base = kinds[kind].base;
+	_cleanup_(closep) int at = -1;
 	struct stat st;
 
+	/* A small image has no /var/cache until somebody needs it. */
+	if (mkdir(base, 0755) < 0 && errno != EEXIST)
+		return fault_errno();
+	at = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (at < 0)
 		return fault_errno();
 	while (*name) {
