@@ -423,9 +423,9 @@ def main():
 
     page, figures, host = Page(), Figures(results), Host()
     u = os.uname()
-    page.line("forewarm beside the others, %s, kernel %s, %d processors%s" % (
-        time.strftime("%Y-%m-%d"), u.release, os.cpu_count(),
-        ": FEWEST ROUNDS" if args.smoke else ""))
+    page.line("forewarm beside the others, %s%s" % (
+        time.strftime("%Y-%m-%d"), ": FEWEST ROUNDS" if args.smoke else ""))
+    page.line("%d processors, kernel %s" % (os.cpu_count(), u.release))
     for p in wanted:
         SHOW[p](page, figures, host)
     page.line()
