@@ -38,11 +38,11 @@ off() { ! on enter_openat && ! on exit_execve && ! on _pages && ! on exit_access
 preload() { grep -F '"to":"/etc/ld.so.preload"' "$dir/deps" | grep -o '"share":[0-9.]*'; }
 deps() { "$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"; }
 
-# As long as the program of the test before it, which lives for 0.2 s and then opens its data.
+# It lives for a while, for what is attached at its start, and then opens its data.
+slow=${TEST_SCALE:-1}
 cp "$(readlink -f /bin/sh)" "$dir/newcomer"
 echo data >"$dir/data"
-# shellcheck disable=SC2016 # the shell of the program expands them
-echo 'read -r x <"$1"; sleep 0.2; read -r x <"$2"' >"$dir/script"
+echo "read -r x <\"\$1\"; sleep 0.$((slow > 1 ? 9 : 2)); read -r x <\"\$2\"" >"$dir/script"
 
 "$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
 	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no \
@@ -60,7 +60,7 @@ comes off
 ok "nothing is new: no call is timed, no page noted, no lookup told" $?
 on exit_openat && ! on enter_
 ok "and nothing is left at the entry of calls" $?
-nap 2 # the kernel takes hooks off in its own time, and puts none on meanwhile
+nap $((2 * slow)) # the kernel takes hooks off in its own time, and puts none on meanwhile
 
 "$dir/newcomer" "$dir/script" /etc/hostname "$dir/data"
 ! off
