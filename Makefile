@@ -174,7 +174,8 @@ $(OUT)/tools/%: $(OUT)/tools/%.o $(LIB)
 $(OUT)/tests/helpers/%: $(OUT)/tests/helpers/%.o
 	$(Q)$(call link)
 
-# It counts the steps of walks over the graph.
+# The one counts the steps of walks over the graph, the other lets calls fail.
+$(OUT)/tests/fault/test_remove: ALL_LDFLAGS += -Wl,--wrap=openat,--wrap=unlinkat,--wrap=renameat2,--wrap=fdopendir
 $(OUT)/tests/unit/test_routes_work: ALL_LDFLAGS += -Wl,--wrap=graph_next_out -Wl,--wrap=graph_next_in
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJ) $(LIB) $(OUT)/.members
 	$(Q)$(call link,-lcmocka)

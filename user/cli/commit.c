@@ -9,7 +9,6 @@
  */
 #include "cli/commit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>
@@ -22,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/remove.h"
 
 enum { SYNC_EACH_MAX = 32 /* files; above, the file systems as a whole */ };
 
@@ -56,64 +56,6 @@ struct commit {
 };
 
 /* --- removing ---------------------------------------------------------------------------------- */
-/* Down to a directory that has no directory in it, emptying files on the way. */
-static int remove_leaf(int dir, const char *name)
-{
-	_cleanup_(closep) int at =
-		openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	bool any = false;
-
-	for (bool deeper = true; at >= 0 && deeper;) {
-		char sub[256] = "";
-		int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-		if (!d)
-			return fault_errno();
-		for (struct dirent *x; (x = readdir(d));) {
-			if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, ".."))
-				continue;
-			if (unlinkat(at, x->d_name, 0) == 0 ||
-			    unlinkat(at, x->d_name, AT_REMOVEDIR) == 0) {
-				any = true;
-			} else if (errno == ENOTEMPTY || errno == EEXIST) {
-				snprintf(sub, sizeof(sub), "%s", x->d_name);
-			} else {
-				int err = fault_errno();
-
-				(void)closedir(d);
-				return err;
-			}
-		}
-		(void)closedir(d);
-		deeper = *sub != 0;
-		if (deeper) {
-			fd = openat(at, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			(void)close(at);
-			at = fd;
-		}
-	}
-	return at < 0 ? fault_errno() : any ? 0 : fault(-EBUSY);
-}
-
-/* Removes name below dir, whatever it is, following nothing; depth costs no stack. */
-static int remove_tree(int dir, const char *name)
-{
-	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return fault_errno();
-	while (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
-		int err;
-
-		if (errno != ENOTEMPTY && errno != EEXIST)
-			return fault_errno();
-		if ((err = remove_leaf(dir, name)) < 0)
-			return err;
-	}
-	return 0;
-}
-
 static int remove_path(const char *path)
 {
 	const char *name;

@@ -8,6 +8,7 @@
  */
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/remove.h"
 #include "sys/service_impl.h"
 
 #include <dirent.h>
@@ -165,30 +166,6 @@ int service_dirs_make(const struct recipe *r, int ret_fds[RECIPE_MOUNT_MAX], siz
 	return e;
 }
 
-/* All that is in it, and then it; dir is taken. */
-static void empty(int dir, int depth)
-{
-	DIR *d = fdopendir(dir);
-
-	if (!d) {
-		(void)close(dir);
-		return;
-	}
-	for (struct dirent *e; (e = readdir(d));) {
-		int sub;
-
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(d), e->d_name, 0) == 0 || depth == DEPTH_MAX)
-			continue;
-		sub = open_dir(dirfd(d), e->d_name);
-		if (sub >= 0)
-			empty(sub, depth + 1);
-		(void)unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR); /* busy: it stays */
-	}
-	(void)closedir(d);
-}
-
 void service_dirs_remove(const struct service *v)
 {
 	const struct unit_list *names = &v->recipe.unit->dirs[UNIT_DIR_RUN].names;
@@ -199,7 +176,6 @@ void service_dirs_remove(const struct service *v)
 		_cleanup_(closep) int up = -1;
 		char path[256];
 		bool socket_in = false;
-		int dir;
 
 		/* Where a socket of its own is, clients still connect to it. */
 		(void)snprintf(path, sizeof(path), "/run/%s/", names->items[i]);
@@ -211,10 +187,7 @@ void service_dirs_remove(const struct service *v)
 			       slash ? (int)(slash - names->items[i]) : 1,
 			       slash ? names->items[i] : ".");
 		up = open_dir(run, path);
-		dir = up < 0 ? -1 : open_dir(up, slash ? slash + 1 : names->items[i]);
-		if (dir < 0)
-			continue;
-		empty(dir, 0);
-		(void)unlinkat(up, slash ? slash + 1 : names->items[i], AT_REMOVEDIR);
+		if (up >= 0) /* what is busy stays */
+			(void)remove_tree(up, slash ? slash + 1 : names->items[i]);
 	}
 }
