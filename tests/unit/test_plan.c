@@ -99,6 +99,41 @@ static void test_plan_learns_what_a_cold_start_costs(void **state)
 	assert_null(plan_free(p));
 }
 
+/* What was wasted bounds what may be wasted next: next to nothing in the end, and all again by what comes true or by
+ * time. What runs already is none of it. */
+static void test_plan_dares_less_after_a_loss(void **state)
+{
+	struct plan *p = make(true);
+	struct plan_item it = {.bytes = 8 << 20, .ahead = true, .at_risk_bytes = 200 << 20};
+	const struct plan_item small = {.bytes = 1 << 19, .ahead = true};
+	int n;
+
+	(void)state;
+	assert_true(plan_dares(p, &it));
+	it.at_risk_bytes = plan_stake(p);
+	assert_false(plan_dares(p, &it));
+	it.at_risk_bytes = 0;
+	for (n = 0; plan_dares(p, &it); n++)
+		plan_risked(p, it.bytes, false);
+	assert_in_range(n, 2, 3);
+	assert_true(plan_dares(p, &small));
+	for (n = 0; n < 1000; n++) /* however much more: it is made up for as soon */
+		plan_risked(p, it.bytes, false);
+	assert_false(plan_dares(p, &it));
+	for (n = 0; !plan_dares(p, &it); n++)
+		plan_risked(p, small.bytes, true);
+	assert_in_range(n, 2, 8);
+	plan_risked(p, 1 << 30, false);
+	plan_tick(p, now_ns, NULL);
+	assert_false(plan_dares(p, &it));
+	plan_tick(p, now_ns + 300 * now_ns, NULL);
+	assert_true(plan_dares(p, &it));
+	it.ahead = false;
+	it.bytes = 1ull << 40;
+	assert_true(plan_dares(p, &it));
+	assert_null(plan_free(p));
+}
+
 static void test_plan_service_too_late_or_over(void **state)
 {
 	struct plan *p = make(true);
@@ -130,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan_service_waits_for_no_file),
 		cmocka_unit_test(test_plan_learns_what_a_cold_start_costs),
+		cmocka_unit_test(test_plan_dares_less_after_a_loss),
 		cmocka_unit_test(test_plan_service_too_late_or_over),
 	};
 

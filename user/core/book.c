@@ -27,6 +27,7 @@ struct book {
 	struct heap expiry;
 	uint32_t guess_max, node_max;
 	uint64_t next_id, open_n, evicted_n;
+	uint64_t at_risk_bytes;	    /* of the open ones */
 	struct score sum, kept;	    /* since it was made; and before */
 	struct block_score *blocks; /* by graph id; few pages of it are ever touched */
 	double good, acted, needed; /* decaying counts behind precision and recall */
@@ -119,6 +120,17 @@ void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns)
 		g->deadline_ns = deadline_ns; /* the heap's entry is pushed again when it is due */
 }
 
+void book_risk(struct book *b, struct guess *g, uint64_t bytes)
+{
+	b->at_risk_bytes += bytes - g->risk_bytes;
+	g->risk_bytes = bytes;
+}
+
+uint64_t book_at_risk(const struct book *b)
+{
+	return b->at_risk_bytes;
+}
+
 void book_restore_guess(struct book *b, const struct guess *g)
 {
 	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
@@ -126,6 +138,7 @@ void book_restore_guess(struct book *b, const struct guess *g)
 	assert(g->outcome != OUTCOME_OPEN);
 	*slot = *g;
 	slot->id = b->next_id++;
+	slot->risk_bytes = 0;
 }
 
 static void decay(struct book *b)
@@ -140,6 +153,7 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	assert(is_open(g) && outcome != OUTCOME_OPEN);
 	g->outcome = (uint8_t)outcome;
 	g->ended_ns = now_ns;
+	book_risk(b, g, 0);
 	if (b->open_of[g->dep] == g->id)
 		b->open_of[g->dep] = 0;
 	b->open_n--;

@@ -34,6 +34,9 @@ struct guess *book_open_by_id(struct book *b, uint64_t id);
 struct guess *book_open_by_dep(struct book *b, uint32_t dep);
 /* Moves the end of an open guess; only later is possible. */
 void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
+/* So many bytes are read on the word of an open guess, instead of as many as before; of none once it has ended. */
+void book_risk(struct book *b, struct guess *g, uint64_t bytes);
+uint64_t book_at_risk(const struct book *b); /* of all open guesses */
 /* Ends an open guess and adds it to the score. */
 void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t now_ns);
 /* The next open guess whose deadline is past, not ended yet; NULL at the end. */

@@ -142,6 +142,8 @@ struct guess {
 	uint64_t queued_ns;		      /* when it was last handed to the plan */
 	uint64_t acted_ns, done_ns, ended_ns; /* 0: not yet */
 	uint64_t bytes_read, saved_ns;
+	uint64_t
+		risk_bytes; /* read for what has yet to start, or to be read: in vain, if that does not come */
 	double value_us, price_us;
 	double gain;	     /* what its program loses by starting cold, see core/plan.h */
 	uint32_t context[4]; /* the blocks it was guessed from, latest first; 0 ends */

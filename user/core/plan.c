@@ -49,6 +49,15 @@
 #define GAIN_SPREAD 0.5
 #define GAIN_MAX 2.0
 
+/* What was wasted ahead and not made up for: so much at most, then no more than STAKE_MIN is read at a time, which
+ * is some ms of the device's time. A byte that came true makes up for CAME_MAKES_UP wasted ones, so that two of three
+ * that come true are enough; time alone makes up for all in DRIFT_NS. With nothing lost STAKE_MAX may be at
+ * risk: several of the largest programs. */
+#define LOST_MAX (16.0 * (1 << 20))
+#define STAKE_MAX (256.0 * (1 << 20))
+#define STAKE_MIN (1.0 * (1 << 20))
+#define CAME_MAKES_UP 0.5
+
 struct balance {
 	double hit_bytes, wasted_bytes; /* lately; their ratio is lambda */
 };
@@ -69,6 +78,7 @@ struct plan {
 	double us_per_mib;
 	struct balance balance[2]; /* of what runs, of what is ahead */
 	double tokens;		   /* bytes that may be started now */
+	double lost_bytes;	   /* ahead */
 	uint64_t inflight_bytes, tick_ns;
 	bool roomy;
 	double crowd; /* 0: idle device .. 1: at the limit of the policy */
@@ -119,9 +129,12 @@ uint64_t plan_bytes(const struct plan *p)
 static double lambda(const struct plan *p, bool ahead)
 {
 	const struct balance *b = &p->balance[ahead];
+	double asks = fmax(b->wasted_bytes / b->hit_bytes / CONTENT, LAMBDA_MIN);
 
-	return fmin(fmax(b->wasted_bytes / b->hit_bytes / CONTENT, LAMBDA_MIN),
-		    ahead ? LAMBDA_MAX : LAMBDA_NOW_MAX);
+	if (!ahead)
+		return fmin(asks, LAMBDA_NOW_MAX);
+	asks = fmax(asks, LAMBDA_MIN + (LAMBDA_MAX - LAMBDA_MIN) * p->lost_bytes / LOST_MAX);
+	return fmin(asks, LAMBDA_MAX);
 }
 
 void plan_stats(const struct plan *p, struct plan_stats *ret)
@@ -132,6 +145,25 @@ void plan_stats(const struct plan *p, struct plan_stats *ret)
 		ret->queued_n += p->lanes[i].queue.used_n;
 	ret->lambda = lambda(p, true);
 	ret->us_per_mib = p->us_per_mib;
+	ret->stake_bytes = plan_stake(p);
+}
+
+uint64_t plan_stake(const struct plan *p)
+{
+	return (uint64_t)fmax(STAKE_MAX * (1 - p->lost_bytes / LOST_MAX), STAKE_MIN);
+}
+
+bool plan_dares(const struct plan *p, const struct plan_item *it)
+{
+	return !it->ahead || !it->bytes || it->at_risk_bytes + it->bytes <= plan_stake(p);
+}
+
+void plan_risked(struct plan *p, uint64_t bytes, bool came)
+{
+	if (came)
+		p->lost_bytes = fmax(p->lost_bytes - CAME_MAKES_UP * (double)bytes, 0);
+	else
+		p->lost_bytes = fmin(p->lost_bytes + (double)bytes, LOST_MAX);
 }
 
 void plan_restore(struct plan *p, double lambda)
@@ -265,7 +297,8 @@ bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uin
 			(void)heap_pop(&l->queue, &need_ns, &id);
 			continue;
 		}
-		if (it.late_ns < now_ns || !plan_worth(p, it.ahead, it.value_us, it.price_us)) {
+		if (it.late_ns < now_ns || !plan_dares(p, &it) ||
+		    !plan_worth(p, it.ahead, it.value_us, it.price_us)) {
 			if (it.late_ns < now_ns)
 				p->stats.late_n++;
 			else
@@ -307,6 +340,7 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr)
 				fmax(b->wasted_bytes * exp2(-(double)step_ns / (double)DRIFT_NS),
 				     CONTENT * b->hit_bytes);
 	}
+	p->lost_bytes = fmax(p->lost_bytes - LOST_MAX * (double)step_ns / (double)DRIFT_NS, 0);
 	if (!pr)
 		return;
 	p->crowd = fmax(over(pr->io_some_avg10, p->policy.io_some_max),

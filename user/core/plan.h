@@ -8,7 +8,9 @@
  *          wasted, falls with what came true, and drifts back to 1, so that a planner that has
  *          stopped tries again. There is one for what runs already and one for what has yet to
  *          start, so that wrong guesses of the one do not stop the other. What cannot run now waits, the most urgent first, and is dropped
- *          when it is too late.
+ *          when it is too late. lambda asks how sure a guess is; the stake bounds how much is lost by what was
+ *          sure and is not any more: at most so many bytes of programs that have yet to start are read at a time,
+ *          fewer the more was wasted lately, and of the least next to none.
  * Units    us for value and price, bytes, ns.
  * Bounds   queue_max waiting entries; one more is refused and counted.
  * Owner    The caller owns struct plan.
@@ -30,6 +32,7 @@ enum { PLAN_FULL = 1 };
 struct plan_stats {
 	uint64_t queued_n, refused_n, late_n, unworthy_n;
 	double lambda, us_per_mib; /* lambda of what has yet to start */
+	uint64_t stake_bytes;
 };
 
 struct plan;
@@ -60,7 +63,14 @@ struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */
 	double value_us, price_us;
 	bool ahead;
+	uint64_t at_risk_bytes; /* by all others that are ahead: they are open */
 };
+/* How many bytes may be at risk, and whether this may be added to them. */
+uint64_t plan_stake(const struct plan *p);
+bool plan_dares(const struct plan *p, const struct plan_item *it);
+/* What so many of those were read for came, or did not; read or still under way. */
+void plan_risked(struct plan *p, uint64_t bytes, bool came);
+
 /* Tells what guess id is about; false when it has ended meanwhile. */
 typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);
 /* Takes the most urgent guess that is still worth it, of the user who was given least lately; false when there is none, or no room now. */

@@ -628,6 +628,8 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 	if (g->p_model > 0)			/* a program the model said would run: did it? */
 		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
 			      outcome == OUTCOME_HIT);
+	plan_risked(e->plan, g->risk_bytes,
+		    outcome != OUTCOME_WASTED && outcome != OUTCOME_DROPPED);
 	book_end(e->book, g, outcome, e->now_ns);
 	if (g->kind != EDGE_EXEC)
 		plan_feedback(e->plan, is_ahead(g), outcome, g->bytes_read);
@@ -718,16 +720,18 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
-	/* As plan_pop() is about to judge. */
-	g->decision = g->deadline_ns < e->now_ns ? DECISION_LATE
-		      : plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us)
-			      ? DECISION_WAITS
-			      : DECISION_UNWORTHY;
 	*ret = (struct plan_item){.bytes = guess_bytes(e, g, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
 				  .price_us = g->price_us,
-				  .ahead = is_ahead(g)};
+				  .ahead = is_ahead(g),
+				  .at_risk_bytes = book_at_risk(e->book) - g->risk_bytes};
+	/* As plan_pop() is about to judge. */
+	g->decision = g->deadline_ns < e->now_ns  ? DECISION_LATE
+		      : !plan_dares(e->plan, ret) ? DECISION_UNTRUSTED
+		      : plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us)
+			      ? DECISION_WAITS
+			      : DECISION_UNWORTHY;
 	return true;
 }
 
@@ -771,6 +775,8 @@ bool engine_next_action(struct engine *e, struct action *ret)
 							       : 0,
 		.uid = g->uid,
 		.ranges = e->ranges};
+	if (is_ahead(g))
+		book_risk(e->book, g, g->bytes_read + ret->bytes);
 	g->has_time = is_ahead(g) && ret->lead_ns > SOON_NS;
 	ret->priority = g->has_time;
 	if (ret->kind == ACTION_WARM)
@@ -795,6 +801,7 @@ int engine_result(struct engine *e, const struct action_result *r)
 	}
 	if (r->err) {
 		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
+		book_risk(e->book, g, g->bytes_read);
 		g->decision = DECISION_FAILED;
 		g->err = r->err;
 		return 0;
@@ -803,6 +810,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 		e->aux[g->block].idle_n = 0;
 	g->done_ns = r->done_ns;
 	g->bytes_read += r->bytes_read;
+	if (is_ahead(g))
+		book_risk(e->book, g, g->bytes_read);
 	g->resident = r->resident && !g->bytes_read;
 	g->saved_ns += r->resident ? 0 : r->took_ns;
 	/* A service is not there for some time because it once was: it may be released at any moment, and
@@ -846,7 +855,8 @@ static size_t put_best(struct guess *list, size_t used_n, size_t max, const stru
 static enum decision decision_on(const struct engine *e, const struct guess *g,
 				 const struct candidate *c, uint64_t bytes)
 {
-	if (is_ahead(g) && credit_for(e, g->block, c, g) < charged(bytes))
+	if (is_ahead(g) &&
+	    (credit_for(e, g->block, c, g) < charged(bytes) || plan_stake(e->plan) < bytes))
 		return DECISION_UNTRUSTED;
 	return plan_worth(e->plan, is_ahead(g), g->value_us, g->price_us) ? DECISION_NONE
 									  : DECISION_UNWORTHY;
