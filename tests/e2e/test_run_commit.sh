@@ -33,8 +33,9 @@ finish() {
 trap finish EXIT
 for _ in $(seq 100); do [[ -S $dir/d/run/control.sock ]] && break || sleep 0.1; done
 socket=$dir/d/run/control.sock
-alone() { timeout 30 "$out/forewarm" run --socket "$dir/nosuch.sock" "$@"; }
-run() { timeout 30 "$out/forewarm" run --socket "$socket" "$@"; }
+limit=$((30 * ${TEST_SCALE:-1})) # seconds
+alone() { timeout "$limit" "$out/forewarm" run --socket "$dir/nosuch.sock" "$@"; }
+run() { timeout "$limit" "$out/forewarm" run --socket "$socket" "$@"; }
 same() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'" && return 1; }; }
 
 # Everything about a tree that a commit has to get right; times of files, not of directories.
@@ -232,7 +233,7 @@ umount "$dir/late"
 # Ctrl-C before the first file: the list does not fit into the pipe, so it waits there.
 make "$dir/twin" && before=$(state "$dir/twin") && mkfifo "$dir/list"
 many='seq -f %0150.0f 600 | xargs touch; rm -r d'
-(cd "$dir/twin" && exec timeout 30 "$out/forewarm" run --socket "$socket" --commit -- sh -c "$many") \
+(cd "$dir/twin" && exec timeout "$limit" "$out/forewarm" run --socket "$socket" --commit -- sh -c "$many") \
 	>"$dir/list" 2>"$dir/.err" &
 pid=$!
 exec 8<"$dir/list"
@@ -252,7 +253,7 @@ none=$(make "$dir/twin"; cd "$dir/twin" && find . | sort | sha256sum)
 bad=
 for ms in 0 15 30 60; do
 	make "$dir/twin"
-	(cd "$dir/twin" && exec timeout 30 "$out/forewarm" run --socket "$socket" --commit -- sh -c "$many") \
+	(cd "$dir/twin" && exec timeout "$limit" "$out/forewarm" run --socket "$socket" --commit -- sh -c "$many") \
 		>/dev/null 2>"$dir/.err" &
 	pid=$!
 	for _ in $(seq 2000); do compgen -G "$dir/twin/.forewarm-*" >/dev/null && break || sleep 0.002; done
