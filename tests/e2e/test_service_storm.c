@@ -99,18 +99,15 @@ static unsigned groups_left(void)
 	return (unsigned)atoi(line);
 }
 
-static void test_service_storm_loses_nobody(void **state)
+static void storm(uint32_t max)
 {
-	const char *given = getenv("STORM");
-	uint32_t max = given ? (uint32_t)atoi(given) : 10000, seed = 5, kill_n = 0, tick = 0,
-		 stopped_n = 0;
+	uint32_t seed = 5, kill_n = 0, tick = 0, stopped_n = 0;
 	struct unit_addr addrs[NAME_N];
 	pid_t clients[CLIENT_N];
 	struct tally *t =
 		mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status;
 
-	(void)state;
 	assert_true(t != MAP_FAILED);
 	write_units(addrs);
 	assert_int_equal(service_host_start(&host), 0);
@@ -146,10 +143,33 @@ static void test_service_storm_loses_nobody(void **state)
 	(void)munmap(t, sizeof(*t));
 }
 
+static uint32_t storm_n(void)
+{
+	const char *given = getenv("STORM");
+
+	return given ? (uint32_t)atoi(given) : 10000;
+}
+
+static void test_service_storm_loses_nobody(void **state)
+{
+	(void)state;
+	storm(storm_n());
+}
+
+/* Half as many places as services: those who connect have them taken from each other and from guesses. */
+static void test_service_storm_loses_nobody_without_room(void **state)
+{
+	(void)state;
+	host.run_max = NAME_N / 2;
+	storm(storm_n() / 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_service_storm_loses_nobody,
+						service_host_before, service_host_after),
+		cmocka_unit_test_setup_teardown(test_service_storm_loses_nobody_without_room,
 						service_host_before, service_host_after),
 	};
 

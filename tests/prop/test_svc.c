@@ -38,7 +38,7 @@ struct world {
 	struct place places[SERVICE_N];
 	struct answer answers[ANSWER_MAX];
 	size_t answer_n;
-	uint64_t now, hash, served_n, worst_wait;
+	uint64_t now, hash, served_n, worst_wait, ended_starting_n;
 	uint32_t seed;
 	bool ill; /* starts fail, instances crash, the host is short of memory */
 };
@@ -126,9 +126,16 @@ static void act(struct world *w, const struct svc_action *a)
 			svc_event(w->s, a->id, w->now, &(struct svc_event){.kind = SVC_EV_KEPT});
 			break;
 		}
+		if (p->runs && a->arg == SVC_END_STARTING && !p->ready &&
+		    (p->pending || draw(w, 4) == 0)) {
+			svc_event(w->s, a->id, w->now,
+				  &(struct svc_event){.kind = SVC_EV_KEPT, .waiting = p->pending});
+			break;
+		}
 		p->runs = p->ready = p->frozen = false;
 		p->open = 0;
 		p->round++;
+		w->ended_starting_n += a->arg == SVC_END_STARTING;
 		later(w, a->id, draw(w, 20) * MS, (struct svc_event){.kind = SVC_EV_GONE});
 		break;
 	case SVC_DO_KILL:
@@ -228,7 +235,7 @@ static void step(struct world *w, bool traffic)
 	drain(w);
 }
 
-static uint64_t play(uint32_t seed, uint32_t run_max)
+static uint64_t play(uint32_t seed, uint32_t run_max, uint64_t *ret_ended_starting_n)
 {
 	const struct svc_limits limits = {.service_max = SERVICE_N,
 					  .run_max = run_max,
@@ -270,23 +277,29 @@ static uint64_t play(uint32_t seed, uint32_t run_max)
 	}
 	assert_true(w.served_n > 500);
 	hash = w.hash;
+	*ret_ended_starting_n += w.ended_starting_n;
 	assert_null(svc_free(w.s));
 	return hash;
 }
 
 static void test_svc_any_schedule_serves_everybody(void **state)
 {
+	uint64_t ended_starting_n = 0;
+
 	(void)state;
 	for (uint32_t seed = 1; seed <= 120; seed++)
-		(void)play(seed, 1 + seed % 8);
+		(void)play(seed, 1 + seed % 8, &ended_starting_n);
+	assert_true(ended_starting_n > 100);
 }
 
 static void test_svc_same_seed_same_actions(void **state)
 {
+	uint64_t n = 0;
+
 	(void)state;
 	for (uint32_t seed = 1; seed <= 5; seed++)
-		assert_true(play(seed, 3) == play(seed, 3));
-	assert_true(play(1, 3) != play(2, 3));
+		assert_true(play(seed, 3, &n) == play(seed, 3, &n));
+	assert_true(play(1, 3, &n) != play(2, 3, &n));
 }
 
 int main(void)

@@ -35,7 +35,7 @@ static const struct sm_state states[SVC_STATE_MAX] = {
 	[SVC_FREEZING] = {"freezing", SM_TO(SVC_FROZEN) | SM_TO(SVC_ACTIVE) | SM_TO(SVC_READY) |
 					      SM_TO(SVC_RELEASING)},
 	[SVC_FROZEN] = {"frozen", SM_TO(SVC_ACTIVE) | SM_TO(SVC_READY) | SM_TO(SVC_RELEASING)},
-	[SVC_RELEASING] = {"releasing", SM_TO(SVC_COLD) | SM_TO(SVC_ACTIVE)},
+	[SVC_RELEASING] = {"releasing", SM_TO(SVC_COLD) | SM_TO(SVC_ACTIVE) | SM_TO(SVC_STARTING)},
 };
 
 static bool invariant(const void *owner, uint32_t state)
@@ -188,7 +188,7 @@ void svc_run(struct svc *s, uint64_t now_ns, double pressure)
 static struct svc_action take(struct one *v, uint32_t id, enum svc_action_kind kind)
 {
 	v->act_mask &= ~(1u << kind);
-	return (struct svc_action){.kind = kind, .id = id, .arg = v->release_arg, .why = v->why};
+	return (struct svc_action){.kind = kind, .id = id, .arg = v->end, .why = v->why};
 }
 
 /* Somebody waits for it: nothing that is done for a mere guess may come before. */
@@ -284,7 +284,7 @@ void svc_habit(const struct svc *s, uint32_t id, struct svc_habit *ret)
 
 bool svc_sound(const struct svc *s)
 {
-	struct svc_used u = svc_used(s);
+	struct svc_used u = svc_used(s, 0);
 
 	assert(u.run_n <= s->limits.run_max && u.start_n <= s->limits.start_max);
 	for (uint32_t i = 0; i < s->limits.service_max; i++) {

@@ -15,12 +15,14 @@
  *          A FROZEN one that rests was left as it is, for it sleeps by itself until somebody connects.
  *          READY runs and nobody has connected since; ACTIVE has served. An instance is only given
  *          up from FROZEN (nothing can be accepted there and then lost) unless it may not be
- *          frozen. There is no failed state: a crash loop waits longer and longer, up to
+ *          frozen. One that starts for a mere guess gives way to a connection that finds no room, if it
+ *          is the least valuable. There is no failed state: a crash loop waits longer and longer, up to
  *          SVC_HOLD_MAX_NS, and a minute without a failure forgives one.
  * Units    ns of CLOCK_MONOTONIC, bytes, probabilities. Value is seconds of waiting saved per
  *          MB*s of memory held.
  * Bounds   service_max services; run_max and start_max instances, memory_max bytes for all of
- *          them. Of start_max, if more than one, guesses and habits leave one to connections. Every call is O(service_max). Nothing is allocated after svc_new().
+ *          them. Of start_max, if more than one, guesses and habits leave one to connections. For each
+ *          that waits one makes room; who takes longer than SVC_LEAVE_NS is not waited for. Every call is O(service_max). Nothing is allocated after svc_new().
  * Owner    The caller owns struct svc. Views are copies.
  * Errors   < 0 -errno; SVC_FULL.
  * Threads  One owner at a time. No clock, lock, global or I/O.
@@ -43,6 +45,7 @@ enum { SVC_FULL = 1 /* service_max are there already */ };
 #define SVC_HOLD_MAX_NS 30000000000ull
 #define SVC_HEAL_NS 60000000000ull
 #define SVC_ADOPT_NS 1000000000ull
+#define SVC_LEAVE_NS 250000000ull
 #define SVC_NEVER UINT64_MAX
 
 enum svc_state {
@@ -62,10 +65,17 @@ enum svc_action_kind {
 	SVC_DO_THAW,  /* done at once; no answer */
 	SVC_DO_FREEZE, /* answer with FROZEN once the kernel says so, connections counted after that */
 	SVC_DO_CHECK,	/* answer with CHECKED */
-	SVC_DO_RELEASE, /* end it; answer with GONE. arg 1: it was frozen and idle; answer with KEPT
-			   when a connection has thawed it in the meantime, and it goes on */
+	SVC_DO_RELEASE, /* end it; answer with GONE. arg is an enum svc_end */
 	SVC_DO_KILL,	/* it did not end in time */
 	SVC_DO_MAX
+};
+
+/* Unless it runs, it is ended only if that cuts nobody off; else the answer is KEPT, and it goes on. */
+enum svc_end {
+	SVC_END_RUNNING,
+	SVC_END_FROZEN,	  /* and idle; kept when a connection has thawed it in the meantime */
+	SVC_END_STARTING, /* nobody waits for it; kept, with waiting, when somebody does by now, and
+			     without when it cannot be told */
 };
 
 /* LEVEL: tell of a connection that waits. ONCE: the first one from now on. */

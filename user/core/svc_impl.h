@@ -13,6 +13,7 @@
 #include "core/svc.h"
 
 static const uint64_t check_min_ns = 1000000, check_max_ns = 1000000000;
+static const uint64_t queue_check_ns = 20000000; /* of who is busy, while somebody waits for room */
 
 struct one {
 	bool used, retired, cold_known, memory_known;
@@ -44,7 +45,11 @@ struct one {
 
 	uint64_t held_ns; /* running without a connection since; 0: not */
 	double vt;	  /* finish tag of its last start */
-	uint32_t act_mask, release_arg;
+	uint32_t act_mask;
+	enum svc_end end;
+	uint64_t room_ns;		   /* for_room since then */
+	uint64_t start_ns, spare_until_ns; /* of one that was given up while it started */
+	enum svc_why start_why;
 	bool for_room, kill_said, resting;
 	enum svc_watch watch, watch_said;
 	struct svc_figures f;
@@ -112,6 +117,13 @@ typedef void (*svc_event_fn)(struct svc *s, struct one *v, uint64_t now_ns,
 			     const struct svc_event *e);
 extern const svc_event_fn svc_moves[SVC_STATE_MAX][SVC_EV_MAX];
 
+/* Has said that it is to make room. */
+static inline void one_give_room(struct one *v, uint64_t now_ns)
+{
+	v->for_room = true;
+	v->room_ns = now_ns;
+}
+
 /* An action, for svc_next(). */
 void one_say(struct one *v, enum svc_action_kind what);
 void one_hold_begin(struct one *v, uint64_t now_ns);
@@ -132,9 +144,11 @@ void svc_schedule(struct svc *s, uint64_t now_ns);
 void svc_relieve(struct svc *s, uint64_t now_ns);
 
 struct svc_used {
-	uint32_t run_n, start_n, leaving_n;
+	uint32_t run_n, start_n;
+	uint32_t leaving_n; /* room that is on its way */
+	uint32_t waiting_n; /* services that wait for some */
 	double bytes;
 };
-struct svc_used svc_used(const struct svc *s);
+struct svc_used svc_used(const struct svc *s, uint64_t now_ns);
 
 #endif

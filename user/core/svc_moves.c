@@ -9,6 +9,7 @@ enum {
 
 static const uint64_t short_run_ns = 1000000000;
 static const uint64_t guess_slack_ns = 500000000, guess_max_ns = 600000000000;
+static const uint64_t spare_ns = 5000000;	/* until a start is asked again to make room */
 static const uint64_t thaw_ahead_ns = 50000000; /* several wake-ups of a busy host */
 
 void one_say(struct one *v, enum svc_action_kind what)
@@ -114,12 +115,17 @@ void one_start(struct svc *s, struct one *v, uint64_t now_ns, enum svc_why why)
 
 void one_release(struct one *v, uint64_t now_ns, enum svc_why why)
 {
-	v->release_arg = state_of(v) == SVC_FROZEN;
+	v->end = state_of(v) == SVC_FROZEN			      ? SVC_END_FROZEN
+		 : state_of(v) == SVC_STARTING && why == SVC_WHY_ROOM ? SVC_END_STARTING
+								      : SVC_END_RUNNING;
+	v->start_ns = v->since_ns;
+	v->start_why = v->why;
 	v->f.release_n++;
 	if (why == SVC_WHY_ROOM || why == SVC_WHY_PRESSURE)
 		v->f.evict_n++;
 	one_hold_end(v, now_ns, true);
-	one_guess_end(v, now_ns, v->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
+	if (v->end != SVC_END_STARTING) /* else it is not said yet that it goes */
+		one_guess_end(v, now_ns, v->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
 	v->connection_n = 0;
 	one_say(v, SVC_DO_RELEASE);
 	enter(v, now_ns, SVC_RELEASING, why);
@@ -412,16 +418,38 @@ static void gone(struct svc *s, struct one *v, uint64_t now_ns, const struct svc
 {
 	(void)s, (void)e;
 	v->kill_said = v->for_room = false;
+	if (v->end == SVC_END_STARTING) {
+		one_guess_end(v, now_ns, v->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
+		v->vt -= 100.0 / v->c.weight; /* it had nothing of its turn */
+	}
+	v->end = SVC_END_RUNNING;
 	if (!v->idle_since_ns)
 		v->idle_since_ns = v->last_ns;
 	enter(v, now_ns, SVC_COLD, v->why);
 }
 
+/* Somebody waits for what was to make room for another, or it cannot be told yet: it starts on. */
+static void kept_starting(struct one *v, uint64_t now_ns, const struct svc_event *e)
+{
+	v->f.evict_n--;
+	v->kill_said = v->for_room = false;
+	v->spare_until_ns = later(now_ns, spare_ns);
+	v->watch_said = SVC_WATCH_NONE; /* the sockets are not polled any more */
+	enter(v, now_ns, SVC_STARTING, v->start_why);
+	v->since_ns = v->start_ns;
+	if (e->waiting)
+		waits(NULL, v, now_ns, e);
+}
+
 /* A connection was quicker than the release. */
 static void kept(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
 {
-	(void)s, (void)e;
+	(void)s;
 	v->f.release_n--;
+	if (v->end == SVC_END_STARTING) {
+		kept_starting(v, now_ns, e);
+		return;
+	}
 	served(v, v->resting ? SVC_CLASS_RESTING : SVC_CLASS_THAWED, 0);
 	learn_gap(v, now_ns);
 	v->waiting_ns = 0;

@@ -102,6 +102,8 @@ void one_tick(struct svc *s, struct one *v, uint64_t now_ns)
 			one_failed(v, now_ns);
 			one_release(v, now_ns, SVC_WHY_TIMEOUT);
 			next = later(now_ns, v->c.timeout_stop_ns);
+		} else if (now_ns < v->spare_until_ns) {
+			next = min_u64(next, v->spare_until_ns);
 		}
 		break;
 	case SVC_READY:
@@ -130,6 +132,8 @@ void one_tick(struct svc *s, struct one *v, uint64_t now_ns)
 				one_say(v, SVC_DO_KILL);
 			v->kill_said = true;
 			next = SVC_NEVER;
+		} else if (since(now_ns, v->since_ns) < SVC_LEAVE_NS) {
+			next = min_u64(next, later(v->since_ns, SVC_LEAVE_NS));
 		}
 		break;
 	case SVC_STATE_MAX:
@@ -200,22 +204,36 @@ static struct one *pick(struct svc *s, uint64_t now_ns, double *ret_value)
 	return best;
 }
 
+/* What has just served, or is about to be ready, is not given up for a mere guess. */
+static bool may_give_up(const struct one *v, uint64_t now_ns, bool for_connection)
+{
+	if (!v->used || !v->c.release || v->for_room || !one_is_idle(v))
+		return false;
+	switch (state_of(v)) {
+	case SVC_FROZEN:
+		return true;
+	case SVC_READY:
+	case SVC_ACTIVE: /* it is frozen first, so that nobody is cut off */
+		return for_connection && (!v->c.freeze || now_ns >= v->no_freeze_ns);
+	case SVC_STARTING: /* one that was adopted may be ready long since */
+		return for_connection && !v->adopted_until_ns && now_ns >= v->spare_until_ns;
+	default:
+		return false;
+	}
+}
+
 /* The least valuable instance that may be given up for something worth value; NULL: none. */
-static struct one *victim(struct svc *s, uint64_t now_ns, double value)
+static struct one *victim(struct svc *s, uint64_t now_ns, double value, bool starting)
 {
 	struct one *worst = NULL;
 	double worst_value = value / 2;
 
 	for (uint32_t i = 0; i < s->limits.service_max; i++) {
 		struct one *v = &s->ones[i];
-		enum svc_state at = state_of(v);
 		double its;
 
-		if (!v->used || !v->c.release || !one_is_idle(v) ||
-		    (at != SVC_FROZEN && at != SVC_READY && at != SVC_ACTIVE))
-			continue;
-		/* What has just served is not given up for a mere guess. */
-		if (at != SVC_FROZEN && value < HUGE_VAL)
+		if (!may_give_up(v, now_ns, value == HUGE_VAL) ||
+		    (starting && state_of(v) != SVC_STARTING))
 			continue;
 		its = one_value(v, now_ns);
 		if (its < worst_value) {
@@ -226,7 +244,13 @@ static struct one *victim(struct svc *s, uint64_t now_ns, double value)
 	return worst;
 }
 
-struct svc_used svc_used(const struct svc *s)
+static bool is_leaving(const struct one *v, uint64_t now_ns)
+{
+	return (state_of(v) == SVC_RELEASING && since(now_ns, v->since_ns) < SVC_LEAVE_NS) ||
+	       (v->for_room && since(now_ns, v->room_ns) < SVC_LEAVE_NS);
+}
+
+struct svc_used svc_used(const struct svc *s, uint64_t now_ns)
 {
 	struct svc_used u = {0};
 
@@ -234,12 +258,14 @@ struct svc_used svc_used(const struct svc *s)
 		const struct one *v = &s->ones[i];
 		enum svc_state at = state_of(v);
 
+		u.waiting_n += one_is_candidate(s, v, now_ns) && v->waiting_ns;
 		if (!v->used || at == SVC_COLD)
 			continue;
 		u.run_n++;
 		u.bytes += v->habit.memory_bytes;
-		u.start_n += at == SVC_STARTING;
-		u.leaving_n += at == SVC_RELEASING || v->for_room;
+		u.start_n +=
+			at == SVC_STARTING || (at == SVC_RELEASING && v->end == SVC_END_STARTING);
+		u.leaving_n += is_leaving(v, now_ns);
 	}
 	return u;
 }
@@ -253,42 +279,64 @@ static bool may_start(const struct svc *s, const struct one *v, uint32_t start_n
 	return start_n < (v->waiting_ns || max == 1 ? max : max - 1);
 }
 
+/* It goes at once, or after a last look: nobody may be cut off. */
+static void make_room(struct svc *s, struct one *out, uint64_t now_ns)
+{
+	one_give_room(out, now_ns);
+	if (state_of(out) == SVC_FROZEN || state_of(out) == SVC_STARTING) {
+		one_release(out, now_ns, SVC_WHY_ROOM);
+	} else {
+		one_guess_end(out, now_ns, out->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
+		out->next_check_ns = now_ns; /* look, freeze, look again, then give up */
+	}
+	one_tick(s, out, now_ns);
+}
+
+/* All are busy and somebody waits: whoever ends is to be seen soon. */
+static void look_sooner(struct svc *s, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < s->limits.service_max; i++) {
+		struct one *v = &s->ones[i];
+
+		if (!v->used || (state_of(v) != SVC_READY && state_of(v) != SVC_ACTIVE))
+			continue;
+		v->next_check_ns = min_u64(v->next_check_ns, later(now_ns, queue_check_ns));
+		v->timer_ns = min_u64(v->timer_ns, v->next_check_ns);
+	}
+}
+
 void svc_schedule(struct svc *s, uint64_t now_ns)
 {
 	for (;;) {
-		struct svc_used u = svc_used(s);
+		struct svc_used u = svc_used(s, now_ns);
 		double value;
 		struct one *v = pick(s, now_ns, &value), *out;
-		enum svc_why why;
+		bool may, room;
 
-		if (!v || !may_start(s, v, u.start_n))
+		if (!v)
 			return;
+		may = may_start(s, v, u.start_n);
 		/* The only instance may be larger than the limit: better that than never. */
-		if (u.run_n < s->limits.run_max &&
-		    (u.run_n == 0 ||
-		     u.bytes + v->habit.memory_bytes <= (double)s->limits.memory_max_bytes)) {
-			why = v->waiting_ns ? SVC_WHY_CONNECTION
-			      : v->want	    ? v->want_why
-					    : SVC_WHY_GUESS;
-			one_start(s, v, now_ns, why);
+		room = u.run_n < s->limits.run_max &&
+		       (u.run_n == 0 ||
+			u.bytes + v->habit.memory_bytes <= (double)s->limits.memory_max_bytes);
+		if (may && room) {
+			one_start(s, v, now_ns,
+				  v->waiting_ns ? SVC_WHY_CONNECTION
+				  : v->want	? v->want_why
+						: SVC_WHY_GUESS);
 			one_tick(s, v, now_ns);
 			continue;
 		}
-		if (u.leaving_n)
-			return; /* room is on its way */
-		out = victim(s, now_ns, value);
-		if (!out)
+		if ((!may && !v->waiting_ns) || u.leaving_n >= (v->waiting_ns ? u.waiting_n : 1))
 			return;
-		out->for_room = true;
-		if (state_of(out) == SVC_FROZEN) {
-			one_release(out, now_ns, SVC_WHY_ROOM);
-		} else {
-			one_guess_end(out, now_ns,
-				      out->guess_did ? SVC_GUESS_WASTED : SVC_GUESS_DROPPED);
-			out->next_check_ns = now_ns; /* look, freeze, look again, then give up */
+		out = victim(s, now_ns, value, !may);
+		if (!out) {
+			if (v->waiting_ns && !room)
+				look_sooner(s, now_ns);
+			return;
 		}
-		one_tick(s, out, now_ns);
-		return;
+		make_room(s, out, now_ns);
 	}
 }
 

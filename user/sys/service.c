@@ -57,7 +57,16 @@ void service_tell(struct service *v, struct svc_event e)
 	svc_event(v->all->svc, v->id, clock_ns(CLOCK_MONOTONIC), &e);
 }
 
-/* Connections that this service has accepted or that are about to be. */
+bool service_is_awaited(const struct service *v)
+{
+	struct pollfd p[UNIT_LISTEN_MAX];
+
+	for (size_t i = 0; i < v->listen_n; i++)
+		p[i] = (struct pollfd){.fd = v->listens[i], .events = POLLIN};
+	return poll(p, v->listen_n, 0) > 0;
+}
+
+/* The kernel lists no UNIX connection that was not accepted: those are asked of the socket. */
 uint32_t service_connections(struct service *v)
 {
 	uint32_t sum = 0, n = 0;
@@ -65,7 +74,7 @@ uint32_t service_connections(struct service *v)
 	for (size_t i = 0; i < v->listen_n; i++)
 		if (sockdiag_count(v->all->diag, v->addrs[i], &n) == 0)
 			sum += n;
-	return sum;
+	return sum || !service_is_awaited(v) ? sum : 1;
 }
 
 static uint64_t memory_now(struct service *v)
@@ -152,7 +161,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 			do_check(v);
 		break;
 	case SVC_DO_RELEASE:
-		service_stop(v, a->arg);
+		service_stop(v, (enum svc_end)a->arg);
 		break;
 	case SVC_DO_KILL:
 		if (v->box)

@@ -170,6 +170,8 @@ struct services {
 
 void service_say(struct services *s, enum services_say level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Whether something waits at one of its sockets. */
+bool service_is_awaited(const struct service *v);
 /* Connections that this service has accepted or that are about to be. */
 uint32_t service_connections(struct service *v);
 void service_tell(struct service *v, struct svc_event e);
@@ -202,7 +204,7 @@ void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int a
 void service_start(struct service *v);
 /* It is ready, unless ExecStartPost= is still to be run. */
 void service_is_ready(struct service *v);
-void service_stop(struct service *v, bool frozen);
+void service_stop(struct service *v, enum svc_end how);
 /* The main process has ended at our word: the others got it too, and are given their time. */
 void service_rest(struct service *v);
 

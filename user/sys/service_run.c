@@ -12,7 +12,6 @@
 #include "sys/service_impl.h"
 #include "sys/waker.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +32,6 @@ static const struct unit_execs *execs(const struct service *v, enum unit_phase p
 static const struct unit_exec *current(const struct service *v)
 {
 	return &execs(v, v->phase)->items[v->exec_i];
-}
-
-static bool someone_waits(const struct service *v)
-{
-	struct pollfd p[UNIT_LISTEN_MAX];
-
-	for (size_t i = 0; i < v->listen_n; i++)
-		p[i] = (struct pollfd){.fd = v->listens[i], .events = POLLIN};
-	return poll(p, v->listen_n, 0) > 0;
 }
 
 /* --- what an exit means -------------------------------------------------------------------------------- */
@@ -363,7 +353,7 @@ static void box_exited(struct service *v, int status)
 	service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED,
 					   .clean = clean_exit(v, status),
 					   .restart = wants_restart(v, status),
-					   .waiting = someone_waits(v)});
+					   .waiting = service_is_awaited(v)});
 }
 
 static void box_gone(struct service *v)
@@ -415,7 +405,7 @@ void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int a
 		box_gone(v);
 		service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED,
 						   .restart = wants_restart(v, SIGKILL),
-						   .waiting = someone_waits(v)});
+						   .waiting = service_is_awaited(v)});
 		services_act(v->all);
 		service_tell(v, (struct svc_event){.kind = SVC_EV_GONE});
 		break;
@@ -456,8 +446,26 @@ void service_start(struct service *v)
 	service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 }
 
-void service_stop(struct service *v, bool frozen)
+/* It starts and nobody waited for it. False: somebody does by now, or that cannot be told. */
+static bool stop_starting(struct service *v)
 {
+	struct svc_event e = {.kind = SVC_EV_KEPT};
+	bool still;
+
+	if (v->phase == UNIT_PRE) /* none of those has the sockets; who waits at them waits on */
+		return true;
+	still = service_pin(v);
+	e.waiting = waker_disarm(v->all->waker, v->id) || service_connections(v) > 0;
+	if (still && !e.waiting)
+		return true;
+	(void)sandbox_thaw(v->box); /* it was not frozen: as it should be */
+	service_tell(v, e);
+	return false;
+}
+
+void service_stop(struct service *v, enum svc_end how)
+{
+	bool frozen = how == SVC_END_FROZEN;
 	int sig = v->unit->service.kill_signal;
 	bool by_command, kept;
 
@@ -466,6 +474,8 @@ void service_stop(struct service *v, bool frozen)
 		return;
 	}
 	v->freezing = false;
+	if (how == SVC_END_STARTING && !stop_starting(v))
+		return;
 	kept = frozen && sandbox_is_resting(v->box) && sandbox_pidfd(v->box) >= 0 &&
 	       !service_pin(v);
 	if (frozen && (waker_disarm(v->all->waker, v->id) || kept)) {
