@@ -2,199 +2,53 @@
 /*
  * A real script, real programs, the real daemon: after three runs the files of the later steps are
  * evicted, the first step runs, and they must be resident before those steps start. The script
- * waits at a gate (a FIFO) before each later step, so "before" is not a matter of luck.
- *
- * Evicts its own files only, one by one with POSIX_FADV_DONTNEED.
+ * waits at a gate before each later step, so "before" is not a matter of luck.
  */
 #include "support/support.h"
 
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
+#include "support/job.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FILE_BYTES = 3 << 20, TRIES = 3 };
+enum { TRIES = 3 };
 
-struct script {
-	char dir[80];
-	pid_t pid;
-};
-
-static void path_of(const struct script *s, const char *name, char ret[128])
-{
-	snprintf(ret, 128, "%s/%s", s->dir, name);
-}
-
-static void write_data(const struct script *s, const char *name)
-{
-	static char block[1 << 16];
-	char path[128];
-	_cleanup_(closep) int fd = -1;
-
-	path_of(s, name, path);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-	assert_true(fd >= 0);
-	memset(block, name[0], sizeof(block));
-	for (int i = 0; i < FILE_BYTES; i += (int)sizeof(block))
-		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
-	assert_int_equal(fsync(fd), 0);
-}
-
-static void write_script(const struct script *s, const char *text)
-{
-	char path[128];
-	_cleanup_(fclosep) FILE *f = NULL;
-
-	path_of(s, "job.sh", path);
-	f = fopen(path, "we");
-	assert_non_null(f);
-	fprintf(f, "#!/bin/sh\ncd %s\n%s", s->dir, text);
-	assert_int_equal(fchmod(fileno(f), 0755), 0);
-}
-
-/* A mapping nothing is read through: looking at it is no open, which the daemon would see as a need. */
-struct look {
-	void *map;
-	int fd;
-};
-
-static struct look look_at(const struct script *s, const char *name)
-{
-	struct look l;
-	char path[128];
-
-	path_of(s, name, path);
-	l.fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(l.fd >= 0);
-	l.map = mmap(NULL, FILE_BYTES, PROT_READ, MAP_SHARED, l.fd, 0);
-	assert_ptr_not_equal(l.map, MAP_FAILED);
-	return l;
-}
-
-static void evict(struct look l)
-{
-	assert_int_equal(posix_fadvise(l.fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-}
-
-/* Share of the file's pages that are in memory. */
-static double resident(struct look l)
-{
-	static unsigned char pages[FILE_BYTES / 4096];
-	size_t n = 0;
-
-	assert_int_equal(mincore(l.map, FILE_BYTES, pages), 0);
-	for (size_t i = 0; i < sizeof(pages); i++)
-		n += pages[i] & 1;
-	return (double)n / sizeof(pages);
-}
-
-static void start(struct script *s)
-{
-	char path[128];
-
-	path_of(s, "job.sh", path);
-	s->pid = fork();
-	assert_true(s->pid >= 0);
-	if (s->pid == 0) {
-		execl(path, path, NULL);
-		_exit(127);
-	}
-}
-
-/* Lets the script pass one gate. Each gate is a FIFO of its own: a line for the next one must not be
- * read at this one. */
-static void pass(const struct script *s, const char *gate)
-{
-	char path[128];
-	_cleanup_(closep) int fd = -1;
-
-	path_of(s, gate, path);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "\n", 1), 1);
-}
-
-static void finish(struct script *s)
-{
-	int status;
-
-	pass(s, "gate1");
-	pass(s, "gate2");
-	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
-	assert_int_equal(status, 0);
-}
-
-static void init(struct forewarmd *f, struct script *s, const char *text)
-{
-	/* Residency is looked at again after 50 ms: evictions behind our back are this test's point. */
-	static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
-					   "plan.memory-pressure-max=100%", NULL};
-	char gate[128];
-
-	forewarmd_need();
-	forewarmd_init(f);
-	snprintf(s->dir, sizeof(s->dir), "%s/job", f->dir);
-	assert_int_equal(mkdir(s->dir, 0755), 0);
-	path_of(s, "gate1", gate);
-	assert_int_equal(mkfifo(gate, 0600), 0);
-	path_of(s, "gate2", gate);
-	assert_int_equal(mkfifo(gate, 0600), 0);
-	write_data(s, "first");
-	write_data(s, "second");
-	write_data(s, "third");
-	write_data(s, "other");
-	write_script(s, text);
-	forewarmd_start(f, sets);
-}
-
-static bool wait_resident(struct look l)
-{
-	for (int ms = 0; ms < 5000; ms += 10) {
-		if (resident(l) >= 0.99)
-			return true;
-		usleep(10000);
-	}
-	return false;
-}
-
-#define STEPS(last)                                                                                \
-	"cat first >/dev/null\n"                                                                   \
-	"read x <gate1\n"                                                                          \
-	"sha256sum second >/dev/null\n"                                                            \
-	"read x <gate2\n"                                                                          \
-	"wc -c " last " >/dev/null; cksum " last " >/dev/null\n"
+/* Residency is looked at again after 50 ms: evictions behind our back are this test's point. */
+static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
+				   "plan.memory-pressure-max=100%", NULL};
 
 static void test_later_steps_are_resident_before_they_run(void **state)
 {
 	struct forewarmd f;
-	struct script s;
-	struct look second_look, third_look;
+	struct job s;
+	struct job_file second_look, third_look;
 	bool second = false, third = false;
 
 	(void)state;
-	init(&f, &s, STEPS("third"));
+	job_init(&f, &s, JOB_STEPS("third"), sets);
 	for (int i = 0; i < 3; i++) {
-		start(&s);
-		finish(&s);
+		job_start(&s);
+		job_finish(&s);
 		usleep(300000); /* the runs are some time apart, as a person's are */
 	}
-	second_look = look_at(&s, "second");
-	third_look = look_at(&s, "third");
+	second_look = job_look(&s, "second");
+	third_look = job_look(&s, "third");
 	usleep(300000); /* what the daemon expects of the last run has come and gone */
 	for (int i = 0; i < TRIES && !(second && third); i++) {
-		evict(second_look);
-		evict(third_look);
-		assert_true(resident(second_look) < 0.1 && resident(third_look) < 0.1);
-		start(&s); /* stops at the first gate: nothing of ours has read second or third */
-		second = wait_resident(second_look);
-		third = wait_resident(third_look);
-		finish(&s);
+		job_evict(second_look);
+		job_evict(third_look);
+		assert_true(job_resident(second_look) < 0.1 && job_resident(third_look) < 0.1);
+		job_start(
+			&s); /* stops at the first gate: nothing of ours has read second or third */
+		second = job_wait_resident(second_look);
+		third = job_wait_resident(third_look);
+		job_finish(&s);
 	}
 	if (!second || !third)
 		forewarmd_show_log(&f);
@@ -204,10 +58,10 @@ static void test_later_steps_are_resident_before_they_run(void **state)
 	forewarmd_fini(&f);
 }
 
-static bool wait_gone(struct look l)
+static bool wait_gone(struct job_file l)
 {
 	for (int ms = 0; ms < 5000; ms += 10) {
-		if (resident(l) < 0.1)
+		if (job_resident(l) < 0.1)
 			return true;
 		usleep(10000);
 	}
@@ -220,29 +74,29 @@ static void test_what_was_read_in_vain_is_let_go(void **state)
 {
 	static char buf[1 << 20];
 	struct forewarmd f;
-	struct script s;
-	struct look second, third;
+	struct job s;
+	struct job_file second, third;
 	bool read_ahead = false, gone = false;
 	char path[128];
 	int status;
 
 	(void)state;
-	init(&f, &s, STEPS("third"));
-	second = look_at(&s, "second");
-	third = look_at(&s, "third");
+	job_init(&f, &s, JOB_STEPS("third"), sets);
+	second = job_look(&s, "second");
+	third = job_look(&s, "third");
 	for (int i = 0; i < TRIES && !gone; i++) {
 		_cleanup_(closep) int fd = -1;
 
 		for (int k = 0; k < 3; k++) { /* one that was killed taught that it may end early */
-			start(&s);
-			finish(&s);
+			job_start(&s);
+			job_finish(&s);
 			usleep(300000);
 		}
-		evict(second);
-		evict(third);
-		start(&s);
-		read_ahead = wait_resident(second) && wait_resident(third);
-		path_of(&s, "third", path);
+		job_evict(second);
+		job_evict(third);
+		job_start(&s);
+		read_ahead = job_wait_resident(second) && job_wait_resident(third);
+		job_path(&s, "third", path);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		assert_int_equal(read(fd, buf, sizeof(buf)), sizeof(buf));
 		assert_int_equal(kill(s.pid, SIGKILL), 0);
@@ -253,7 +107,7 @@ static void test_what_was_read_in_vain_is_let_go(void **state)
 		forewarmd_show_log(&f);
 	assert_true(read_ahead);
 	assert_true(gone);
-	assert_true(resident(third) >= 0.33);
+	assert_true(job_resident(third) >= 0.33);
 	assert_int_equal(forewarmd_stop(&f), 0);
 	forewarmd_fini(&f);
 }
@@ -261,32 +115,31 @@ static void test_what_was_read_in_vain_is_let_go(void **state)
 static void test_a_changed_habit_is_followed(void **state)
 {
 	struct forewarmd f;
-	struct script s;
-	struct look other_look, third_look;
+	struct job s;
+	struct job_file other_look, third_look;
 	bool other = false, third = true;
 
 	(void)state;
-	init(&f, &s, STEPS("third"));
+	job_init(&f, &s, JOB_STEPS("third"), sets);
 	for (int i = 0; i < 6; i++) {
-		start(&s);
-		finish(&s);
+		job_start(&s);
+		job_finish(&s);
 	}
-	write_script(&s, STEPS("other"));
+	job_write(&s, JOB_STEPS("other"));
 	for (int i = 0; i < 20; i++) {
-		start(&s);
-		finish(&s);
+		job_start(&s);
+		job_finish(&s);
 	}
-	other_look = look_at(&s, "other");
-	third_look = look_at(&s, "third");
-	/* Other programs of the host use wc and cksum too: what counts is that a run goes by the new habit. */
+	other_look = job_look(&s, "other");
+	third_look = job_look(&s, "third");
 	for (int i = 0; i < TRIES && !(other && !third); i++) {
 		usleep(300000);
-		evict(other_look);
-		evict(third_look);
-		start(&s);
-		other = wait_resident(other_look);
-		third = resident(third_look) > 0.1;
-		finish(&s);
+		job_evict(other_look);
+		job_evict(third_look);
+		job_start(&s);
+		other = job_wait_resident(other_look);
+		third = job_resident(third_look) > 0.1;
+		job_finish(&s);
 	}
 	if (!other || third)
 		forewarmd_show_log(&f);
@@ -300,38 +153,37 @@ static void test_a_changed_habit_is_followed(void **state)
  * prepared for by parts. Without, the whole file would be read. */
 static void test_parts_are_known_after_a_restart(void **state)
 {
-	static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
-					   "plan.memory-pressure-max=100%", NULL};
 	struct forewarmd f;
-	struct script s;
-	struct look look;
+	struct job s;
+	struct job_file look;
 	double share = 0;
 
 	(void)state;
-	init(&f, &s,
-	     "cat first >/dev/null\nread x <gate1\n"
-	     "dd if=second of=/dev/null bs=65536 skip=16 count=8 2>/dev/null\n"
-	     "read x <gate2\n");
-	look = look_at(&s, "second");
+	job_init(&f, &s,
+		 "cat first >/dev/null\nread x <gate1\n"
+		 "dd if=second of=/dev/null bs=65536 skip=16 count=8 2>/dev/null\n"
+		 "read x <gate2\n",
+		 sets);
+	look = job_look(&s, "second");
 	for (int i = 0; i < 4; i++) {
-		evict(look);
-		start(&s);
-		finish(&s);
+		job_evict(look);
+		job_start(&s);
+		job_finish(&s);
 		usleep(300000);
 	}
 	sleep(2); /* which pages were used is taken from the kernel each second */
 	assert_int_equal(forewarmd_stop(&f), 0);
 	forewarmd_start(&f, sets);
 	for (int i = 0; i < TRIES && share == 0; i++) {
-		evict(look);
-		start(&s);
+		job_evict(look);
+		job_start(&s);
 		for (int ms = 0; ms < 3000 && share == 0; ms += 50) {
 			usleep(50000);
-			share = resident(look);
+			share = job_resident(look);
 		}
 		usleep(300000);
-		share = resident(look);
-		finish(&s);
+		share = job_resident(look);
+		job_finish(&s);
 	}
 	/* 512 of 3,072 KiB, and what is read ahead of a read() besides. */
 	if (share < 0.16 || share > 0.5)

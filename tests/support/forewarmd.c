@@ -57,6 +57,7 @@ void forewarmd_init(struct forewarmd *f)
 static void run_daemon(const struct forewarmd *f, const char *const *sets)
 {
 	char args[8][192], log[128], notify[128], exe[512];
+	char only[32];
 	const char *argv[2 * SET_MAX + 16], *out = getenv("FWM_OUT");
 	size_t n = 0;
 	int fd;
@@ -75,6 +76,10 @@ static void run_daemon(const struct forewarmd *f, const char *const *sets)
 	for (; sets && *sets; sets++) {
 		argv[n++] = "--set";
 		argv[n++] = *sets;
+	}
+	if (f->only_us) {
+		snprintf(only, sizeof(only), "--only=%d", (int)getppid());
+		argv[n++] = only;
 	}
 	argv[n] = NULL;
 	snprintf(log, sizeof(log), "%s/log", f->dir);

@@ -11,6 +11,7 @@
 #ifndef TESTS_FOREWARMD_H
 #define TESTS_FOREWARMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct forewarmd {
 	char pins[96]; /* below /sys/fs/bpf */
 	pid_t pid;
 	int notify_fd;
+	bool only_us; /* set between init and start: watches this process and what it starts, nothing else */
 };
 
 /* Makes the directories. */
