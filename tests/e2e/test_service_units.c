@@ -74,6 +74,18 @@ static const struct line {
 	 "cat @/hidden/f 2>/dev/null || echo no", "no"},
 	{"optional_paths", "ReadOnlyPaths=-@/nosuch\nInaccessiblePaths=-@/nosuch\n", "echo up",
 	 "up"},
+	{"bind_paths", "BindPaths=@/hidden:@/rw/in @/hidden\n",
+	 "cat @/rw/in/f; (: >@/hidden/new) && (: >@/rw/in/more) && ls -x @/hidden",
+	 "hidden\nf  more  new"},
+	{"bind_read_only_paths", "BindReadOnlyPaths=@/ro:@/hidden -@/nosuch @/env:/opt/env\n",
+	 "ls @/hidden | wc -l; (: >@/hidden/a) 2>/dev/null || echo ro; tail -n 1 /opt/env",
+	 "0\nro\nC=\"from file\""},
+	{"temporary_file_system", "User=root\nTemporaryFileSystem=@/hidden @/rw/made\n",
+	 "ls -A @/hidden | wc -l; stat -c '%a %U' @/hidden; (: >@/hidden/a) && ls @/hidden; "
+	 "stat -f -c %T @/rw/made",
+	 "0\n755 root\na\ntmpfs"},
+	{"watchdog", "WatchdogSec=1min\n", "echo $WATCHDOG_USEC ${NOTIFY_SOCKET:+told}",
+	 "60000000 told"},
 	{"families", "",
 	 "bash -c ': </dev/tcp/127.0.0.1/9' 2>&1 | grep -q 'Address family' || echo there",
 	 "there"},
@@ -223,8 +235,8 @@ static void get_file(const char *name, const char *end, char *ret, size_t n)
 static void write_unit(const char *name, const char *socket, const char *directives,
 		       const char *script)
 {
-	char sock[512], more[640], text[1536], run[640], file[160], helper[160];
-	char script_socket[256];
+	char sock[1024], more[640], text[1536], run[640], file[160], helper[160];
+	char script_socket[800];
 
 	expand(script, run, sizeof(run));
 	seen_path(helper, sizeof(helper), "svc_echo", "");
@@ -402,6 +414,144 @@ static void test_service_units_sockets_are_as_they_say(void **state)
 	ask("sock");
 	get_file("sock", ".out", path, sizeof(path));
 	assert_string_equal(path, "web");
+}
+
+/* By fd, level and option as the kernel numbers them; the backlog of a listener is in its TCP_INFO. */
+static const char show_options[] =
+	"import socket,struct\n"
+	"import os\n"
+	"s = {fd: socket.socket(fileno=os.dup(fd)) for fd in (3, 4, 5, 6)}\n"
+	"g = lambda fd, l, n: s[fd].getsockopt(l, n)\n"
+	"print('unix', g(3, 1, 16), g(3, 1, 34), g(3, 1, 12))\n"
+	"print('tcp', g(4, 1, 12), g(4, 1, 9), g(4, 6, 4), g(4, 6, 5), g(4, 6, 6), g(4, 6, 1), "
+	"g(4, 1, 15),\n"
+	"      g(4, 6, 9) >= 3, s[4].getsockopt(6, 13, 16).rstrip(bytes(1)).decode())\n"
+	"print('ip', g(4, 0, 2), g(4, 0, 1), g(4, 0, 15), g(4, 1, 8), g(4, 1, 7))\n"
+	"print('backlog', struct.unpack_from('I', s[4].getsockopt(6, 11, 104), 28)[0])\n"
+	"print('udp', g(5, 1, 6), g(5, 0, 8), g(5, 1, 35), g(5, 1, 12))\n"
+	"print('v6', g(6, 41, 26), g(6, 41, 16), s[6].getsockname()[0])\n";
+
+static void write_options_unit(const char *name, const char *more, int port)
+{
+	char text[640], path[160];
+
+	(void)snprintf(text, sizeof(text),
+		       "ListenStream=127.0.0.1:%d\nListenDatagram=127.0.0.1:%d\n"
+		       "ListenStream=[::1]:%d\n%s",
+		       port, port, port, more);
+	file_path(path, sizeof(path), "options.py", "");
+	put(path, show_options);
+	write_unit(name, text, "", "python3 @/options.py");
+}
+
+/* What the service finds set at its sockets. */
+static void test_service_units_socket_options_are_set(void **state)
+{
+	int port = 26000 + (int)getpid() % 6000;
+	char got[512];
+
+	(void)state;
+	write_options_unit("plain", "", port);
+	write_options_unit(
+		"options",
+		"PassCredentials=yes\nPassSecurity=yes\nPriority=3\nKeepAlive=yes\n"
+		"KeepAliveTimeSec=77\nKeepAliveIntervalSec=7\nKeepAliveProbes=4\nNoDelay=yes\n"
+		"ReusePort=yes\nDeferAcceptSec=3\nTCPCongestion=reno\nIPTTL=33\nIPTOS=low-delay\n"
+		"FreeBind=yes\nReceiveBuffer=64K\nSendBuffer=32K\nBacklog=17\nBroadcast=yes\n"
+		"PassPacketInfo=yes\nTimestamping=ns\nBindIPv6Only=ipv6-only\n",
+		port + 1);
+	assert_int_equal(service_host_start(&host), 0);
+	ask("options");
+	get_file("options", ".out", got, sizeof(got));
+	assert_string_equal(got,
+			    "unix 1 1 3\ntcp 3 1 77 7 4 1 1 True reno\nip 33 16 1 131072 65536\n"
+			    "backlog 17\nudp 1 1 1 3\nv6 1 33 ::1");
+	/* And without: nothing of it comes by itself. */
+	ask("plain");
+	get_file("plain", ".out", got, sizeof(got));
+	assert_non_null(strstr(got, "unix 0 0 0\ntcp 0 0 7200 75 9 0 0 False "));
+	assert_non_null(strstr(got, "\nudp 0 0 0 0\nv6 "));
+}
+
+/* An address nobody has here: only FreeBind= may listen there. */
+static void test_service_units_free_bind_needs_no_address(void **state)
+{
+	char text[256];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "ListenStream=192.0.2.77:%d\n",
+		       26000 + (int)getpid() % 6000);
+	write_unit("bound", text, "", "");
+	(void)strncat(text, "FreeBind=yes\n", sizeof(text) - strlen(text) - 1);
+	write_unit("free", text, "", "");
+	assert_int_equal(service_host_start(&host), 1);
+	ask("free");
+}
+
+/* A name that somebody else has is left to him and said; the socket is there, and the other names. */
+static void test_service_units_links_that_cannot_be_are_said(void **state)
+{
+	char path[160], text[512], line[256], got[64];
+	struct unit_addr a;
+	FILE *f;
+	int err;
+
+	(void)state;
+	file_path(path, sizeof(path), "taken", "");
+	put(path, "somebody's\n");
+	(void)snprintf(text, sizeof(text), "Symlinks=%s %s/taken/below %s/deep/er/link\n", path,
+		       host.dir, host.dir);
+	write_unit("linked", text, "", "");
+	f = tmpfile();
+	assert_non_null(f);
+	(void)fflush(stderr);
+	err = dup(STDERR_FILENO);
+	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(dup2(err, STDERR_FILENO) >= 0);
+	(void)close(err);
+	rewind(f);
+	text[0] = '\0';
+	while (fgets(line, sizeof(line), f))
+		(void)strncat(text, line, sizeof(text) - strlen(text) - 1);
+	(void)fclose(f);
+	if (!strstr(text, "/taken: File exists") || !strstr(text, "/taken/below: Not a directory"))
+		fail_msg("said: '%s'", text);
+	file_path(path, sizeof(path), "deep/er/link", "");
+	a = service_addr(path);
+	assert_true(service_ask(&a, "again\n", got, sizeof(got), NULL));
+	get_file("taken", "", got, sizeof(got));
+	assert_string_equal(got, "somebody's");
+}
+
+/* One that does not say WATCHDOG=1 is ended, and started anew for who asks; one that does lives, and while
+ * it is frozen nothing is expected of it. */
+static void test_service_units_watchdog_ends_who_is_silent(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? "silent" : "told";
+		char sock[256], text[512];
+
+		(void)snprintf(sock, sizeof(sock), "ListenStream=%s/%s.sock\n", host.dir, name);
+		(void)snprintf(text, sizeof(text),
+			       "ExecStart=%s %s\nUser=nobody\nWatchdogSec=%s\nRestartSec=1ms\n"
+			       "X-Forewarm-FreezeAfterSec=%s\n",
+			       host.helper, i ? "" : "--watchdog 20", i ? "1s" : "2s",
+			       i ? "infinity" : "300ms");
+		service_host_unit(&host, name, sock, text);
+	}
+	assert_int_equal(service_host_start(&host), 0);
+	ask("told");
+	ask("silent");
+	service_host_await(&host, "silent", SVC_COLD, 10000);
+	assert_int_equal(service_host_view(&host, "silent").figures.fail_n, 1);
+	ask("silent");
+	service_host_await(&host, "told", SVC_FROZEN, 10000);
+	(void)usleep(2500000); /* more than it has, frozen */
+	ask("told");
+	assert_int_equal(service_host_view(&host, "told").figures.fail_n, 0);
+	assert_int_equal(service_host_view(&host, "told").figures.start_n, 1);
 }
 
 /* All sockets of a service come to it, in the order of their files' names. */
@@ -626,6 +776,14 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_sockets_are_as_they_say, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_socket_options_are_set, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_free_bind_needs_no_address,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_links_that_cannot_be_are_said,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_watchdog_ends_who_is_silent,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_one_service_has_all_its_sockets,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_instances_are_of_a_template,

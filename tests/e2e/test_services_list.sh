@@ -13,6 +13,12 @@ dir=$(mktemp -d /var/tmp/fwm-list.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/services"
 printf '[Socket]\nListenStream=%s/held.sock\n' "$dir" >"$dir/services/held.socket"
+printf '[Socket]\nListenStream=%s/bad.sock\n' "$dir" >"$dir/services/bad.socket"
+printf '[Service]\nExecStart=/bin/true\nLoadCredential=x\n' >"$dir/services/bad.service"
+printf '[Socket]\nListenStream=%s/held.sock\n' "$dir" >"$dir/services/same.socket"
+printf '[Service]\nExecStart=/bin/true\n' >"$dir/services/same.service"
+printf '[Socket]\nListenStream=%s/fails.sock\n' "$dir" >"$dir/services/fails.socket"
+printf '[Service]\nExecStart=/nosuch/program\n' >"$dir/services/fails.service"
 for unit in held lonely; do printf '[Service]\nExecStart=/bin/true\n' >"$dir/services/$unit.service"; done
 "$out/forewarmd" --set "paths.pin=/sys/fs/bpf/fwm-list-$$" --set "paths.run=$dir/run" --set "paths.state=$dir/state" \
 	--set "paths.services=$dir/services" --set "paths.cgroup=fwm-list-$$" --set api.group=nogroup \
@@ -25,6 +31,16 @@ if [[ -S $dir/run/control.sock ]]; then
 	COLUMNS=80 view >"$dir/out"
 	tap_check "one is held" grep -q '^held  *cold ' "$dir/out"
 	tap_check "the other is named" grep -q '^lonely.service  *no socket leads to it$' "$dir/out"
+	tap_check "a refused one, with file and line" \
+		grep -q "^bad.service:3  *directive 'LoadCredential' is not supported$" "$dir/out"
+	tap_check "one that finds its address taken, and by whom" \
+		grep -q "same cannot listen at .*/held.sock: Address already in use, held has it" <(tr -s '\n ' ' ' <"$dir/out")
+	tap_check "nothing is wider than 80 columns" same "$(grep -c '.\{81\}' "$dir/out")" 0
+	tap_check "a missing program is said at the start" \
+		same "$(grep -c 'fails: /nosuch/program: No such file or directory' "$dir/log")" 1
+	timeout 1 python3 -c "import socket; s = socket.socket(socket.AF_UNIX); s.connect('$dir/fails.sock'); s.recv(1)"
+	tap_check "and at the one that fails for it" \
+		grep -q "^fails  cannot start '/nosuch/program': No such file or directory$" <(COLUMNS=80 view)
 	tap_check "JSON has it too" same "$(view --json | grep -c '"lonely.service"')" 1
 	tap_check "and the log, once" same "$(grep -c 'no .socket leads to lonely.service' "$dir/log")" 1
 else

@@ -9,6 +9,7 @@
  *   --fail          exits 1 at once
  *   --cont          has a SIGCONT handler: ends with 7 when that is run
  *   --child         has a child, which does nothing
+ *   --watchdog MS   says WATCHDOG=1 that often
  *   --tick MS       wakes that often for nothing, as many a service does
  *   --timer MS      the same by a timer among its descriptors: it waits without a timeout
  *   --alarm MS      the same by a signal, of which nobody else sees when it comes
@@ -36,7 +37,7 @@
 enum { LISTEN_FIRST = 3, LISTEN_MAX = 16, FD_MAX = 4096 };
 
 static volatile sig_atomic_t terminated;
-static int epoll_fd, listen_n, open_n, tick_ms = -1, timer_fd = -1;
+static int epoll_fd, listen_n, open_n, tick_ms = -1, timer_fd = -1, watchdog;
 static char is_listen[FD_MAX];
 
 static void on_term(int sig)
@@ -110,7 +111,7 @@ static void start_threads(int n)
 		(void)pthread_create(&t, NULL, idle, NULL);
 }
 
-static void notify_ready(void)
+static void tell_manager(const char *text)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -119,7 +120,7 @@ static void notify_ready(void)
 	if (!path || fd < 0 || strlen(path) >= sizeof(at.sun_path))
 		exit(4);
 	memcpy(at.sun_path, path, strlen(path) + 1);
-	if (sendto(fd, "STATUS=up\nREADY=1", 17, 0, (struct sockaddr *)&at, sizeof(at)) < 0) {
+	if (sendto(fd, text, strlen(text), 0, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		perror(path);
 		exit(5);
 	}
@@ -202,6 +203,9 @@ static void loop(void)
 		unsigned long long ticks;
 		int n = epoll_wait(epoll_fd, ev, 64, terminated ? 10 : tick_ms);
 
+		if (watchdog)
+			tell_manager("WATCHDOG=1");
+
 		for (int i = 0; i < n; i++) {
 			int fd = ev[i].data.fd, type = 0, got;
 			socklen_t len = sizeof(type);
@@ -252,6 +256,8 @@ int main(int argc, char **argv)
 			delay = atol(argv[++i]);
 		else if (strcmp(argv[i], "--tick") == 0 && i + 1 < argc)
 			tick_ms = atoi(argv[++i]);
+		else if (strcmp(argv[i], "--watchdog") == 0 && i + 1 < argc)
+			watchdog = tick_ms = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--timer") == 0 && i + 1 < argc)
 			timer = atol(argv[++i]);
 		else if (strcmp(argv[i], "--alarm") == 0 && i + 1 < argc)
@@ -284,7 +290,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (notify)
-		notify_ready();
+		tell_manager("STATUS=up\nREADY=1");
 	loop();
 	return 0;
 }

@@ -27,6 +27,44 @@ static int parse(struct unit *u, enum unit_kind kind, const char *text, struct u
 	return unit_parse(u, kind, "web@eu-1", &host, text, strlen(text), why);
 }
 
+/* What is bound where, in pairs; a file system without options. */
+static void test_unitfile_reads_binds(void **state)
+{
+	static const char text[] = "[Service]\nExecStart=/bin/srv\nWatchdogSec=1500ms\n"
+				   "BindPaths=/a -/b:/c\nBindReadOnlyPaths=/d:%S/x:rbind /e\n"
+				   "BindReadOnlyPaths=\nBindReadOnlyPaths=/f:/g\n"
+				   "TemporaryFileSystem=/var -/opt\n";
+	static const char *const bad[] = {
+		"BindPaths=a\n",
+		"BindPaths=/a:b\n",
+		"BindPaths=/a:/b:norbind\n",
+		"BindPaths=/a:/../b\n",
+		"TemporaryFileSystem=/a:ro\n",
+		"WatchdogSec=soon\n",
+		"WatchdogSec=1\nX-Forewarm-Proxy=80\n",
+	};
+	static const char *const want[] = {"/a", "/a", "-/b", "/c"};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+	assert_true(u->service.watchdog_ns == 1500000000);
+	assert_int_equal(u->service.binds.item_n, ARRAY_SIZE(want));
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		assert_string_equal(u->service.binds.items[i], want[i]);
+	assert_int_equal(u->service.binds_ro.item_n, 2);
+	assert_string_equal(u->service.binds_ro.items[1], "/g");
+	assert_int_equal(u->service.empty.item_n, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char one[160];
+
+		(void)snprintf(one, sizeof(one), "[Service]\nExecStart=/bin/srv\n%s", bad[i]);
+		if (parse(u, UNIT_SERVICE, one, &why) != UNIT_REFUSED)
+			fail_msg("accepted: %s", bad[i]);
+	}
+}
+
 static void test_unitfile_reads_a_socket(void **state)
 {
 	static const char text[] = "# a comment\n"
@@ -333,8 +371,9 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 		 "SystemCallFilter=@default @file-system\nLockPersonality=yes\n",
 		 0, NULL},
 		{"systemd-networkd.service", UNIT_SERVICE,
-		 "[Service]\nExecStart=!!/lib/systemd/systemd-networkd\nWatchdogSec=3min\n", 3,
-		 "WatchdogSec"},
+		 "[Service]\nExecStart=!!/lib/systemd/systemd-networkd\nWatchdogSec=3min\n"
+		 "AmbientCapabilities=CAP_NET_ADMIN\n",
+		 4, "AmbientCapabilities"},
 	};
 	_cleanup_(unit_freep) struct unit *u = unit_new();
 
@@ -665,6 +704,7 @@ static void test_unitfile_variables_expand_as_in_systemd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unitfile_reads_binds),
 		cmocka_unit_test(test_unitfile_reads_a_socket),
 		cmocka_unit_test(test_unitfile_reads_a_service),
 		cmocka_unit_test(test_unitfile_refuses_with_line_and_reason),

@@ -3,12 +3,14 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
 struct listing {
-	struct table *states, *found, *guesses, *left;
+	struct table *states, *found, *guesses;
+	json_t *trouble, *left; /* of [name, text] */
 	uint64_t n;
 };
 
@@ -58,6 +60,28 @@ static void row_guesses(struct table *t, const json_t *o)
 	table_row(t, (const char *[]){get_text(o, "name"), hits, late, wasted, lead, held, waste});
 }
 
+static void add_note(json_t *notes, const json_t *o, const char *key)
+{
+	(void)json_array_append_new(notes,
+				    json_pack("[s, s]", get_text(o, "name"), get_text(o, key)));
+}
+
+/* A text may be long, and its end is what matters: over several lines. */
+static void print_notes(const struct cli *cli, const char *title, json_t *notes, bool apart)
+{
+	if (json_array_size(notes))
+		printf("%s%s\n", apart ? "\n" : "", title);
+	for (size_t i = 0; i < json_array_size(notes); i++) {
+		const json_t *note = json_array_get(notes, i);
+		const char *name = cli_text(json_string_value(json_array_get(note, 0)));
+
+		printf("%s  ", name);
+		cli_wrap(cli, json_string_value(json_array_get(note, 1)), text_columns(name) + 2,
+			 2);
+	}
+	json_decref(notes);
+}
+
 static void each_service(void *ctx, json_t *o)
 {
 	static const char *const classes[] = {"cold", "thawed", "resting", "predicted", "warm"};
@@ -65,7 +89,7 @@ static void each_service(void *ctx, json_t *o)
 	char state[64], since[32], memory[32];
 
 	if (is_type(o, "unit"))
-		table_row(l->left, (const char *[]){get_text(o, "name"), get_text(o, "why")});
+		add_note(l->left, o, "why");
 	if (!is_type(o, "service"))
 		return;
 	l->n++;
@@ -78,6 +102,8 @@ static void each_service(void *ctx, json_t *o)
 		snprintf(memory, sizeof(memory), "%s", opt_bytes(o, "memory_bytes"));
 	table_row(l->states,
 		  (const char *[]){get_text(o, "name"), state, get_text(o, "why"), since, memory});
+	if (has(o, "trouble"))
+		add_note(l->trouble, o, "trouble");
 	row_guesses(l->guesses, o);
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		row_found(l->found, o, classes[i]);
@@ -95,25 +121,23 @@ int cmd_services(struct cli *cli)
 						    {"TIMES", 'r'},
 						    {"DELAY p50", 'r'},
 						    {"p99", 'r'}};
-	static const struct table_column left[] = {{"NOT STARTED HERE", 'f'}, {"WHY", 'l'}};
-	struct listing l = {.left = table_new(cli, left, ARRAY_SIZE(left)),
+	struct listing l = {.trouble = json_array(),
+			    .left = json_array(),
 			    .states = table_new(cli, states, ARRAY_SIZE(states)),
 			    .found = table_new(cli, found, ARRAY_SIZE(found)),
 			    .guesses = table_new(cli, guesses, ARRAY_SIZE(guesses))};
 	int r = cli_ask(cli, "services", NULL, each_service, &l);
-	size_t left_n;
+	size_t left_n = json_array_size(l.left);
 
-	left_n = table_rows(l.left);
 	table_print(l.states);
+	print_notes(cli, "FAILS", l.trouble, true);
 	if (table_rows(l.found))
 		printf("\n");
 	table_print(l.found);
 	if (table_rows(l.guesses))
 		printf("\n");
 	table_print(l.guesses);
-	if (table_rows(l.left) && l.n)
-		printf("\n");
-	table_print(l.left);
+	print_notes(cli, "NOT STARTED HERE", l.left, l.n > 0);
 	if (r == FWM_STATUS_OK && !cli->json && !l.n && !left_n)
 		printf("no services: see forewarm.service(5)\n");
 	return r;

@@ -159,6 +159,9 @@ static int complete(struct parse *p)
 	if (u->kind == UNIT_SOCKET && u->socket.symlinks.item_n && unix_n(&u->socket) != 1)
 		return unit_refuse(p,
 				   "Symlinks= needs one UNIX socket in the file system to lead to");
+	if (u->kind == UNIT_SERVICE && u->service.proxy_set && u->service.watchdog_ns)
+		return unit_refuse(p,
+				   "X-Forewarm-Proxy= is for services that know no WatchdogSec=");
 	if (u->kind == UNIT_SERVICE && u->service.proxy_set && u->service.type == UNIT_TYPE_NOTIFY)
 		return unit_refuse(
 			p, "X-Forewarm-Proxy= is for services that do not know Type=notify");

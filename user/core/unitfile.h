@@ -63,6 +63,7 @@ enum unit_restart {
 	UNIT_RESTART_ON_FAILURE,
 	UNIT_RESTART_ON_ABNORMAL,
 	UNIT_RESTART_ON_ABORT,
+	UNIT_RESTART_ON_WATCHDOG,
 	UNIT_RESTART_ALWAYS,
 };
 enum unit_output {
@@ -222,6 +223,7 @@ struct unit_service {
 	enum unit_output out, err;
 	const char *out_path, *err_path;
 	uint64_t timeout_start_ns, timeout_stop_ns, restart_ns;
+	uint64_t watchdog_ns; /* 0: none */
 	enum unit_restart restart;
 
 	uint64_t memory_max, tasks_max;
@@ -242,7 +244,8 @@ struct unit_service {
 	enum unit_users private_users;
 	enum unit_protect protect_system;
 	enum unit_home protect_home;
-	struct unit_list read_write, read_only, inaccessible;
+	struct unit_list read_write, read_only, inaccessible, empty;
+	struct unit_list binds, binds_ro; /* in pairs: what, perhaps with "-" in front, and where */
 	struct unit_list families, syscalls; /* "~" in front: taken out of the set again */
 	bool families_set, families_deny, syscalls_set, syscalls_deny;
 	int syscall_errno;

@@ -502,6 +502,81 @@ int unit_set_paths(struct parse *p, const struct directive *d, const char *value
 	return unit_set_words(p, d, value, "", check_path);
 }
 
+static int check_empty(struct parse *p, const struct directive *d, const char *word)
+{
+	if (strchr(word, ':'))
+		return unit_refuse_value(p, d, word,
+					 "options of its file system are not supported");
+	return check_path(p, d, word);
+}
+
+int unit_set_empty(struct parse *p, const struct directive *d, const char *value)
+{
+	return unit_set_words(p, d, value, "", check_empty);
+}
+
+/* SOURCE[:WHERE[:OPTION]] in pairs of what and where. */
+static int add_bind(struct parse *p, const struct directive *d, const char *word)
+{
+	size_t n = strcspn(word, ":"), where_n;
+	const char *where = word[n] ? word + n + 1 : word + strspn(word, "-+"), *option;
+	const char *parts[2];
+	int r;
+
+	where_n = strcspn(where, ":");
+	option = where[where_n] ? where + where_n + 1 : "rbind";
+	if (strcmp(option, "rbind") != 0 && strcmp(option, "norbind") != 0)
+		return unit_refuse_value(p, d, word,
+					 "not SOURCE, SOURCE:PATH or SOURCE:PATH:rbind");
+	if (strcmp(option, "norbind") == 0)
+		return unit_refuse_value(p, d, word, "what is mounted below comes along here");
+	parts[0] = unit_text_put(p->u, word, n);
+	parts[1] = unit_text_put(p->u, where, word[n] ? where_n : n - (size_t)(where - word));
+	if (!parts[0] || !parts[1])
+		return unit_refuse(p, "the unit's texts are too long");
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		r = check_path(p, d, parts[i]);
+		if (!r)
+			r = unit_list_add(p, d, unit_field(p, d), parts[i]);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int unit_set_binds(struct parse *p, const struct directive *d, const char *value)
+{
+	bool quoted;
+	int r;
+
+	if (!*value)
+		unit_list_clear(unit_field(p, d));
+	while (!(r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted))) {
+		const char *word;
+
+		r = unit_text_expand(p, p->u->word, &word);
+		if (!r)
+			r = add_bind(p, d, word);
+		if (r)
+			return r;
+	}
+	return r == UNIT_VALUE_END
+		       ? 0
+		       : unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+}
+
+/* 0 or infinity: none. */
+int unit_set_watchdog(struct parse *p, const struct directive *d, const char *value)
+{
+	uint64_t *ns = unit_field(p, d);
+
+	if (unitvalue_span_ns(value, ns))
+		return unit_refuse_value(p, d, value, "not a time span");
+	if (*ns == UNIT_FOREVER)
+		*ns = 0;
+	return 0;
+}
+
 /* EnvironmentFile= takes the whole value as one path. */
 int unit_set_env_file(struct parse *p, const struct directive *d, const char *value)
 {

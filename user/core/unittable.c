@@ -30,7 +30,7 @@ static const struct word_value restarts[] = {
 	{"on-failure", UNIT_RESTART_ON_FAILURE},
 	{"on-abnormal", UNIT_RESTART_ON_ABNORMAL},
 	{"on-abort", UNIT_RESTART_ON_ABORT},
-	{"on-watchdog", UNIT_RESTART_NO}, /* there is no watchdog */
+	{"on-watchdog", UNIT_RESTART_ON_WATCHDOG},
 	{"always", UNIT_RESTART_ALWAYS},
 	{NULL, 0},
 };
@@ -239,7 +239,8 @@ static const struct directive service_rows[] = {
 	{"SuccessExitStatus", unit_set_statuses, SERVICE(success), 0, 0},
 	{"RestartPreventExitStatus", unit_set_statuses, SERVICE(restart_prevent), 0, 0},
 	{"RestartForceExitStatus", unit_set_statuses, SERVICE(restart_force), 0, 0},
-	{"WatchdogSec FileDescriptorStoreMax", unit_set_zero, NONE, 0, 0},
+	{"WatchdogSec", unit_set_watchdog, SERVICE(watchdog_ns), 0, 0},
+	{"FileDescriptorStoreMax", unit_set_zero, NONE, 0, 0},
 
 	{"MemoryMax MemoryLimit", unit_set_memory, SERVICE(memory_max), 0, 0},
 	{"TasksMax", unit_set_tasks, SERVICE(tasks_max), 0, 0},
@@ -282,6 +283,9 @@ static const struct directive service_rows[] = {
 	{"ReadWritePaths ReadWriteDirectories", unit_set_paths, SERVICE(read_write), 0, 0},
 	{"ReadOnlyPaths ReadOnlyDirectories", unit_set_paths, SERVICE(read_only), 0, 0},
 	{"InaccessiblePaths InaccessibleDirectories", unit_set_paths, SERVICE(inaccessible), 0, 0},
+	{"BindPaths", unit_set_binds, SERVICE(binds), 0, 0},
+	{"BindReadOnlyPaths", unit_set_binds, SERVICE(binds_ro), 0, 0},
+	{"TemporaryFileSystem", unit_set_empty, SERVICE(empty), 0, 0},
 	{"RestrictAddressFamilies", unit_set_filter, SERVICE(families), 1, 0},
 	{"SystemCallFilter", unit_set_filter, SERVICE(syscalls), 0, 0},
 	{"SystemCallErrorNumber", unit_set_errno, SERVICE(syscall_errno), 0, 0},
@@ -418,6 +422,9 @@ static const struct {
 	LIST(service.read_write, UNIT_PATH_MAX),
 	LIST(service.read_only, UNIT_PATH_MAX),
 	LIST(service.inaccessible, UNIT_PATH_MAX),
+	LIST(service.empty, UNIT_PATH_MAX),
+	LIST(service.binds, UNIT_PATH_MAX),
+	LIST(service.binds_ro, UNIT_PATH_MAX),
 	LIST(service.groups, UNIT_WORD_MAX),
 	LIST(service.families, UNIT_WORD_MAX),
 	LIST(service.syscalls, UNIT_WORD_MAX),

@@ -297,6 +297,8 @@ static json_t *view_service(const struct service_view *v)
 		put_known(o, "guess_lead_ns", s->guess_lead_ns);
 	}
 	put_known(o, "lead_ns", s->lead_ns);
+	if (v->trouble)
+		put_text(o, "trouble", v->trouble);
 	put_known(o, "hold_ns", v->hold_ns);
 	put_n(o, "fail_row_n", s->fail_row_n);
 	put_real(o, "value", s->value);
@@ -336,8 +338,8 @@ static int answer_services(void *ctx, struct api_call *call)
 	for (uint32_t i = 0; s && s->services && services_left(s->services, i) && r == 0; i++) {
 		json_t *o = put_new("unit");
 
-		put_text(o, "name", services_left(s->services, i));
-		put_text(o, "why", "no socket leads to it");
+		put_text(o, "name", services_left(s->services, i)->name);
+		put_text(o, "why", services_left(s->services, i)->why);
 		r = api_put(call, o);
 	}
 	return r;

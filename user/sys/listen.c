@@ -121,14 +121,15 @@ static int set_options(int fd, const struct unit_socket *s, const struct unit_ad
 	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, s->congestion,
 		       (socklen_t)strlen(s->congestion)) < 0)
 		r = fault_errno();
-	if (!r && s->priority >= 0)
-		r = set(fd, SOL_SOCKET, SO_PRIORITY, s->priority);
 	if (!r && s->ttl >= 0 && family != AF_UNIX)
 		r = set(fd, IPPROTO_IP, IP_TTL, s->ttl);
 	if (!r && s->ttl >= 0 && family == AF_INET6)
 		r = set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, s->ttl);
 	if (!r && s->tos >= 0 && family != AF_UNIX)
 		r = set(fd, IPPROTO_IP, IP_TOS, s->tos);
+	/* After it: IP_TOS sets a priority too. */
+	if (!r && s->priority >= 0)
+		r = set(fd, SOL_SOCKET, SO_PRIORITY, s->priority);
 	if (!r && s->broadcast)
 		r = set(fd, SOL_SOCKET, SO_BROADCAST, 1);
 	if (!r && s->device && family != AF_UNIX &&
@@ -143,7 +144,7 @@ static int set_options(int fd, const struct unit_socket *s, const struct unit_ad
 		r = set(fd, SOL_SOCKET, s->timestamp_us ? SO_TIMESTAMP : SO_TIMESTAMPNS, 1);
 	if (!r && s->pass_security && family == AF_UNIX)
 		r = set(fd, SOL_SOCKET, SO_PASSSEC, 1);
-	if (!r && s->pass_credentials)
+	if (!r && s->pass_credentials && family == AF_UNIX)
 		r = set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	if (!r && s->receive_buffer)
 		r = set(fd, SOL_SOCKET, SO_RCVBUF,
@@ -246,19 +247,18 @@ static const char *unix_path(const struct unit_socket *s)
 	return NULL;
 }
 
-void listen_links(const struct unit_socket *s)
+int listen_link(const struct unit_socket *s, size_t i)
 {
 	const char *to = unix_path(s);
+	const char *path = s->symlinks.items[i] + strspn(s->symlinks.items[i], "-+");
 	struct stat st;
+	int r = to ? make_parents(path, s->directory_mode) : 0;
 
-	for (size_t i = 0; i < s->symlinks.item_n && to; i++) {
-		const char *path = s->symlinks.items[i] + strspn(s->symlinks.items[i], "-+");
-
-		(void)make_parents(path, s->directory_mode);
-		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
-			(void)unlink(path); /* of an earlier start; all else is somebody's */
-		(void)symlink(to, path);
-	}
+	if (r < 0)
+		return r;
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		(void)unlink(path); /* of an earlier start; all else is somebody's */
+	return to && symlink(to, path) < 0 ? fault_errno() : 0;
 }
 
 void listen_remove(const struct unit_socket *s)

@@ -20,8 +20,8 @@
 int listen_open(const struct unit_socket *s, const struct unit_addr *a, int *ret_fd);
 /* Whether fd is bound to this address, as listen_open() would have it. */
 bool listen_is(int fd, const struct unit_addr *a);
-/* Symlinks= to its UNIX socket. */
-void listen_links(const struct unit_socket *s);
+/* The i-th of Symlinks= to its UNIX socket. -EEXIST: something else has that name. */
+int listen_link(const struct unit_socket *s, size_t i);
 /* RemoveOnStop=: its names in the file system. */
 void listen_remove(const struct unit_socket *s);
 /* The address for connect(2); a wildcard becomes the loopback. */

@@ -60,6 +60,7 @@ enum sandbox_mount_kind {
 	SANDBOX_MOUNT_RO,      /* what is there becomes read-only: EROFS; fd unused */
 	SANDBOX_MOUNT_TMPFS,   /* an empty directory of its own */
 	SANDBOX_MOUNT_HIDE,    /* nothing, not readable */
+	SANDBOX_MOUNT_EMPTY,   /* as TMPFS, but only root may write */
 };
 
 struct sandbox_mount {

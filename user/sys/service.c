@@ -50,6 +50,16 @@ void service_say(struct services *s, enum services_say level, const char *fmt, .
 	s->o.say(s->o.ctx, level, text);
 }
 
+void service_trouble(struct service *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(v->trouble, sizeof(v->trouble), fmt, ap); /* cut is good enough */
+	va_end(ap);
+	service_say(v->all, SERVICES_SAY_WARN, "%s: %s", v->name, v->trouble);
+}
+
 /* --- events from outside ------------------------------------------------------------------------------- */
 
 void service_tell(struct service *v, struct svc_event e)
@@ -152,6 +162,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 		v->freezing = false;
 		if (v->box && sandbox_thaw(v->box) < 0)
 			service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
+		service_watchdog(v, true);
 		break;
 	case SVC_DO_FREEZE:
 		do_freeze(v);
@@ -179,9 +190,14 @@ static void set_timer(struct services *s)
 	struct itimerspec at = {0};
 	uint64_t next = svc_deadline_ns(s->svc);
 
-	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
-		if (s->all[i].used && s->all[i].freezing && s->all[i].freeze_look_ns < next)
-			next = s->all[i].freeze_look_ns;
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		const struct service *v = &s->all[i];
+
+		if (v->used && v->freezing && v->freeze_look_ns < next)
+			next = v->freeze_look_ns;
+		if (v->used && v->watchdog_at_ns < next)
+			next = v->watchdog_at_ns;
+	}
 	if (next == s->timer_ns)
 		return;
 	s->timer_ns = next;
@@ -304,7 +320,45 @@ static void on_notify(struct service *v)
 		     line = strtok_r(NULL, "\n", &save))
 			if (strcmp(line, "READY=1") == 0)
 				service_is_ready(v);
+			else if (strcmp(line, "WATCHDOG=1") == 0)
+				service_watchdog(v,
+						 v->watchdog_at_ns != SVC_NEVER && !v->abandoned);
 		services_act(v->all);
+	}
+}
+
+void service_watchdog(struct service *v, bool on)
+{
+	uint64_t span = v->unit->service.watchdog_ns, now = clock_ns(CLOCK_MONOTONIC);
+
+	v->watchdog_at_ns = !on || !span || span > SVC_NEVER - now ? SVC_NEVER : now + span;
+}
+
+/* Aborted, so that it leaves a trace, and killed if that does not end it. */
+static void look_watchdogs(struct services *s)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		struct service *v = &s->all[i];
+
+		if (!v->used || now < v->watchdog_at_ns)
+			continue;
+		v->watchdog_at_ns = SVC_NEVER;
+		if (!v->box || v->freezing || sandbox_state(v->box) == SANDBOX_FROZEN)
+			continue;
+		if (v->abandoned) {
+			sandbox_release(v->box);
+			continue;
+		}
+		service_trouble(v, "no WATCHDOG=1 for %llu ms",
+				(unsigned long long)v->unit->service.watchdog_ns / 1000000);
+		v->abandoned = true;
+		if (sandbox_signal(v->box, SIGABRT) == 0)
+			v->watchdog_at_ns =
+				now + (v->unit->service.timeout_stop_ns < SVC_NEVER - now
+					       ? v->unit->service.timeout_stop_ns
+					       : 0);
 	}
 }
 
@@ -326,6 +380,7 @@ int services_dispatch(struct services *s)
 		else if (s->all[events[i].data.u32].used)
 			on_notify(&s->all[events[i].data.u32]);
 	}
+	look_watchdogs(s);
 	s->timer_ns = 0; /* it may have run out: set it anew */
 	svc_run(s->svc, clock_ns(CLOCK_MONOTONIC), s->pressure);
 	services_act(s);
@@ -567,6 +622,7 @@ void services_view(const struct services *s, uint32_t i, struct service_view *re
 	*ret = (struct service_view){.name = v->name, .description = v->unit->description};
 	unit_addr_format(v->addrs[0], ret->listens, sizeof(ret->listens));
 	svc_view(s->svc, id, now, &ret->svc);
+	ret->trouble = ret->svc.fail_row_n && *v->trouble ? v->trouble : NULL;
 	ret->state_ns = now - ret->svc.since_ns;
 	ret->idle_ns = ret->svc.idle_since_ns ? now - ret->svc.idle_since_ns : SVC_NEVER;
 	ret->hold_ns = ret->svc.hold_until_ns ? ret->svc.hold_until_ns - now : 0;

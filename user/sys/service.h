@@ -45,8 +45,14 @@ struct service_view {
 	const char *name, *description;
 	char listens[160]; /* the first address, and how many more */
 	uint64_t state_ns, idle_ns,
-		hold_ns; /* in its state, without connection, until it is tried */
+		hold_ns;     /* in its state, without connection, until it is tried */
+	const char *trouble; /* what went wrong, while it fails; NULL: nothing */
 	struct svc_view svc;
+};
+
+/* A unit that is not among the services: refused, or a .service that no socket leads to. */
+struct service_left {
+	char name[256], why[256];
 };
 
 struct services;
@@ -75,8 +81,8 @@ uint32_t services_n(const struct services *s);
 /* How many sandboxes of each kind should be kept parked: as the units say, and parked_n of each kind
  * that any service uses. */
 void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[SANDBOX_NET_MAX]);
-/* The i-th .service file that no socket leads to; NULL: no more. */
-const char *services_left(const struct services *s, uint32_t i);
+/* The i-th of those that are not among them, in the order they were read; NULL: no more. */
+const struct service_left *services_left(const struct services *s, uint32_t i);
 /* The i-th of services_n(). */
 void services_view(const struct services *s, uint32_t i, struct service_view *ret);
 

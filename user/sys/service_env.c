@@ -133,8 +133,15 @@ int service_env_make(const struct recipe *r, struct service_env *e)
 		if (!err)
 			err = env_set(e, "SHELL", r->shell);
 	}
-	if (!err && (u->type == UNIT_TYPE_NOTIFY || u->proxy_set))
+	if (!err && (u->type == UNIT_TYPE_NOTIFY || u->proxy_set || u->watchdog_ns))
 		err = service_env_put(e, "NOTIFY_SOCKET=" SERVICE_NOTIFY_DIR "/notify");
+	if (!err && u->watchdog_ns) {
+		char text[48];
+
+		(void)snprintf(text, sizeof(text), "WATCHDOG_USEC=%llu",
+			       (unsigned long long)u->watchdog_ns / 1000);
+		err = service_env_put(e, text);
+	}
 	for (size_t i = 0; i < UNIT_DIR_MAX && !err; i++)
 		err = env_dirs(r, (enum unit_dir)i, e);
 	for (size_t i = 0; i < u->environment.item_n && !err; i++)

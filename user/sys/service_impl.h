@@ -149,6 +149,9 @@ struct service {
 	uint64_t restless_until_ns, restless_ns; /* it ran too much to rest: until when, how long */
 	uint64_t freeze_look_ns, memory_ns;
 	uint64_t memory_bytes;
+	uint64_t watchdog_at_ns; /* when it must have said WATCHDOG=1; SVC_NEVER: need not */
+	bool abandoned;		 /* it has not, and was told to end */
+	char trouble[160];	 /* the last that went wrong */
 };
 
 struct services {
@@ -162,7 +165,7 @@ struct services {
 	double pressure;
 	uint64_t saved_ns, timer_ns;
 	bool acting;
-	char left[SERVICES_LEFT_MAX][UNIT_NAME_MAX + 1]; /* files that no socket leads to */
+	struct service_left left[SERVICES_LEFT_MAX]; /* the first ones */
 	size_t left_n;
 };
 
@@ -170,6 +173,10 @@ struct services {
 
 void service_say(struct services *s, enum services_say level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A warning that begins with its name, and that its view shows until it is well again. */
+void service_trouble(struct service *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Its time until the next WATCHDOG=1 begins, or ends. */
+void service_watchdog(struct service *v, bool on);
 /* Whether something waits at one of its sockets. */
 bool service_is_awaited(const struct service *v);
 /* Connections that this service has accepted or that are about to be. */
@@ -213,7 +220,7 @@ void service_rest(struct service *v);
 /* Of no unit yet, and with no descriptor open. */
 struct service service_none(struct services *s);
 void service_clear(struct service *v);
-void services_add_left(struct services *s, const char *file);
+void services_add_left(struct services *s, const char *name, const char *why);
 
 /* --- service_read.c ---------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "sys/listen.h"
 #include "sys/service_impl.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,6 +17,20 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ", NAME" of the service here that has the address; "": none. */
+static const char *holder_of(const struct services *s, const struct unit_addr *a)
+{
+	static char text[UNIT_NAME_MAX + 4];
+
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
+		for (size_t l = 0; s->all[i].used && l < s->all[i].listen_n; l++)
+			if (unit_addr_equal(s->all[i].addrs[l], a)) {
+				(void)snprintf(text, sizeof(text), ", %s", s->all[i].name);
+				return text;
+			}
+	return "";
+}
 
 /* A socket bound to one of the addresses: one of those an earlier daemon left, or a new one. */
 static int take_listen(struct service *v, const struct unit_socket *s, const struct unit_addr *a,
@@ -32,18 +47,34 @@ static int take_listen(struct service *v, const struct unit_socket *s, const str
 		return 0;
 	}
 	closep(&fd);
-	r = listen_open(s, a, &fd);
+	/* A UNIX socket would take the other's name away. */
+	r = *holder_of(v->all, a) ? -EADDRINUSE : listen_open(s, a, &fd);
 	if (r < 0) {
 		char text[160];
 
 		unit_addr_format(a, text, sizeof(text));
-		(void)snprintf(why->text, sizeof(why->text), "%s: %s", text, strerror(-r));
+		(void)snprintf(why->text, sizeof(why->text), "cannot listen at %.120s: %s%s%.60s",
+			       text, strerror(-r), r == -EADDRINUSE ? holder_of(v->all, a) : "",
+			       r == -EADDRINUSE && *holder_of(v->all, a) ? " has it" : "");
 		return UNIT_REFUSED;
 	}
 	v->listens[v->listen_n] = fd;
 	v->addrs[v->listen_n++] = a;
 	service_keep(v, what, fd);
 	return 0;
+}
+
+/* As systemd has it: a name that cannot be had is no reason not to listen. */
+static void make_links(struct service *v, const struct unit *u)
+{
+	for (size_t i = 0; i < u->socket.symlinks.item_n; i++) {
+		int r = listen_link(&u->socket, i);
+
+		if (r < 0)
+			service_say(v->all, SERVICES_SAY_WARN,
+				    "services: %s.socket: Symlinks=%s: %s", u->name,
+				    u->socket.symlinks.items[i], strerror(-r));
+	}
 }
 
 static int take_listens(struct service *v, struct unit_why *why)
@@ -65,7 +96,7 @@ static int take_listens(struct service *v, struct unit_why *why)
 					      n ? ":" : "", name);
 		}
 		if (!r)
-			listen_links(&u->socket);
+			make_links(v, u);
 	}
 	return r;
 }
@@ -138,6 +169,7 @@ struct service service_none(struct services *s)
 				.notify_dir = -1,
 				.freeze_fd = -1,
 				.rest_fd = -1,
+				.watchdog_at_ns = SVC_NEVER,
 				.page_fd = -1};
 }
 
@@ -189,6 +221,7 @@ static int enroll(struct service *v)
 	state = service_adopt(v);
 	if (state != SVC_COLD) {
 		svc_adopt(s->svc, id, clock_ns(CLOCK_MONOTONIC), state);
+		service_watchdog(v, state == SVC_READY || state == SVC_ACTIVE);
 		service_say(s, SERVICES_SAY_INFO, "%s: found %s", v->name, svc_state_name(state));
 	}
 	return 0;
@@ -208,6 +241,19 @@ static void say_otherwise(void *ctx, const char *fmt, ...)
 	service_say(v->all, SERVICES_SAY_WARN, "%s: %s", v->name, text);
 }
 
+/* It may be there by the time it is started; but better to be said now. */
+static void warn_missing(const struct service *v)
+{
+	const struct unit_execs *all = v->unit->service.execs;
+
+	for (size_t phase = 0; phase < UNIT_PHASE_MAX; phase++)
+		for (size_t i = 0; i < all[phase].n; i++)
+			if (*all[phase].items[i].path == '/' &&
+			    access(all[phase].items[i].path, X_OK) < 0)
+				service_say(v->all, SERVICES_SAY_WARN, "services: %s: %s: %s",
+					    v->name, all[phase].items[i].path, strerror(errno));
+}
+
 /* One service and its sockets, which become its own. UNIT_REFUSED: said why. */
 static int load_one(struct services *s, struct unit_group *g)
 {
@@ -220,6 +266,7 @@ static int load_one(struct services *s, struct unit_group *g)
 	*g = (struct unit_group){0};
 	v.unit = v.units.unit;
 	(void)snprintf(v.name, sizeof(v.name), "%s", v.units.name);
+	warn_missing(&v);
 	r = open_notify(&v);
 	host.notify_dir = v.notify_dir;
 	host.ctx = &v;
@@ -231,24 +278,30 @@ static int load_one(struct services *s, struct unit_group *g)
 		r = service_open_page(&v);
 	if (!r)
 		r = enroll(&v);
-	if (r == UNIT_REFUSED)
+	if (r == UNIT_REFUSED) {
 		service_say(s, SERVICES_SAY_ERROR, "services: %s: %s", v.name, why.text);
+		services_add_left(s, v.name, why.text);
+	}
 	if (r) /* what was kept for it is of no use to the next daemon either */
 		service_unkeep_all(&v);
 	service_clear(&v);
 	return r;
 }
 
-void services_add_left(struct services *s, const char *file)
+void services_add_left(struct services *s, const char *name, const char *why)
 {
-	if (s->left_n < SERVICES_LEFT_MAX)
-		(void)snprintf(s->left[s->left_n++], sizeof(s->left[0]), "%.*s", UNIT_NAME_MAX,
-			       file);
+	struct service_left *left = &s->left[s->left_n];
+
+	if (s->left_n == SERVICES_LEFT_MAX)
+		return;
+	(void)snprintf(left->name, sizeof(left->name), "%s", name);
+	(void)snprintf(left->why, sizeof(left->why), "%s", why);
+	s->left_n++;
 }
 
-const char *services_left(const struct services *s, uint32_t i)
+const struct service_left *services_left(const struct services *s, uint32_t i)
 {
-	return i < s->left_n ? s->left[i] : NULL;
+	return i < s->left_n ? &s->left[i] : NULL;
 }
 
 int services_load(struct services *s, const char *dir, uint32_t *ret_refused_n)

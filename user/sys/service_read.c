@@ -112,6 +112,10 @@ static void read_host(struct unit_files *h)
 
 static void say_why(struct unit_files *h, const char *about, const struct unit_why *why)
 {
+	char name[256];
+
+	(void)snprintf(name, sizeof(name), why->line ? "%.230s:%u" : "%.230s", about, why->line);
+	services_add_left(h->s, name, why->text);
 	if (why->line)
 		service_say(h->s, SERVICES_SAY_ERROR, "services: %s/%s:%u: %s", h->name, about,
 			    why->line, why->text);
@@ -325,6 +329,9 @@ static int read_service(struct unit_files *h, struct unit_group *g)
 /* Said once: such a service is not started by anything here. */
 static void say_left(struct unit_files *h, const struct unit_group *groups, size_t group_n)
 {
+	const char *first = NULL;
+	size_t n = 0;
+
 	for (size_t i = 0; i < h->held_n; i++) {
 		char file[UNIT_NAME_MAX + 16], template[ABOUT_MAX];
 		bool led = !ends_with(h->held[i], ".service");
@@ -334,14 +341,15 @@ static void say_left(struct unit_files *h, const struct unit_group *groups, size
 			led = strcmp(file, h->held[i]) == 0 ||
 			      (template_of(file, template) && strcmp(template, h->held[i]) == 0);
 		}
-		if (!led)
-			services_add_left(h->s, h->held[i]);
+		if (led)
+			continue;
+		services_add_left(h->s, h->held[i], "no socket leads to it");
+		first = n++ ? first : h->held[i];
 	}
-	if (h->s->left_n)
+	if (n)
 		service_say(h->s, SERVICES_SAY_WARN,
 			    "services: %s: no .socket leads to %s%s: nothing starts %s here",
-			    h->name, h->s->left[0], h->s->left_n > 1 ? " and others" : "",
-			    h->s->left_n > 1 ? "them" : "it");
+			    h->name, first, n > 1 ? " and others" : "", n > 1 ? "them" : "it");
 }
 
 static int each_group(struct unit_files *h, struct unit_group *groups, size_t group_n,

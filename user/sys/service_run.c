@@ -70,9 +70,12 @@ static bool wants_restart(const struct service *v, int status)
 		return clean;
 	case UNIT_RESTART_ON_FAILURE:
 		return !clean;
+	case UNIT_RESTART_ON_WATCHDOG:
+		return v->abandoned;
 	case UNIT_RESTART_ON_ABNORMAL:
-	case UNIT_RESTART_ON_ABORT:
 		return !clean && WIFSIGNALED(status);
+	case UNIT_RESTART_ON_ABORT:
+		return !clean && WIFSIGNALED(status) && !v->abandoned;
 	case UNIT_RESTART_ALWAYS:
 		return true;
 	}
@@ -81,9 +84,9 @@ static bool wants_restart(const struct service *v, int status)
 
 static void say_end(struct service *v, const char *what, int status)
 {
-	service_say(v->all, SERVICES_SAY_WARN, "%s: %s%sended with %s %d", v->name, what,
-		    *what ? "= " : "", WIFSIGNALED(status) ? "signal" : "status",
-		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	service_trouble(v, "%s%sended with %s %d", what, *what ? "= " : "",
+			WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* --- one command after the other ------------------------------------------------------------------------ */
@@ -151,8 +154,8 @@ static void failed(struct service *v)
 
 static void say_cannot(struct service *v, int err)
 {
-	service_say(v->all, SERVICES_SAY_WARN, "%s: %s=%s: %s", v->name, phase_names[v->phase],
-		    current(v)->path, strerror(err < 0 ? -err : EBUSY));
+	service_trouble(v, "%s=%s: %s", phase_names[v->phase], current(v)->path,
+			strerror(err < 0 ? -err : EBUSY));
 }
 
 /* The one after the current before the service itself; there is one. */
@@ -186,6 +189,7 @@ static void ready(struct service *v)
 	v->phase = UNIT_START;
 	v->exec_i = 0;
 	v->page->starting = 0;
+	service_watchdog(v, true);
 	service_tell(v, (struct svc_event){.kind = SVC_EV_READY});
 }
 
@@ -348,7 +352,7 @@ static void box_exited(struct service *v, int status)
 		return;
 	}
 	v->failed = true;
-	if (!clean_exit(v, status))
+	if (!clean_exit(v, status) && !v->abandoned)
 		say_end(v, "", status);
 	service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED,
 					   .clean = clean_exit(v, status),
@@ -365,6 +369,8 @@ static void box_gone(struct service *v)
 	closep(&v->rest_fd);
 	v->freeze_fd = v->rest_fd = -1;
 	v->box = NULL;
+	v->abandoned = false;
+	service_watchdog(v, false);
 	if (keep == UNIT_PRESERVE_NO || (keep == UNIT_PRESERVE_RESTART && !v->failed))
 		service_dirs_remove(v);
 	v->freezing = v->stopping = v->failed = v->side = false;
@@ -389,8 +395,7 @@ void service_on_box(void *ctx, struct sandbox *box, enum sandbox_event ev, int a
 		box_started(v);
 		break;
 	case SANDBOX_EV_FAILED:
-		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start '%s': %s", v->name,
-			    current(v)->path, strerror(-arg));
+		service_trouble(v, "cannot start '%s': %s", current(v)->path, strerror(-arg));
 		failed(v);
 		break;
 	case SANDBOX_EV_EXITED:
@@ -428,8 +433,7 @@ void service_start(struct service *v)
 	v->exec_i = 0;
 	if (unmet) {
 		condition_format(unmet, text, sizeof(text));
-		service_say(v->all, SERVICES_SAY_WARN, "%s: not started: %s is not met", v->name,
-			    text);
+		service_trouble(v, "not started: %s is not met", text);
 		service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 		return;
 	}
@@ -439,10 +443,10 @@ void service_start(struct service *v)
 	if (v->box)
 		service_unkeep_box(v);
 	v->box = NULL;
-	service_say(v->all, SERVICES_SAY_WARN, "%s: cannot start: %s", v->name,
-		    r == POOL_FULL ? "no sandbox is free"
-		    : r < 0	   ? strerror(-r)
-				   : "refused");
+	service_trouble(v, "cannot start: %s",
+			r == POOL_FULL ? "no sandbox is free"
+			: r < 0	       ? strerror(-r)
+				       : "refused");
 	service_tell(v, (struct svc_event){.kind = SVC_EV_EXITED});
 }
 

@@ -310,6 +310,23 @@ static int add_list(struct recipe *r, struct unit_why *why, enum sandbox_mount_k
 	return e;
 }
 
+/* Pairs of what and where. */
+static int add_binds(struct recipe *r, struct unit_why *why, enum sandbox_mount_kind kind,
+		     const struct unit_list *l)
+{
+	int e = 0;
+
+	for (size_t i = 0; i + 1 < l->item_n && !e; i += 2) {
+		size_t n = r->mount_n;
+		const char *what = l->items[i] + strspn(l->items[i], "-+");
+
+		e = add_mount(r, why, kind, what, l->items[i][0] == '-');
+		if (r->mount_n > n)
+			r->mounts[n].path = l->items[i + 1];
+	}
+	return e;
+}
+
 static int make_mounts(struct recipe *r, int notify_dir, struct unit_why *why)
 {
 	static const char *const homes[] = {"/home", "/root", "/run/user"};
@@ -331,6 +348,12 @@ static int make_mounts(struct recipe *r, int notify_dir, struct unit_why *why)
 		e = add_mount(r, why, SANDBOX_MOUNT_TMPFS, "/tmp", true);
 	if (!e && u->private_tmp)
 		e = add_mount(r, why, SANDBOX_MOUNT_TMPFS, "/var/tmp", true);
+	if (!e)
+		e = add_list(r, why, SANDBOX_MOUNT_EMPTY, &u->empty);
+	if (!e)
+		e = add_binds(r, why, SANDBOX_MOUNT_BIND, &u->binds);
+	if (!e)
+		e = add_binds(r, why, SANDBOX_MOUNT_BIND_RO, &u->binds_ro);
 	if (!e)
 		e = add_list(r, why, SANDBOX_MOUNT_RO, &u->read_only);
 	if (!e)

@@ -32,7 +32,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MOUNT_BIND, MOUNT_BIND_RO, MOUNT_RO, MOUNT_TMPFS, MOUNT_HIDE }; /* sandbox_mount_kind */
+enum {
+	MOUNT_BIND,
+	MOUNT_BIND_RO,
+	MOUNT_RO,
+	MOUNT_TMPFS,
+	MOUNT_HIDE,
+	MOUNT_EMPTY
+}; /* sandbox_mount_kind */
 enum { STACK_BYTES = 64 << 10, FD_HIGH = 512 };
 
 struct job { /* a START message, decoded */
@@ -255,6 +262,8 @@ static int mount_one(int root, const struct box_mount *m, const char *path, int 
 {
 	int at = mount_target(root, path, source), err = 0;
 
+	if (at == -ENOENT && m->kind == MOUNT_EMPTY && !m->optional)
+		at = root_open_in(root, path, 1);
 	if (at < 0)
 		return m->optional && at == -ENOENT ? 0 : at;
 	switch (m->kind) {
@@ -273,6 +282,9 @@ static int mount_one(int root, const struct box_mount *m, const char *path, int 
 		break;
 	case MOUNT_HIDE:
 		err = mount_hide(at);
+		break;
+	case MOUNT_EMPTY:
+		err = mount_tmpfs(at, "755", 0);
 		break;
 	default:
 		err = -EBADMSG;
