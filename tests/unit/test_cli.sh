@@ -45,7 +45,7 @@ check "unknown command with control characters" 2 "unknown command '.x1b\[2J'" $
 check "unknown option, a near one" 2 "did you mean '--json'\?" status --jsno
 check "unknown short option" 2 "unknown option '-Z'" status -Z
 check "option without its value" 2 "'--socket' needs a value" status --socket
-check "a number that is none" 2 "takes a number above 0, not 'x'" deps -n x gcc
+check "a number that is none" 2 "takes a number from 1 to 1000, not 'x'" deps -n x gcc
 check "a time that is none" 2 "takes a time such as 30s, not 'soon'" top --for soon
 check "missing argument" 2 "^forewarm: deps needs PROGRAM" deps
 check "one argument too many" 2 "one argument too many: 'b'" deps a b
@@ -62,10 +62,24 @@ grep -qE '^\{"type":"error","status":3,"message":"no daemon answers at .*"\}$' "
 ok "status --json: an object that says so" $?
 touch "$dir/file"
 check "a socket that is none" 3 "^forewarm: no daemon answers" status --socket "$dir/file"
-check "a path too long for a socket" 1 "File name too long" status --socket "/$(printf 'x%.0s' {1..200})"
+check "a path too long for a socket" 2 "has at most 107 bytes" status --socket "/$(printf 'x%.0s' {1..200})"
 
 "$fw" --help >/dev/full 2>"$dir/err"
 ok "a full disk is not success" $(($? == 0))
+"$fw" --help >&- 2>"$dir/err"
+ok "a closed output is not success" $(($? == 0))
+
+# What is wrong with a file or a number is said, with what would be right.
+printf '1 2 3\n2 3 4\n' >"$dir/numbers"
+gzip -c "$dir/numbers" | head -c 25 >"$dir/cut.gz"
+check "more rows than there may be" 2 "from 1 to 1000, not '1001'" deps -n 1001 gcc
+check "a number no machine holds" 2 "from 1 to 1000, not '9{30}'" deps -n 999999999999999999999999999999 gcc
+check "eval of a directory" 1 "^forewarm: $dir: Is a directory" eval "$dir"
+check "eval of what is cut off" 1 "^forewarm: $dir/cut.gz: damaged from line" eval "$dir/cut.gz"
+check "eval of nothing" 5 "^forewarm: $dir/none: No such file" eval "$dir/none"
+check "a probability that is none" 2 "from 0 to 1, not 'x'" eval "$dir/numbers" --p x
+check "a probability above 1" 2 "from 0 to 1, not '2'" eval "$dir/numbers" --p 2
+check "no memory for the model" 2 "from 1 to 65536, not '0'" eval "$dir/numbers" --cap 0
 
 if [[ -x ${FWM_OUT:-.output}/forewarmd ]]; then
 	fwd=${FWM_OUT:-.output}/forewarmd

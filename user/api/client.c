@@ -159,7 +159,7 @@ static int line_next(struct client *c, const char **ret, size_t *ret_n)
 		if (got < 0)
 			return fault(errno == EAGAIN ? -ETIMEDOUT : -errno);
 		if (got == 0)
-			return fault(-EPROTO); /* an answer ends with an end */
+			return fault(-ECONNRESET); /* an answer ends with an end */
 		c->n += (size_t)got;
 	}
 }
@@ -183,4 +183,15 @@ int client_next(struct client *c, json_t **ret)
 	}
 	*ret = o;
 	return strcmp(type, "end") == 0 || strcmp(type, "error") == 0 ? CLIENT_END : 0;
+}
+
+enum fwm_status client_status(const json_t *closing)
+{
+	json_int_t n = json_integer_value(json_object_get(closing, "status"));
+	const char *type = json_string_value(json_object_get(closing, "type"));
+	bool error = type && strcmp(type, "error") == 0;
+
+	if (n < (error ? 1 : 0) || n > FWM_STATUS_NOT_FOUND)
+		return FWM_STATUS_FAILED;
+	return (enum fwm_status)n;
 }

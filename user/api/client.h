@@ -6,7 +6,8 @@
  * Bounds   Waits at most timeout_ms for each answer line; a line is at most 8 MiB.
  * Owner    The caller owns struct client and each object it gets.
  * Errors   < 0 -errno: -ENOENT, -ECONNREFUSED nobody is there; -EACCES, -EPERM the socket is not for
- *          us; -EPROTO what came is not of the protocol; -ETIMEDOUT.
+ *          us; -ECONNRESET the answer was cut off; -EPROTO what came is not of the protocol;
+ *          -ETIMEDOUT.
  * Threads  One owner at a time.
  */
 #ifndef API_CLIENT_H
@@ -32,5 +33,7 @@ int client_ask(struct client *c, const char *cmd, json_t *args, const int *fds, 
 
 /* One object of the answer. CLIENT_END: *ret is the closing one, of type "end" or "error". */
 int client_next(struct client *c, json_t **ret);
+/* What a closing object says; an error is never FWM_STATUS_OK, whatever is in it. */
+enum fwm_status client_status(const json_t *closing);
 
 #endif

@@ -35,6 +35,9 @@ int cli_unreachable(const struct cli *cli, int err)
 		return cli_fail(FWM_STATUS_FORBIDDEN,
 				"%s: only root and members of the group 'forewarm' may ask",
 				cli->socket);
+	case ENAMETOOLONG:
+		return cli_fail(FWM_STATUS_USAGE, "%s: a socket's path has at most 107 bytes",
+				cli->socket);
 	default:
 		return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket, strerror(-err));
 	}
@@ -77,13 +80,27 @@ static int open_trace(const struct cli *cli, struct client **ret)
 /* The closing object; returns the exit code. */
 static int closing(struct cli *cli, json_t *o)
 {
-	int status = (int)get_n(o, "status");
+	enum fwm_status status = client_status(o);
 
 	if (is_type(o, "error"))
-		return cli_fail((enum fwm_status)status, "%s", get_text(o, "message"));
+		return cli_fail(status, "%s", get_text(o, "message"));
 	if (cli->json)
 		cli_print_json(o);
-	return status;
+	return (int)status;
+}
+
+static const char *broken_off(int err)
+{
+	switch (-err) {
+	case ECONNRESET:
+		return "the daemon hung up in the middle of its answer; ask again";
+	case EPROTO:
+		return "what answers there is no forewarmd of this version";
+	case ETIMEDOUT:
+		return "the daemon is too busy to answer; ask again";
+	default:
+		return strerror(-err);
+	}
 }
 
 int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, void *ctx)
@@ -115,9 +132,7 @@ int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, vo
 	}
 	if (cli->trace) /* the other process has said what is wrong with it */
 		return FWM_STATUS_FAILED;
-	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket,
-			r == -EPROTO ? "the daemon hung up in the middle of its answer"
-				     : strerror(-r));
+	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket, broken_off(r));
 }
 
 uint64_t get_n(const json_t *o, const char *key)

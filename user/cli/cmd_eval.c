@@ -29,7 +29,7 @@ struct eval_args {
 	bool alone; /* without baselines */
 };
 
-enum { CAP_MIB = 64 };
+enum { CAP_MIB = 64, CAP_MIB_MAX = 65536 };
 
 static const struct option longs[] = {
 	{"raw", no_argument, NULL, 'r'},	  {"every-touch", no_argument, NULL, 't'},
@@ -44,6 +44,13 @@ static int number(const struct cli *cli, const char *text, uint64_t *ret)
 {
 	if (text_parse_count(text, ret) < 0)
 		return cli_usage(cli, "'%s' is no number", text);
+	return 0;
+}
+
+static int probability(const struct cli *cli, const char *text, double *ret)
+{
+	if (text_parse_share(text, ret) < 0 || *ret > 1)
+		return cli_usage(cli, "--p takes a probability from 0 to 1, not '%s'", text);
 	return 0;
 }
 
@@ -80,6 +87,9 @@ static int parse(struct cli *cli, struct eval_args *a)
 			cli->json = true;
 			break;
 		case 'c':
+			if (!r && (n == 0 || n > CAP_MIB_MAX))
+				r = cli_usage(cli, "--cap takes MiB from 1 to %d, not '%s'",
+					      CAP_MIB_MAX, optarg);
 			a->run.bytes_max = (size_t)n << 20;
 			break;
 		case 'e':
@@ -92,7 +102,7 @@ static int parse(struct cli *cli, struct eval_args *a)
 			a->run.ahead = (uint32_t)n;
 			break;
 		case 'p':
-			a->run.chain_p = strtod(optarg, NULL);
+			r = probability(cli, optarg, &a->run.chain_p);
 			break;
 		default:
 			return cli_usage(cli, "eval: '%s' is no option, or lacks its value",
@@ -359,6 +369,8 @@ static int unreadable(const char *path, size_t line, int err)
 		return cli_fail(status,
 				"%s: line %zu: of no form that `forewarm eval --help` names", path,
 				line);
+	if (err == -EIO)
+		return cli_fail(status, "%s: damaged from line %zu on", path, line);
 	if (err == -EFBIG)
 		return cli_fail(status, "%s: more than %u events; take the first with --events",
 				path, DATASET_EVENT_MAX);

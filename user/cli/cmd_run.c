@@ -184,10 +184,10 @@ static int local_server(struct run *r, int channel)
 
 static int end_of_answer(json_t *o)
 {
-	int status = (int)get_n(o, "status");
+	enum fwm_status status = client_status(o);
 
 	if (is_type(o, "error"))
-		(void)cli_fail((enum fwm_status)status, "run: %s", get_text(o, "message"));
+		(void)cli_fail(status, "run: %s", get_text(o, "message"));
 	json_decref(o);
 	return status ? EXIT_OURS : 0;
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+enum { COUNT_MAX = 1000 /* rows the daemon gives at most */ };
 
 enum value { VALUE_FLAG, VALUE_TEXT, VALUE_COUNT, VALUE_TIME };
 
@@ -244,9 +247,10 @@ static int put_option(struct cli *cli, const struct option_row *o, const char *t
 		*(const char **)field = text;
 		return 0;
 	case VALUE_COUNT:
-		if (text_parse_count(text, (uint64_t *)field) < 0 || *(uint64_t *)field == 0)
-			return cli_usage(cli, "--%s takes a number above 0, not '%s'", o->name,
-					 text);
+		if (text_parse_count(text, (uint64_t *)field) < 0 || *(uint64_t *)field == 0 ||
+		    *(uint64_t *)field > COUNT_MAX)
+			return cli_usage(cli, "--%s takes a number from 1 to %d, not '%s'", o->name,
+					 COUNT_MAX, text);
 		return 0;
 	case VALUE_TIME:
 		/* A bare number is seconds: people type --for 30. */
@@ -464,9 +468,20 @@ static int run(int argc, char **argv)
 	return run_command(&cli, c, argc - optind, argv + optind);
 }
 
+/* A socket or a trace must not become our standard output because the caller closed that. */
+static void hold_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
+			_exit(FWM_STATUS_FAILED);
+}
+
 int main(int argc, char **argv)
 {
-	int r = run(argc, argv);
+	int r;
+
+	hold_standard_fds();
+	r = run(argc, argv);
 
 	/* A full disk or a closed pipe is found here at the latest. */
 	if (fflush(stdout) != 0 || ferror(stdout))

@@ -428,6 +428,21 @@ static int read_lines(struct reader *rd, gzFile f, char *line, char *second, siz
 	return r;
 }
 
+/* gzip's reader tells of a broken file only when asked, and of one cut off only at its close. */
+static int end_of(gzFile f, int r)
+{
+	int gz = Z_OK;
+
+	(void)gzerror(f, &gz);
+	if (gz == Z_ERRNO)
+		r = fault_errno();
+	else if (gz < 0 && gz != Z_BUF_ERROR)
+		r = fault(-EIO);
+	if (gzclose_r(f) == Z_BUF_ERROR && r >= 0)
+		r = fault(-EIO);
+	return r;
+}
+
 int dataset_read(const char *path, const struct dataset_options *opt, struct dataset **ret,
 		 size_t *ret_line)
 {
@@ -446,8 +461,7 @@ int dataset_read(const char *path, const struct dataset_options *opt, struct dat
 		f = gzopen(path, "rb");
 		if (!f)
 			return fault_errno();
-		r = read_lines(&rd, f, line, second, ret_line);
-		gzclose_r(f);
+		r = end_of(f, read_lines(&rd, f, line, second, ret_line));
 	}
 	t->symbol_n = rd.names.n;
 	t->name_n = rd.raw.n;
