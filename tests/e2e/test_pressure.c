@@ -3,6 +3,8 @@
  * The real daemon on a host that really waits for its disk: what is guessed is not read ahead meanwhile, the
  * guesses say that they wait, or that it became too late, and afterwards they are acted on again.
  *
+ * Likewise for a program whose own control group has no room left.
+ *
  * The load is some processes that read a file of ours of 3 MiB past the page cache, for some seconds; what is
  * waited for is not told of a control group alone where the first kind of these is mounted, so it is the host's.
  */
@@ -11,11 +13,15 @@
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
 #include "support/job.h"
+#include "sys/memgroup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +31,10 @@ enum { STALLERS = 6, BUILD_MS = 30000, FADE_MS = 60000, RUNS = 10 };
 #define LIMIT "plan.io-pressure-max=15%"
 #define HIGH 20.0
 #define LOW 10.0
+
+/* Of the control group, and what in it leaves less room than a file of the script has bytes. */
+#define LIMIT_TEXT "67108864"
+#define HOG_BYTES ((size_t)62 << 20)
 
 static const char *const sets[] = {"plan.recheck=50ms", LIMIT, "plan.memory-pressure-max=100%",
 				   NULL};
@@ -106,7 +116,8 @@ static void why(const struct forewarmd *f, const struct job *s, const char *name
 			continue;
 		at = strstr(line, key);
 		assert_non_null(at);
-		(void)sscanf(at + strlen(key), " \"%31[a-z]\"", ret);
+		if (sscanf(at + strlen(key), " \"%31[a-z]\"", ret) != 1)
+			(void)sscanf(at + strlen(key), " %31[0-9]", ret);
 		*id = is;
 	}
 	(void)pclose(p);
@@ -191,9 +202,123 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 	forewarmd_fini(&f);
 }
 
+static int put(const char *dir, const char *file, const char *text)
+{
+	char path[320];
+	_cleanup_(closep) int fd = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* A control group of our own for the script, where memory is limited; false: there is none to be had. */
+static bool group_make(struct job *s, char dir[256])
+{
+	char name[MEMGROUP_NAME_MAX], *of_v1;
+	const char *limit = "memory.limit_in_bytes", *below = "/sys/fs/cgroup";
+
+	if (!memgroup_name("", "self", name))
+		return false;
+	of_v1 = strchr(name, '\n') + 1;
+	if (access("/sys/fs/cgroup/memory/tasks", F_OK) == 0) {
+		below = "/sys/fs/cgroup/memory";
+	} else { /* one for processes may not be above one with its own limit */
+		limit = "memory.max";
+		of_v1 = strcpy(name, "");
+	}
+	if (!strcmp(of_v1, "/"))
+		of_v1 = strcpy(name, "");
+	if (snprintf(dir, 256, "%s%s/forewarm-pressure-%d", below, of_v1, (int)getpid()) >= 240 ||
+	    mkdir(dir, 0755) < 0)
+		return false;
+	if (put(dir, limit, LIMIT_TEXT) < 0) {
+		(void)rmdir(dir);
+		return false;
+	}
+	(void)snprintf(s->tasks, sizeof(s->tasks), "%s/cgroup.procs", dir);
+	return true;
+}
+
+/* Holds so much of the group's memory until it is killed. */
+static pid_t hog_start(const struct job *s, size_t bytes)
+{
+	char path[128];
+	pid_t pid;
+
+	job_path(s, "hog", path);
+	(void)unlink(path);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char *p;
+
+		job_join(s);
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			_exit(1);
+		memset(p, 1, bytes);
+		(void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		for (;;)
+			pause();
+	}
+	for (int ms = 0; ms < 10000 && access(path, F_OK) < 0; ms += 50)
+		usleep(50000);
+	assert_int_equal(access(path, F_OK), 0);
+	return pid;
+}
+
+/* No more is read ahead for a program than its own control group has room for. */
+static void test_no_more_is_read_ahead_than_the_group_has_room_for(void **state)
+{
+	static const char *const whatever[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
+					       "plan.memory-pressure-max=100%", NULL};
+	char dir[256], decision[32], err[32] = "";
+	struct job_file look;
+	struct forewarmd f;
+	unsigned long id = 0;
+	double share = 0;
+	struct job s;
+	int status;
+	pid_t hog;
+
+	(void)state;
+	job_init(&f, &s, JOB_STEPS("third"), whatever);
+	if (!group_make(&s, dir))
+		give_up(&f, "there is no control group to be had whose memory can be limited");
+	look = job_look(&s, "second");
+	assert_true(is_read_ahead(&f, &s, look, RUNS));
+	hog = hog_start(&s, HOG_BYTES);
+	usleep(600000); /* the group is looked at four times a second */
+	job_evict(look);
+	job_start(&s);
+	for (int i = 0; i < 10; i++) {
+		usleep(100000);
+		share = job_resident(look) > share ? job_resident(look) : share;
+	}
+	why(&f, &s, "second", "decision", &id, decision);
+	if (strcmp(decision, "failed") == 0)
+		why(&f, &s, "second", "errno", &id, err);
+	job_finish(&s);
+	assert_int_equal(kill(hog, SIGKILL), 0);
+	assert_int_equal(waitpid(hog, &status, 0), hog);
+	if (share > 0.1 || atoi(err) != ENOMEM)
+		forewarmd_show_log(&f);
+	assert_true(share < 0.1);
+	assert_string_equal(decision, "failed");
+	assert_int_equal(atoi(err), ENOMEM);
+	usleep(600000);
+	assert_true(is_read_ahead(&f, &s, look, RUNS));
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+	for (int i = 0; i < 20 && rmdir(dir) < 0; i++)
+		usleep(100000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_more_is_read_ahead_than_the_group_has_room_for),
 		cmocka_unit_test(test_nothing_is_read_ahead_while_the_disk_is_waited_for),
 	};
 

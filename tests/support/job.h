@@ -19,6 +19,7 @@ enum { JOB_FILE_BYTES = 3 << 20 };
 
 struct job {
 	char dir[80];
+	char tasks[288]; /* of the control group it is to run in; "": ours */
 	pid_t pid;
 };
 
@@ -42,6 +43,8 @@ void job_path(const struct job *s, const char *name, char ret[128]);
 void job_write(const struct job *s, const char *text);
 
 void job_start(struct job *s);
+/* What calls it is in the group of s->tasks from now on, or ends with 126. */
+void job_join(const struct job *s);
 /* Lets it pass "gate1" or "gate2". A line for the next one must not be read at this one. */
 void job_pass(const struct job *s, const char *gate);
 /* Both, to its end. */

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,10 +125,15 @@ static void tell_undone(FILE *f, const json_t *o)
 		{"full", "too many others waited"},
 	};
 	const char *decision = get_text(o, "decision");
+	int err = (int)get_n(o, "errno");
 
 	fprintf(f, "Nothing was done about it");
-	if (strcmp(decision, "failed") == 0)
-		fprintf(f, ": it was tried, and that failed: %s", strerror((int)get_n(o, "errno")));
+	if (strcmp(decision, "failed") == 0 && err == EBUSY)
+		fprintf(f, ": the program's control group waited for memory or a disk as it was");
+	else if (strcmp(decision, "failed") == 0 && err == ENOMEM)
+		fprintf(f, ": the program's control group had no room for so much");
+	else if (strcmp(decision, "failed") == 0)
+		fprintf(f, ": it was tried, and that failed: %s", strerror(err));
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (strcmp(decision, rows[i].decision) == 0)
 			fprintf(f, ": %s", rows[i].text);

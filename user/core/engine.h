@@ -69,13 +69,14 @@ struct action {
 	uint32_t block, dep; /* graph ids: who will need what */
 	const char *name;    /* path, or service; NULL: a word about an action given out before */
 	double p;
-	uint64_t bytes;			 /* expected; 0 unknown */
-	uint64_t deadline_ns;		 /* of no use after */
-	uint64_t lead_ns;		 /* expected from now to the need */
-	uint32_t uid;			 /* on whose behalf */
-	uint32_t priority;		 /* 0 first */
-	bool list;			 /* LOOKUP: of a directory whose entries will be read */
-	bool sweep;			 /* LOOKUP: and each of which will be asked about */
+	uint64_t bytes;	      /* expected; 0 unknown */
+	uint64_t deadline_ns; /* of no use after */
+	uint64_t lead_ns;     /* expected from now to the need */
+	uint32_t uid;	      /* on whose behalf */
+	uint32_t pid;	      /* a process that will need it, or start who does; 0: not known */
+	uint32_t priority;    /* 0 first */
+	bool list;	      /* LOOKUP: of a directory whose entries will be read */
+	bool sweep;	      /* LOOKUP: and each of which will be asked about */
 	const struct file_range *ranges; /* WARM: the parts of it, by first use; borrowed */
 	size_t range_n;			 /* 0: not known, so all of it or what seems right */
 };
@@ -150,6 +151,7 @@ struct guess {
 	/* The block that is to start `via`, and the number of its run: when that has ended, via will not
 	 * come. 0: whoever starts it. */
 	uint32_t from;
+	uint32_t from_pid; /* the process of that run; 0: none */
 	uint64_t hope;
 };
 

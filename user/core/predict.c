@@ -330,6 +330,7 @@ static void hope(struct engine *e, struct guess *g, uint32_t from)
 	struct run *rn = lineage_run(e->lineage, from);
 
 	g->from = rn->block;
+	g->from_pid = phase_pid(rn->pid) ? 0 : rn->pid;
 	g->hope = rn->hope;
 	if (!rn->hope_first || g->id < rn->hope_first)
 		rn->hope_first = g->id;
@@ -774,6 +775,7 @@ bool engine_next_action(struct engine *e, struct action *ret)
 		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
 							       : 0,
 		.uid = g->uid,
+		.pid = g->from_pid,
 		.ranges = e->ranges};
 	if (is_ahead(g))
 		book_risk(e->book, g, g->bytes_read + ret->bytes);

@@ -91,7 +91,9 @@ static const struct key keys[] = {
 	{"plan", "io-pressure-max", TYPE_PERCENT, FIELD(policy.io_some_max), "30%", 0, 100, false,
 	 "No file is read ahead while /proc/pressure/io some avg10 is above this."},
 	{"plan", "memory-pressure-max", TYPE_PERCENT, FIELD(policy.mem_some_max), "5%", 0, 100,
-	 false, "The same for /proc/pressure/memory."},
+	 false,
+	 "The same for /proc/pressure/memory. For a program either holds of its own control group, "
+	 "too."},
 	{"plan", "memory-free-min", TYPE_SHARE, FIELD(policy.mem_available_min), "10%", 0, 1, false,
 	 "Share of memory (MemAvailable) that warming leaves alone."},
 	{"plan", "recheck", TYPE_TIME, FIELD(policy.recheck_ns), "1s", 0, 3600 * S, false,

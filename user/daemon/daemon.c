@@ -64,15 +64,29 @@ static bool inner(struct daemon *d, const struct action *a, struct warm_job *job
 	return job->root_pid;
 }
 
+/* What is planned, and for which control group: a job's tag. */
+#define TAG_BYTES ((1ull << 56) - 1)
+
+static uint64_t tag_of(uint64_t bytes, uint8_t group)
+{
+	return (bytes < TAG_BYTES ? bytes : TAG_BYTES) | (uint64_t)group << 56;
+}
+
+static uint8_t tag_group(uint64_t tag)
+{
+	return (uint8_t)(tag >> 56);
+}
+
 static void act(struct daemon *d, const struct action *a)
 {
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
-			       .tag = a->bytes,
+			       .tag = tag_of(a->bytes, UINT8_MAX),
 			       .event_ns = a->event_ns,
 			       .priority = a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
+	uint8_t group;
 	int r;
 
 	if (a->name && naming_inner(a->name) && !inner(d, a, &job)) {
@@ -97,6 +111,12 @@ static void act(struct daemon *d, const struct action *a)
 			report_resident(d, a);
 			return;
 		}
+		r = targets_take(d->targets, a->pid, a->bytes, clock_ns(CLOCK_MONOTONIC), &group);
+		if (r != 0) {
+			report(d, a, r < 0 ? -r : r == TARGET_BUSY ? EBUSY : ENOMEM);
+			return;
+		}
+		job.tag = tag_of(a->bytes, group);
 		if (dep)
 			trust_begin(d->trust, a, dep);
 		job.kind = WARM_FILE;
@@ -114,8 +134,10 @@ static void act(struct daemon *d, const struct action *a)
 		return;
 	}
 	r = warm_submit(d->warm, &job, NULL);
-	if (r != 0)
+	if (r != 0) {
+		targets_back(d->targets, tag_group(job.tag), a->bytes);
 		report(d, a, r < 0 ? -r : EAGAIN);
+	}
 }
 
 /* Carries out what the engine wants done now. */
@@ -135,12 +157,14 @@ static void take_results(struct daemon *d)
 		struct action_result r = {.guess_id = w.id,
 					  .resident = w.outcome == WARM_RESIDENT,
 					  .bytes_read = w.bytes_read,
-					  .bytes_planned = w.tag,
+					  .bytes_planned = w.tag & TAG_BYTES,
 					  .done_ns = w.began_ns + w.took_ns,
 					  .took_ns = w.took_ns};
 
 		if (w.outcome == WARM_RELEASED)
 			continue;
+		if (r.bytes_planned > r.bytes_read)
+			targets_back(d->targets, tag_group(w.tag), r.bytes_planned - r.bytes_read);
 		firstread_note(d->firstread, w.event_ns, w.first_io_ns);
 		trust_end(d->trust, w.id,
 			  (w.outcome == WARM_DONE || w.outcome == WARM_RESIDENT) &&

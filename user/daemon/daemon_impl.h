@@ -28,6 +28,7 @@
 #include "sys/cpus.h"
 #include "sys/disks.h"
 #include "sys/psi.h"
+#include "sys/target.h"
 #include "sys/warm.h"
 
 #include <systemd/sd-event.h>
@@ -43,6 +44,7 @@ struct daemon {
 	struct cpus *cpus; /* NULL: a host with one, or too many */
 	uint64_t cpus_now;
 	struct psi *psi;
+	struct targets *targets;
 	struct keep *keep;
 	struct table *table;
 	struct trust *trust;

@@ -321,6 +321,9 @@ static int open_warm(struct daemon *d)
 	r = warm_new(&warm, &d->warm);
 	if (r >= 0)
 		r = psi_new("", &d->psi);
+	if (r >= 0)
+		r = targets_new("", d->config.policy.io_some_max, d->config.policy.mem_some_max,
+				&d->targets);
 	if (r < 0)
 		log_error("daemon: cannot start: %s", strerror(-r));
 	return r < 0 ? r : 0;
@@ -388,6 +391,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->disks = disks_free(d->disks);
 	d->cpus = cpus_free(d->cpus);
 	d->psi = psi_free(d->psi);
+	d->targets = targets_free(d->targets);
 	d->keep = keep_close(d->keep, d->engine);
 	d->table = table_free(d->table);
 	d->trust = trust_free(d->trust);
