@@ -6,8 +6,9 @@
 
 #define SECOND 1000000000ull
 
-static const struct fresh_limits limits = {.block_max = 1024,
+static const struct fresh_limits limits = {.block_max = 16384,
 					   .starts_n = 3,
+					   .cold_bytes = 65536,
 					   .for_ns = 30 * SECOND,
 					   .every_ns = 60 * SECOND,
 					   .sample_ns = SECOND};
@@ -20,12 +21,32 @@ static struct fresh *begin(uint64_t now_ns)
 	return f;
 }
 
-static void start(struct fresh *f, uint64_t ts_ns, uint64_t ino)
+static void start_with(struct fresh *f, uint64_t ts_ns, uint64_t ino, const char *arg)
 {
+	char args[64];
+	int n = snprintf(args, sizeof(args), "x%c%s", 0, arg ? arg : "");
+
 	fresh_observe(f, &(struct obs){.kind = OBS_EXEC,
 				       .ts_ns = ts_ns,
+				       .pid = 100 + (uint32_t)ino,
 				       .name = "/bin/x",
+				       .args = args,
+				       .args_len = arg ? (size_t)n + 1 : 2,
 				       .file = {.ino = ino, .dev = 1}});
+}
+
+static void start(struct fresh *f, uint64_t ts_ns, uint64_t ino)
+{
+	start_with(f, ts_ns, ino, NULL);
+}
+
+/* Ends what start() began. */
+static void end(struct fresh *f, uint64_t ts_ns, uint64_t ino, uint64_t read_bytes)
+{
+	fresh_observe(f, &(struct obs){.kind = OBS_EXIT,
+				       .ts_ns = ts_ns,
+				       .pid = 100 + (uint32_t)ino,
+				       .use = {.read_bytes = read_bytes, .majflt_n = 1}});
 }
 
 static void test_first_starts_are_looked_at(void **state)
@@ -49,35 +70,94 @@ static void test_first_starts_are_looked_at(void **state)
 	(void)fresh_free(f);
 }
 
+/* None of its first starts any more, and at no time of a sample. */
+static uint64_t known(struct fresh *f, uint64_t ino)
+{
+	for (unsigned i = 0; i < limits.starts_n; i++) {
+		start(f, i, ino);
+		end(f, i, ino, 0);
+	}
+	assert_false(fresh_wanted(f, 90 * SECOND));
+	return 90 * SECOND;
+}
+
 static void test_a_cold_process_is_followed_by_a_closer_look(void **state)
 {
-	struct obs o = {.kind = OBS_EXIT, .ts_ns = 95 * SECOND};
 	struct fresh *f = begin(0);
+	uint64_t t = known(f, 7);
 
 	(void)state;
-	fresh_observe(f, &o);
-	assert_false(fresh_wanted(f, 96 * SECOND));
-	o.use.read_bytes = 4096;
-	fresh_observe(f, &o);
-	assert_true(fresh_wanted(f, 96 * SECOND));
-	assert_false(fresh_wanted(f, 126 * SECOND));
-	o.ts_ns = 100 * SECOND;
-	fresh_observe(f, &o);
-	assert_true(fresh_wanted(f, 126 * SECOND));
-	o.ts_ns = 110 * SECOND;
-	o.use = (struct obs_use){.majflt_n = 1};
-	fresh_observe(f, &o);
-	assert_false(fresh_wanted(f, 131 * SECOND));
-	o.use.read_bytes = 1;
+	start(f, t, 7);
+	end(f, t, 7, 0); /* a major fault alone is another's read */
+	assert_false(fresh_wanted(f, t + SECOND));
+	start(f, t, 7);
+	end(f, t, 7, 65535); /* a directory, a page that was taken back */
+	assert_false(fresh_wanted(f, t + SECOND));
+	start(f, t, 7);
+	end(f, t, 7, 65536);
+	assert_true(fresh_wanted(f, t + 29 * SECOND));
+	assert_false(fresh_wanted(f, t + 31 * SECOND));
+	start(f, t, 7);
+	end(f, t + 5 * SECOND, 7, 1 << 20);
+	assert_true(fresh_wanted(f, t + 34 * SECOND));
 	/* What was so when we came says nothing, and an older time does not end a newer one. */
-	o.flags = OBS_F_SEED;
-	o.ts_ns = 200 * SECOND;
-	fresh_observe(f, &o);
-	assert_false(fresh_wanted(f, 202 * SECOND));
-	o.flags = 0;
-	o.ts_ns = 97 * SECOND;
-	fresh_observe(f, &o);
-	assert_true(fresh_wanted(f, 128 * SECOND));
+	start(f, t, 8);
+	fresh_observe(f, &(struct obs){.kind = OBS_EXIT,
+				       .ts_ns = t + 200 * SECOND,
+				       .pid = 108,
+				       .flags = OBS_F_SEED,
+				       .use = {.read_bytes = 1 << 20}});
+	assert_false(fresh_wanted(f, t + 202 * SECOND));
+	end(f, t + 2 * SECOND, 8, 1 << 20);
+	assert_true(fresh_wanted(f, t + 34 * SECOND));
+	(void)fresh_free(f);
+}
+
+/* A host that takes pages back all the time makes each start a cold one. */
+static void test_what_cold_starts_cost_is_known_after_some(void **state)
+{
+	struct fresh *f = begin(0);
+	uint64_t t = known(f, 7);
+	unsigned fresh_n = 0;
+
+	(void)state;
+	(void)known(f, 8);
+	for (unsigned i = 0; i < 100; i++, t += 60 * SECOND) {
+		start(f, t, 7);
+		end(f, t, 7, 1 << 20);
+		fresh_n += fresh_wanted(f, t + 3 * SECOND);
+	}
+	assert_int_equal(fresh_n, limits.starts_n);
+	start(f, t, 8);
+	end(f, t, 8, 1 << 20);
+	assert_true(fresh_wanted(f, t + 3 * SECOND)); /* another one */
+	(void)fresh_free(f);
+}
+
+/* Of touch(1) each start has an argument that never was, of an interpreter some come again. */
+static void test_arguments_that_never_return_are_no_news(void **state)
+{
+	struct fresh *f = begin(0);
+	uint64_t t = 90 * SECOND;
+	unsigned touch_n = 0, script_n = 0;
+	char arg[32];
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++, t += 60 * SECOND) {
+		(void)snprintf(arg, sizeof(arg), "file-%u", i);
+		start_with(f, t, 7, arg);
+		touch_n += fresh_wanted(f, t + 3 * SECOND);
+	}
+	assert_in_range(touch_n, 8, 24);
+	for (unsigned i = 0; i < 200; i++, t += 60 * SECOND) {
+		(void)snprintf(arg, sizeof(arg), "script-%u", i / 2);
+		start_with(f, t, 8, arg);
+		script_n += fresh_wanted(f, t + 3 * SECOND);
+	}
+	assert_true(script_n > 190);
+	/* One that does come again is news then. */
+	start_with(f, t, 7, "file-199");
+	assert_true(fresh_wanted(f, t + 3 * SECOND));
 	(void)fresh_free(f);
 }
 
@@ -112,6 +192,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_starts_are_looked_at),
 		cmocka_unit_test(test_a_cold_process_is_followed_by_a_closer_look),
+		cmocka_unit_test(test_what_cold_starts_cost_is_known_after_some),
+		cmocka_unit_test(test_arguments_that_never_return_are_no_news),
 		cmocka_unit_test(test_samples_are_a_small_share),
 		cmocka_unit_test(test_always_is_always),
 	};

@@ -54,7 +54,8 @@ static const struct key keys[] = {
 	{"capture", "drain", TYPE_TIME, FIELD(drain_ns), "100ms", 1 * MS, 10 * S, false,
 	 "Longest wait between two drains of that buffer. Shorter: fresher, and more wakeups."},
 	{"capture", "closer", TYPE_TIME, FIELD(fresh_ns), "30s", 0, 86400 * S, false,
-	 "How long after one of the first starts of a program, or after one that read from a disk, "
+	 "How long after one of the first starts of a program, or of the first that read from a "
+	 "disk, "
 	 "calls are timed, used pages and lookups noted; else for a second a minute. 0: always."},
 	{"capture", "duty", TYPE_BOOL, FIELD(duty), "yes", 0, 1, false,
 	 "yes: of programs that are well known only a sample of the starts has its opens "

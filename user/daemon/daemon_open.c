@@ -24,7 +24,9 @@
 #define NAME_MAX_N 8192
 /* What a program uses is learnt for so long after its start, and taken from the kernel each second. */
 #define LEARN_NS (10ull * 1000 * 1000 * 1000)
-#define FRESH_BLOCKS 16384 /* 16 KiB */
+#define FRESH_BLOCKS 16384 /* 96 KiB */
+/* Half of what a kernel reads ahead where nobody told it otherwise: less are directories, and single pages. */
+#define FRESH_COLD_BYTES (64ull * 1024)
 #define FRESH_EVERY_NS (60ull * 1000 * 1000 * 1000)
 #define FRESH_SAMPLE_NS (1000ull * 1000 * 1000)
 /* A read of 4 KiB that meets two reads of 512 KiB waits some 0.3 ms for them here. */
@@ -259,6 +261,7 @@ static int open_sight(struct daemon *d)
 {
 	struct fresh_limits fresh = {.block_max = FRESH_BLOCKS,
 				     .starts_n = FWM_FIRST_STARTS,
+				     .cold_bytes = FRESH_COLD_BYTES,
 				     .for_ns = d->config.fresh_ns,
 				     .every_ns = FRESH_EVERY_NS,
 				     .sample_ns = FRESH_SAMPLE_NS};
