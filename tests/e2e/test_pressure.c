@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
 #include "support/job.h"
+#include "support/watch.h"
 #include "sys/memgroup.h"
 
 #include <errno.h>
@@ -144,7 +145,7 @@ static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file lo
 		usleep(600000); /* the daemon looks four times a second; and a person's runs are some time apart */
 		job_evict(look);
 		job_start(s); /* stops at the first gate: nothing of ours has read it */
-		for (int ms = 0; ms < 1500 && !read; ms += 50) {
+		for (int ms = 0; ms < 1500 * (int)watch_scale() && !read; ms += 50) {
 			usleep(50000);
 			read = job_resident(look) >= 0.99;
 		}
