@@ -6,6 +6,7 @@
 #include "support/actions.h"
 #include "support/host.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define S 1000000000ull
@@ -24,6 +25,7 @@ static void run_once(struct host *h, struct action_list *l, bool resident)
 
 	actions_finish(h, l, resident);
 	host_open(h, pid, "/srv/idle.conf", 0);
+	host_open(h, pid, "/srv/idle.none", ENOENT);
 	tool = host_spawn(h, pid, "/bin/tool", NULL);
 	host_open(h, tool, "/data/idle", 0);
 	host_exit(h, tool);
@@ -116,6 +118,7 @@ static void test_engine_looks_again_after_something_left(void **state)
 		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
 		assert_int_equal(actions_find(&l, ACTION_WARM, "/srv/idle.conf") != NULL,
 				 i % 2 == 0);
+		assert_int_equal(actions_find(&l, ACTION_LOOKUP, "/srv/idle.none") != NULL, i == 0);
 		actions_finish(&h, &l, true);
 		host_exit(&h, pid);
 	}

@@ -267,9 +267,14 @@ static bool guess_also(struct engine *e, struct guess *g, uint32_t block)
 
 #define SWEPT UINT32_MAX /* in place of a block: of a directory, all entries are */
 
-static bool seen_resident(const struct engine *e, const struct node_aux *a)
+/* That an entry or an absence was dropped is not told: these go by the time alone. */
+static bool seen_resident(const struct engine *e, uint32_t dep)
 {
-	return a->resident_ns > e->now_ns && a->left_n == e->left_n;
+	const struct node *n = graph_node_const(e->graph, dep);
+	const struct node_aux *a = &e->aux[dep];
+
+	return a->resident_ns > e->now_ns &&
+	       (a->left_n == e->left_n || (n && n->flags & (NODE_F_ABSENT | NODE_F_DIR)));
 }
 
 /* Seen resident a moment ago, the parts that block uses. */
@@ -277,7 +282,7 @@ static bool is_resident(const struct engine *e, uint32_t dep, uint32_t block, bo
 {
 	const struct node_aux *a = &e->aux[dep];
 
-	if (!seen_resident(e, a))
+	if (!seen_resident(e, dep))
 		return false;
 	if (sweep)
 		return a->resident_for[0] == SWEPT;
@@ -646,7 +651,7 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	if (!g) {
 		if (graph_node_const(e->graph, dep)->kind == NODE_BLOCK && known_p > 0)
 			credit_outcome(e->credit, rn->block, dep, 1, true); /* later than thought */
-		rn->missed_n += known_p >= e->policy.p_min && !seen_resident(e, &e->aux[dep]) &&
+		rn->missed_n += known_p >= e->policy.p_min && !seen_resident(e, dep) &&
 				graph_node_const(e->graph, dep)->kind == NODE_FILE;
 		return;
 	}
