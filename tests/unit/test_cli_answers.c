@@ -23,7 +23,6 @@ static const struct {
 	const char *name, *command, *answer;
 	int exit_code;
 	const char *said; /* in what it prints, on either */
-	int times;	  /* the answer comes so often; 0: once */
 } cases[] = {
 	{"died at once", "status", "", 1, "hung up in the middle of its answer; ask again\n"},
 	{"died in a line", "deps x", "{\"type\":\"bl", 1, "hung up in the middle of its answer"},
@@ -55,9 +54,10 @@ static const struct {
 	 "{\"type\":\"edge\",\"kind\":\"open\",\"to_kind\":\"file\",\"to\":\"/"
 	 "a\\nb\\r\\u0008\"}\n" END,
 	 0, "\\x1b]0;t\\x07"},
-	/* The socket must not get the number of the output that is closed, and the answer with it. */
+	/* The socket must not get the number of the output that is closed, and then the answer (many of it, more
+	 * than waits in memory for the end). */
 	{"an output that is closed", "export --json >&-", "{\"type\":\"block\",\"name\":\"a\"}\n",
-	 1, "", 1000},
+	 1, "standard output: Bad file descriptor"},
 	{"nothing", "why x", END, 0, "No guess"},
 };
 
@@ -79,7 +79,7 @@ static pid_t stranger(const char *path, const char *answer, int times)
 		(void)alarm(60);
 		client = accept(fd, NULL, NULL);
 		if (recv(client, question, sizeof(question), 0) > 0)
-			for (int i = 0; i == 0 || i < times; i++)
+			for (int i = 0; i < times; i++)
 				(void)send(client, answer, strlen(answer), MSG_NOSIGNAL);
 		(void)shutdown(client, SHUT_WR);
 		_exit(recv(client, question, sizeof(question), 0) > 0);
@@ -106,7 +106,8 @@ static void test_cli_survives_what_answers(void **state)
 	assert_int_equal(scratch_make(dir, "answers"), 0);
 	(void)snprintf(path, sizeof(path), "%s/s", dir);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		pid_t pid = stranger(path, cases[i].answer, cases[i].times);
+		bool closed = strstr(cases[i].command, ">&-") != NULL;
+		pid_t pid = stranger(path, cases[i].answer, closed ? 1000 : 1);
 		int status, heard = 0;
 		size_t n;
 		FILE *p;
