@@ -41,6 +41,35 @@ static void test_engine_asks_for_later_steps_ahead(void **state)
 	host_fini(&h);
 }
 
+/* When what a shell starts next will be needed is known from the times between its commands. */
+static void test_engine_tells_when_a_later_step_comes(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	const struct guess *g;
+	uint64_t it = 0;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 8; i++) {
+		host_exit(&h, host_spawn(&h, 1, "/bin/near", NULL));
+		host_pass(&h, S / 2);
+		host_exit(&h, host_spawn(&h, 1, "/bin/far", NULL));
+		host_rest(&h, 30 * S);
+		actions_take(&h, &l);
+	}
+	host_spawn(&h, 1, "/bin/near", NULL);
+	actions_take(&h, &l);
+	/* The newest. */
+	assert_true(engine_next_guess(h.engine, &it, &g));
+	assert_string_equal(graph_node_const(engine_graph_const(h.engine), g->dep)->name,
+			    "/bin/far");
+	assert_int_equal(g->made_ns, h.now_ns);
+	assert_in_range(g->lead_ns, S / 4, S);
+	host_fini(&h);
+}
+
 static void test_engine_follows_a_changed_habit(void **state)
 {
 	struct engine_limits limits = host_limits();
@@ -285,6 +314,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
+		cmocka_unit_test(test_engine_tells_when_a_later_step_comes),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_users_apart),
 		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),

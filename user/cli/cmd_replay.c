@@ -87,7 +87,7 @@ static void print_summary(const char *path, const struct replay_stats *s, const 
 
 	printf("%s: %s of %s\n", cli_text(path), cli_things(s->obs_n, "observation"),
 	       cli_ns(s->last_ns - s->first_ns));
-	printf("  decided     %s to read, %s to look up, %s to start; %s withdrawn\n",
+	printf("  decided     to read %s, look up %s, start %s; %s withdrawn\n",
 	       cli_things(n[ACTION_WARM], "file"), cli_things(n[ACTION_LOOKUP], "name"),
 	       cli_things(n[ACTION_PRESTART], "service"), cli_count(n[ACTION_CANCEL]));
 	cli_print_score(score);
