@@ -264,6 +264,24 @@ static void test_service_stop_leaves_who_rests(void **state)
 	service_host_stop(&host);
 }
 
+/* The init that tells of it is frozen with it. */
+static void test_service_stop_does_not_keep_an_end_to_itself(void **state)
+{
+	struct unit_addr a;
+
+	(void)state;
+	a = unit("fat", "--fat 320", "X-Forewarm-MayStop=no\nX-Forewarm-FreezeAfterSec=1ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 4; i++) {
+		char got[64];
+
+		assert_true(service_ask(&a, "leave\n", got, sizeof(got), NULL));
+		service_host_await(&host, "fat", SVC_COLD, 4000);
+	}
+	assert_int_equal(service_host_view(&host, "fat").figures.start_n, 4);
+	service_host_stop(&host);
+}
+
 /* Asks it until it is found resting. */
 static bool comes_to_rest(const struct unit_addr *a, const char *name, const char *text,
 			  const char *answer)
@@ -422,6 +440,7 @@ int main(void)
 		WITH_HOST(test_service_stop_forgets_no_connection_of_the_time_between),
 		WITH_HOST(test_service_stop_is_not_for_who_could_tell),
 		WITH_HOST(test_service_stop_leaves_who_rests),
+		WITH_HOST(test_service_stop_does_not_keep_an_end_to_itself),
 		WITH_HOST(test_service_stop_leaves_all_of_one_who_rests),
 		WITH_HOST(test_service_stop_leaves_real_programs_that_rest),
 		WITH_HOST(test_service_stop_is_for_who_has_a_timer),

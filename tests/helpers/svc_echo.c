@@ -14,9 +14,10 @@
  *   --timer MS      the same by a timer among its descriptors: it waits without a timeout
  *   --alarm MS      the same by a signal, of which nobody else sees when it comes
  *   --threads N     has so many threads besides, which wait for nothing
+ *   --fat MB        has so much memory that its end takes a while
  *
  * A line "who" is answered with "pid uid LISTEN_FDS LISTEN_FDNAMES fd,fd,...", "exit N" ends it with
- * status N, "burn MS" uses the CPU for so long after the answer. Everything else is echoed.
+ * status N, "leave" ends it when its connection has ended, "burn MS" uses the CPU for so long after the answer. Everything else is echoed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,7 +38,7 @@
 enum { LISTEN_FIRST = 3, LISTEN_MAX = 16, FD_MAX = 4096 };
 
 static volatile sig_atomic_t terminated;
-static int epoll_fd, listen_n, open_n, tick_ms = -1, timer_fd = -1, watchdog;
+static int epoll_fd, listen_n, open_n, leaves, tick_ms = -1, timer_fd = -1, watchdog;
 static char is_listen[FD_MAX];
 
 static void on_term(int sig)
@@ -90,6 +91,14 @@ static void start_alarm(long ms)
 
 	(void)signal(SIGALRM, on_alarm);
 	(void)setitimer(ITIMER_REAL, &at, NULL);
+}
+
+static void grow_fat(size_t mb)
+{
+	char *at = malloc(mb << 20);
+
+	for (size_t i = 0; at && i < mb << 20; i += 4096)
+		((volatile char *)at)[i] = 1;
 }
 
 static void *idle(void *arg)
@@ -179,6 +188,8 @@ static void answer(int fd)
 		if (!is_listen[fd]) {
 			(void)close(fd);
 			open_n--;
+			if (leaves)
+				_exit(0);
 		}
 		return;
 	}
@@ -187,6 +198,7 @@ static void answer(int fd)
 		_exit(atoi(buf + 5));
 	if (strncmp(buf, "burn ", 5) == 0)
 		after = atol(buf + 5);
+	leaves |= strcmp(buf, "leave\n") == 0;
 	if (strcmp(buf, "who\n") == 0)
 		n = (ssize_t)who(buf, sizeof(buf));
 	if (is_listen[fd]) /* a datagram */
@@ -260,6 +272,8 @@ int main(int argc, char **argv)
 			watchdog = tick_ms = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--timer") == 0 && i + 1 < argc)
 			timer = atol(argv[++i]);
+		else if (strcmp(argv[i], "--fat") == 0 && i + 1 < argc)
+			grow_fat((size_t)atol(argv[++i]));
 		else if (strcmp(argv[i], "--alarm") == 0 && i + 1 < argc)
 			start_alarm(atol(argv[++i]));
 		else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)

@@ -377,6 +377,8 @@ int services_dispatch(struct services *s)
 			(void)read(s->timer, &ticks, sizeof(ticks)); /* what is due is looked up */
 		else if (events[i].data.u32 & SERVICES_ON_REST)
 			service_rest(&s->all[events[i].data.u32 & ~SERVICES_ON_REST]);
+		else if (events[i].data.u32 & SERVICES_ON_END)
+			service_ended(&s->all[events[i].data.u32 & ~SERVICES_ON_END]);
 		else if (s->all[events[i].data.u32].used)
 			on_notify(&s->all[events[i].data.u32]);
 	}
@@ -390,6 +392,9 @@ int services_dispatch(struct services *s)
 int services_watch(struct services *s, int fd, uint32_t what)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = what};
+
+	if (what & SERVICES_ON_END) /* once, and then it stays so */
+		ev.events |= EPOLLONESHOT;
 
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? fault_errno() : 0;
 }

@@ -12,6 +12,7 @@
 #include "sys/waker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,6 +54,27 @@ static bool has_datagrams(const struct service *v)
 	return false;
 }
 
+static bool has_ended(const struct service *v)
+{
+	struct pollfd p = {.fd = sandbox_pidfd(v->box), .events = POLLIN};
+
+	return p.fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+void service_watch_end(struct service *v)
+{
+	if (sandbox_pidfd(v->box) >= 0) /* cannot be watched: seen when it is thawed */
+		(void)services_watch(v->all, sandbox_pidfd(v->box), v->id | SERVICES_ON_END);
+}
+
+void service_ended(struct service *v)
+{
+	if (!v->box || !has_ended(v) || sandbox_state(v->box) != SANDBOX_FROZEN)
+		return;
+	v->freezing = false;
+	(void)sandbox_thaw(v->box); /* cannot: seen when somebody connects */
+}
+
 static int put_down(struct service *v, bool may_rest)
 {
 	const struct unit_service *u = &v->unit->service;
@@ -62,6 +84,8 @@ static int put_down(struct service *v, bool may_rest)
 			   : 0;
 	int r = -ENOTSUP;
 
+	if (has_ended(v))
+		return -ESRCH; /* its init is about to tell */
 	if (n && may_rest && u->may_rest && now_ns() >= v->restless_until_ns &&
 	    rest_look(pids, n, &v->rest))
 		r = sandbox_rest(v->box);

@@ -185,8 +185,9 @@ void service_tell(struct service *v, struct svc_event e);
 void service_watch(struct service *v, enum svc_watch watch);
 /* Carries out what the core has decided. */
 void services_act(struct services *s);
-/* In epoll's data, with a service's id: its rest_fd. */
+/* In epoll's data, with a service's id: its rest_fd; its main process has ended. */
 #define SERVICES_ON_REST 0x40000000u
+#define SERVICES_ON_END 0x20000000u
 /* what: the service's id, for its notify socket. */
 int services_watch(struct services *s, int fd, uint32_t what);
 
@@ -201,6 +202,9 @@ bool service_is_down(struct service *v);
 bool service_pin(struct service *v);
 /* It is not to rest for a while. */
 bool service_is_restless(const struct service *v);
+/* Its end is known from its init. If that was frozen meanwhile, it is to be thawed. */
+void service_watch_end(struct service *v);
+void service_ended(struct service *v);
 /* From time to time: has it run? */
 void service_look_resting(struct service *v);
 

@@ -243,6 +243,7 @@ enum svc_state service_adopt(struct service *v)
 		return SVC_STARTING;
 	if (v->all->o.cgroup)
 		(void)cgroup_group_freeze_fd(v->all->o.cgroup, group, &v->freeze_fd);
+	service_watch_end(v);
 	/* One that had not said it was ready may have said it to nobody: whoever connects waits in the
 	 * queue until it is. */
 	v->page->starting = 0;

@@ -333,8 +333,10 @@ static void box_started(struct service *v)
 	if (r)
 		service_say(v->all, SERVICES_SAY_WARN, "%s: cannot be frozen: %s", v->name,
 			    r < 0 ? strerror(-r) : "its control group is gone");
-	if (sandbox_pidfd(v->box) >= 0)
+	if (sandbox_pidfd(v->box) >= 0) {
 		service_keep(v, "command", sandbox_pidfd(v->box));
+		service_watch_end(v);
+	}
 	if (v->unit->service.type != UNIT_TYPE_NOTIFY && !v->unit->service.proxy_set)
 		service_is_ready(v);
 }
