@@ -102,6 +102,7 @@ static void test_psi_respects_a_v2_limit_of_a_parent(void **state)
 	put("/sys/fs/cgroup/system.slice/memory.stat",
 	    "anon 5\nactive_inactive_file 1\ninactive_file 20000000\n");
 	assert_int_equal(read_host().mem_available_bytes, 30000000);
+	assert_int_equal(read_host().mem_total_bytes, 100000000);
 }
 
 static void test_psi_respects_a_v1_limit_beside_v2(void **state)

@@ -659,7 +659,10 @@ static void test_svc_pressure_gives_up_one_after_the_other(void **state)
 	svc_run(s, t += MS, 0.95);
 	assert_string_equal(todo(s), "release1 watch1=0 "); /* the large one */
 	svc_run(s, t += MS, 0.95);
-	assert_string_equal(todo(s), "release0 watch0=0 ");
+	assert_string_equal(todo(s), ""); /* it is not gone yet */
+	send(s, 1, t += MS, .kind = SVC_EV_GONE);
+	svc_run(s, t += MS, 0.95);
+	assert_string_equal(todo(s), "watch1=2 release0 watch0=0 ");
 }
 
 /* Once an hour, on the hour: given up soon after, started again shortly before. */

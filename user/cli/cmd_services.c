@@ -30,6 +30,12 @@ static const char *state_text(const json_t *o)
 	return text;
 }
 
+/* Less than a microsecond is what the sketch makes of nothing. */
+static const char *delay_text(const json_t *c, const char *key)
+{
+	return has(c, key) && get_n(c, key) < 1000 ? "none" : opt_ns(c, key);
+}
+
 static void row_found(struct table *t, const json_t *o, const char *class)
 {
 	const json_t *c = json_object_get(json_object_get(o, "found"), class);
@@ -38,8 +44,8 @@ static void row_found(struct table *t, const json_t *o, const char *class)
 	if (!get_n(c, "n"))
 		return;
 	snprintf(n, sizeof(n), "%s", cli_count(get_n(c, "n")));
-	snprintf(p50, sizeof(p50), "%s", opt_ns(c, "p50_ns"));
-	snprintf(p99, sizeof(p99), "%s", opt_ns(c, "p99_ns"));
+	snprintf(p50, sizeof(p50), "%s", delay_text(c, "p50_ns"));
+	snprintf(p99, sizeof(p99), "%s", delay_text(c, "p99_ns"));
 	table_row(t, (const char *[]){get_text(o, "name"), class, n, p50, p99});
 }
 
@@ -49,12 +55,13 @@ static void row_guesses(struct table *t, const json_t *o)
 	const json_t *g = json_object_get(o, "guesses");
 	char hits[32], late[32], wasted[32], lead[32], held[32], waste[32];
 
-	if (!get_n(g, "n") && get_real(o, "wasted_mbs") < 0.5)
+	if (!get_n(g, "hit") && !get_n(g, "late") && !get_n(g, "wasted") &&
+	    get_real(o, "wasted_mbs") < 0.5)
 		return;
 	snprintf(hits, sizeof(hits), "%s", cli_count(get_n(g, "hit")));
 	snprintf(late, sizeof(late), "%s", cli_count(get_n(g, "late")));
 	snprintf(wasted, sizeof(wasted), "%s", cli_count(get_n(g, "wasted")));
-	snprintf(lead, sizeof(lead), "%s", opt_ns(o, "lead_ns"));
+	snprintf(lead, sizeof(lead), "%s", get_n(o, "lead_ns") ? opt_ns(o, "lead_ns") : "-");
 	snprintf(held, sizeof(held), "%.0f", get_real(o, "held_mbs"));
 	snprintf(waste, sizeof(waste), "%.0f", get_real(o, "wasted_mbs"));
 	table_row(t, (const char *[]){get_text(o, "name"), hits, late, wasted, lead, held, waste});

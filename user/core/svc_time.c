@@ -340,12 +340,15 @@ void svc_schedule(struct svc *s, uint64_t now_ns)
 	}
 }
 
-/* One at a time, the least valuable first, while the host is short of memory. */
+/* One at a time, the least valuable first, while the host is short of memory: what one that goes gives
+ * back is seen before the next has to. */
 void svc_relieve(struct svc *s, uint64_t now_ns)
 {
 	struct one *worst = NULL;
 	double worst_value = HUGE_VAL;
 
+	if (svc_used(s, now_ns).leaving_n)
+		return;
 	for (uint32_t i = 0; i < s->limits.service_max; i++) {
 		struct one *v = &s->ones[i];
 

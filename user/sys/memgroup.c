@@ -73,7 +73,7 @@ static uint64_t limit_of(int fd)
 }
 
 /* Room in one group: its limit, less what it uses, plus what it can drop at once. */
-static uint64_t group_room(const struct group *g)
+static uint64_t group_room(const struct group *g, uint64_t *ret_limit)
 {
 	uint64_t limit = limit_of(g->limit_fd), high = limit_of(g->high_fd), usage, idle = 0;
 	char buf[8192];
@@ -87,6 +87,7 @@ static uint64_t group_room(const struct group *g)
 		idle = field_bytes(buf, "inactive_file");
 	if (idle > usage)
 		idle = usage;
+	*ret_limit = limit;
 	return limit > usage - idle ? limit - (usage - idle) : 0;
 }
 
@@ -218,14 +219,17 @@ struct memgroup *memgroup_free(struct memgroup *g)
 	return NULL;
 }
 
-uint64_t memgroup_room(const struct memgroup *g)
+uint64_t memgroup_room(const struct memgroup *g, uint64_t *ret_limit)
 {
 	uint64_t room = UINT64_MAX;
 
 	for (int i = 0; i < g->groups_n; i++) {
-		uint64_t one = group_room(&g->groups[i]);
+		uint64_t limit, one = group_room(&g->groups[i], &limit);
 
-		room = one < room ? one : room;
+		if (one >= room)
+			continue;
+		room = one;
+		*ret_limit = limit;
 	}
 	return room;
 }

@@ -30,8 +30,9 @@ bool memgroup_name(const char *root, const char *proc, char ret[MEMGROUP_NAME_MA
 int memgroup_new(const char *root, const char *name, struct memgroup **ret);
 struct memgroup *memgroup_free(struct memgroup *g);
 
-/* Below the tightest limit, with what can be dropped at once; UINT64_MAX: there is no limit. */
-uint64_t memgroup_room(const struct memgroup *g);
+/* Below the tightest limit, with what can be dropped at once; UINT64_MAX: there is no limit, and
+ * *ret_limit is untouched. */
+uint64_t memgroup_room(const struct memgroup *g, uint64_t *ret_limit);
 /* Its members, some of them, waited for memory, for a disk; < 0: not told. */
 void memgroup_pressure(const struct memgroup *g, double *ret_mem, double *ret_io);
 

@@ -79,7 +79,7 @@ struct psi *psi_free(struct psi *p)
 void psi_read(struct psi *p, struct pressure *ret)
 {
 	char buf[8192];
-	uint64_t room;
+	uint64_t room, limit = 0;
 
 	*ret = (struct pressure){
 		.mem_some_avg10 = memgroup_some_avg10(p->memory_fd),
@@ -90,7 +90,10 @@ void psi_read(struct psi *p, struct pressure *ret)
 		ret->mem_available_bytes = field_kib(buf, "MemAvailable:");
 		ret->mem_total_bytes = field_kib(buf, "MemTotal:");
 	}
-	room = p->group ? memgroup_room(p->group) : UINT64_MAX;
-	if (room < ret->mem_available_bytes)
-		ret->mem_available_bytes = room;
+	room = p->group ? memgroup_room(p->group, &limit) : UINT64_MAX;
+	if (room >= ret->mem_available_bytes)
+		return;
+	ret->mem_available_bytes = room;
+	/* Of a small group on a large host nothing would ever be a share to speak of. */
+	ret->mem_total_bytes = limit;
 }

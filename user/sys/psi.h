@@ -3,7 +3,8 @@
  * psi.h - what the host has to spare right now.
  *
  * Shape    Pressure stall information, memory available, and the room left in our own memory cgroup
- *          (page cache we read in is charged to it), as the planner's struct pressure.
+ *          (page cache we read in is charged to it), as the planner's struct pressure. Where a group's
+ *          limit leaves less than the host has, that limit is all the memory there is.
  * Units    bytes; percent of time over the last ten seconds, < 0: this kernel does not tell.
  * Bounds   five small files a call, about 60 us.
  * Owner    The caller owns struct psi. root is copied.

@@ -114,10 +114,10 @@ static int target_of(struct targets *t, uint32_t pid, uint64_t now_ns, uint8_t *
 
 static void look(struct target *g, uint64_t now_ns)
 {
-	uint64_t half = TARGET_WINDOW_NS / 2;
+	uint64_t half = TARGET_WINDOW_NS / 2, limit;
 
 	if (!g->looked_ns || now_ns - g->looked_ns >= LOOK_NS) {
-		g->room = memgroup_room(g->group);
+		g->room = memgroup_room(g->group, &limit);
 		memgroup_pressure(g->group, &g->mem, &g->io);
 		g->looked_ns = now_ns;
 	}
