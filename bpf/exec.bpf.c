@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * exec.bpf.c - the lives of processes: made, turned into a program, gone.
+ * exec.bpf.c - the lives of processes: turned into a program, gone; made: see bpf/procs.bpf.c.
  *
- *   tp_btf/sched_process_fork   a new process (threads are counted as filtered)
  *   tp_btf/sched_process_exec   after the point of no return, so a failed execve() is never seen
  *                               here and needs no pairing
  *   tp_btf/sched_process_exit   the last thread of a process, with what all of them used
@@ -17,54 +16,82 @@ __u64 layer_add(__u64 hash, __u64 layer);
 /* Of an overlay, directories to tell images apart by; engines make at most about as many. */
 #define LAYERS_MAX 128
 
-/* The child of a marked process is marked alike. */
-static __always_inline void marks_inherit(__u32 parent, __u32 child)
+static __always_inline bool children_none(struct task_struct *task)
 {
-	const struct proc *p = proc_get(parent);
-	__u32 slot = child & procs_mask;
-	struct proc *c = bpf_map_lookup_elem(&procs, &slot);
-	__u32 flags = proc_flags(parent, p) & (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET);
+	__u64 head =
+		(__u64)bpf_get_current_task() + bpf_core_field_offset(struct task_struct, children);
 
-	if (parent == own_tgid && !own_children)
-		flags |= FWM_MARK_IGNORE;
-	if (!c)
-		return;
-	if (c->tgid != child)
-		proc_save(c);
-	c->last_ino = 0;
-	c->row = 0;
-	/* Until it executes something, what it uses is used by the program it was forked from. */
-	c->exec_ns = p ? p->exec_ns : 0;
-	c->exec_tgid = p ? p->exec_tgid : 0;
-	c->pages = p ? p->pages : 0;
-	c->looks_n = 0;
-	c->epoch = marks_epoch;
-	proc_own(c, child, flags);
+	return (__u64)task->children.next == head;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+/* Who made the current process; false: that is not to be told. As heir_of() by plain loads, for this comes with
+ * each start of a program. */
+static __always_inline bool heir_now(struct heir *h, struct task_struct *t)
 {
-	struct fwm_counts *c = count_call_seen(FWM_HOOK_FORK);
-	__u32 tgid = child->tgid;
-	struct fwm_fork e = {};
+	struct task_struct *parent;
+	__u32 maker, flags;
+	__u64 start_ns, at;
 
-	if (!c)
-		return 0;
-	if ((__u32)child->pid != tgid || (child->flags & PF_KTHREAD)) {
-		count_call(c, filtered);
-		return 0;
+	*h = (struct heir){};
+	if (task_typed()) {
+		if (t->group_leader->start_time < begun_ns)
+			return false;
+		parent = t->real_parent;
+		maker = parent->tgid;
+		if (heir_of(h, maker))
+			return true;
+		flags = parent->flags;
+		start_ns = parent->group_leader->start_time;
+	} else {
+		if (BPF_CORE_READ(t, group_leader, start_time) < begun_ns)
+			return false;
+		maker = BPF_CORE_READ(t, real_parent, tgid);
+		if (heir_of(h, maker))
+			return true;
+		flags = BPF_CORE_READ(t, real_parent, flags);
+		start_ns = BPF_CORE_READ(t, real_parent, group_leader, start_time);
 	}
-	marks_inherit(parent->tgid, tgid);
-	if (!wanted(parent->tgid, proc_get(parent->tgid))) {
-		count_call(c, filtered);
-		return 0;
+	if (!TASK_OLD(flags, start_ns) && !bpf_core_read(&at, sizeof(at), &t->real_parent)) {
+		proc_tell(at);
+		if (heir_of(h, maker))
+			return true;
 	}
-	hdr_fill(&e.hdr, FWM_EVENT_FORK, sizeof(e), child->start_time, (__u64)tgid << 32 | tgid);
-	e.parent = parent->tgid;
-	e.uid = child->cred->uid.val;
-	e.cgroup = bpf_get_current_cgroup_id();
-	return emit(c, &e, sizeof(e), false);
+	h->flags = only_targets ? 0 : PROC_NEW;
+	return true;
+}
+
+/* Like proc_enter(), with what is to be told left to the caller: see proc_told(). */
+static __noinline int proc_fill(struct proc *p, __u32 tgid, struct task_struct *t)
+{
+	const struct fwm_mark *m = mark_of(tgid);
+	struct heir h = {};
+
+	if (m)
+		h.flags = m->flags;
+	else
+		heir_now(&h, t);
+	slot_take(p, tgid, &h, m != NULL);
+	return 0;
+}
+
+/* The current process, in its last moment as what it was: tells of those it made, which nobody could tell
+ * to be its afterwards. */
+static __always_inline struct proc *proc_of_end(__u32 tgid, struct task_struct *task)
+{
+	__u32 slot = tgid & procs_mask;
+	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+	bool alone = children_none(task);
+
+	if (p && p->tgid != tgid)
+		proc_fill(p, tgid, task);
+	else if (p && p->epoch != marks_epoch)
+		marks_again(p, tgid);
+	if (!alone) {
+		if (p && (p->flags & PROC_NEW))
+			proc_tell((__u64)bpf_get_current_task());
+		children_tell((__u64)bpf_get_current_task());
+	}
+	return p;
 }
 
 /* Is the start of this block worth waking the daemon for, and how well is it known? */
@@ -186,12 +213,12 @@ static __always_inline __u32 starts_count(const struct fwm_file *exe, __u32 arg)
 }
 
 /* Puts the program into the slot of the process, and QUIET as this start wants it. */
-static __always_inline void proc_exec(__u32 tgid, __u64 now, __u32 quiet, bool pages)
+static __always_inline void proc_exec(struct proc *p, __u32 tgid, __u64 now, __u32 quiet,
+				      bool pages)
 {
-	struct proc *p = proc_get(tgid);
 	struct fwm_mark m = {};
 
-	if (!p)
+	if (!p || p->tgid != tgid)
 		return;
 	p->exec_ns = now;
 	p->exec_tgid = tgid;
@@ -325,11 +352,11 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!c || !e)
 		return 0;
-	p = proc_get(tgid);
+	p = proc_of_end(tgid, task);
 	if (p && p->again_n) /* by the program it was until now */
 		again_tell(p, now);
 	if (!wanted(tgid, p)) {
-		proc_exec(tgid, now, 0, false);
+		proc_exec(p, tgid, now, 0, false);
 		count_call(c, filtered);
 		return 0;
 	}
@@ -346,8 +373,6 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	e->uid = task->cred->uid.val;
 	e->mntns = task->nsproxy->mnt_ns->ns.inum;
 	loader(task, e, exe_file, now);
-	e->argc = bprm->argc;
-	bpf_get_current_comm(e->comm, sizeof(e->comm));
 
 	/* A thread which executes takes the id of its leader: the slot was filled under its own. */
 	s = pending_get((id & ~0xffffffffull) | (__u32)old_pid, FWM_HOOK_EXECVE);
@@ -370,8 +395,9 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	/* The room of the script's path serves to measure argv[0]; what follows it is argv[1]. */
 	e->text[len] = 0;
-	n = e->argc < 2 ? 0
-			: bpf_probe_read_kernel_str(&e->text[FWM_ARGS_MAX], FWM_ARGS_MAX, e->text);
+	n = bprm->argc < 2
+		    ? 0
+		    : bpf_probe_read_kernel_str(&e->text[FWM_ARGS_MAX], FWM_ARGS_MAX, e->text);
 	if (n > 0 && n < FWM_ARGS_MAX && n < len) {
 		union fwm_arg_head head = {};
 
@@ -398,13 +424,15 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!quiet && (learn_ns || wake_starts))
 		starts_n = starts_count(&e->exe, arg);
 	urgent |= starts_n <= wake_starts;
-	proc_exec(tgid, now, quiet,
+	proc_exec(p, tgid, now, quiet,
 		  !quiet && learn_ns &&
 			  (starts_n <= FWM_FIRST_STARTS || starts_n % PAGE_EVERY == 0));
 	if (quiet)
 		e->hdr.flags |= FWM_F_QUIET;
 	if (ready)
 		e->hdr.flags |= FWM_F_READY;
+	if (p && proc_told(p, tgid, 0))
+		e->hdr.flags |= FWM_F_NEW;
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, offsetof(struct fwm_exec, text) + len, now, id);
 	len = masked(offsetof(struct fwm_exec, text) + len, 0x1fff);
 	if (len > sizeof(*e))
@@ -426,31 +454,39 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (!c)
 		return 0;
-	if (task->signal->live.counter != 0 || (task->flags & PF_KTHREAD)) {
+	sig = task->signal;
+	leader = task->group_leader;
+	if (sig->live.counter != 0 || (task->flags & PF_KTHREAD)) {
+		/* When all threads end the kernel may give them to init. */
+		if (!children_none(task))
+			children_tell((__u64)bpf_get_current_task());
 		count_call(c, filtered);
 		return 0;
 	}
-	p = proc_get(tgid);
+	/* Two threads ended at once, and each saw that it was the last. */
+	if (proc_gone(tgid, leader->start_time)) {
+		count_call(c, filtered);
+		return 0;
+	}
+	p = proc_of_end(tgid, task);
 	want = wanted(tgid, p);
-	if (p) {
-		if (p->row)
-			bpf_map_delete_elem(&marks, &tgid);
+	if (p && p->tgid == tgid) {
+		if (marks_n)
+			mark_drop(tgid);
 		if (p->again_n)
 			again_tell(p, now);
-		p->tgid = 0;
+		p->exec_ns = now;
+		if (proc_told(p, tgid, PROC_GONE))
+			e.hdr.flags |= FWM_F_NEW;
 	}
 	if (!want) {
 		count_call(c, filtered);
 		return 0;
 	}
-	sig = task->signal;
-	leader = task->group_leader;
 	/* Threads that are gone were added to the signal struct; what is left to add is this one, and
 	 * its leader when that is another and waits as a zombie. */
 	e.life_ns = now - leader->start_time;
 	e.cpu_ns = sig->sum_sched_runtime + task->se.sum_exec_runtime;
-	e.utime_ns = sig->utime + task->utime;
-	e.stime_ns = sig->stime + task->stime;
 	e.rss_peak = sig->maxrss;
 	e.read_bytes = sig->ioac.read_bytes + task->ioac.read_bytes;
 	e.write_bytes = sig->ioac.write_bytes + task->ioac.write_bytes;
@@ -458,14 +494,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	e.minflt_n = sig->min_flt + task->min_flt;
 	if (leader != task) {
 		e.cpu_ns += leader->se.sum_exec_runtime;
-		e.utime_ns += leader->utime;
-		e.stime_ns += leader->stime;
 		e.read_bytes += leader->ioac.read_bytes;
 		e.write_bytes += leader->ioac.write_bytes;
 		e.majflt_n += leader->maj_flt;
 		e.minflt_n += leader->min_flt;
 	}
 	e.exit_code = task->exit_code;
+	e.parent = task->real_parent->tgid;
 	hdr_fill(&e.hdr, FWM_EVENT_EXIT, sizeof(e), now, (__u64)tgid << 32 | (__u32)task->pid);
 	return emit(c, &e, sizeof(e), false);
 }

@@ -58,13 +58,13 @@ static __always_inline void used_add(struct fwm_used_key *key, __u64 pages, __u3
 static __always_inline int used(struct address_space *mapping, __u64 first, __u64 last, __u32 flags,
 				bool typed)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32, slot = tgid & procs_mask;
-	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	const struct proc *p = learn_ns ? proc_peek(tgid) : NULL;
 	struct fwm_used_key key = {};
 	struct inode *inode;
 	__u64 age_ns;
 
-	if (!learn_ns || !p || p->tgid != tgid || !p->pages || (p->flags & FWM_MARK_QUIET))
+	if (!p || !p->pages || (p->flags & FWM_MARK_QUIET))
 		return 0;
 	age_ns = bpf_ktime_get_ns() - p->exec_ns;
 	if (age_ns > learn_ns || !wanted(tgid, p))

@@ -61,60 +61,172 @@ static __noinline int again_tell(struct proc *p, __u64 now)
 	return 0;
 }
 
-/* The slot is given to another: what was marked and counted must not be forgotten. */
-static __always_inline void proc_save(struct proc *p)
+/* What the daemon said of a process, and what was known of one that lost its slot. */
+static __always_inline struct fwm_mark *mark_of(__u32 tgid)
 {
-	struct fwm_mark m = {.flags = p->flags};
-	__u32 tgid = p->tgid;
+	return marks_n ? bpf_map_lookup_elem(&marks, &tgid) : NULL;
+}
 
-	if (tgid && m.flags && !p->row)
-		bpf_map_update_elem(&marks, &tgid, &m, BPF_ANY);
+/* A slot is given to another: what is known of its owner must not be forgotten, not for a moment. In
+ * bpf/procs.bpf.c. */
+int owner_save(__u32 tgid, __u32 flags);
+
+static __always_inline void mark_drop(__u32 tgid)
+{
+	if (!bpf_map_delete_elem(&marks, &tgid))
+		__sync_fetch_and_add(&marks_n, -1);
+}
+
+/* What a process has from the one that made it, until it executes something itself. */
+struct heir {
+	__u64 exec_ns;
+	__u32 exec_tgid;
+	__u32 flags; /* FWM_MARK_*, PROC_NEW, HEIR_PAGES */
+};
+#define HEIR_PAGES (1u << 30) /* as struct proc has it; here it saves what the stack is short of */
+
+#define MARKS_HANDED_ON (FWM_MARK_IGNORE | FWM_MARK_TARGET | FWM_MARK_QUIET)
+
+/* false: the maker has not been told itself. */
+static __always_inline bool heir_of(struct heir *h, __u32 maker)
+{
+	__u32 slot = maker & procs_mask;
+	const struct proc *q = bpf_map_lookup_elem(&procs, &slot);
+	struct proc o = {.owner = q ? *(const volatile __u64 *)&q->owner : 0};
+	const struct fwm_mark *m;
+
+	*h = (struct heir){};
+	if (maker == own_tgid) {
+		h->flags = own_children ? 0 : FWM_MARK_IGNORE;
+		return true;
+	}
+	if (q && o.tgid == maker && !(o.flags & PROC_NEW)) {
+		h->exec_ns = q->exec_ns;
+		h->exec_tgid = q->exec_tgid;
+		h->flags = o.flags;
+		m = q->epoch == marks_epoch ? NULL : mark_of(maker);
+	} else {
+		m = mark_of(maker);
+		if (!m)
+			return false;
+	}
+	h->flags = (m ? m->flags : h->flags) & MARKS_HANDED_ON;
+	if (!(h->flags & FWM_MARK_IGNORE) && (!only_targets || (h->flags & FWM_MARK_TARGET)))
+		h->flags |= PROC_NEW;
+	if (h->exec_tgid && q && q->pages)
+		h->flags |= HEIR_PAGES;
+	return true;
+}
+
+/* Gives the slot to a process that is not in it; to nobody when two others fight for it. */
+static __always_inline void slot_take(struct proc *p, __u32 tgid, const struct heir *h, bool row)
+{
+	struct proc o = {.tgid = tgid, .flags = h->flags & ~HEIR_PAGES};
+	__u64 own = o.owner;
+	int i;
+
 	if (p->again_n)
 		again_tell(p, 0);
-}
-
-static __always_inline void proc_own(struct proc *p, __u32 tgid, __u32 flags)
-{
-	struct proc o = {.tgid = tgid, .flags = flags};
-
-	*(volatile __u64 *)&p->owner = o.owner;
-}
-
-static __noinline int proc_fill(struct proc *p, __u32 tgid)
-{
-	const struct fwm_mark *m = bpf_map_lookup_elem(&marks, &tgid);
-	__u32 flags = p->flags;
-
-	if (p->tgid != tgid) {
-		proc_save(p);
-		p->last_ino = 0;
-		flags = 0;
-		p->exec_ns = 0;
-		p->exec_tgid = 0;
-		p->looks_n = 0;
-		p->pages = 0;
+	p->last_ino = 0;
+	p->exec_ns = h->exec_ns;
+	p->exec_tgid = h->exec_tgid;
+	p->pages = !!(h->flags & HEIR_PAGES);
+	p->looks_n = 0;
+	p->row = row;
+	p->epoch = marks_epoch;
+#pragma unroll
+	for (i = 0; i < 3; i++) {
+		o.owner = *(volatile __u64 *)&p->owner;
+		if (o.tgid == tgid) /* its parent was faster */
+			return;
+		owner_save(o.tgid, o.flags);
+		if (__sync_val_compare_and_swap(&p->owner, o.owner, own) == o.owner)
+			return;
 	}
+}
+
+/* Tells that the process of this slot was made; who comes first does. In bpf/procs.bpf.c, like all that takes a
+ * task as a number: of one that need not be the current one. */
+int fork_tell(__u64 task);
+/* Fills the slot of a process and of those that made it, as far as they have none, and tells of them. */
+int proc_tell(__u64 task);
+/* The same of the current process, of which nothing may be to be told. */
+int proc_enter(__u32 tgid);
+/* The same for all that a thread made. */
+int children_tell(__u64 task);
+
+/* Is it older than the hooks, or none of user space? Then nothing is to be told of it. */
+#define TASK_OLD(flags, start_ns) ((start_ns) < begun_ns || ((flags)&PF_KTHREAD))
+
+/* The daemon changed marks, of this process or another. */
+static __always_inline void marks_again(struct proc *p, __u32 tgid)
+{
+	const struct fwm_mark *m = mark_of(tgid);
+
 	p->row = m != NULL;
 	p->epoch = marks_epoch;
-	proc_own(p, tgid, m ? m->flags : flags);
-	return 0;
+	if (m)
+		p->flags = m->flags | (p->flags & PROC_NEW);
 }
 
-/* What is known of a process; fills the slot from marks when it holds another one. */
+/* What is known of the current process; fills its slot when that holds another one. */
 static __always_inline struct proc *proc_get(__u32 tgid)
 {
 	__u32 slot = tgid & procs_mask;
 	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 
-	if (p && (p->tgid != tgid || p->epoch != marks_epoch))
-		proc_fill(p, tgid);
+	if (p && p->tgid != tgid)
+		proc_enter(tgid);
+	else if (p && p->epoch != marks_epoch)
+		marks_again(p, tgid);
 	return p;
+}
+
+/* The same where a slot is only filled when nobody living has it. */
+static __always_inline struct proc *proc_peek(__u32 tgid)
+{
+	__u32 slot = tgid & procs_mask;
+	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+
+	if (p && p->tgid != tgid && (!p->tgid || p->tgid & PROC_GONE))
+		proc_enter(tgid);
+	return p && p->tgid == tgid ? p : NULL;
+}
+
+/* From now on it is known that this process was made; true: by what the caller sends next. gone: and it is no
+ * more. */
+static __always_inline bool proc_told(struct proc *p, __u32 tgid, __u32 gone)
+{
+	struct proc o = {.owner = *(volatile __u64 *)&p->owner}, to;
+
+	if (o.tgid != tgid || (!gone && !(o.flags & PROC_NEW)))
+		return false;
+	to.owner = o.owner;
+	to.tgid |= gone;
+	to.flags &= ~PROC_NEW;
+	if (__sync_val_compare_and_swap(&p->owner, o.owner, to.owner) == o.owner)
+		return o.flags & PROC_NEW;
+	/* Its parent told of it at this very moment, or another took the slot. */
+	to.flags = o.flags & ~PROC_NEW;
+	o.flags = to.flags;
+	if (gone)
+		__sync_val_compare_and_swap(&p->owner, o.owner, to.owner);
+	return false;
+}
+
+/* Has its end been told? As long as nobody takes the slot. */
+static __always_inline bool proc_gone(__u32 tgid, __u64 start_ns)
+{
+	__u32 slot = tgid & procs_mask;
+	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+
+	return p && p->tgid == (tgid | PROC_GONE) && start_ns <= p->exec_ns;
 }
 
 /* Of a process that has just lost its slot. */
 static __noinline __u32 flags_saved(__u32 tgid)
 {
-	const struct fwm_mark *m = bpf_map_lookup_elem(&marks, &tgid);
+	const struct fwm_mark *m = mark_of(tgid);
 
 	return m ? m->flags : 0;
 }
@@ -124,7 +236,7 @@ static __always_inline __u32 proc_flags(__u32 tgid, const struct proc *p)
 {
 	struct proc o = {.owner = p ? *(const volatile __u64 *)&p->owner : 0};
 
-	return p && o.tgid != tgid ? flags_saved(tgid) : o.flags;
+	return p && (o.tgid & ~PROC_GONE) != tgid ? flags_saved(tgid) : o.flags;
 }
 
 /* Is this process traced at all? */

@@ -44,6 +44,7 @@
 #define S_IFREG 0100000
 #define TMPFS_MAGIC 0x01021994
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 #define PAGE_NONE 0
 
@@ -239,6 +240,10 @@ struct cred {
 	kuid_t uid;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct task_io_accounting {
 	__u64 read_bytes, write_bytes;
 };
@@ -246,7 +251,6 @@ struct task_io_accounting {
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
-	__u64 utime, stime;
 	unsigned long min_flt, maj_flt;
 	unsigned long maxrss;
 	struct task_io_accounting ioac;
@@ -260,12 +264,12 @@ struct sched_entity {
 struct task_struct {
 	unsigned int flags;
 	int pid, tgid;
-	int exit_code;
+	int exit_state, exit_code;
 	struct sched_entity se;
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
+	struct list_head children, sibling;
 	struct task_struct *group_leader;
-	__u64 utime, stime;
 	__u64 start_time;
 	unsigned long min_flt, maj_flt;
 	const struct cred *cred;

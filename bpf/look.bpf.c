@@ -149,14 +149,14 @@ static __noinline int look_send(struct proc *p, __s32 dfd, __u64 text, __u64 now
 static __always_inline int look(const struct pt_regs *r, long ret, bool at, __u32 flags)
 {
 	struct task_struct *t = task_now();
-	__u32 tgid = task_id(t) >> 32, slot = tgid & procs_mask;
-	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+	__u32 tgid = task_id(t) >> 32;
+	struct proc *p = look_ns ? proc_peek(tgid) : NULL;
 	unsigned long arg[5];
 	__u64 now;
 
-	if (!look_ns || !p || p->tgid != tgid || !p->exec_ns || (p->flags & FWM_MARK_QUIET) ||
-	    p->looks_n >= LOOKS_MAX || !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF ||
-	    !call_args(t, r, arg) || !arg[at] || (flags && (arg[flags] & AT_EMPTY_PATH)))
+	if (!p || !p->exec_ns || (p->flags & FWM_MARK_QUIET) || p->looks_n >= LOOKS_MAX ||
+	    !wanted(tgid, p) || ret == -EFAULT || ret == -EBADF || !call_args(t, r, arg) ||
+	    !arg[at] || (flags && (arg[flags] & AT_EMPTY_PATH)))
 		return 0;
 	now = bpf_ktime_get_ns(); /* last: it costs more than all of these */
 	if (now - p->exec_ns > look_ns)

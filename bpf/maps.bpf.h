@@ -37,12 +37,12 @@ struct pending {
 struct proc {
 	union {
 		struct {
-			__u32 tgid;  /* 0: free */
-			__u32 flags; /* FWM_MARK_*; of one without a slot they are in marks */
+			__u32 tgid; /* 0: free */
+			__u32 flags; /* FWM_MARK_*, PROC_NEW; of one without a slot they are in marks */
 		};
 		__u64 owner; /* both at once, for another may take the slot meanwhile */
 	};
-	__u64 exec_ns;
+	__u64 exec_ns;	 /* of one that is gone: when it went */
 	__u32 epoch;	 /* of the marks it was last compared with */
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
@@ -55,6 +55,9 @@ struct proc {
 	__u32 again_n;
 	__u64 told_jiffies;
 };
+
+#define PROC_GONE (1u << 31) /* of tgid: it ended, and nobody has taken the slot */
+#define PROC_NEW (1u << 31)  /* of flags: that it was made is still to be told */
 
 #define LAST_MISS (~0u) /* no device */
 
@@ -362,6 +365,8 @@ extern __u32 wake_sent;	   /* the reader was woken and has not drained since */
 extern __u32 name_inval;   /* counts what can change a path: renames, mounts */
 extern __u32 name_epoch;   /* counts the reader's requests to send every path again */
 extern __u32 marks_epoch;  /* counts the reader's changes of marks */
+extern __u32 marks_n;	   /* rows there are, or a little more */
+extern __u64 begun_ns;	   /* all hooks were on; what was made before is known by other means */
 extern __u32 ring_pressed; /* there was much unread when a hook last looked */
 extern __u32 folds_side;   /* which of folds0 and folds1 is written */
 extern __u32 folds_used;   /* there is something in the side that is written */

@@ -135,7 +135,8 @@ static __noinline bool fold(const struct fwm_file *file, const struct fwm_miss *
 	/* latency_ns 0: it was not timed. */
 	__u32 zero = 0, tgid = task_id(task_now()) >> 32, side = folds_side & 1;
 	struct fold_scratch *f = bpf_map_lookup_elem(&fold_scratch, &zero);
-	const struct proc *p = proc_get(tgid);
+	__u32 slot = tgid & procs_mask; /* filled by the caller, but two may share it */
+	const struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 	struct fwm_fold_row *row;
 
 	if (!f)
@@ -146,7 +147,7 @@ static __noinline bool fold(const struct fwm_file *file, const struct fwm_miss *
 				       .gen = file->gen,
 				       .name = file->name,
 				       .tgid = tgid,
-				       .exec_ns = p ? p->exec_ns : 0};
+				       .exec_ns = p && p->tgid == tgid ? p->exec_ns : 0};
 	if (m) {
 		__u32 len = m->path_len - 1;
 

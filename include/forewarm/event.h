@@ -21,7 +21,6 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
-#define FWM_COMM_LEN 16	  /* TASK_COMM_LEN in linux/sched.h */
 #define FWM_PATH_MAX 4096 /* PATH_MAX: NUL included */
 #define FWM_ARGS_MAX 512  /* of argv, each argument with its NUL; more is cut and flagged */
 #define FWM_SUN_MAX 108	  /* sun_path of sockaddr_un */
@@ -59,6 +58,7 @@ enum fwm_event_kind {
 #define FWM_F_READY                                                                                \
 	(1u                                                                                        \
 	 << 11) /* EXEC: what it needs was in memory at its last starts, and nothing left since */
+#define FWM_F_NEW (1u << 12) /* EXEC, EXIT: the first told of this process; parent made it */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */
@@ -93,11 +93,12 @@ struct fwm_name {
 	char comps[FWM_COMPS_MAX]; /* "ls\0bin\0usr\0" is /usr/bin/ls; nothing is / */
 };
 
+/* Of a process that does something else before it executes or ends, and so before what it does; of one whose
+ * parent executes or ends first, before that. Else the first record of it has FWM_F_NEW. */
 struct fwm_fork {
-	struct fwm_hdr hdr; /* tgid: the child */
+	struct fwm_hdr hdr; /* tgid: the child; ts_ns: when it was told */
 	__u32 parent;
-	__u32 uid;
-	__u64 cgroup; /* v2 id */
+	__u32 zero;
 };
 
 /* What the root directory of a process is made of, the same for every container of one image. */
@@ -130,10 +131,9 @@ struct fwm_exec {
 	__u32 uid;
 	__u32 mntns;	  /* inode number of the mount namespace */
 	__u32 latency_ns; /* from the entry of execve, saturated */
-	char comm[FWM_COMM_LEN];
-	__u16 args_len; /* the text starts with so many bytes of argv */
+	__u16 args_len;	  /* the text starts with so many bytes of argv */
 	__u16 script_len; /* then the path of the script as it was asked for, NUL included; 0: no script */
-	__u32 argc;
+	__u32 zero;
 	char text[FWM_ARGS_MAX + FWM_PATH_MAX];
 };
 
@@ -141,12 +141,11 @@ struct fwm_exit {
 	struct fwm_hdr hdr;
 	__u64 life_ns;		       /* since its first thread started */
 	__u64 cpu_ns;		       /* time on a CPU as the scheduler counts it */
-	__u64 utime_ns, stime_ns;      /* by the tick, as rusage tells it */
 	__u64 rss_peak;		       /* pages */
 	__u64 read_bytes, write_bytes; /* from and to storage */
 	__u64 majflt_n, minflt_n;
 	__u32 exit_code; /* as wait(2) gives it */
-	__u32 zero_;
+	__u32 parent;	 /* by now: of one that outlived its own another */
 };
 
 struct fwm_open {
@@ -190,7 +189,7 @@ struct fwm_sock {
 
 /* Hooks, each with its own counters. */
 enum fwm_hook {
-	FWM_HOOK_FORK,
+	FWM_HOOK_FORK, /* not a hook of its own: each process told before it executed or ended */
 	FWM_HOOK_EXEC,
 	FWM_HOOK_EXIT,
 	FWM_HOOK_EXECVE, /* the system calls; only failures become records */
@@ -224,9 +223,9 @@ struct fwm_counts {
 _Static_assert(sizeof(struct fwm_hdr) == 24, "fwm_hdr is ABI");
 _Static_assert(sizeof(struct fwm_file) == 24, "fwm_file is ABI");
 _Static_assert(sizeof(struct fwm_name) == 88 + FWM_COMPS_MAX, "fwm_name is ABI");
-_Static_assert(sizeof(struct fwm_fork) == 40, "fwm_fork is ABI");
-_Static_assert(sizeof(struct fwm_exec) == 152 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
-_Static_assert(sizeof(struct fwm_exit) == 104, "fwm_exit is ABI");
+_Static_assert(sizeof(struct fwm_fork) == 32, "fwm_fork is ABI");
+_Static_assert(sizeof(struct fwm_exec) == 136 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
+_Static_assert(sizeof(struct fwm_exit) == 88, "fwm_exit is ABI");
 _Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
 _Static_assert(sizeof(struct fwm_miss) == 72 + FWM_PATH_MAX, "fwm_miss is ABI");
 _Static_assert(__builtin_offsetof(struct fwm_miss, latency_ns) ==

@@ -34,8 +34,7 @@ static enum fwm_hook hook_of(const char *section)
 	static const struct {
 		const char *end;
 		enum fwm_hook hook;
-	} ends[] = {{"sched_process_fork", FWM_HOOK_FORK},
-		    {"sched_process_exec", FWM_HOOK_EXEC},
+	} ends[] = {{"sched_process_exec", FWM_HOOK_EXEC},
 		    {"sched_process_exit", FWM_HOOK_EXIT},
 		    {"_execve", FWM_HOOK_EXECVE},
 		    {"_execveat", FWM_HOOK_EXECVE},

@@ -289,6 +289,52 @@ static void test_exec_has_args_script_and_a_key(void **state)
 	decoder_free(d);
 }
 
+static void keep_kinds(void *ctx, const struct obs *o)
+{
+	struct obs *kept = ctx;
+
+	assert_true(got_n < 2);
+	kept[got_n++] = *o;
+}
+
+static void test_the_first_of_a_process_says_who_made_it(void **state)
+{
+	struct fwm_exit e = {.hdr = {.kind = FWM_EVENT_EXIT,
+				     .size = sizeof(e),
+				     .tgid = 9,
+				     .ts_ns = 5,
+				     .flags = FWM_F_NEW},
+			     .parent = 8,
+			     .life_ns = 3};
+	struct fwm_fork f = {
+		.hdr = {.kind = FWM_EVENT_FORK, .size = sizeof(f), .tgid = 9, .ts_ns = 5},
+		.parent = 8};
+	struct obs got[2];
+	struct decoder *d = fresh();
+
+	(void)state;
+	assert_int_equal(event_decode(d, &e, sizeof(e), keep_kinds, got), 0);
+	assert_int_equal(got_n, 2);
+	assert_int_equal(got[0].kind, OBS_FORK);
+	assert_int_equal(got[1].kind, OBS_EXIT);
+	assert_int_equal(got[1].use.life_ns, 3);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(got[i].pid, 9);
+		assert_int_equal(got[i].ppid, 8);
+		assert_int_equal(got[i].ts_ns, 5);
+		assert_int_equal(got[i].flags, 0);
+	}
+	got_n = 0;
+	e.hdr.flags = 0;
+	assert_int_equal(event_decode(d, &e, sizeof(e), keep_kinds, got), 0);
+	assert_int_equal(got_n, 1);
+	assert_int_equal(got[0].kind, OBS_EXIT);
+	assert_int_equal(event_decode(d, &f, sizeof(f), keep_kinds, got), 0);
+	assert_int_equal(got[1].kind, OBS_FORK);
+	assert_int_equal(got[1].ppid, 8);
+	decoder_free(d);
+}
+
 static void test_what_is_no_record_is_refused(void **state)
 {
 	struct decoder *d = fresh();
@@ -398,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_a_miss_is_made_absolute),
 		cmocka_unit_test(test_services_are_named),
 		cmocka_unit_test(test_exec_has_args_script_and_a_key),
+		cmocka_unit_test(test_the_first_of_a_process_says_who_made_it),
 		cmocka_unit_test(test_what_is_no_record_is_refused),
 		cmocka_unit_test(test_names_forget_the_oldest_and_nothing_else),
 		cmocka_unit_test(test_a_long_path_pushes_out_as_many_as_it_needs),

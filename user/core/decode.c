@@ -288,6 +288,17 @@ static void hdr_decode(const struct fwm_hdr *h, enum obs_kind kind, struct obs *
 		o->flags |= OBS_F_READY;
 }
 
+/* Most processes are told with the first that is to be told of them. */
+static void made_decode(const struct fwm_hdr *h, uint32_t parent, obs_fn fn, void *ctx)
+{
+	struct obs o;
+
+	hdr_decode(h, OBS_FORK, &o);
+	o.flags = 0;
+	o.ppid = parent;
+	fn(ctx, &o);
+}
+
 static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, obs_fn fn, void *ctx)
 {
 	size_t head = offsetof(struct fwm_exec, text);
@@ -298,6 +309,8 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	    e->args_len > FWM_ARGS_MAX ||
 	    (e->script_len && (e->text[n - head - 1] || e->script_len > FWM_PATH_MAX)))
 		return fault(-EBADMSG);
+	if (e->hdr.flags & FWM_F_NEW)
+		made_decode(&e->hdr, e->parent, fn, ctx);
 	hdr_decode(&e->hdr, OBS_EXEC, &o);
 	o.ppid = e->parent;
 	o.uid = e->uid;
@@ -568,7 +581,10 @@ static int exit_decode(struct decoder *d, const struct fwm_exit *e, obs_fn fn, v
 {
 	struct obs o;
 
+	if (e->hdr.flags & FWM_F_NEW)
+		made_decode(&e->hdr, e->parent, fn, ctx);
 	hdr_decode(&e->hdr, OBS_EXIT, &o);
+	o.ppid = e->parent;
 	o.use = (struct obs_use){
 		.life_ns = e->life_ns,
 		.cpu_ns = e->cpu_ns,
@@ -586,7 +602,6 @@ static int exit_decode(struct decoder *d, const struct fwm_exit *e, obs_fn fn, v
 int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *ctx)
 {
 	const struct fwm_hdr *h = rec;
-	struct obs o;
 
 	if (n < sizeof(*h) || h->size != n)
 		return fault(-EBADMSG);
@@ -598,11 +613,7 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 
 		if (n != sizeof(*e))
 			break;
-		hdr_decode(h, OBS_FORK, &o);
-		o.ppid = e->parent;
-		o.uid = e->uid;
-		o.cgroup = e->cgroup;
-		fn(ctx, &o);
+		made_decode(h, e->parent, fn, ctx);
 		return 0;
 	}
 	case FWM_EVENT_EXEC:

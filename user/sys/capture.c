@@ -352,6 +352,7 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 		(void)capture_close(TAKE_PTR(c));
 		return r;
 	}
+	c->skel->data->begun_ns = clock_ns(CLOCK_MONOTONIC);
 	capture_timed_from_now(c, true);
 	c->keep = o->keep;
 	if (c->skel->rodata->host_mntns)

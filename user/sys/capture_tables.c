@@ -91,8 +91,16 @@ int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_r
 int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags)
 {
 	struct fwm_mark m = {.flags = flags};
-	int r = table_update(c->skel->maps.marks, &tgid, &m); /* 0 too: no row says nothing */
+	int r;
 
+	/* Too high for a moment is harmless, and for ever costs a lookup at the start of each process. */
+	(void)__atomic_add_fetch(&c->skel->bss->marks_n, 1, __ATOMIC_SEQ_CST);
+	if (bpf_map_update_elem(bpf_map__fd(c->skel->maps.marks), &tgid, &m, BPF_NOEXIST) == 0) {
+		r = 0;
+	} else {
+		(void)__atomic_sub_fetch(&c->skel->bss->marks_n, 1, __ATOMIC_SEQ_CST);
+		r = table_update(c->skel->maps.marks, &tgid, &m); /* 0 too: no row says nothing */
+	}
 	__atomic_add_fetch(&c->skel->data->marks_epoch, 1, __ATOMIC_SEQ_CST);
 	return r;
 }

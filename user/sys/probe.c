@@ -196,8 +196,8 @@ static void kernel(struct list *l)
 
 static void hooks(struct list *l)
 {
-	static const char *const typed[] = {"sched_process_fork", "sched_process_exec",
-					    "sched_process_exit", "inet_sock_set_state"};
+	static const char *const typed[] = {"sched_process_exec", "sched_process_exit",
+					    "inet_sock_set_state"};
 	static const struct {
 		const char *name;
 		enum probe_state without;
@@ -279,6 +279,7 @@ static void unseen(struct list *l)
 	} always[] = {
 		{"io_uring without completion",
 		 "opens and connects that ask for none on success are counted, not named"},
+		{"children of CLONE_PARENT", "the parent they share with who made them is told"},
 		{"descriptors passed on",
 		 "files received over a socket were opened by another process"},
 		{"files the kernel opens", "only programs and their interpreters are seen"},
