@@ -104,12 +104,9 @@ static __always_inline bool block_wakes(const struct fwm_exec *e, __u32 arg, __u
 	__u32 left = left_n;
 	struct fwm_known_row *k = ask ? bpf_map_lookup_elem(&known, &key) : NULL;
 
-	if (arg && (!g || !k)) { /* what is told of the program whatever its argument */
+	if (arg && !g) { /* what is told of the program whatever its argument */
 		key.arg = 0;
-		if (!g)
-			g = bpf_map_lookup_elem(&guesses, &key);
-		if (!k && ask)
-			k = bpf_map_lookup_elem(&known, &key);
+		g = bpf_map_lookup_elem(&guesses, &key);
 	}
 	/* Without a row nobody has looked yet what it needs: so it is after a start of the daemon. */
 	wake = wake_new;

@@ -340,7 +340,9 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 		return r;
 	o.name = d->name;
 	fn(ctx, &o);
-	if (!e->loader.ino || file_decode(d, &e->loader, d->name, &o.file))
+	/* It is among the opens, of which none is reported of a quiet start. */
+	if (!e->loader.ino || e->hdr.flags & FWM_F_QUIET ||
+	    file_decode(d, &e->loader, d->name, &o.file))
 		return 0;
 	hdr_decode(&e->hdr, OBS_OPEN, &o);
 	(void)file_decode(d, &e->loader, d->name, &o.file);
