@@ -375,6 +375,52 @@ static void test_graph_hands_out_each_change_once(void **state)
 	assert_false(graph_next_change(g, &c));
 }
 
+/* What was taken often and is taken once more can wait; what is new cannot, nor what stands in the place of another. */
+static void test_graph_tells_news_first(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of(16, 16, 65536);
+	uint32_t a = intern(g, NODE_BLOCK, "a", 1), f = intern(g, NODE_FILE, "f", 1), id;
+	struct graph_change c;
+	uint32_t n;
+
+	(void)state;
+	graph_node(g, a)->runs_n = 100;
+	edge(g, a, f, 1)->count = 100;
+	for (n = 0; graph_next_news(g, &c); n++)
+		;
+	assert_int_equal(n, 3);
+	intern(g, NODE_BLOCK, "a", 2);
+	intern(g, NODE_FILE, "f", 2);
+	edge(g, a, f, 2)->count = 101;
+	assert_false(graph_next_news(g, &c));
+	id = intern(g, NODE_FILE, "new", 3);
+	edge(g, a, id, 3)->count = 1;
+	assert_true(graph_next_news(g, &c) && c.node && c.node->id == id);
+	assert_true(graph_next_news(g, &c) && c.edge && c.edge->to == id);
+	edge(g, a, id, 4)->count = 2; /* seldom yet */
+	assert_true(graph_next_news(g, &c) && c.edge && c.edge->to == id);
+	assert_false(graph_next_news(g, &c));
+	for (n = 0; graph_next_change(g, &c); n++)
+		assert_true(c.node ? c.node->id != id : c.edge->count == 101);
+	assert_int_equal(n, 3);
+	for (int i = 0; i < 100; i++) { /* they go while they wait, and their places are taken */
+		char name[32];
+
+		snprintf(name, sizeof(name), "/more/%d", i);
+		id = intern(g, NODE_FILE, name, 6);
+		edge(g, a, id, 6)->count = 1;
+		while (graph_next_news(g, &c)) {
+			bool is = c.edge && !c.removed && c.edge->to == id;
+
+			n = is ? 1000 : n;
+		}
+		assert_int_equal(n, 1000);
+		n = 0;
+		intern(g, NODE_FILE, name, 7);
+		assert_false(graph_next_news(g, &c));
+	}
+}
+
 static void test_graph_tells_removals_of_what_was_known(void **state)
 {
 	_cleanup_(graph_freep) struct graph *g = graph_of(16, 16, 65536);
@@ -475,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_graph_never_evicts_the_pinned),
 		cmocka_unit_test(test_graph_a_node_takes_its_edges_along),
 		cmocka_unit_test(test_graph_hands_out_each_change_once),
+		cmocka_unit_test(test_graph_tells_news_first),
 		cmocka_unit_test(test_graph_tells_removals_of_what_was_known),
 		cmocka_unit_test(test_graph_tells_removed_edges),
 		cmocka_unit_test(test_graph_restores_clean),

@@ -30,7 +30,10 @@ enum {
 	REMOVAL_MAX = 65536,
 };
 
-enum { SLOT_KNOWN = 8 /* to the store */ };
+enum { SLOT_KNOWN = 16 /* to the store */ };
+
+/* An edge the store knows that was taken so often says next to nothing new when it is taken again. */
+#define OFTEN 16
 
 struct node_slot {
 	struct slot s;
@@ -567,6 +570,22 @@ static int node_key_of(enum node_kind kind, const char *name, struct node_key *r
 	return 0;
 }
 
+static void node_dirty(struct graph *g, uint32_t slot)
+{
+	const struct node_slot *ns = &g->nodes[slot];
+
+	slots_dirty(&g->node_slots, slot,
+		    ns->s.state & SLOT_KNOWN &&
+			    (ns->n.kind != NODE_BLOCK || ns->n.runs_n >= OFTEN));
+}
+
+static void edge_dirty(struct graph *g, uint32_t slot)
+{
+	const struct edge_slot *es = &g->edges[slot];
+
+	slots_dirty(&g->edge_slots, slot, es->s.state & SLOT_KNOWN && es->e.count >= OFTEN);
+}
+
 int graph_intern(struct graph *g, enum node_kind kind, const char *name, uint64_t ts_ns,
 		 uint32_t *ret_id)
 {
@@ -586,7 +605,7 @@ int graph_intern(struct graph *g, enum node_kind kind, const char *name, uint64_
 	}
 	g->nodes[slot].n.last_ns = ts_ns;
 	slots_use(&g->node_slots, slot, ts_ns, 1);
-	slots_dirty(&g->node_slots, slot);
+	node_dirty(g, slot);
 	*ret_id = slot;
 	return 0;
 }
@@ -613,7 +632,7 @@ const struct node *graph_node_const(const struct graph *g, uint32_t id)
 void graph_touch_node(struct graph *g, uint32_t id)
 {
 	if (node_alive(g, id))
-		slots_dirty(&g->node_slots, id);
+		node_dirty(g, id);
 }
 
 static uint32_t edge_make(struct graph *g, const struct edge *e, uint64_t ts_ns)
@@ -655,7 +674,7 @@ int graph_edge(struct graph *g, uint32_t from, uint32_t to, enum edge_kind kind,
 		slot = edge_make(g, &key, ts_ns);
 	g->edges[slot].e.last_ns = ts_ns;
 	slots_use(&g->edge_slots, slot, ts_ns, 1);
-	slots_dirty(&g->edge_slots, slot);
+	edge_dirty(g, slot);
 	*ret = &g->edges[slot].e;
 	return 0;
 }
@@ -676,7 +695,7 @@ struct edge *graph_edge_note(struct graph *g, uint32_t from, uint32_t to, enum e
 
 	if (!slot)
 		return NULL;
-	slots_dirty(&g->edge_slots, slot);
+	edge_dirty(g, slot);
 	return &g->edges[slot].e;
 }
 
@@ -747,24 +766,34 @@ static bool next_removal(struct graph *g, struct graph_change *ret)
 	return false;
 }
 
-bool graph_next_change(struct graph *g, struct graph_change *ret)
+static bool next_change(struct graph *g, bool all, struct graph_change *ret)
 {
 	uint32_t slot;
 
 	if (next_removal(g, ret))
 		return true;
-	slot = slots_next_dirty(&g->node_slots);
+	slot = slots_next_dirty(&g->node_slots, all);
 	if (slot) {
 		g->nodes[slot].s.state |= SLOT_KNOWN;
 		*ret = (struct graph_change){.node = &g->nodes[slot].n};
 		return true;
 	}
-	slot = slots_next_dirty(&g->edge_slots);
+	slot = slots_next_dirty(&g->edge_slots, all);
 	if (!slot)
 		return false;
 	g->edges[slot].s.state |= SLOT_KNOWN;
 	*ret = (struct graph_change){.edge = &g->edges[slot].e};
 	return true;
+}
+
+bool graph_next_change(struct graph *g, struct graph_change *ret)
+{
+	return next_change(g, true, ret);
+}
+
+bool graph_next_news(struct graph *g, struct graph_change *ret)
+{
+	return next_change(g, false, ret);
 }
 
 int graph_restore_node(struct graph *g, const struct node *n, uint32_t *ret_id)

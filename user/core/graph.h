@@ -161,6 +161,9 @@ struct graph_change {
 	bool removed;
 };
 bool graph_next_change(struct graph *g, struct graph_change *ret);
+/* The same, without what can wait: nodes and edges that were handed out before and have only been taken once more, as
+ * many times before. */
+bool graph_next_news(struct graph *g, struct graph_change *ret);
 
 /* Loading what a store kept: names are promised, ids are not; the result is marked clean. An edge
  * is given with from and to already translated to living ids; what e->use points to is copied.

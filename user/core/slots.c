@@ -11,8 +11,8 @@
  * Frequency alone would let established names keep every newcomer out for ever; so whatever was
  * touched within the last quarter-table of insertions is no candidate at all.
  *
- * What changed is a queue of slots. A slot stays in it until it is taken from
- * it, whatever happens to it meanwhile, so neither eviction nor reuse has to search a queue.
+ * What changed is a queue of slots, and so is what changed as often before. A slot stays in its queue until it is taken
+ * from it, whatever happens to it meanwhile, so neither eviction nor reuse has to search a queue.
  */
 #include "core/slots.h"
 
@@ -39,7 +39,7 @@ uint32_t slots_take(struct slots *s, struct slot *ret)
 		if (!s->free_head)
 			s->free_tail = 0;
 		ret->next_dirty = old->next_dirty;
-		ret->state |= old->state & SLOT_QUEUED;
+		ret->state |= old->state & (SLOT_QUEUED | SLOT_AGAIN);
 	} else {
 		slot = ++s->top;
 	}
@@ -52,7 +52,7 @@ void slots_give(struct slots *s, uint32_t slot)
 {
 	struct slot *x = slots_at(s, slot);
 
-	x->state &= SLOT_QUEUED;
+	x->state &= SLOT_QUEUED | SLOT_AGAIN;
 	x->next_free = 0;
 	if (s->free_tail)
 		slots_at(s, s->free_tail)->next_free = slot;
@@ -65,38 +65,52 @@ void slots_give(struct slots *s, uint32_t slot)
 
 /* --- changes --------------------------------------------------------------------------------- */
 
-void slots_dirty(struct slots *s, uint32_t slot)
+void slots_dirty(struct slots *s, uint32_t slot, bool again)
 {
 	struct slot *x = slots_at(s, slot);
 
 	x->state |= SLOT_DIRTY;
-	if (x->state & SLOT_QUEUED)
+	if (x->state & SLOT_QUEUED) {
+		/* It was another, or could wait until now. */
+		s->again_due |= !again && x->state & SLOT_AGAIN;
 		return;
-	x->state |= SLOT_QUEUED;
+	}
+	x->state |= (uint8_t)(SLOT_QUEUED | (again ? SLOT_AGAIN : 0));
 	x->next_dirty = 0;
-	if (s->dirty_tail)
-		slots_at(s, s->dirty_tail)->next_dirty = slot;
+	if (s->dirty[again].tail)
+		slots_at(s, s->dirty[again].tail)->next_dirty = slot;
 	else
-		s->dirty_head = slot;
-	s->dirty_tail = slot;
+		s->dirty[again].head = slot;
+	s->dirty[again].tail = slot;
 }
 
-uint32_t slots_next_dirty(struct slots *s)
+static uint32_t next_dirty(struct slots *s, bool again)
 {
 	uint32_t slot;
 
-	while ((slot = s->dirty_head)) {
+	while ((slot = s->dirty[again].head)) {
 		struct slot *x = slots_at(s, slot);
 		bool dirty = x->state & SLOT_DIRTY;
 
-		s->dirty_head = x->next_dirty;
-		if (!s->dirty_head)
-			s->dirty_tail = 0;
-		x->state &= (uint8_t) ~(SLOT_DIRTY | SLOT_QUEUED);
+		s->dirty[again].head = x->next_dirty;
+		if (!s->dirty[again].head)
+			s->dirty[again].tail = 0;
+		x->state &= (uint8_t) ~(SLOT_DIRTY | SLOT_QUEUED | SLOT_AGAIN);
 		if (dirty)
 			return slot;
 	}
 	return 0;
+}
+
+uint32_t slots_next_dirty(struct slots *s, bool all)
+{
+	uint32_t slot = next_dirty(s, false);
+
+	if (!slot && (all || s->again_due)) {
+		slot = next_dirty(s, true);
+		s->again_due = s->again_due && slot;
+	}
+	return slot;
 }
 
 /* --- age ------------------------------------------------------------------------------------- */

@@ -23,7 +23,12 @@
 
 enum { SLOTS_KEEP_MAX = 8 };
 
-enum { SLOT_ALIVE = 1, SLOT_DIRTY = 2, SLOT_QUEUED = 4 /* and what the caller adds, from 8 on */ };
+enum {
+	SLOT_ALIVE = 1,
+	SLOT_DIRTY = 2,
+	SLOT_QUEUED = 4,
+	SLOT_AGAIN = 8 /* in the second queue; what the caller adds is from 16 on */
+};
 
 /* What a record begins with. */
 struct slot {
@@ -46,7 +51,10 @@ struct slots {
 	uint32_t max, top; /* top: the highest slot ever used */
 	uint32_t used_n;
 	uint32_t free_head, free_tail;
-	uint32_t dirty_head, dirty_tail;
+	struct {
+		uint32_t head, tail;
+	} dirty[2];	/* what has news; what only has more of the same */
+	bool again_due; /* something that has news is in the second */
 	uint32_t insert_seq;
 	uint64_t evicted_n;
 	struct hand hand;
@@ -71,10 +79,11 @@ static inline bool slots_alive(const struct slots *s, uint32_t slot)
 uint32_t slots_take(struct slots *s, struct slot *ret);
 void slots_give(struct slots *s, uint32_t slot);
 
-/* Queues it for slots_next_dirty(), unless it waits there already. */
-void slots_dirty(struct slots *s, uint32_t slot);
-/* The one longest dirty and still alive; 0: none. It is clean from then on. */
-uint32_t slots_next_dirty(struct slots *s);
+/* Queues it for slots_next_dirty(), unless it waits there already; again: it can wait. */
+void slots_dirty(struct slots *s, uint32_t slot, bool again);
+/* The one longest dirty and still alive, of those that cannot wait, then, if all are asked for, of the others; 0: none.
+ * It is clean from then on. */
+uint32_t slots_next_dirty(struct slots *s, bool all);
 
 void slots_use(struct slots *s, uint32_t slot, uint64_t ts_ns, uint64_t uses);
 /* The same, for what does not make it young again. */

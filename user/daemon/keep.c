@@ -32,12 +32,13 @@ struct keep {
 	struct store *store;
 	struct writer *writer;
 	struct vomm_limits model;
-	uint64_t ended_ns;   /* of the newest guess that was put */
-	uint64_t model_ns;   /* when the model was put */
-	uint64_t observed_n; /* what the model had learnt then */
-	uint64_t ranges_ns;  /* when ranges were put */
-	uint32_t *scored;    /* by graph id of a block: what its score came to when it was put */
-	bool graph_waits;    /* not all of it had room the last time */
+	uint64_t ended_ns;	       /* of the newest guess that was put */
+	uint64_t model_ns;	       /* when the model was put */
+	uint64_t scores_ns, counts_ns; /* and when scores were, and all that changed in the graph */
+	uint64_t observed_n;	       /* what the model had learnt then */
+	uint64_t ranges_ns;	       /* when ranges were put */
+	uint32_t *scored; /* by graph id of a block: what its score came to when it was put */
+	bool graph_waits; /* not all of it had room the last time */
 	uint8_t packed[RANGES_PACK_MAX];
 	uint64_t kept_id; /* the last guess of those that were loaded */
 	struct writer_stats said;
@@ -134,6 +135,14 @@ static int load_guesses(struct keep *k, struct engine *e, uint32_t guess_max)
 	return r;
 }
 
+static uint64_t model_observed(struct engine *e)
+{
+	struct vomm_stats stats;
+
+	vomm_stats(engine_model(e), &stats);
+	return stats.observed_n;
+}
+
 int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
@@ -182,19 +191,20 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 	}
 	if (state)
 		load_model(k, e, state, state_n);
+	k->observed_n = model_observed(e);
 	huge_ask(engine_model(e), vomm_bytes(engine_model(e)));
-	k->model_ns = k->ranges_ns = clock_ns(CLOCK_MONOTONIC);
+	k->model_ns = k->ranges_ns = k->scores_ns = k->counts_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = k;
 	return 0;
 }
 
 /* false: without room what changed stays marked in the graph, and goes next time. */
-static bool put_graph(struct keep *k, struct graph *g)
+static bool put_graph(struct keep *k, struct graph *g, bool counts)
 {
 	struct graph_change c;
 
 	while (writer_room(k->writer)) {
-		if (!graph_next_change(g, &c))
+		if (!(counts ? graph_next_change(g, &c) : graph_next_news(g, &c)))
 			return true;
 		writer_put_change(k->writer, g, &c);
 	}
@@ -228,8 +238,14 @@ static bool put_ranges(struct keep *k, struct engine *e)
 	return false;
 }
 
-/* Those that have ended since the last flush: all that were acted on, some of the others. What a program needs is
- * guesses of its own, so that nothing is done about a program says nothing. */
+/* Was something done about it that changed anything? */
+static bool was_done(const struct guess *g)
+{
+	return g->acted && !g->resident && g->outcome != OUTCOME_DROPPED;
+}
+
+/* Those that have ended since the last flush: all about which something was done, some of the others. What a program
+ * needs is guesses of its own, so that nothing is done about a program says nothing. */
 static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
 {
 	const struct graph *g = engine_graph_const(e);
@@ -238,15 +254,18 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 	unsigned undone_n = 0;
 
 	while (engine_next_guess(e, &it, &guess)) {
-		const struct node *block = graph_node_const(g, guess->block),
-				  *via = graph_node_const(g, guess->via),
-				  *dep = graph_node_const(g, guess->dep);
+		const struct node *block, *via, *dep;
 
 		if (guess->id <= k->kept_id)
 			break;
-		if (guess->ended_ns <= k->ended_ns || !block || !via || !dep ||
-		    (!guess->acted &&
+		if (guess->ended_ns <= k->ended_ns ||
+		    (!was_done(guess) &&
 		     (guess->decision == DECISION_NONE || undone_n++ >= UNDONE_MAX)))
+			continue;
+		block = graph_node_const(g, guess->block);
+		via = graph_node_const(g, guess->via);
+		dep = graph_node_const(g, guess->dep);
+		if (!block || !via || !dep)
 			continue;
 		if (!writer_room(k->writer))
 			return; /* all of them again next time: putting one twice overwrites */
@@ -258,19 +277,22 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 	k->ended_ns = newest_ns;
 }
 
-static void put_model(struct keep *k, struct engine *e)
+static void put_model(struct keep *k, struct engine *e, uint64_t since_ns, bool all)
 {
 	struct vomm *v = engine_model(e);
 	struct bytes b = {.max_n = vomm_bytes(v) + HEAD_BYTES};
-	struct vomm_stats stats;
+	uint64_t observed_n = model_observed(e);
 
-	vomm_stats(v, &stats);
-	if (stats.observed_n == k->observed_n || !writer_room(k->writer))
+	if (!all && since_ns < KEEP_MODEL_MAX_S * 1000000000ull &&
+	    (observed_n - k->observed_n) * KEEP_MODEL_SHARE < observed_n)
+		return;
+	if (observed_n == k->observed_n || !writer_room(k->writer))
 		return;
 	b.data = malloc(b.max_n);
 	if (b.data && vomm_save(v, bytes_write, &b) == 0) {
 		writer_take_model(k->writer, TAKE_PTR(b.data), b.used_n);
-		k->observed_n = stats.observed_n;
+		k->observed_n = observed_n;
+		k->model_ns += since_ns;
 	}
 	free(b.data);
 }
@@ -336,16 +358,19 @@ static void flush(struct keep *k, struct engine *e, bool all)
 	uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC), wall_ns = clock_ns(CLOCK_REALTIME);
 
 	/* First what cannot wait: the ring of guesses goes on, while the graph keeps what has no room. */
-	if (all || mono_ns - k->model_ns >= KEEP_MODEL_S * 1000000000ull) {
-		put_model(k, e);
+	if (all || mono_ns - k->scores_ns >= KEEP_MODEL_S * 1000000000ull) {
+		put_model(k, e, mono_ns - k->model_ns, all);
 		put_scores(k, e, wall_ns);
-		k->model_ns = mono_ns;
+		k->scores_ns = mono_ns;
 	}
 	if (k->graph_waits)
-		k->graph_waits = !put_graph(k, engine_graph(e));
+		k->graph_waits = !put_graph(k, engine_graph(e), false);
 	put_guesses(k, e, wall_ns - mono_ns);
 	if (!k->graph_waits)
-		k->graph_waits = !put_graph(k, engine_graph(e));
+		k->graph_waits = !put_graph(k, engine_graph(e), false);
+	if ((all || mono_ns - k->counts_ns >= KEEP_COUNTS_S * 1000000000ull) &&
+	    put_graph(k, engine_graph(e), true))
+		k->counts_ns = mono_ns;
 	/* A block that runs again and again changes its ranges each time: its last word is enough. */
 	if (all || mono_ns - k->ranges_ns >= KEEP_RANGES_S * 1000000000ull)
 		k->ranges_ns = put_ranges(k, e) ? mono_ns : k->ranges_ns;
@@ -366,7 +391,7 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 		return NULL;
 	if (k->writer) {
 		/* There is no next time: what has no room waits, unless nothing gets written at all. */
-		while ((!put_graph(k, engine_graph(e)) || !put_ranges(k, e)) &&
+		while ((!put_graph(k, engine_graph(e), true) || !put_ranges(k, e)) &&
 		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
 			;
 		writer_push(k->writer);

@@ -4,8 +4,9 @@
  *
  * Shape    keep_flush() copies what changed since the last one into a batch for the writer's thread,
  *          and never waits for the disk. When the writer is behind, what changed stays marked
- *          in the engine and goes next time. The model goes each KEEP_MODEL_S, which parts of files
- *          are used each KEEP_RANGES_S, and both at the end.
+ *          in the engine and goes next time. One more of what was often seen goes each KEEP_COUNTS_S, the model
+ *          after KEEP_MODEL_S, when there is so much more in it, which parts of files are used each KEEP_RANGES_S,
+ *          and all of it at the end.
  * Owner    The caller owns struct keep.
  * Errors   keep_open(): < 0 when there is no database to be had. A full disk later is logged once a
  *          minute; the daemon goes on.
@@ -19,10 +20,13 @@
 
 #include <stdint.h>
 
-/* What a kill -9 takes from the model, at most. A state of 4 MiB is 1 ms of the loop, 30 ms of the
- * writer's thread and 0.6 to 1.4 MB on the disk; when nothing was learnt it is not written. */
+/* What a kill -9 takes from the model: of what it knows a KEEP_MODEL_SHAREth, or KEEP_MODEL_MAX_S, at most. A state of
+ * 4 MiB is 1 ms of the loop, 30 ms of the writer's thread and 0.6 to 1.4 MB on the disk. */
 #define KEEP_MODEL_S 15
+#define KEEP_MODEL_SHARE 16
+#define KEEP_MODEL_MAX_S 300
 #define KEEP_RANGES_S 10
+#define KEEP_COUNTS_S 10
 
 struct keep;
 
