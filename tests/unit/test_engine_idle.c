@@ -73,26 +73,30 @@ static bool guessed(struct host *h, const char *name)
 	return false;
 }
 
-/* Of a start that finds all in memory only the programs are guessed: whether they come still says something. */
+/* Of one start in four that find all in memory the programs are guessed: whether they come still says something. Of none
+ * what those need is. */
 static void test_engine_looks_after_no_needs_that_are_ready(void **state)
 {
 	struct engine_limits limits = host_limits();
 	struct action_list l;
 	struct host h;
-	uint32_t pid;
+	uint32_t pid, guessed_n = 0;
 
 	(void)state;
 	host_init(&h, &limits);
 	for (int i = 0; i < 6; i++)
 		run_once(&h, &l, true);
 	h.exec_flags = OBS_F_READY;
-	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
-	assert_int_equal(l.n, 0);
-	assert_true(guessed(&h, "/bin/tool"));
-	assert_false(guessed(&h, "/srv/idle.conf"));
-	assert_false(guessed(&h, "/data/idle"));
-	host_exit(&h, pid);
-	host_rest(&h, 10 * S);
+	for (int i = 0; i < 4; i++) {
+		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+		assert_int_equal(l.n, 0);
+		guessed_n += guessed(&h, "/bin/tool");
+		assert_false(guessed(&h, "/srv/idle.conf"));
+		assert_false(guessed(&h, "/data/idle"));
+		host_exit(&h, pid);
+		host_rest(&h, 10 * S);
+	}
+	assert_int_equal(guessed_n, 1);
 	h.exec_flags = 0;
 	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
 	assert_non_null(actions_find(&l, ACTION_WARM, "/srv/idle.conf"));

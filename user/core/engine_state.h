@@ -24,6 +24,15 @@
 #define SYMBOL_END 1u
 
 enum { CANDIDATE_MAX = 64, WORD_MAX = 8192, ACTION_RANGES = 512 };
+/* Guesses told of one block, at most. */
+enum { BEST_MAX = 4096 };
+
+struct rank {
+	double p;
+	uint64_t lead_ns;
+	uint32_t dep, at; /* at: in the list ranked */
+};
+
 enum { RESIDENT_FOR = 1 + GUESS_ALSO };
 
 struct node_aux {
@@ -74,6 +83,7 @@ struct engine {
 	uint64_t hope_n;	/* the last number given to a run */
 	struct node_aux *aux;	/* by graph id */
 	struct index by_symbol; /* symbol -> graph id */
+	struct rank ranks[BEST_MAX];
 	struct phases phases;
 	int64_t wall_offset_ns;
 	uint64_t now_ns; /* of the newest observation or tick */

@@ -634,8 +634,10 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 	if (g->p_model > 0)			/* a program the model said would run: did it? */
 		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
 			      outcome == OUTCOME_HIT);
-	plan_risked(e->plan, g->risk_bytes,
-		    outcome != OUTCOME_WASTED && outcome != OUTCOME_DROPPED);
+	if (outcome == OUTCOME_WASTED || outcome == OUTCOME_DROPPED)
+		plan_risked(e->plan, g->risk_bytes, false);
+	else if (is_ahead(g)) /* what is under way may turn out to have been there */
+		plan_risked(e->plan, g->bytes_read, true);
 	book_end(e->book, g, outcome, e->now_ns);
 	if (g->kind != EDGE_EXEC)
 		plan_feedback(e->plan, is_ahead(g), outcome, g->bytes_read);
@@ -833,29 +835,57 @@ int engine_result(struct engine *e, const struct action_result *r)
 	return 0;
 }
 
-/* Puts g among the used_n best, most likely first, then the soonest; of one dependency only the
- * likelier guess stays. Returns the new number. */
-static size_t put_best(struct guess *list, size_t used_n, size_t max, const struct guess *g)
+/* Is a before b: likelier, or as likely and sooner? */
+static bool rank_before(const struct rank *a, const struct rank *b)
 {
+	return a->p != b->p ? a->p > b->p : a->lead_ns < b->lead_ns;
+}
+
+/* Would one like that be among the best? */
+static bool rank_wanted(const struct engine *e, size_t used_n, size_t max, const struct rank *r)
+{
+	return used_n < max || rank_before(r, &e->ranks[max - 1]);
+}
+
+/* Puts g among the used_n best, most likely first, then the soonest; of one dependency only the likelier guess stays.
+ * Moves its rank alone: list is in no order. Returns the new number. */
+static size_t put_best(struct engine *e, struct guess *list, size_t used_n, size_t max,
+		       const struct guess *g)
+{
+	struct rank r = {.p = g->p, .lead_ns = g->lead_ns, .dep = g->dep};
 	size_t at;
 
-	for (at = 0; at < used_n && list[at].dep != g->dep; at++)
-		;
-	if (at < used_n) {
-		if (list[at].p >= g->p)
-			return used_n;
-		memmove(&list[at], &list[at + 1], (--used_n - at) * sizeof(*list));
-	}
-	for (at = used_n; at > 0 && (list[at - 1].p < g->p ||
-				     (list[at - 1].p == g->p && list[at - 1].lead_ns > g->lead_ns));
-	     at--)
-		;
-	if (at == max)
+	if (!rank_wanted(e, used_n, max, &r))
 		return used_n;
-	used_n -= used_n == max;
-	memmove(&list[at + 1], &list[at], (used_n - at) * sizeof(*list));
-	list[at] = *g;
-	return used_n + 1;
+	for (at = 0; at < used_n && e->ranks[at].dep != g->dep; at++)
+		;
+	if (at < used_n && e->ranks[at].p >= g->p)
+		return used_n;
+	if (at == used_n && used_n == max)
+		at = max - 1;
+	r.at = at < used_n ? e->ranks[at].at : (uint32_t)used_n++;
+	for (; at > 0 && rank_before(&r, &e->ranks[at - 1]); at--)
+		e->ranks[at] = e->ranks[at - 1];
+	e->ranks[at] = r;
+	list[r.at] = *g;
+	return used_n;
+}
+
+/* Puts list in the order of the ranks. */
+static void sort_best(struct engine *e, struct guess *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct guess first = list[i];
+		size_t to = i, from = e->ranks[i].at;
+
+		for (; from != i; from = e->ranks[from].at) {
+			list[to] = list[from];
+			e->ranks[to].at = (uint32_t)to;
+			to = from;
+		}
+		list[to] = first;
+		e->ranks[to].at = (uint32_t)to;
+	}
 }
 
 /* What would become of a guess of c that reads so many bytes, were it made now. */
@@ -876,6 +906,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 
 	if (!n || n->kind != NODE_BLOCK || !max)
 		return 0;
+	max = max < BEST_MAX ? max : BEST_MAX;
 	e->candidate_n = 0;
 	candidate_add(e, &(struct candidate){.block = block, .p = 1});
 	descend(e, 0);
@@ -895,7 +926,7 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 
 		n = graph_node_const(e->graph, c->block);
 		if (c->depth > 0)
-			used_n = put_best(ret, used_n, max, &g);
+			used_n = put_best(e, ret, used_n, max, &g);
 		while (graph_next_out(e->graph, c->block, &it, &edge)) {
 			const struct node *dep = graph_node_const(e->graph, edge->to);
 
@@ -906,6 +937,9 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.kind = edge->kind;
 			g.support = edge->runs_n;
 			g.lead_ns = c->lead_ns + edge_lead(edge);
+			if (!rank_wanted(e, used_n, max,
+					 &(struct rank){.p = g.p, .lead_ns = g.lead_ns}))
+				continue;
 			g.lookup = edge->flags & EDGE_F_LOOKUP;
 			g.via = via_of(e, c, edge);
 			bytes = g.lookup ? 0 : needed_bytes(e, g.via, dep);
@@ -913,8 +947,9 @@ size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret,
 			g.decision = dep->kind == NODE_SERVICE
 					     ? DECISION_NONE
 					     : (uint8_t)decision_on(e, &g, c, bytes);
-			used_n = put_best(ret, used_n, max, &g);
+			used_n = put_best(e, ret, used_n, max, &g);
 		}
 	}
+	sort_best(e, ret, used_n);
 	return used_n;
 }

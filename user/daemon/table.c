@@ -38,10 +38,17 @@ struct busy {
 
 #define EDGE_ROWS 512
 
+/* What a row of an edge is made of, as far as it says whether that changed. */
+struct row {
+	uint32_t from, to;
+	uint64_t count, runs_n;
+};
+
 struct table {
 	struct heap top;   /* the EDGE_ROWS edges taken most often, the least of them first */
 	struct seen *seen; /* by graph id of the block */
 	struct busy busy[TABLE_BUSY];
+	struct row rows[EDGE_ROWS + 1]; /* by id, as written last */
 	uint32_t node_max, busy_n;
 	uint64_t recheck_ns, refused_n;
 };
@@ -232,6 +239,20 @@ static void find_top(struct table *t, const struct graph *g)
 	}
 }
 
+static bool row_changed(struct table *t, const struct graph *g, uint32_t id,
+			const struct edge *edge)
+{
+	const struct row now = {edge->from, edge->to, edge->count,
+				graph_node_const(g, edge->from)->runs_n};
+	struct row *was = &t->rows[id];
+
+	if (was->from == now.from && was->to == now.to && was->count == now.count &&
+	    was->runs_n == now.runs_n)
+		return false;
+	*was = now;
+	return true;
+}
+
 void table_edges(struct table *t, struct engine *e, struct capture *c)
 {
 	const struct graph *g = engine_graph_const(e);
@@ -240,6 +261,8 @@ void table_edges(struct table *t, struct engine *e, struct capture *c)
 
 	find_top(t, g); /* the graph does not change before the pointers are used up */
 	for (uint32_t id = t->top.used_n; id > 0 && heap_pop(&t->top, &count, &edge); id--) {
+		if (!row_changed(t, g, id, (const struct edge *)(uintptr_t)edge))
+			continue;
 		fill_edge(g, (const struct edge *)(uintptr_t)edge, &row);
 		if (capture_edges_update(c, id, &row) < 0)
 			t->refused_n++;
