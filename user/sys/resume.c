@@ -62,6 +62,10 @@ static int load_programs(struct resume *r, uint32_t slot_max, size_t page, bool 
 	if (!r->skel)
 		return fault_errno();
 	r->skel->rodata->resume_signals = signals;
+	/* Only who is stopped needs them, and some are younger (connect_unix: Linux 6.7). */
+	(void)bpf_program__set_autoload(r->skel->progs.resume4, signals);
+	(void)bpf_program__set_autoload(r->skel->progs.resume6, signals);
+	(void)bpf_program__set_autoload(r->skel->progs.resume_unix, signals);
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_slots, slot_max);
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_ring, (uint32_t)page);
 	(void)bpf_program__set_expected_attach_type(r->skel->progs.resume_unix,
