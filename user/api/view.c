@@ -431,12 +431,26 @@ static uint64_t weight(const struct node *n)
 	return n->kind == NODE_BLOCK ? n->runs_n : n->in_n;
 }
 
-/* How well name fits, 0: not at all. What was only looked up in vain gives way to what is there. */
-static int fits(const struct node *n, const char *name, size_t name_n)
+/* A file that nobody opened: asked about by a name that leads elsewhere (/lib/libc.so.6), or not there. */
+static bool only_asked(const struct graph *g, const struct node *n)
+{
+	const struct edge *e;
+	uint32_t it = 0;
+
+	if (n->kind != NODE_FILE || n->flags & NODE_F_ABSENT)
+		return n->flags & NODE_F_ABSENT;
+	while (graph_next_in(g, n->id, &it, &e))
+		if (!(e->flags & EDGE_F_LOOKUP))
+			return false;
+	return it != 0;
+}
+
+/* How well name fits, 0: not at all. What was only asked about gives way to what was used. */
+static int fits(const struct graph *g, const struct node *n, const char *name, size_t name_n)
 {
 	enum level l = match(n, name, name_n);
 
-	return l == LEVEL_NONE ? 0 : 2 * (int)l - (l < LEVEL_WHOLE && n->flags & NODE_F_ABSENT);
+	return l == LEVEL_NONE ? 0 : 2 * (int)l - (l < LEVEL_WHOLE && only_asked(g, n));
 }
 
 size_t view_find(const struct graph *g, const char *name, unsigned kinds, uint32_t *ret_ids,
@@ -450,7 +464,7 @@ size_t view_find(const struct graph *g, const char *name, unsigned kinds, uint32
 	if (!name_n)
 		return 0;
 	while (graph_next_node(g, &it, &n)) {
-		int l = kinds & (1u << n->kind) ? fits(n, name, name_n) : 0;
+		int l = kinds & (1u << n->kind) ? fits(g, n, name, name_n) : 0;
 		size_t at;
 
 		if (l < best)
