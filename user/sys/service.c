@@ -514,6 +514,7 @@ void services_tick(struct services *s, double pressure)
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
 		if (s->all[i].used)
 			service_look_resting(&s->all[i]);
+	look_watchdogs(s);
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
 	services_act(s);
