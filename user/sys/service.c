@@ -389,12 +389,9 @@ int services_dispatch(struct services *s)
 	return 0;
 }
 
-int services_watch(struct services *s, int fd, uint32_t what)
+int services_watch(struct services *s, int fd, uint32_t what, uint32_t events)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = what};
-
-	if (what & SERVICES_ON_END) /* once, and then it stays so */
-		ev.events |= EPOLLONESHOT;
+	struct epoll_event ev = {.events = events, .data.u32 = what};
 
 	return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? fault_errno() : 0;
 }
@@ -427,9 +424,9 @@ int services_new(const struct services_options *o, struct services **ret)
 	if (!r)
 		r = waker_new(o->limits.service_max, o->cgroup, &s->waker);
 	if (!r)
-		r = services_watch(s, waker_fd(s->waker), ON_WAKER);
+		r = services_watch(s, waker_fd(s->waker), ON_WAKER, EPOLLIN);
 	if (!r)
-		r = services_watch(s, s->timer, ON_TIMER);
+		r = services_watch(s, s->timer, ON_TIMER, EPOLLIN);
 	if (r < 0) {
 		(void)services_free(s, false);
 		return r;

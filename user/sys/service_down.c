@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,7 +65,8 @@ static bool has_ended(const struct service *v)
 void service_watch_end(struct service *v)
 {
 	if (sandbox_pidfd(v->box) >= 0) /* cannot be watched: seen when it is thawed */
-		(void)services_watch(v->all, sandbox_pidfd(v->box), v->id | SERVICES_ON_END);
+		(void)services_watch(v->all, sandbox_pidfd(v->box), v->id | SERVICES_ON_END,
+				     EPOLLIN | EPOLLONESHOT); /* once, for then it stays so */
 }
 
 void service_ended(struct service *v)

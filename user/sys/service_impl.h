@@ -188,8 +188,8 @@ void services_act(struct services *s);
 /* In epoll's data, with a service's id: its rest_fd; its main process has ended. */
 #define SERVICES_ON_REST 0x40000000u
 #define SERVICES_ON_END 0x20000000u
-/* what: the service's id, for its notify socket. */
-int services_watch(struct services *s, int fd, uint32_t what);
+/* what: the service's id, for its notify socket; events: of epoll. */
+int services_watch(struct services *s, int fd, uint32_t what, uint32_t events);
 
 /* --- service_down.c ---------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -215,7 +216,7 @@ static int enroll(struct service *v)
 	v->id = id;
 	v->used = true;
 	s->n++;
-	r = services_watch(s, v->notify, id);
+	r = services_watch(s, v->notify, id, EPOLLIN);
 	if (r < 0)
 		return r;
 	state = service_adopt(v);

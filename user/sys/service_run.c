@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,7 +253,8 @@ void service_rest(struct service *v)
 	n = runs_all_signals(v) ? signalled(v, pids) : 0;
 	for (size_t i = 0; i < n && v->rest_fd < 0; i++)
 		v->rest_fd = (int)syscall(SYS_pidfd_open, pids[i], 0); /* gone: the next one */
-	if (v->rest_fd < 0 || services_watch(v->all, v->rest_fd, v->id | SERVICES_ON_REST) < 0)
+	if (v->rest_fd < 0 ||
+	    services_watch(v->all, v->rest_fd, v->id | SERVICES_ON_REST, EPOLLIN) < 0)
 		sandbox_release(v->box);
 }
 
