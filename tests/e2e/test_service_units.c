@@ -537,7 +537,7 @@ static void test_service_units_watchdog_ends_who_is_silent(void **state)
 		(void)snprintf(text, sizeof(text),
 			       "ExecStart=%s %s\nUser=nobody\nWatchdogSec=%s\nRestartSec=1ms\n"
 			       "X-Forewarm-FreezeAfterSec=%s\n",
-			       host.helper, i ? "" : "--watchdog 20", i ? "1s" : "2s",
+			       host.helper, i ? "" : "--watchdog 200", i ? "1s" : "2s",
 			       i ? "infinity" : "300ms");
 		service_host_unit(&host, name, sock, text);
 	}
