@@ -63,15 +63,16 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra 
 BPF_SRC  := $(sort $(wildcard bpf/maps.bpf.c)) $(filter-out bpf/maps.bpf.c bpf/resume.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ  := $(BPF_SRC:%.c=$(OUT)/%.o)
 SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h $(OUT)/resume.skel.h)
-# What tests link: all of user/ but the two programs, and the daemon's configuration.
+# What tests link: all of user/ but the two programs, and what of the daemon is tested by itself.
 LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c) \
-            user/daemon/config.c
+            user/daemon/config.c user/daemon/trust.c
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libforewarm.a
 DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c)))
 CLI_OBJ  := $(patsubst %.c,$(OUT)/%.o,$(wildcard user/cli/*.c))
 BIN      := $(if $(DAEMON_OBJ),$(OUT)/forewarmd) $(if $(CLI_OBJ),$(OUT)/forewarm)
 TOOL_BIN := $(patsubst %.c,$(OUT)/%,$(wildcard tools/*.c))
+SERVICES_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tools/services/*.c))
 SUPPORT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/support/*.c))
 UNIT_SRC := $(wildcard tests/unit/test_*.c tests/prop/test_*.c tests/fault/test_*.c tests/fuzz/test_*.c)
 ROOT_SRC := $(wildcard tests/bpf/test_*.c tests/e2e/test_*.c)
@@ -82,7 +83,7 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(OUT)/%) $(FUZZ_BIN)
 # Small programs the tests run as subjects: generators, services, victims.
 HELPER_BIN := $(patsubst %.c,$(OUT)/%,$(wildcard tests/helpers/*.c))
 LINKED   := $(TOOL_BIN) $(UNIT_BIN) $(ROOT_BIN) $(HELPER_BIN)
-ALL_OBJ  := $(LIB_OBJ) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(LINKED:%=%.o) \
+ALL_OBJ  := $(LIB_OBJ) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(SERVICES_OBJ) $(LINKED:%=%.o) \
             $(OUT)/tests/fuzz/replay.o
 
 # An object is as old as the flags it was built with, an archive as the list of its members: both
@@ -90,7 +91,7 @@ ALL_OBJ  := $(LIB_OBJ) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(LINKED:%=%.o) \
 remember = $(if $(findstring @$(file <$(1))@,@$(strip $(2))@),,$(shell mkdir -p $(OUT))$(file >$(1),$(strip $(2))))
 ifneq ($(filter-out help clean setup format flags,$(or $(MAKECMDGOALS),all)),)
 $(call remember,$(OUT)/.flags,$(CC) $(CLANG) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LDLIBS) $(BPF_CFLAGS))
-$(call remember,$(OUT)/.members,$(LIB_SRC) $(BPF_SRC) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ))
+$(call remember,$(OUT)/.members,$(LIB_SRC) $(BPF_SRC) $(DAEMON_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ) $(SERVICES_OBJ))
 endif
 
 .PHONY: all
@@ -168,14 +169,18 @@ $(OUT)/forewarmd: $(DAEMON_OBJ) $(LIB) $(OUT)/.members
 $(OUT)/forewarm: $(CLI_OBJ) $(LIB) $(OUT)/.members
 	$(Q)$(call link)
 
+$(OUT)/tools/bench_services: $(OUT)/tools/bench_services.o $(SERVICES_OBJ) $(LIB)
+	$(Q)$(call link)
+
 $(OUT)/tools/%: $(OUT)/tools/%.o $(LIB)
 	$(Q)$(call link)
 
 $(OUT)/tests/helpers/%: $(OUT)/tests/helpers/%.o
 	$(Q)$(call link)
 
-# The one counts the steps of walks over the graph, the other lets calls fail.
+# They count the steps of walks over the graph, let calls fail, or stand in for a map of the kernel.
 $(OUT)/tests/fault/test_remove: ALL_LDFLAGS += -Wl,--wrap=openat,--wrap=unlinkat,--wrap=renameat2,--wrap=fdopendir
+$(OUT)/tests/unit/test_trust: ALL_LDFLAGS += -Wl,--wrap=capture_resident_get,--wrap=capture_resident_update,--wrap=capture_resident_clear
 $(OUT)/tests/unit/test_routes_work: ALL_LDFLAGS += -Wl,--wrap=graph_next_out -Wl,--wrap=graph_next_in
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJ) $(LIB) $(OUT)/.members
 	$(Q)$(call link,-lcmocka)

@@ -43,7 +43,7 @@ static __always_inline __u64 ring_pressure(const struct fwm_counts *c, __u64 siz
 {
 	__u64 unread;
 
-	if (!ring_pressed && size <= 512 && (c->sent & 15))
+	if (likely(!ring_pressed) && size <= 512 && likely(c->sent & 15))
 		return 0;
 	unread = ring_unread();
 	if (ring_pressed != (unread >= fold_bytes))
@@ -54,7 +54,7 @@ static __always_inline __u64 ring_pressure(const struct fwm_counts *c, __u64 siz
 /* Wake the reader now, once until it drains, when so much is unread or it cannot wait. */
 static __always_inline __u64 wake_flags(bool urgent, __u64 unread)
 {
-	if (!urgent && unread < wake_bytes)
+	if (likely(!urgent) && likely(unread < wake_bytes))
 		return BPF_RB_NO_WAKEUP;
 	if (wake_sent)
 		return BPF_RB_NO_WAKEUP;

@@ -61,10 +61,16 @@ static __noinline int again_tell(struct proc *p, __u64 now)
 	return 0;
 }
 
+/* Can there be a row of this process in marks? To look for one there takes as long as a tenth of its start. */
+static __always_inline bool mark_likely(__u32 tgid)
+{
+	return marks_n && (marks_seen >> (tgid & 63) & 1);
+}
+
 /* What the daemon said of a process, and what was known of one that lost its slot. */
 static __always_inline struct fwm_mark *mark_of(__u32 tgid)
 {
-	return marks_n ? bpf_map_lookup_elem(&marks, &tgid) : NULL;
+	return mark_likely(tgid) ? bpf_map_lookup_elem(&marks, &tgid) : NULL;
 }
 
 /* A slot is given to another: what is known of its owner must not be forgotten, not for a moment. In
@@ -73,7 +79,7 @@ int owner_save(__u32 tgid, __u32 flags);
 
 static __always_inline void mark_drop(__u32 tgid)
 {
-	if (!bpf_map_delete_elem(&marks, &tgid))
+	if (mark_likely(tgid) && !bpf_map_delete_elem(&marks, &tgid))
 		__sync_fetch_and_add(&marks_n, -1);
 }
 
@@ -96,15 +102,15 @@ static __always_inline bool heir_of(struct heir *h, __u32 maker)
 	const struct fwm_mark *m;
 
 	*h = (struct heir){};
-	if (maker == own_tgid) {
+	if (unlikely(maker == own_tgid)) {
 		h->flags = own_children ? 0 : FWM_MARK_IGNORE;
 		return true;
 	}
-	if (q && o.tgid == maker && !(o.flags & PROC_NEW)) {
+	if (likely(q) && likely(o.tgid == maker) && likely(!(o.flags & PROC_NEW))) {
 		h->exec_ns = q->exec_ns;
 		h->exec_tgid = q->exec_tgid;
 		h->flags = o.flags;
-		m = q->epoch == marks_epoch ? NULL : mark_of(maker);
+		m = likely(q->epoch == marks_epoch) ? NULL : mark_of(maker);
 	} else {
 		m = mark_of(maker);
 		if (!m)
@@ -175,9 +181,9 @@ static __always_inline struct proc *proc_get(__u32 tgid)
 	__u32 slot = tgid & procs_mask;
 	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
 
-	if (p && p->tgid != tgid)
+	if (p && unlikely(p->tgid != tgid))
 		proc_enter(tgid);
-	else if (p && p->epoch != marks_epoch)
+	else if (p && unlikely(p->epoch != marks_epoch))
 		marks_again(p, tgid);
 	return p;
 }
@@ -236,7 +242,7 @@ static __always_inline __u32 proc_flags(__u32 tgid, const struct proc *p)
 {
 	struct proc o = {.owner = p ? *(const volatile __u64 *)&p->owner : 0};
 
-	return p && (o.tgid & ~PROC_GONE) != tgid ? flags_saved(tgid) : o.flags;
+	return p && unlikely((o.tgid & ~PROC_GONE) != tgid) ? flags_saved(tgid) : o.flags;
 }
 
 /* Is this process traced at all? */
@@ -244,7 +250,7 @@ static __always_inline bool wanted(__u32 tgid, const struct proc *p)
 {
 	__u32 flags = proc_flags(tgid, p);
 
-	if (tgid == own_tgid || (flags & FWM_MARK_IGNORE))
+	if (unlikely(tgid == own_tgid) || unlikely(flags & FWM_MARK_IGNORE))
 		return false;
 	return !only_targets || (flags & FWM_MARK_TARGET);
 }

@@ -19,6 +19,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* What is likely stays together, the rest at the end: between two runs of a hook its code leaves the caches. */
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 #define AT_FDCWD (-100)
 #define AT_EMPTY_PATH 0x1000
 #define AF_UNIX 1

@@ -366,6 +366,7 @@ extern __u32 name_inval;   /* counts what can change a path: renames, mounts */
 extern __u32 name_epoch;   /* counts the reader's requests to send every path again */
 extern __u32 marks_epoch;  /* counts the reader's changes of marks */
 extern __u32 marks_n;	   /* rows there are, or a little more */
+extern __u64 marks_seen;   /* of all there were, tgid & 63 */
 extern __u64 begun_ns;	   /* all hooks were on; what was made before is known by other means */
 extern __u32 ring_pressed; /* there was much unread when a hook last looked */
 extern __u32 folds_side;   /* which of folds0 and folds1 is written */
@@ -378,6 +379,7 @@ extern __u32 wake_starts;  /* so many first starts of a block wake the reader */
 extern __u32 left_n;	   /* files known to be resident that left memory */
 extern __u64 learn_ns;	   /* what pages a process uses is noted for so long; 0: not at all */
 extern __u32 wake_new;	   /* not 0: so does that of one without a row in guesses */
-extern __u32 wake_unknown; /* not 0: the start of a block not in known wakes the reader */
+extern __u32 tables_n[FWM_TABLES]; /* counts what the reader changed in guesses and known */
+extern __u32 wake_unknown;	   /* not 0: the start of a block not in known wakes the reader */
 
 #endif

@@ -136,16 +136,18 @@ static __always_inline int name_known(const struct place *at, const struct file_
 	set = bpf_map_lookup_elem(&names, &set_no);
 	if (!set)
 		return NAME_UNREADABLE;
-#pragma unroll
+#pragma clang loop unroll(disable)
 	for (i = 0; i < NAME_WAYS; i++) {
 		const struct name_slot *s = &set->way[i];
 
-		if (s->dentry == at->dentry && s->mnt == at->mnt && s->parent == f->parent &&
-		    s->hash_len == f->hash_len && s->ino == f->ino && s->gen == f->gen &&
-		    s->inval == name_inval && !(s->flags & NAME_SLOT_DELETED) == !!f->pprev) {
+		if (likely(s->dentry == at->dentry) && likely(s->mnt == at->mnt) &&
+		    likely(s->parent == f->parent) && likely(s->hash_len == f->hash_len) &&
+		    likely(s->ino == f->ino) && likely(s->gen == f->gen) &&
+		    likely(s->inval == name_inval) &&
+		    likely(!(s->flags & NAME_SLOT_DELETED) == !!f->pprev)) {
 			ret->dev = s->dev;
 			ret->name = chain_name(s->chain);
-			return s->flags & NAME_SLOT_PSEUDO ? NAME_PSEUDO : NAME_KNOWN;
+			return unlikely(s->flags & NAME_SLOT_PSEUDO) ? NAME_PSEUDO : NAME_KNOWN;
 		}
 	}
 	r = name_send(at->dentry, at->mnt, at->inode);

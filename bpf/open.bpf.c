@@ -180,7 +180,7 @@ static __always_inline long open_output(const struct fwm_open *e, __u64 flags)
 {
 	struct fwm_open *room = bpf_ringbuf_reserve(&ring, sizeof(*room), 0);
 
-	if (!room)
+	if (unlikely(!room))
 		return -1;
 	*room = *e;
 	bpf_ringbuf_submit(room, flags);
@@ -195,7 +195,7 @@ static __always_inline int tell(struct fwm_counts *c, void *rec, __u64 size,
 {
 	__u64 unread = ring_pressure(c, size), flags;
 
-	if (unread >= fold_bytes && fold(file, m, latency_ns, now)) {
+	if (unlikely(unread >= fold_bytes) && fold(file, m, latency_ns, now)) {
 		count_call(c, folded);
 		return 0;
 	}
@@ -301,8 +301,11 @@ static __always_inline int miss(struct fwm_counts *c, const struct task_struct *
 		count_call(c, unreadable);
 		return 0;
 	}
-	if (n == FWM_PATH_MAX)
+	n = masked(n, 0x1fff); /* what the verifier of 6.1 forgets */
+	if (n >= FWM_PATH_MAX) {
+		n = FWM_PATH_MAX;
 		flags |= FWM_F_CUT;
+	}
 	m->base = (struct fwm_file){};
 	if (m->path[0] != '/' || s->in_root) {
 		if (s->dfd == AT_FDCWD) {
@@ -354,7 +357,7 @@ static __always_inline bool again(bool can, const struct task_struct *t, struct 
 		__sync_fetch_and_add(&p->again_n, 1);
 		return true;
 	}
-	if (p->again_n)
+	if (unlikely(p->again_n))
 		again_tell(p, 0);
 	p->last_ino = can ? file->ino : 0;
 	p->last_dev = file->dev;
@@ -380,20 +383,20 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 
 	if (!c)
 		return 0;
-	if (!wanted(id >> 32, p) || (p && (p->flags & FWM_MARK_QUIET))) {
+	if (unlikely(!wanted(id >> 32, p)) || (p && unlikely(p->flags & FWM_MARK_QUIET))) {
 		count_call(c, filtered);
 		return 0;
 	}
 	s = pending_get(id, hook);
 	asked = call_read(&call, hook, t, r, s, shape);
-	if (s) {
+	if (unlikely(s)) {
 		now = bpf_ktime_get_ns();
 		latency_ns = now - s->ts_ns;
 		pending_end(s);
 	} else {
 		e.hdr.flags = FWM_F_NO_LATENCY;
 	}
-	if (ret < 0) {
+	if (unlikely(ret < 0)) {
 		if (!asked) {
 			count_call(c, unreadable);
 			return 0;
@@ -405,16 +408,16 @@ static __always_inline int open_exit(__u32 hook, const struct pt_regs *r, __s64 
 	}
 	e.oflags = call.oflags;
 	file = file_of_fd(t, ret);
-	if (!file) { /* another thread closed it already */
+	if (unlikely(!file)) { /* another thread closed it already */
 		count_call(c, unreadable);
 		return 0;
 	}
 	known = name_struct_file(file, &e.file);
-	if (known == NAME_PSEUDO) {
+	if (unlikely(known == NAME_PSEUDO)) {
 		count_call(c, filtered);
 		return 0;
 	}
-	if (known == NAME_UNREADABLE) {
+	if (unlikely(known == NAME_UNREADABLE)) {
 		count_call(c, unreadable);
 		return 0;
 	}

@@ -21,7 +21,7 @@ static __always_inline struct pending *pending_get(__u64 id, __u32 hook)
 {
 	struct pending *s;
 
-	if (!timed_since)
+	if (likely(!timed_since))
 		return NULL;
 	s = pending_slot(id);
 	return s && s->pid_tgid == id && s->hook == hook && s->ts_ns >= timed_since ? s : NULL;

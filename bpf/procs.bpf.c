@@ -31,6 +31,8 @@ int owner_save(__u32 tgid, __u32 flags)
 
 	if (!tgid || tgid & PROC_GONE)
 		return 0;
+	if (!(marks_seen >> (tgid & 63) & 1))
+		__sync_fetch_and_or(&marks_seen, 1ull << (tgid & 63));
 	__sync_fetch_and_add(&marks_n, 1);
 	if (!bpf_map_update_elem(&marks, &tgid, &m, BPF_NOEXIST))
 		return 0;

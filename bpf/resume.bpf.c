@@ -5,8 +5,9 @@
  *   tp_btf/sk_data_ready             something can be read at a socket: at a listening one, accepted
  *   cgroup/connect4, connect6, unix  a client is about to connect to an address of this host
  *
- * A slot without a process stands for a service that rests: nobody is stopped, and the daemon is told.
- * That is all there is before Linux 6.13, which has bpf_send_signal_task.
+ * A slot without a process stands for a service that rests: nobody is stopped, and it is only noted.
+ * That is all there is before Linux 6.13, which has bpf_send_signal_task. Nobody is woken: the daemon
+ * finds the note.
  * What a socket's readers are woken by is what runs the first, so it sees what a poll would see, whoever
  * connects and however: TCP and UNIX, from afar, by io_uring. Most runs end after a look at the
  * socket's state. The others are quicker, for a signal is sent at once from where the kernel may be
@@ -22,7 +23,6 @@
 #include <forewarm/resume.h>
 
 #define SIGCONT 18
-#define CLOCK_MONOTONIC 1
 #define RESUME_MAX 1024 /* slots; the daemon sets it before loading */
 
 enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
@@ -64,57 +64,19 @@ struct {
 	__type(value, struct fwm_resume_line);
 } resume_names SEC(".maps");
 
-struct late {
-	struct bpf_timer timer;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct late);
-} resume_late SEC(".maps");
-
-/* Wakes the daemon; the slots say what for. Full: it has been woken and not looked yet. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-} resume_ring SEC(".maps");
-
-static int tell(void *map, __u32 *key, struct late *late)
-{
-	__u64 one = 1;
-
-	(void)bpf_ringbuf_output(&resume_ring, &one, sizeof(one), BPF_RB_FORCE_WAKEUP);
-	return 0;
-}
-
-/* Later: waking the daemon now would take a processor just while somebody waits for the answer. */
-static __always_inline void tell_late(void)
-{
-	__u32 zero = 0;
-	struct late *late = bpf_map_lookup_elem(&resume_late, &zero);
-
-	if (!late)
-		return;
-	if (!bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0))
-		return;
-	(void)bpf_timer_init(&late->timer, &resume_late, CLOCK_MONOTONIC); /* the first time */
-	(void)bpf_timer_set_callback(&late->timer, tell);
-	(void)bpf_timer_start(&late->timer, FWM_RESUME_LATE_NS, 0);
-}
-
+/* Whoever waits for the service waits for each line of memory that is touched here: what a slot says is
+ * all that is done, and the daemon looks at it when it next has something to do. */
 static __always_inline void resume_slot(const __u32 *slot)
 {
 	struct fwm_resume *s = slot ? bpf_map_lookup_elem(&resume_slots, slot) : NULL;
 	struct task_struct *task;
-	__u64 now;
 
-	if (!s || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
+	if (!s || !s->armed || __sync_val_compare_and_swap(&s->armed, 1, 0) != 1)
 		return;
-	now = bpf_ktime_get_ns();
-	/* 0: nobody is stopped */
-	task = resume_signals && s->pid ? bpf_task_from_pid(s->pid) : NULL;
+	s->seen_ns = bpf_ktime_get_ns();
+	if (!resume_signals || !s->pid) /* nobody is stopped */
+		return;
+	task = bpf_task_from_pid(s->pid);
 	if (task) {
 		const struct task_struct___start *t = (const void *)task;
 
@@ -122,9 +84,7 @@ static __always_inline void resume_slot(const __u32 *slot)
 			(void)bpf_send_signal_task(task, SIGCONT, PIDTYPE_TGID, 0);
 		bpf_task_release(task);
 	}
-	s->seen_ns = now;
 	s->done_ns = bpf_ktime_get_ns();
-	tell_late();
 }
 
 /* Two services may have the same name: of an address only the port is in it. */

@@ -276,7 +276,7 @@ def show_capture(p, f, host):
           f.get("capture", "daemon_rss", "forewarm"), "KiB")
     p.row("its programs, one exec", "Tetragon, published*", 8890.0,
           f.get("capture", "bpf_life", "forewarm"), "ns")
-    p.more("forewarm: of a process's whole life, fork, exec, two opens and exit")
+    p.more("forewarm: of a process's whole life: exec, two opens and exit")
     p.more("snoops: opensnoop, execsnoop and %s of libbpf-tools at once" %
            ("tcpconnect" if host.kprobes else
             "tcpstates (tcpconnect needs kprobes, which this kernel has not)"))

@@ -17,8 +17,8 @@ for p in bubblewrap crun runc; do
 		echo "  $p cannot be installed: skipped"
 done
 mkdir -p $out/bench
-# Not below /tmp, which some of the subjects hide.
-dir=$(mktemp -d "$PWD/$out/bench/run.XXXXXX")
+# Not below /tmp, which some of the subjects hide, nor where a clone below it is.
+dir=$(mktemp -d /var/tmp/fwm-bench-XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/rootfs/proc" "$dir/rootfs/dev" "$dir/rootfs/sys"
 echo 'int main(void) { return 0; }' >"$dir/true.c"

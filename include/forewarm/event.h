@@ -2,9 +2,10 @@
 /*
  * event.h - the records the kernel side hands to the daemon, byte for byte.
  *
- * Shape   a fwm_hdr, then the body its kind names; hdr.size bytes in all. Variable text comes
- *         last and is cut to its exact length. A file is a number (struct fwm_file); the text
- *         that belongs to it came before, once, in a FWM_EVENT_NAME.
+ * Shape   a fwm_hdr, then the body its kind names; hdr.size bytes in all, and what follows them in the
+ *         room it comes in means nothing. Variable text comes last and is cut to its exact length. A
+ *         file is a number (struct fwm_file); the text that belongs to it came before, once, in a
+ *         FWM_EVENT_NAME.
  * Units   times in ns of CLOCK_MONOTONIC, sizes in bytes, ids as the kernel's first pid and user
  *         namespace give them. err is 0 or a positive errno.
  * Errors  none cross here: a record that was not sent is counted, see struct fwm_counts.

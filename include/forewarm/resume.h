@@ -4,7 +4,7 @@
  *
  * Shape    One slot a service, in an array both sides have mapped. The daemon fills a slot and sets
  *          "armed" last; whoever takes "armed" from 1 to 0, the kernel side on the first connection or
- *          the daemon, resumes the service. Which slot a client means is in a table of names beside it,
+ *          the daemon, resumes the service. Who rests is not resumed: done_ns stays 0. Which slot a client means is in a table of names beside it,
  *          a cache line each: after some rest every line costs its time.
  * Units    ns of CLOCK_MONOTONIC; start in ticks of 10 ms since boot, as in /proc/PID/stat.
  */
@@ -16,9 +16,6 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
 
-/* From resuming to telling the daemon of it. Longer than a tick: the processor's timer, which it costs
- * several us to set on a virtual machine, is not to be set for it. */
-#define FWM_RESUME_LATE_NS 5000000
 #define FWM_RESUME_PATH 128 /* 108 of them, so that a mask bounds it */
 #define FWM_RESUME_LINE 5   /* names of a cache line */
 #define FWM_RESUME_LINES 1024

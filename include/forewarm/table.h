@@ -34,6 +34,14 @@ struct fwm_block_key {
 	__u32 arg; /* fwm_arg_hash() of argv[1] */
 };
 
+/* Changes of the two tables below are counted by the files of the blocks they are of, in so many counts. */
+#define FWM_TABLES 16
+
+static inline __u32 fwm_tables_of(__u64 ino)
+{
+	return (__u32)((ino * 0x9e3779b97f4a7c15ull) >> 60);
+}
+
 enum fwm_wake {
 	FWM_WAKE_NO,
 	FWM_WAKE_YES,

@@ -4,6 +4,7 @@
  * The subject is a child which is the only target, so that nothing else on the host can interfere.
  */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "support/watch.h"
@@ -24,7 +25,7 @@
 enum { END_CODE = 7 };
 
 struct seen {
-	char dir[64];
+	char dir[SCRATCH_DIR_MAX];
 	uint32_t subject;
 	unsigned fork_n, exec_n, exit_n, open_n, miss_n, connect_n, refused_n, listen_n, unix_n;
 	unsigned loader_n, peer_n, abstract_n, code_n, arg_n, script_n;
@@ -166,17 +167,14 @@ static void do_processes(const void *arg)
 
 static void test_processes_are_counted(void **state)
 {
-	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct seen s = {0};
 	struct capture *c = start();
 	char script[128];
-	FILE *f;
 
 	(void)state;
-	assert_non_null(mkdtemp(s.dir));
+	assert_int_equal(scratch_make_on_disk(s.dir, "capture"), 0);
 	(void)snprintf(script, sizeof(script), "%s/script.sh", s.dir);
-	f = fopen(script, "we");
-	fputs("#!/bin/sh\n:\n", f);
-	fclose(f);
+	scratch_write(script, "#!/bin/sh\n:\n");
 	chmod(script, 0755);
 	run_target(c, do_processes, &s);
 	assert_int_equal(s.fork_n, K + 1);
@@ -187,8 +185,7 @@ static void test_processes_are_counted(void **state)
 	assert_int_equal(s.exit_n, K + 2);
 	assert_int_equal(s.code_n, 1);
 	assert_identity(c);
-	unlink(script);
-	rmdir(s.dir);
+	assert_int_equal(scratch_remove(s.dir), 0);
 }
 
 static void do_opens(const void *arg)
@@ -215,22 +212,17 @@ static void do_opens(const void *arg)
 
 static void test_opens_are_counted(void **state)
 {
-	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct seen s = {0};
 	struct capture *c = start();
-	char path[128];
 
 	(void)state;
-	assert_non_null(mkdtemp(s.dir));
+	assert_int_equal(scratch_make_on_disk(s.dir, "capture"), 0);
 	run_target(c, do_opens, &s);
 	assert_int_equal(s.open_n, 3 * K + 1);
 	assert_int_equal(s.miss_n, 2 * K);
 	assert_true(s.latency_ns > 0);
 	assert_identity(c);
-	for (int i = 0; i < K; i++) {
-		(void)snprintf(path, sizeof(path), "%s/file%d", s.dir, i);
-		unlink(path);
-	}
-	rmdir(s.dir);
+	assert_int_equal(scratch_remove(s.dir), 0);
 }
 
 static void do_open_own(const void *arg)
@@ -258,21 +250,21 @@ static void test_calls_are_timed_when_asked(void **state)
 		}
 		assert_int_equal(r, 0);
 		for (int again = 0; again < 2; again++) {
-			s = (struct seen){.dir = "/tmp/fwm-capture-XXXXXX"};
-			assert_non_null(mkdtemp(s.dir));
+			s = (struct seen){0};
+			assert_int_equal(scratch_make_on_disk(s.dir, "capture"), 0);
 			run_target(c, do_open_own, &s);
 			assert_int_equal(s.open_n, K);
 			assert_int_equal(s.latency_ns > 0, timed);
-			rmdir(s.dir);
+			assert_int_equal(scratch_remove(s.dir), 0);
 			assert_identity(c);
 		}
 	}
 	assert_int_equal(capture_closer(c, true, 0), 0);
-	s = (struct seen){.dir = "/tmp/fwm-capture-XXXXXX"};
-	assert_non_null(mkdtemp(s.dir));
+	s = (struct seen){0};
+	assert_int_equal(scratch_make_on_disk(s.dir, "capture"), 0);
 	run_target(c, do_open_own, &s);
 	assert_true(s.latency_ns > 0);
-	rmdir(s.dir);
+	assert_int_equal(scratch_remove(s.dir), 0);
 }
 
 static void do_connects(const void *arg)
@@ -316,12 +308,12 @@ static void do_connects(const void *arg)
 
 static void test_connects_are_counted(void **state)
 {
-	struct seen s = {.dir = "/tmp/fwm-capture-XXXXXX"};
+	struct seen s = {0};
 	struct capture *c = start();
 	char want[128];
 
 	(void)state;
-	assert_non_null(mkdtemp(s.dir));
+	assert_int_equal(scratch_make_on_disk(s.dir, "capture"), 0);
 	run_target(c, do_connects, &s);
 	assert_int_equal(s.connect_n, K);
 	assert_int_equal(s.refused_n, K);
@@ -332,7 +324,7 @@ static void test_connects_are_counted(void **state)
 	(void)snprintf(want, sizeof(want), "unix:%s/sock", s.dir);
 	assert_string_equal(s.unix_name, want);
 	assert_identity(c);
-	rmdir(s.dir);
+	assert_int_equal(scratch_remove(s.dir), 0);
 }
 
 static void test_every_hook_sees(void **state)

@@ -3,6 +3,8 @@
  * Everything a generator says it did was observed, exactly as often: see tests/helpers/gen_truth.c.
  */
 #include "support/support.h"
+#include "support/scratch.h"
+#include "support/built.h"
 
 #include "support/watch.h"
 
@@ -88,7 +90,7 @@ static void check_costs_nobody_else(struct capture *c)
 /* untimed: with no hook at the entry of any call. slots: of processes; 0: as many as there are pids. */
 static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t slots)
 {
-	char dir[] = "/var/tmp/fwm-cover-XXXXXX", tree[64], truth[64], rm[128];
+	char dir[SCRATCH_DIR_MAX], tree[80], truth[80];
 	struct capture *c = watch_open_on(
 		(struct capture_opts){WATCH_STARTED, .tier = tier, .proc_slots = slots});
 	struct tally *t = calloc(1, sizeof(*t));
@@ -104,7 +106,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	check_costs_nobody_else(c);
 	while (untimed && r == CAPTURE_MORE)
 		r = capture_closer(c, false, 0);
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "cover"), 0);
 	(void)snprintf(tree, sizeof(tree), "%s/tree", dir);
 	(void)snprintf(truth, sizeof(truth), "%s/truth", dir);
 	assert_int_equal(mkdir(tree, 0755), 0);
@@ -118,7 +120,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 			setenv("ON_CALLS", "1", 1);
 		if (untimed && r == 0)
 			setenv("UNTIMED", "1", 1);
-		execl(watch_helper("gen_truth"), "gen_truth", tree, truth, NULL);
+		execl(built_helper("gen_truth"), "gen_truth", tree, truth, NULL);
 		_exit(127);
 	}
 	/* Marked once it runs, so that its own start is not among what it tells. */
@@ -160,7 +162,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	}
 	print_message("# %u facts over %u events, %u wrong\n", facts, events, wrong);
 	assert_int_equal(wrong, 0);
-	assert_true(facts > 30 && events > (watch_scale() > 1 ? 500 : 2000));
+	assert_true(facts > 30 && events > (built_scale() > 1 ? 500 : 2000));
 	assert_int_equal(t->peers,
 			 t->loopback_n); /* each loopback connection is joined to its listener */
 	assert_true(t->loopback_n > 15);
@@ -171,8 +173,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	fclose(f);
 	free(t);
 	capture_close(c);
-	(void)snprintf(rm, sizeof(rm), "rm -rf -- '%s'", dir);
-	assert_int_equal(system(rm), 0);
+	assert_int_equal(scratch_remove(dir), 0);
 }
 
 static void test_everything_is_seen_on_tracepoints(void **state)

@@ -4,6 +4,7 @@
  * tests/helpers/untouched.c.
  */
 #include "support/support.h"
+#include "support/built.h"
 
 #include "support/watch.h"
 
@@ -47,7 +48,7 @@ static void ask(const void *arg)
 	const struct question *q = arg;
 
 	if (chdir(dir) == 0)
-		execl(watch_helper("untouched"), "untouched", q->file, q->then, NULL);
+		execl(built_helper("untouched"), "untouched", q->file, q->then, NULL);
 	_exit(127);
 }
 

@@ -4,6 +4,7 @@
  * and generation, so that one which takes another's place is told anew.
  */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "support/watch.h"
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 struct subject {
-	char dir[64], path[96];
+	char dir[SCRATCH_DIR_MAX], path[96];
 	unsigned open_n;
 	uint64_t ino; /* of the last that was told */
 	int times;    /* how often the child opens it */
@@ -57,8 +58,8 @@ static struct capture *start(struct subject *s)
 {
 	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
 
-	*s = (struct subject){.dir = "/tmp/fwm-names-XXXXXX"};
-	assert_non_null(mkdtemp(s->dir));
+	*s = (struct subject){0};
+	assert_int_equal(scratch_make_on_disk(s->dir, "names"), 0);
 	snprintf(s->path, sizeof(s->path), "%s/file", s->dir);
 	return c;
 }
@@ -74,8 +75,7 @@ static void run(struct capture *c, struct subject *s, int times)
 
 static void finish(struct capture *c, struct subject *s)
 {
-	unlink(s->path);
-	rmdir(s->dir);
+	assert_int_equal(scratch_remove(s->dir), 0);
 	capture_close(c);
 }
 

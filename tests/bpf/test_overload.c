@@ -4,6 +4,8 @@
  * again. And more names and processes than there is room for: memory stays what it is.
  */
 #include "support/support.h"
+#include "support/scratch.h"
+#include "support/built.h"
 
 #include "support/watch.h"
 
@@ -22,7 +24,7 @@
 #define ABSENT_ROUNDS 500
 
 struct tally {
-	char dir[64];
+	char dir[SCRATCH_DIR_MAX];
 	uint64_t open[FILES], open_folded, miss[ABSENT];
 	uint64_t folded;  /* of whatever file: programs look twice for what a host has not */
 	uint64_t slow_ns; /* how long each record takes the reader */
@@ -113,7 +115,7 @@ static void run(struct capture *c, watch_fn *fn, struct tally *t)
 /* pause: nothing is drained while the generator runs; else all is, but slowly. */
 static void overload(bool pause, uint64_t slow_ns)
 {
-	struct tally t = {.dir = "/var/tmp/fwm-over-XXXXXX", .slow_ns = slow_ns};
+	struct tally t = {.slow_ns = slow_ns};
 	struct capture *c = start(256 << 10);
 	struct capture_counters n, before;
 	struct timespec end;
@@ -122,7 +124,7 @@ static void overload(bool pause, uint64_t slow_ns)
 	int status;
 	pid_t pid;
 
-	assert_non_null(mkdtemp(t.dir));
+	assert_int_equal(scratch_make_in(t.dir, "/var/tmp", "over"), 0);
 	for (int k = 0; k < FILES; k++) {
 		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
 		close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -159,11 +161,7 @@ static void overload(bool pause, uint64_t slow_ns)
 	assert_int_equal(n.hook[FWM_HOOK_OPENAT].sent - before.hook[FWM_HOOK_OPENAT].sent, FILES);
 	assert_int_equal(n.hook[FWM_HOOK_OPENAT].folded, before.hook[FWM_HOOK_OPENAT].folded);
 	capture_close(c);
-	for (int k = 0; k < FILES; k++) {
-		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
-		unlink(path);
-	}
-	rmdir(t.dir);
+	assert_int_equal(scratch_remove(t.dir), 0);
 }
 
 static void test_counts_stay_exact_when_nobody_reads(void **state)
@@ -176,7 +174,7 @@ static void test_counts_stay_exact_when_the_reader_is_slow(void **state)
 {
 	(void)state;
 	/* 50,000 records a second, of more than 250,000 */
-	overload(false, 20000 * watch_scale());
+	overload(false, 20000 * built_scale());
 }
 
 /* --- more than any table holds ---------------------------------------------------------------------- */
@@ -220,7 +218,7 @@ static void observe_missed(void *ctx, const struct obs *o)
 /* Each of another name, while nobody reads: neither the ring nor the folds have room for them. */
 static void test_what_is_lost_is_counted(void **state)
 {
-	char dir[] = "/var/tmp/fwm-lost-XXXXXX";
+	char dir[SCRATCH_DIR_MAX];
 	struct missed m = {.dir = dir};
 	struct capture *c = start(64 << 10);
 	struct capture_counters n;
@@ -228,7 +226,7 @@ static void test_what_is_lost_is_counted(void **state)
 	uint64_t lost, told;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "over"), 0);
 	assert_int_equal(watch_run(c, miss_all, dir), 0);
 	watch_drain(c, observe_missed, &m);
 	assert_int_equal(capture_counters(c, &n), 0);
@@ -248,7 +246,7 @@ static void test_what_is_lost_is_counted(void **state)
 	assert_int_equal(v->ring_full, lost);
 	assert_int_equal(m.n, told + FILES);
 	capture_close(c);
-	rmdir(dir);
+	assert_int_equal(scratch_remove(dir), 0);
 }
 
 /* --- the same file again ---------------------------------------------------------------------------- */
@@ -298,7 +296,7 @@ static void again_with_threads(const void *dir)
 
 static void test_a_file_opened_again_and_again_is_counted(void **state)
 {
-	struct tally t = {.dir = "/var/tmp/fwm-again-XXXXXX"};
+	struct tally t = {0};
 	struct capture *c = start(0);
 	struct capture_counters n;
 	const struct fwm_counts *v = &n.hook[FWM_HOOK_OPENAT];
@@ -308,7 +306,7 @@ static void test_a_file_opened_again_and_again_is_counted(void **state)
 	(void)state;
 	while (capture_closer(c, false, 0) == CAPTURE_MORE) /* each is told while calls are timed */
 		;
-	assert_non_null(mkdtemp(t.dir));
+	assert_int_equal(scratch_make_in(t.dir, "/var/tmp", "over"), 0);
 	for (int k = 0; k < 4; k++) {
 		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
 		close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -331,11 +329,7 @@ static void test_a_file_opened_again_and_again_is_counted(void **state)
 	assert_int_equal(capture_counters(c, &n), 0);
 	assert_int_equal(v->folded, folded);
 	capture_close(c);
-	for (int k = 0; k < 4; k++) {
-		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
-		unlink(path);
-	}
-	rmdir(t.dir);
+	assert_int_equal(scratch_remove(t.dir), 0);
 }
 
 static void look_for(const char *dir, unsigned file, unsigned n)
@@ -374,7 +368,7 @@ static void in_vain_again_and_again(const void *dir)
 
 static void test_what_is_looked_for_again_and_again_is_counted(void **state)
 {
-	struct tally t = {.dir = "/var/tmp/fwm-again-XXXXXX"};
+	struct tally t = {0};
 	struct capture *c = start(0);
 	struct capture_counters n;
 	const struct fwm_counts *v = &n.hook[FWM_HOOK_OPENAT];
@@ -383,7 +377,7 @@ static void test_what_is_looked_for_again_and_again_is_counted(void **state)
 	(void)state;
 	while (capture_closer(c, false, 0) == CAPTURE_MORE)
 		;
-	assert_non_null(mkdtemp(t.dir));
+	assert_int_equal(scratch_make_in(t.dir, "/var/tmp", "over"), 0);
 	(void)snprintf(path, sizeof(path), "%s/file0", t.dir);
 	close(open(path, O_CREAT | O_WRONLY, 0600));
 	run(c, in_vain_again_and_again, &t);
@@ -398,8 +392,7 @@ static void test_what_is_looked_for_again_and_again_is_counted(void **state)
 	assert_true(v->folded > 5 * AGAIN);
 	assert_int_equal(v->seen, v->filtered + v->unreadable + v->sent + v->folded);
 	capture_close(c);
-	unlink(path);
-	rmdir(t.dir);
+	assert_int_equal(scratch_remove(t.dir), 0);
 }
 
 /* --- memory -------------------------------------------------------------------------------------- */
@@ -456,13 +449,13 @@ static unsigned long rss_kib(void)
 
 static void test_memory_stays_flat(void **state)
 {
-	struct tally t = {.dir = "/dev/shm/fwm-soak-XXXXXX"};
+	struct tally t = {0};
 	struct capture *c = start(0);
 	struct capture_counters n;
 	unsigned long before, after;
 
 	(void)state;
-	assert_non_null(mkdtemp(t.dir));
+	assert_int_equal(scratch_make(t.dir, "soak"), 0);
 	run(c, warm_up, &t);
 	before = rss_kib();
 	run(c, soak, &t);
@@ -473,7 +466,7 @@ static void test_memory_stays_flat(void **state)
 		      (unsigned long)n.hook[FWM_HOOK_EXIT].seen);
 	assert_true(after * 10 <= before * 11);
 	capture_close(c);
-	rmdir(t.dir);
+	assert_int_equal(scratch_remove(t.dir), 0);
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The kernel's account of used pages: exactly what a program touched, and nothing it did not. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "sys/capture.h"
 #include "sys/pageuse.h"
@@ -201,7 +202,7 @@ static void test_pageuse_of_an_overlay_has_a_name(void **state)
 {
 	static const char *const below[] = {"lower", "upper"};
 	char *const argv[] = {(char *)"/proc/self/exe", (char *)"subject", path, NULL};
-	char dir[] = "/var/tmp/forewarm-overlay-XXXXXX", command[2048], was[512];
+	char dir[SCRATCH_DIR_MAX], command[2048], was[512];
 	uint64_t full;
 
 	(void)state;
@@ -209,7 +210,7 @@ static void test_pageuse_of_an_overlay_has_a_name(void **state)
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		skip_because("no mount namespace of our own");
 	snprintf(was, sizeof(was), "%s", path);
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "overlay"), 0);
 	for (size_t i = 0; i < 2; i++) {
 		struct named named = {.path = path};
 		const struct obs_file *left = &named.file;
@@ -244,8 +245,7 @@ static void test_pageuse_of_an_overlay_has_a_name(void **state)
 		snprintf(command, sizeof(command), "umount %s/at", dir);
 		assert_int_equal(system(command), 0);
 	}
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	assert_int_equal(system(command), 0);
+	assert_int_equal(scratch_remove(dir), 0);
 	snprintf(path, sizeof(path), "%s", was);
 }
 

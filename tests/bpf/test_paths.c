@@ -4,6 +4,8 @@
  * kind of path: see tests/helpers/gen_paths.c.
  */
 #include "support/support.h"
+#include "support/scratch.h"
+#include "support/built.h"
 
 #include "support/watch.h"
 
@@ -35,16 +37,8 @@ static void observe(void *ctx, const struct obs *o)
 	c->told_n += (unsigned)o->count;
 }
 
-static void remove_tree(const char *dir)
-{
-	char cmd[256];
-
-	(void)snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", dir);
-	assert_int_equal(system(cmd), 0);
-}
-
 struct job {
-	char tree[64], truth[64];
+	char tree[80], truth[80];
 	unsigned opens_n;
 };
 
@@ -54,7 +48,7 @@ static void generate(const void *arg)
 	char opens[16];
 
 	(void)snprintf(opens, sizeof(opens), "%u", j->opens_n);
-	execl(watch_helper("gen_paths"), "gen_paths", j->tree, opens, getenv("SEED") ?: "1",
+	execl(built_helper("gen_paths"), "gen_paths", j->tree, opens, getenv("SEED") ?: "1",
 	      j->truth, NULL);
 	_exit(127);
 }
@@ -62,9 +56,9 @@ static void generate(const void *arg)
 /* untimed: with no hook at the entry of any call. */
 static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 {
-	char dir[] = "/var/tmp/fwm-paths-XXXXXX";
+	char dir[SCRATCH_DIR_MAX];
 	struct capture *c = watch_open_on((struct capture_opts){WATCH_STARTED, .tier = tier});
-	struct job job = {.opens_n = OPENS / watch_scale()};
+	struct job job = {.opens_n = OPENS / built_scale()};
 	struct compare cmp = {.told = tmpfile()};
 	struct capture_counters n;
 	int status = -1;
@@ -76,7 +70,7 @@ static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 
 	while (untimed && capture_closer(c, false, 0) == CAPTURE_MORE)
 		;
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "paths"), 0);
 	(void)snprintf(job.tree, sizeof(job.tree), "%s/tree", dir);
 	(void)snprintf(job.truth, sizeof(job.truth), "%s/truth", dir);
 	assert_int_equal(mkdir(job.tree, 0755), 0);
@@ -118,7 +112,7 @@ static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 	fclose(f);
 	fclose(cmp.told);
 	capture_close(c);
-	remove_tree(dir);
+	assert_int_equal(scratch_remove(dir), 0);
 }
 
 static void test_paths_are_those_of_readlink_on_tracepoints(void **state)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Whom a connection resumes: who listens there now, however the client names it, and nobody else. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "sys/halt.h"
@@ -19,7 +20,7 @@
 struct fixture {
 	struct resume *resume;
 	struct resume_target target; /* a stopped process */
-	char dir[64];
+	char dir[SCRATCH_DIR_MAX];
 };
 
 static int setup(void **state)
@@ -27,8 +28,8 @@ static int setup(void **state)
 	static struct fixture f;
 	int status;
 
-	f = (struct fixture){.dir = "/tmp/fwm-resume-XXXXXX"};
-	assert_non_null(mkdtemp(f.dir));
+	f = (struct fixture){0};
+	assert_int_equal(scratch_make_on_disk(f.dir, "resume"), 0);
 	f.target.pid = fork();
 	assert_true(f.target.pid >= 0);
 	if (f.target.pid == 0)
@@ -44,17 +45,11 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char path[128];
 
 	f->resume = resume_close(f->resume);
 	(void)kill(f->target.pid, SIGKILL);
 	(void)waitpid(f->target.pid, NULL, 0);
-	for (const char *c = "ab"; *c; c++) {
-		(void)snprintf(path, sizeof(path), "%s/%c", f->dir, *c);
-		(void)unlink(path);
-	}
-	(void)rmdir(f->dir);
-	return 0;
+	return scratch_remove(f->dir);
 }
 
 static void open_or_skip(struct fixture *f)

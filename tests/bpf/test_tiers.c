@@ -11,6 +11,7 @@
  *   other calls getppid(), likewise: what a tier costs who does not open anything
  */
 #include "support/support.h"
+#include "support/built.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -485,14 +486,13 @@ static bool probe_agrees(unsigned int nth, const bool *works)
 static bool setup(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, o, .map_flags = BPF_F_MMAPABLE);
-	const char *scale = getenv("TEST_SCALE");
 	cpu_set_t one;
 	int fd;
 
 	CPU_ZERO(&one);
 	CPU_SET((size_t)sched_getcpu(), &one);
 	(void)sched_setaffinity(0, sizeof(one), &one); /* only the figures are the better for it */
-	t.laps = LAPS / (scale && atoi(scale) > 0 ? (unsigned int)atoi(scale) : 1);
+	t.laps = LAPS / built_scale();
 	(void)snprintf(t.dir, sizeof(t.dir), "/tmp/forewarm-tiers-XXXXXX");
 	if (!mkdtemp(t.dir))
 		return false;

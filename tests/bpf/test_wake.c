@@ -4,7 +4,9 @@
  * reader, another one waits in the ring until it is drained anyway. Only what we start is traced.
  */
 #include "support/support.h"
+#include "support/scratch.h"
 
+#include "base/cleanup.h"
 #include "core/block.h"
 #include "support/watch.h"
 
@@ -77,13 +79,13 @@ static void run(struct capture *c, const char *path, const char *arg)
 static void test_wake_only_for_what_is_worth_acting_on(void **state)
 {
 	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
-	char dir[] = "/tmp/forewarm-wake-XXXXXX", path[2][64];
+	char dir[SCRATCH_DIR_MAX], path[2][80];
 	struct fwm_guess_row row = {.guess_n = 0};
 	struct fwm_block_key key[2], whatever;
 	struct seen s = {0};
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_on_disk(dir, "wake"), 0);
 	for (int i = 0; i < 2; i++) {
 		snprintf(path[i], sizeof(path[i]), "%s/%d", dir, i);
 		copy_true(path[i]);
@@ -151,9 +153,57 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 		assert_int_equal(drain_all(c, &s), 1);
 	}
 	(void)capture_close(c);
-	for (int i = 0; i < 2; i++)
-		(void)unlink(path[i]);
-	(void)rmdir(dir);
+	assert_int_equal(scratch_remove(dir), 0);
+}
+
+struct named {
+	const char *path, *name, *arg;
+};
+
+static void start_named(const void *arg)
+{
+	const struct named *n = arg;
+
+	execl(n->path, n->name, n->arg, (char *)NULL);
+	_exit(127);
+}
+
+/* The hook finds the argument, and tells all of them, whatever stands before it and however much that is. */
+static void test_the_argument_is_found_behind_any_name(void **state)
+{
+	static const char *const args[] = {
+		"report", "", "with-more-letters-than-the-hook-makes-a-difference-by-and-some"};
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	char path[] = "/tmp/forewarm-wake-XXXXXX", name[160];
+	struct fwm_guess_row row = {.wake = FWM_WAKE_YES};
+	struct seen s = {0}, again = {0};
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	(void)close(fd);
+	copy_true(path);
+	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
+		struct named n = {path, "x", args[i]};
+
+		assert_int_equal(watch_run(c, start_named, &n), 0);
+		assert_int_equal(drain_all(c, &s), 1);
+		assert_int_equal(capture_guesses_update(c, &s.key, &row), 0);
+		/* Of some 120 bytes of arguments, and less, a record is made in another way. */
+		for (size_t len = 1; len < sizeof(name); len += len == 18 ? 30 : 1) {
+			memset(name, 'n', len);
+			name[len] = 0;
+			n.name = name;
+			assert_int_equal(watch_run(c, start_named, &n), 0);
+			assert_true(woken(c, WAKE_MS));
+			assert_int_equal(drain_all(c, &again), 1);
+			assert_memory_equal(&again.key, &s.key, sizeof(s.key));
+		}
+		assert_int_equal(capture_guesses_update(c, &s.key, NULL), 0);
+	}
+	(void)capture_close(c);
+	(void)unlink(path);
 }
 
 struct meanwhile {
@@ -204,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wake_only_for_what_is_worth_acting_on),
+		cmocka_unit_test(test_the_argument_is_found_behind_any_name),
 		cmocka_unit_test(test_a_wakeup_during_a_drain_is_not_the_last),
 	};
 

@@ -8,6 +8,8 @@
  * said and counted as a skip. Outside, what would change the host is tried in throw-away namespaces.
  */
 #include "support/support.h"
+#include "support/scratch.h"
+#include "support/built.h"
 
 #include "support/box.h"
 #include "support/census.h"
@@ -55,8 +57,8 @@ enum { WORKED, REFUSED, NOT_TO_BE_TRIED, NO_SUCH_CALL, NOT_RUN };
 
 static struct {
 	pid_t pid;
-	char dir[64], file[96], suid[96], sock[96], abstract[64], port[16], key[16], queue[32],
-		disk[96], node[96], release[128], procs[128], bomb[96];
+	char dir[SCRATCH_DIR_MAX], file[96], suid[96], sock[96], abstract[64], port[16], key[16],
+		queue[32], disk[96], node[96], release[128], procs[128], bomb[96];
 	int tcp, un, ab, tty_master, tty_slave, dir_fd, shm;
 	mqd_t mq;
 	pid_t tty_holder;
@@ -238,7 +240,7 @@ static const char *escape(void)
 	static char path[512];
 
 	if (!*path)
-		snprintf(path, sizeof(path), "%s", box_helper("escape"));
+		snprintf(path, sizeof(path), "%s", built_helper("escape"));
 	return path;
 }
 
@@ -352,8 +354,7 @@ static int setup(void **state)
 
 	(void)state;
 	box_setup(&box, 2, &o);
-	snprintf(v.dir, sizeof(v.dir), "/var/tmp/fwm-iso.XXXXXX");
-	assert_non_null(mkdtemp(v.dir));
+	assert_int_equal(scratch_make_in(v.dir, "/var/tmp", "iso"), 0);
 	chmod(v.dir, 0755);
 	snprintf(v.file, sizeof(v.file), "%s/marker", v.dir);
 	/* A marker only the host's /run has: inside, /run is another. */
@@ -391,8 +392,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char cmd[256];
-
 	(void)state;
 	kill(v.pid, SIGKILL);
 	kill(v.tty_holder, SIGKILL);
@@ -402,8 +401,7 @@ static int teardown(void **state)
 	mq_close(v.mq);
 	mq_unlink(v.queue);
 	rmdir(argument("@run"));
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", v.dir);
-	(void)!system(cmd);
+	assert_int_equal(scratch_remove(v.dir), 0);
 	close(v.un);
 	close(v.ab);
 	close(v.tcp);

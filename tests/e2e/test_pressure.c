@@ -9,6 +9,7 @@
  * waited for is not told of a control group alone where the first kind of these is mounted, so it is the host's.
  */
 #include "support/support.h"
+#include "support/built.h"
 
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
@@ -18,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,8 +108,8 @@ static void why(const struct forewarmd *f, const struct job *s, const char *name
 	job_path(s, name, path);
 	(void)snprintf(key, sizeof(key), "\"%s\":", field);
 	(void)snprintf(command, sizeof(command),
-		       "%s/forewarm --json --socket %s/run/control.sock why %s -n 100",
-		       getenv("FWM_OUT"), f->dir, path);
+		       "%s/forewarm --json --socket %s/run/control.sock why %s -n 100", built_at(),
+		       f->dir, path);
 	p = popen(command, "re");
 	assert_non_null(p);
 	ret[0] = '\0';
@@ -145,7 +147,7 @@ static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file lo
 		usleep(600000); /* the daemon looks four times a second; and a person's runs are some time apart */
 		job_evict(look);
 		job_start(s); /* stops at the first gate: nothing of ours has read it */
-		for (int ms = 0; ms < 1500 * (int)watch_scale() && !read; ms += 50) {
+		for (int ms = 0; ms < 1500 * (int)built_scale() && !read; ms += 50) {
 			usleep(50000);
 			read = job_resident(look) >= 0.99;
 		}
@@ -165,6 +167,22 @@ static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file lo
 	return read;
 }
 
+/* A run that is left to its first steps for so long: the most of the file that was in memory meanwhile. Ends with
+ * job_finish(). */
+static double most_resident(struct job *s, struct job_file look, int ms)
+{
+	double share = 0;
+
+	usleep(600000); /* the daemon looks four times a second */
+	job_evict(look);
+	job_start(s);
+	for (; ms > 0; ms -= 100) {
+		usleep(100000);
+		share = fmax(share, job_resident(look));
+	}
+	return share;
+}
+
 static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state)
 {
 	char waits[32], outcome[32];
@@ -172,7 +190,7 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 	struct job_file look;
 	struct forewarmd f;
 	unsigned long id = 0;
-	double share = 0;
+	double share;
 	struct job s;
 
 	(void)state;
@@ -187,13 +205,7 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 		stallers_end(stallers);
 		give_up(&f, "this disk is not waited for");
 	}
-	usleep(600000); /* the daemon looks four times a second */
-	job_evict(look);
-	job_start(&s);
-	for (int i = 0; i < 15; i++) {
-		usleep(100000);
-		share = job_resident(look) > share ? job_resident(look) : share;
-	}
+	share = most_resident(&s, look, 1500);
 	why(&f, &s, "second", "decision", &id, waits);
 	job_finish(&s);
 	sleep(1); /* drained since */
@@ -284,7 +296,7 @@ static void test_no_more_is_read_ahead_than_the_group_has_room_for(void **state)
 	struct job_file look;
 	struct forewarmd f;
 	unsigned long id = 0;
-	double share = 0;
+	double share;
 	struct job s;
 	int status;
 	pid_t hog;
@@ -296,13 +308,7 @@ static void test_no_more_is_read_ahead_than_the_group_has_room_for(void **state)
 	look = job_look(&s, "second");
 	assert_true(is_read_ahead(&f, &s, look, RUNS));
 	hog = hog_start(&s, HOG_BYTES);
-	usleep(600000); /* the group is looked at four times a second */
-	job_evict(look);
-	job_start(&s);
-	for (int i = 0; i < 10; i++) {
-		usleep(100000);
-		share = job_resident(look) > share ? job_resident(look) : share;
-	}
+	share = most_resident(&s, look, 1000);
 	why(&f, &s, "second", "decision", &id, decision);
 	if (strcmp(decision, "failed") == 0)
 		why(&f, &s, "second", "errno", &id, err);

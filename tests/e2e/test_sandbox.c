@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* test_sandbox.c - what a sandbox promises to whom runs something in it. */
 #include "support/support.h"
+#include "support/scratch.h"
+#include "support/built.h"
 
 #include "support/box.h"
 
@@ -86,7 +88,7 @@ static void test_sandbox_root_keeps_only_the_capabilities_asked_for(void **state
 
 static void test_sandbox_listen_fds_protocol(void **state)
 {
-	const char *argv[] = {box_helper("fds"), NULL};
+	const char *argv[] = {built_helper("fds"), NULL};
 	const char *env[] = {"PATH=/bin:/usr/bin", "LISTEN_PID=1", "LISTEN_FDS=9", NULL};
 	int fds[3];
 	struct sandbox_command c = {
@@ -172,12 +174,12 @@ static void test_sandbox_is_alone_in_its_pid_namespace(void **state)
 /* --- files ---------------------------------------------------------------------------------------- */
 static void test_sandbox_writes_stay_in_the_layer(void **state)
 {
-	char dir[] = "/var/tmp/fwm-sb.XXXXXX", script[256], name[64];
+	char dir[SCRATCH_DIR_MAX], script[256], name[80];
 	struct box_result r;
 	uint64_t until;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "sb"), 0);
 	chmod(dir, 0777);
 	snprintf(script, sizeof(script),
 		 "echo new > %s/n; rm -rf /etc/hostname; echo x >> /etc/passwd; echo; sleep 10",
@@ -197,7 +199,7 @@ static void test_sandbox_writes_stay_in_the_layer(void **state)
 	assert_int_equal(faccessat(r.uppers[0].fd, name + 1, F_OK, 0), 0);
 	assert_int_equal(faccessat(r.uppers[0].fd, "etc/passwd", F_OK, 0), 0);
 	box_release(&box, &r);
-	rmdir(dir);
+	assert_int_equal(scratch_remove(dir), 0);
 }
 
 static void test_sandbox_layers_are_not_shared(void **state)
@@ -212,7 +214,7 @@ static void test_sandbox_layers_are_not_shared(void **state)
 
 static void test_sandbox_mounts_of_the_command(void **state)
 {
-	char dir[] = "/var/tmp/fwm-sb.XXXXXX", name[64];
+	char dir[SCRATCH_DIR_MAX], name[80];
 	const char *script = "cd /data && echo w > w && cat w; cd /ro && cat w && { echo x > x || "
 			     "echo refused; }; "
 			     "touch /usr/x || echo usr; ls /etc | wc -l; cat /etc/passwd | wc -c; "
@@ -238,7 +240,7 @@ static void test_sandbox_mounts_of_the_command(void **state)
 		  "ro; "
 		  "touch /usr/x 2>/dev/null || echo usr; wc -c < /etc/passwd; ls /var/tmp; "
 		  "touch /var/tmp/t && echo tmp; cat /new/place/one";
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_in(dir, "/var/tmp", "sb"), 0);
 	assert_true((fd = open(dir, O_PATH | O_CLOEXEC)) >= 0);
 	assert_true((file = open("/proc/sys/kernel/ostype", O_PATH | O_CLOEXEC)) >= 0);
 	m[0].fd = m[1].fd = fd;
@@ -249,8 +251,7 @@ static void test_sandbox_mounts_of_the_command(void **state)
 	assert_string_equal(r.out, "w\nw\nro\nusr\n0\ntmp\nLinux\n");
 	snprintf(name, sizeof(name), "%s/w", dir);
 	assert_int_equal(access(name, F_OK), 0);
-	unlink(name);
-	rmdir(dir);
+	assert_int_equal(scratch_remove(dir), 0);
 	m[6].optional = false;
 	m[0].kind = m[1].kind = m[2].kind = SANDBOX_MOUNT_RO;
 	m[0].path = m[1].path = m[2].path = "/usr";

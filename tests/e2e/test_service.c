@@ -249,6 +249,7 @@ static void test_service_busy_is_not_frozen(void **state)
 	unix_unit("busy", "", "X-Forewarm-FreezeAfterSec=20ms\n");
 	assert_int_equal(service_host_start(&host), 0);
 	assert_true(service_ask(&a, "burn 400\n", got, sizeof(got), NULL));
+	service_host_await(&host, "busy", SVC_ACTIVE, 200); /* its answer may be first */
 	for (int i = 0; i < 15; i++) {
 		assert_int_equal(service_host_view(&host, "busy").state, SVC_ACTIVE);
 		(void)usleep(20000);

@@ -5,6 +5,7 @@
  * is up when the client connects. Nothing tells the daemon but the kernel.
  */
 #include "support/support.h"
+#include "support/built.h"
 
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
@@ -34,7 +35,6 @@ static void write_file(const char *dir, const char *name, const char *text, mode
 
 static void write_all(const struct forewarmd *f, int port)
 {
-	const char *out = getenv("FWM_OUT");
 	char text[1024], dir[160];
 
 	(void)snprintf(dir, sizeof(dir), "%s/services", f->dir);
@@ -42,12 +42,12 @@ static void write_all(const struct forewarmd *f, int port)
 	write_file(dir, "slow.socket", text, 0644);
 	(void)snprintf(text, sizeof(text),
 		       "[Service]\nType=notify\nUser=nobody\n"
-		       "ExecStart=%s/tests/helpers/svc_echo --notify --delay-ms %d\n"
+		       "ExecStart=%s --notify --delay-ms %d\n"
 		       "X-Forewarm-FreezeAfterSec=20ms\nX-Forewarm-ReleaseAfterSec=200ms\n",
-		       out, START_MS);
+		       built_helper("svc_echo"), START_MS);
 	write_file(dir, "slow.service", text, 0644);
-	(void)snprintf(text, sizeof(text),
-		       "#!/bin/sh\n/bin/sleep 0.4\n%s/tests/helpers/svc_client %d\n", out, port);
+	(void)snprintf(text, sizeof(text), "#!/bin/sh\n/bin/sleep 0.4\n%s %d\n",
+		       built_helper("svc_client"), port);
 	write_file(f->dir, "job.sh", text, 0755);
 }
 
@@ -71,7 +71,7 @@ static void show(const struct forewarmd *f)
 
 	(void)snprintf(command, sizeof(command),
 		       "%s/forewarm --socket %s/run/control.sock services | sed 's/^/# /'",
-		       getenv("FWM_OUT"), f->dir);
+		       built_at(), f->dir);
 	(void)fflush(stdout);
 	(void)system(command);
 }

@@ -145,18 +145,24 @@ static void await_queued(const char *name)
 	}
 }
 
+/* There is one place, and a service that starts for a guess has it; quick is the other. */
+static void guess_slow(const char *flags)
+{
+	make_out();
+	host.run_max = 1;
+	unit("slow", flags, "Type=notify\n");
+	unit("quick", "", "");
+	assert_int_equal(service_host_start(&host), 0);
+	assert_true(service_host_predict(&host, "slow", 0.9, 100000000));
+}
+
 /* The start for a guess takes a second and a half and has the only place: who connects does not wait for it. */
 static void test_service_room_guessed_start_gives_way(void **state)
 {
 	struct svc_view v;
 
 	(void)state;
-	make_out();
-	host.run_max = 1;
-	unit("slow", "--notify --delay-ms 1500", "Type=notify\n");
-	unit("quick", "", "");
-	assert_int_equal(service_host_start(&host), 0);
-	assert_true(service_host_predict(&host, "slow", 0.9, 100000000));
+	guess_slow("--notify --delay-ms 1500");
 	await_order("slow ");
 	echo("quick");
 	v = service_host_view(&host, "slow");
@@ -175,12 +181,7 @@ static void test_service_room_start_that_came_true_stays(void **state)
 	pid_t own, other;
 
 	(void)state;
-	make_out();
-	host.run_max = 1;
-	unit("slow", "--notify --delay-ms 300", "Type=notify\n");
-	unit("quick", "", "");
-	assert_int_equal(service_host_start(&host), 0);
-	assert_true(service_host_predict(&host, "slow", 0.9, 100000000));
+	guess_slow("--notify --delay-ms 300");
 	own = ask_beside("slow");
 	service_host_await(&host, "slow", SVC_STARTING, 2000);
 	while (!service_host_view(&host, "slow").waiting)

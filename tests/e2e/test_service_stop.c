@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,13 @@ static bool kernel_has(const char *name)
 		if (strstr(line, name))
 			return true;
 	return false;
+}
+
+static bool read_text(const char *path, char *buf, size_t n)
+{
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+
+	return f && fgets(buf, (int)n, f);
 }
 
 /* SIGCONT from a BPF program: Linux 6.13. */
@@ -300,6 +308,25 @@ static bool comes_to_rest(const struct unit_addr *a, const char *name, const cha
 }
 
 /* Threads, a child, and one that could tell a stop: nobody is stopped. */
+/* Of many threads the first that is told to end is gone long before the last: on v1 these stay if they are
+ * frozen meanwhile. */
+static void test_service_stop_lets_threads_end(void **state)
+{
+	struct unit_addr a;
+
+	(void)state;
+	a = unit("many", "--threads 400", "X-Forewarm-MayStop=no\nX-Forewarm-FreezeAfterSec=1ms\n");
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 8; i++) {
+		char got[64];
+
+		assert_true(service_ask(&a, "leave\n", got, sizeof(got), NULL));
+		service_host_await(&host, "many", SVC_COLD, 4000);
+	}
+	assert_int_equal(service_host_view(&host, "many").figures.start_n, 8);
+	service_host_stop(&host);
+}
+
 static void test_service_stop_leaves_all_of_one_who_rests(void **state)
 {
 	static const struct {
@@ -413,7 +440,7 @@ static void test_service_stop_is_for_who_has_a_timer(void **state)
 	(void)state;
 	if (!kernel_resumes())
 		skip_because("the kernel has no bpf_send_signal_task");
-	seen = unit("seen", "--tick 50", "");
+	seen = unit("seen", "--timer 50", "");
 	hidden = unit("hidden", "--alarm 20", "");
 	assert_int_equal(service_host_start(&host), 0);
 	echo_until_frozen(&seen, "seen");
@@ -430,6 +457,146 @@ static void test_service_stop_is_for_who_has_a_timer(void **state)
 	service_host_stop(&host);
 }
 
+/* Of the one svc_echo there is, as /proc has it. */
+static unsigned long long of_echo(const char *file, int field)
+{
+	char path[128], text[128], name[32];
+	unsigned long long n[3] = {0};
+	glob_t g;
+
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/*/%s/sb-*/cgroup.procs", host.group);
+	(void)glob(path, 0, NULL, &g); /* none is 0 */
+	(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/sb-*/cgroup.procs", host.group);
+	(void)glob(path, GLOB_APPEND, NULL, &g);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		_cleanup_(fclosep) FILE *f = fopen(g.gl_pathv[i], "re");
+		int pid;
+
+		while (f && fscanf(f, "%d", &pid) == 1) {
+			(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+			if (read_text(path, name, sizeof(name)) &&
+			    strcmp(name, "svc_echo\n") == 0) {
+				(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+				if (read_text(path, text, sizeof(text)))
+					(void)sscanf(text, "%llu %llu %llu", &n[0], &n[1], &n[2]);
+			}
+		}
+	}
+	globfree(&g);
+	return n[field];
+}
+
+/* What has nothing but a timeout sleeps on over it, is not stopped, and has its timeouts back as soon as
+ * somebody connects. */
+static void puts_a_timeout_off(const char *options, const char *more)
+{
+	struct sockaddr_storage to;
+	struct unit_addr a;
+	uint64_t runs;
+	socklen_t to_n;
+	int fd;
+
+	if (!kernel_rests())
+		skip_because("the kernel has no sk_data_ready");
+	a = unit("one", options, more);
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < 5; i++) {
+		if (!comes_to_rest(&a, "one", "hello\n", "hello"))
+			fail_msg("it does not rest");
+		assert_int_equal(service_host_in_state(&host, 'T'), 0);
+		runs = of_echo("schedstat", 2);
+		(void)usleep(200000);
+		assert_true(runs > 0);
+		assert_int_equal(of_echo("schedstat", 2), runs);
+		assert_int_equal(of_echo("timerslack_ns", 0), 50000);
+	}
+	(void)listen_sockaddr(&a, &to, &to_n);
+	fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, to_n), 0);
+	(void)usleep(20000);
+	runs = of_echo("schedstat", 2);
+	(void)usleep(400000);
+	assert_true(of_echo("schedstat", 2) >= runs + 5);
+	(void)close(fd);
+	assert_int_equal(service_host_view(&host, "one").figures.start_n, 1);
+	service_host_stop(&host);
+}
+
+static void test_service_stop_puts_a_timeout_off(void **state)
+{
+	(void)state;
+	puts_a_timeout_off("--tick 20", "");
+}
+
+static void test_service_stop_puts_off_behind_a_proxy(void **state)
+{
+	(void)state;
+	puts_a_timeout_off("--bind 7777 --tick 20", "X-Forewarm-Proxy=7777\nPrivateNetwork=yes\n");
+}
+
+/* However it waits, as long as that is for its socket: the last one does not, and is stopped. */
+static void test_service_stop_puts_off_only_what_a_connection_ends(void **state)
+{
+	static const char *const waits[] = {
+		"p=select.poll(); p.register(s,select.POLLIN)\nwait=lambda: p.poll(50)\n",
+		"p=select.epoll(); p.register(s,select.EPOLLIN)\nwait=lambda: p.poll(.05)\n",
+		"wait=lambda: select.select([s],[],[],.05)\n",
+		"wait=lambda: time.sleep(.05)\n",
+	};
+	char name[8] = "0", path[128], file[160], text[512];
+	const int n = (int)ARRAY_SIZE(waits);
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	if (access("/usr/bin/python3", X_OK) < 0)
+		skip_because("Python is not installed");
+	for (int i = 0; i < n; i++) {
+		FILE *f;
+
+		name[0] = (char)('0' + i);
+		(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, name);
+		(void)snprintf(file, sizeof(file), "%s/%s.py", host.dir, name);
+		f = fopen(file, "we");
+		assert_non_null(f);
+		assert_true(
+			fprintf(f,
+				"import select,socket,time\n"
+				"s=socket.socket(fileno=3); s.setblocking(False)\n%s"
+				"while True:\n wait()\n try: c=s.accept()[0]\n"
+				" except BlockingIOError: continue\n"
+				" c.setblocking(True); c.sendall(b'ok '+c.recv(99)); c.close()\n",
+				waits[i]) > 0);
+		assert_int_equal(fclose(f), 0);
+		(void)snprintf(text, sizeof(text),
+			       "ExecStart=/usr/bin/python3 %s\nUser=nobody\n"
+			       "X-Forewarm-FreezeAfterSec=5ms\nX-Forewarm-ReleaseAfterSec=60s\n",
+			       file);
+		(void)snprintf(file, sizeof(file), "ListenStream=%s\n", path);
+		service_host_unit(&host, name, file, text);
+	}
+	assert_int_equal(service_host_start(&host), 0);
+	for (int i = 0; i < n; i++) {
+		struct unit_addr a;
+		char got[64];
+
+		name[0] = (char)('0' + i);
+		(void)snprintf(path, sizeof(path), "%s/%s.sock", host.dir, name);
+		a = service_addr(path);
+		if (i < n - 1) {
+			if (!comes_to_rest(&a, name, "hello\n", "ok"))
+				fail_msg("%s: does not rest", waits[i]);
+			continue;
+		}
+		for (int k = 0; k < 2; k++) {
+			assert_true(service_ask(&a, "hello\n", got, sizeof(got), NULL));
+			await_down(name);
+		}
+		assert_int_equal(service_host_view(&host, name).figures.rest_n, 0);
+	}
+	service_host_stop(&host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,9 +608,13 @@ int main(void)
 		WITH_HOST(test_service_stop_is_not_for_who_could_tell),
 		WITH_HOST(test_service_stop_leaves_who_rests),
 		WITH_HOST(test_service_stop_does_not_keep_an_end_to_itself),
+		WITH_HOST(test_service_stop_lets_threads_end),
 		WITH_HOST(test_service_stop_leaves_all_of_one_who_rests),
 		WITH_HOST(test_service_stop_leaves_real_programs_that_rest),
 		WITH_HOST(test_service_stop_is_for_who_has_a_timer),
+		WITH_HOST(test_service_stop_puts_a_timeout_off),
+		WITH_HOST(test_service_stop_puts_off_behind_a_proxy),
+		WITH_HOST(test_service_stop_puts_off_only_what_a_connection_ends),
 	};
 
 	return cmocka_run_group_tests_name("service-stop", tests, NULL, NULL);

@@ -80,6 +80,20 @@ static const struct line {
 	{"bind_read_only_paths", "BindReadOnlyPaths=@/ro:@/hidden -@/nosuch @/env:/opt/env\n",
 	 "ls @/hidden | wc -l; (: >@/hidden/a) 2>/dev/null || echo ro; tail -n 1 /opt/env",
 	 "0\nro\nC=\"from file\""},
+	{"bind_recursive", "User=root\nBindReadOnlyPaths=/sys:@/rw/sys\n",
+	 "test -n \"$(ls @/rw/sys/fs/cgroup)\" && echo more", "more"},
+	{"bind_alone", "User=root\nBindReadOnlyPaths=/sys:@/rw/sys:norbind\n",
+	 "test -d @/rw/sys/fs/cgroup && ls @/rw/sys/fs/cgroup | wc -l", "0"},
+	{"exec", "", "cp /bin/true @/rw/t && @/rw/t && echo ran", "ran"},
+	{"no_exec_paths", "NoExecPaths=@/rw -@/nosuch\n",
+	 "cp /bin/true @/rw/t && @/rw/t 2>/dev/null || echo no; /bin/true && echo ran", "no\nran"},
+	/* What is named more closely wins, and what the service makes is below it too. */
+	{"exec_paths",
+	 "NoExecPaths=/ /var/lib/@texec\nExecPaths=/bin /usr -/lib -/lib64 /var/lib -@/nosuch\n"
+	 "StateDirectory=@texec\nCacheDirectory=@texec\n",
+	 "for d in $STATE_DIRECTORY $CACHE_DIRECTORY @/rw; do cp /bin/true $d/t; $d/t 2>/dev/null "
+	 "|| echo no; done",
+	 "no\nno\nno"},
 	{"temporary_file_system", "User=root\nTemporaryFileSystem=@/hidden @/rw/made\n",
 	 "ls -A @/hidden | wc -l; stat -c '%a %U' @/hidden; (: >@/hidden/a) && ls @/hidden; "
 	 "stat -f -c %T @/rw/made",
@@ -113,6 +127,19 @@ static const struct line {
 	 "grep CapBnd /proc/self/status | tr -d '\\t'", "CapBnd:0000000000000001"},
 	{"bounding_set_empty", "CapabilityBoundingSet=\n",
 	 "grep CapBnd /proc/self/status | tr -d '\\t'", "CapBnd:0000000000000000"},
+	{"no_ambient", "PrivateNetwork=yes\n",
+	 "python3 -c 'import socket; socket.socket().bind((\"\", 80))' 2>/dev/null || echo no",
+	 "no"},
+	{"ambient", "PrivateNetwork=yes\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n",
+	 "python3 -c 'import socket; socket.socket().bind((\"\", 80)); print(80)'; "
+	 "grep -E 'Cap(Inh|Eff|Amb)' /proc/self/status | tr -d '\t'",
+	 "80\nCapInh:0000000000000400\nCapEff:0000000000000400\nCapAmb:0000000000000400"},
+	{"ambient_bounded",
+	 "CapabilityBoundingSet=CAP_KILL\nAmbientCapabilities=CAP_NET_BIND_SERVICE CAP_KILL\n",
+	 "grep -E 'Cap(Bnd|Amb)' /proc/self/status | tr -d '\t'",
+	 "CapBnd:0000000000000020\nCapAmb:0000000000000020"},
+	{"ambient_users", "PrivateUsers=yes\nAmbientCapabilities=CAP_CHOWN\n",
+	 "grep CapAmb /proc/self/status | tr -d '\t'", "CapAmb:0000000000000001"},
 	{"personality", "", "setarch linux32 true && echo any", "any"},
 	{"lock_personality", "LockPersonality=yes\n",
 	 "setarch linux32 true 2>/dev/null || echo one", "one"},
@@ -163,6 +190,10 @@ static const struct line {
 	 ""},
 	{"kill_mixed", "ReadWritePaths=@/rw\nKillMode=mixed\n",
 	 "sh -c 'trap \"echo told >@/rw/mixed; exit\" TERM; while :; do sleep 1; done' &", ""},
+	{"kill_process", "ReadWritePaths=@/rw\nKillMode=process\nTimeoutStopSec=2\n",
+	 "sh -c 'trap \"echo told >@/rw/process; exit\" TERM\n"
+	 "while kill -0 '$$' 2>/dev/null; do sleep 0.1; done; echo alone >@/rw/process' &",
+	 ""},
 	{"runtime_directory", "RuntimeDirectory=@trun\nRuntimeDirectoryMode=0750\n",
 	 "echo mine >$RUNTIME_DIRECTORY/f && stat -c '%U %a' /run/@trun", "nobody 750"},
 	{"runtime_directory_preserve", "RuntimeDirectory=@tkept\nRuntimeDirectoryPreserve=yes\n",
@@ -202,16 +233,6 @@ static void file_path(char *ret, size_t n, const char *name, const char *end)
 	assert_true(snprintf(ret, n, "%s/%s%s", host.dir, name, end) < (int)n);
 }
 
-static void put(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(path, 0644), 0);
-}
-
 /* No directive hides this place, wherever the build and the directory of the test are. */
 static void seen_path(char *ret, size_t n, const char *name, const char *end)
 {
@@ -242,7 +263,7 @@ static void write_unit(const char *name, const char *socket, const char *directi
 	seen_path(helper, sizeof(helper), "svc_echo", "");
 	(void)snprintf(text, sizeof(text), "%s\nexec >/dev/null 2>&1\nexec %s\n", run, helper);
 	seen_path(file, sizeof(file), name, ".sh");
-	put(file, text);
+	scratch_write(file, text);
 	expand(directives, more, sizeof(more));
 	(void)snprintf(text, sizeof(text),
 		       "ExecStart=/bin/sh %s\n%s%sStandardOutput=append:%s/%s.out\n", file,
@@ -276,14 +297,14 @@ static void make_tree(void)
 		assert_int_equal(chmod(path, 0777), 0);
 	}
 	file_path(path, sizeof(path), "hidden/f", "");
-	put(path, "hidden\n");
+	scratch_write(path, "hidden\n");
 	n = readlink("/proc/self/ns/net", net, sizeof(net) - 2);
 	assert_true(n > 0);
 	memcpy(net + n, "\n", 2);
 	file_path(path, sizeof(path), "net", "");
-	put(path, net);
+	scratch_write(path, net);
 	file_path(path, sizeof(path), "env", "");
-	put(path, "# a comment\nC=\"from file\"\n");
+	scratch_write(path, "# a comment\nC=\"from file\"\n");
 }
 
 static int setup(void **state)
@@ -295,7 +316,7 @@ static int setup(void **state)
 	host.run_max = host.pool_max = ARRAY_SIZE(lines) + 4;
 	make_tree();
 	(void)snprintf(path, sizeof(path), "/tmp/%stmp", host.group);
-	put(path, "tmp\n");
+	scratch_write(path, "tmp\n");
 	seen_path(path, sizeof(path), "", "");
 	(void)snprintf(command, sizeof(command), "mkdir -m 755 %s && install -m 755 %s %s", path,
 		       host.helper, path);
@@ -325,7 +346,7 @@ static void put_drop_in(const char *unit, const char *name, const char *text)
 	file_path(path, sizeof(path), unit, ".d");
 	assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
 	(void)snprintf(path, sizeof(path), "%s/%s.d/%s", host.dir, unit, name);
-	put(path, text);
+	scratch_write(path, text);
 }
 
 /* Whether a name that begins with the test's group is below dir on the host. */
@@ -354,6 +375,8 @@ static void after_the_stop(void)
 	assert_string_equal(got, "told");
 	get_file("rw/mixed", "", got, sizeof(got));
 	assert_string_equal(got, "");
+	get_file("rw/process", "", got, sizeof(got));
+	assert_string_equal(got, "alone");
 	assert_false(on_host("/run", "trun"));
 	assert_true(on_host("/run", "tkept/f"));
 	assert_true(on_host("/var/lib", "tstate/a/f"));
@@ -440,7 +463,7 @@ static void write_options_unit(const char *name, const char *more, int port)
 		       "ListenStream=[::1]:%d\n%s",
 		       port, port, port, more);
 	file_path(path, sizeof(path), "options.py", "");
-	put(path, show_options);
+	scratch_write(path, show_options);
 	write_unit(name, text, "", "python3 @/options.py");
 }
 
@@ -498,7 +521,7 @@ static void test_service_units_links_that_cannot_be_are_said(void **state)
 
 	(void)state;
 	file_path(path, sizeof(path), "taken", "");
-	put(path, "somebody's\n");
+	scratch_write(path, "somebody's\n");
 	(void)snprintf(text, sizeof(text), "Symlinks=%s %s/taken/below %s/deep/er/link\n", path,
 		       host.dir, host.dir);
 	write_unit("linked", text, "", "");
@@ -526,6 +549,31 @@ static void test_service_units_links_that_cannot_be_are_said(void **state)
 
 /* One that does not say WATCHDOG=1 is ended, and started anew for who asks; one that does lives, and while
  * it is frozen nothing is expected of it. */
+/* KillMode=process: what else of it runs is to outlive it, so it is neither frozen nor ended. */
+static void test_service_units_work_of_its_own_keeps_it(void **state)
+{
+	static const char *const modes[] = {"mixed", "process"};
+	char more[160];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		(void)snprintf(more, sizeof(more), "KillMode=%s\nX-Forewarm-FreezeAfterSec=20ms\n",
+			       modes[i]);
+		write_unit(modes[i], "", more, "sleep 600 &");
+	}
+	write_unit("nothing", "", more, "true");
+	(void)service_host_start(&host);
+	ask("process");
+	ask("mixed");
+	ask("nothing");
+	service_host_await(&host, "mixed", SVC_FROZEN, 5000);
+	service_host_await(&host, "nothing", SVC_FROZEN, 5000);
+	usleep(1200000); /* more than the time between two looks */
+	assert_int_equal(service_host_view(&host, "process").state, SVC_ACTIVE);
+	assert_int_equal(service_host_view(&host, "process").figures.freeze_n, 0);
+	service_host_stop(&host);
+}
+
 static void test_service_units_watchdog_ends_who_is_silent(void **state)
 {
 	(void)state;
@@ -570,10 +618,10 @@ static void test_service_units_one_service_has_all_its_sockets(void **state)
 		       "[Socket]\nService=several.service\nFileDescriptorName=more\n"
 		       "ListenStream=%s/more.sock\n",
 		       host.dir);
-	put(path, text);
+	scratch_write(path, text);
 	/* Nobody leads to this one: said, not refused. */
 	file_path(path, sizeof(path), "lonely", ".service");
-	put(path, "[Service]\nExecStart=/bin/true\n");
+	scratch_write(path, "[Service]\nExecStart=/bin/true\n");
 	assert_int_equal(service_host_start(&host), 0);
 	file_path(path, sizeof(path), "more", ".sock");
 	a = service_addr(path);
@@ -594,7 +642,7 @@ static void test_service_units_instances_are_of_a_template(void **state)
 	write_unit("of@", "", "Environment=I=%i \"J=%I\"\n", "echo $I $J");
 	file_path(path, sizeof(path), "of@a-b", ".socket");
 	file_path(to, sizeof(to), "of@", ".socket");
-	put(to, "[Socket]\nListenStream=%Y/%i.sock\n");
+	scratch_write(to, "[Socket]\nListenStream=%Y/%i.sock\n");
 	assert_int_equal(symlink("of@.socket", path), 0);
 	assert_int_equal(service_host_start(&host), 0);
 	ask("a-b");
@@ -621,7 +669,7 @@ static void test_service_units_conditions_are_waited_for(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)usleep(150000);
-		put(gate, "open\n");
+		scratch_write(gate, "open\n");
 		_exit(0);
 	}
 	file_path(path, sizeof(path), "gated", ".sock");
@@ -782,6 +830,8 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_links_that_cannot_be_are_said,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_service_units_work_of_its_own_keeps_it, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_watchdog_ends_who_is_silent,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_service_units_one_service_has_all_its_sockets,

@@ -41,6 +41,22 @@ if [[ -S $dir/run/control.sock ]]; then
 	timeout 1 python3 -c "import socket; s = socket.socket(socket.AF_UNIX); s.connect('$dir/fails.sock'); s.recv(1)"
 	tap_check "and at the one that fails for it" \
 		grep -q "^fails  cannot start '/nosuch/program': No such file or directory$" <(COLUMNS=80 view)
+	why() { timeout 20 "$out/forewarm" why --socket "$dir/run/control.sock" "$@"; }
+	COLUMNS=80 why fails.service >"$dir/why"
+	tap_check "why: its state, and what led to it" \
+		grep -q "fails: a service at .* does not run, because it failed\..* cannot start '/nosuch" <(tr -s '\n ' ' ' <"$dir/why")
+	tap_check "why: somebody connected before it failed" \
+		grep -q 'AGO STATE WHY .* cold it failed .* starting somebody connected' <(tr -s '\n ' ' ' <"$dir/why")
+	tap_check "why: what is known of its address" grep -q "^unix:$dir/fails.sock: a service, needed by " "$dir/why"
+	tap_check "why: the client is counted once" grep -q 'No connection was seen\.\|1 cold' "$dir/why"
+	tap_check "why: nothing is wider than 80 columns" same "$(grep -c '.\{81\}' "$dir/why")" 0
+	tap_check "why: without .service, too" grep -q '^held: a service at .* For .* it does not run' <(why held | tr '\n' ' ')
+	tap_check "why: by its address" grep -q '^held: a service' <(why "unix:$dir/held.sock")
+	tap_check "why: a refused one" grep -q "^bad.service:3: directive 'LoadCredential' is not" <(why bad.service)
+	tap_check "why: as JSON" grep -q '"moves":\[{"age_ns":[0-9]*,"to":"cold","why":"failed"},.*"to":"starting","why":"connection"}\]' \
+		<(why fails --json)
+	why nosuch.service 2>/dev/null
+	tap_check "why: none of that name" same $? 5
 	tap_check "JSON has it too" same "$(view --json | grep -c '"lonely.service"')" 1
 	tap_check "and the log, once" same "$(grep -c 'no .socket leads to lonely.service' "$dir/log")" 1
 else

@@ -6,6 +6,7 @@
  * last committed flush, perhaps the one that was under way, whole or not at all.
  */
 #include "support/support.h"
+#include "support/built.h"
 
 #include "store/store.h"
 #include "support/scratch.h"
@@ -146,9 +147,8 @@ static void test_store_survives_kill_at_any_moment(void **state)
 {
 	struct shared *sh =
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	const char *scale_text =
-		getenv("TEST_SCALE"); /* a slow machine: fewer kills, further apart */
-	int scale = scale_text ? atoi(scale_text) : 1, kill_n = KILL_N / scale;
+	/* A slow machine: fewer kills, further apart. */
+	const int scale = (int)built_scale(), kill_n = KILL_N / scale;
 	uint64_t flushes_n = 0, under_way_n = 0, kept_n = 0;
 
 	(void)state;

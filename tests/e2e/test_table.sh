@@ -74,4 +74,17 @@ ok "one that follows another wakes only if something left memory in between" $se
 sleep 1.1
 row 'row["guesses"][0]["support"] >= 5'
 ok "it follows what is learnt" $?
+
+# What was kept is in the table of edges as soon as a daemon that comes back is ready.
+kill "$pid" && wait "$pid" 2>/dev/null
+"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
+	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no >"$dir/log" 2>&1 </dev/null &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+	grep -q "watches:" "$dir/log" && break
+	sleep 0.05
+done
+"$bpftool" -j map dump pinned "/sys/fs/bpf/$name/edges" >"$dir/rows" 2>/dev/null
+python3 -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1])))' "$dir/rows"
+ok "what was kept is among the edges once it is ready" $?
 tap_end

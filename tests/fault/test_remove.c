@@ -85,7 +85,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	(void)close(f->fd);
-	return scratch_remove(f->dir);
+	return rmdir(f->dir);
 }
 
 /* Directories below each other, a file in each, depth of them; t is the first. */

@@ -250,25 +250,6 @@ void box_expect(struct box *b, const char *script, uid_t uid, const char *want)
 	assert_string_equal(r.out, want);
 }
 
-const char *box_helper(const char *name)
-{
-	static char path[512];
-	const char *out = getenv("FWM_OUT");
-	char self[400];
-	ssize_t n;
-
-	if (out) {
-		snprintf(path, sizeof(path), "%s/tests/helpers/%s", out, name);
-		return path;
-	}
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1); /* OUT/tests/KIND/test_x */
-	assert_true(n > 0);
-	self[n] = 0;
-	*strrchr(self, '/') = 0;
-	snprintf(path, sizeof(path), "%s/../helpers/%s", self, name);
-	return path;
-}
-
 int box_group_setup(void **state)
 {
 	const struct pool_options o = {.sandbox_max = 12};

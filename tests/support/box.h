@@ -55,8 +55,6 @@ void box_start_sh(struct box *b, const char *script, struct box_result *r);
 void box_expect(struct box *b, const char *script, uid_t uid, const char *want);
 uint64_t box_now_ms(void);
 void box_nap_ms(long ms);
-/* Absolute path of a program of tests/helpers; static. */
-const char *box_helper(const char *name);
 void box_release(struct box *b, struct box_result *r);
 /* Releases what is still in use; its results are not written to any more. */
 void box_tidy(struct box *b);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "support/support.h"
+#include "support/built.h"
 
 #include "support/forewarmd.h"
 
@@ -7,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,9 +25,7 @@
 /* For as long as nothing is wrong this is never waited for. */
 static int patience_ms(void)
 {
-	const char *scale = getenv("TEST_SCALE"); /* set on slow machines */
-
-	return PATIENCE_MS * (scale ? atoi(scale) : 1);
+	return PATIENCE_MS * (int)built_scale();
 }
 
 void forewarmd_need(void)
@@ -44,8 +42,7 @@ void forewarmd_init(struct forewarmd *f)
 	char path[128];
 
 	*f = (struct forewarmd){.pid = -1, .notify_fd = -1};
-	snprintf(f->dir, sizeof(f->dir), "/var/tmp/forewarm-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(scratch_make_in(f->dir, "/var/tmp", "test"), 0);
 	assert_int_equal(chmod(f->dir, 0755), 0);
 	snprintf(f->pins, sizeof(f->pins), "/sys/fs/bpf/%s", strrchr(f->dir, '/') + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(below); i++) {
@@ -169,19 +166,11 @@ void forewarmd_kill(struct forewarmd *f)
 	f->notify_fd = -1;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
-}
-
 void forewarmd_fini(struct forewarmd *f)
 {
 	forewarmd_kill(f);
-	if (f->dir[0])
-		(void)nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	if (f->pins[0])
-		(void)nftw(f->pins, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)scratch_remove(f->dir);
+	(void)scratch_remove(f->pins);
 }
 
 void forewarmd_show_log(const struct forewarmd *f)

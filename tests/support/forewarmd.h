@@ -11,13 +11,15 @@
 #ifndef TESTS_FOREWARMD_H
 #define TESTS_FOREWARMD_H
 
+#include "support/scratch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct forewarmd {
-	char dir[64];  /* holds run/ state/ services/ log */
-	char pins[96]; /* below /sys/fs/bpf */
+	char dir[SCRATCH_DIR_MAX]; /* holds run/ state/ services/ log */
+	char pins[96];		   /* below /sys/fs/bpf */
 	pid_t pid;
 	int notify_fd;
 	bool only_us; /* set between init and start: watches this process and what it starts, nothing else */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "support/support.h"
+#include "support/built.h"
 
 #include "support/manager.h"
 #include "support/service_host.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <poll.h>
 #include <signal.h>
@@ -105,7 +105,7 @@ static _Noreturn void host_main(const struct service_host *h, int ctl)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)snprintf(run, sizeof(run), "%s/run", h->dir);
 	(void)snprintf(state, sizeof(state), "%s/state", h->dir);
-	(void)snprintf(proxy, sizeof(proxy), "%s/tools/forewarm-proxy", getenv("FWM_OUT"));
+	(void)snprintf(proxy, sizeof(proxy), "%s/tools/forewarm-proxy", built_at());
 	(void)mkdir(run, 0700);
 	(void)mkdir(state, 0700);
 	if (fdstore_open(run, &f) < 0 || cgroup_open(&c, &o.cgroup) < 0)
@@ -158,31 +158,20 @@ static void ask(struct service_host *h, const struct ask *a, void *ret, size_t n
 
 void service_host_setup(struct service_host *h)
 {
-	const char *out = getenv("FWM_OUT");
-
 	*h = (struct service_host){
 		.parked = 2, .run_max = 16, .pool_max = 64, .pid = -1, .ctl = -1};
 	if (geteuid() != 0)
 		skip_because("sandboxes need root");
-	(void)snprintf(h->dir, sizeof(h->dir), "/tmp/fwm-svc-XXXXXX");
-	assert_non_null(mkdtemp(h->dir));
+	assert_int_equal(scratch_make_on_disk(h->dir, "svc"), 0);
 	(void)chmod(h->dir, 0755); /* services of other users connect and bind below */
 	(void)snprintf(h->group, sizeof(h->group), "fwm-svc-%d", (int)getpid());
-	assert_non_null(out);
-	(void)snprintf(h->helper, sizeof(h->helper), "%s/tests/helpers/svc_echo", out);
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st, (void)kind, (void)ftw;
-	return remove(path);
+	(void)snprintf(h->helper, sizeof(h->helper), "%s", built_helper("svc_echo"));
 }
 
 void service_host_teardown(struct service_host *h)
 {
 	service_host_stop(h);
-	if (h->dir[0])
-		(void)nftw(h->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)scratch_remove(h->dir);
 }
 
 int service_host_before(void **state)
@@ -199,15 +188,6 @@ int service_host_after(void **state)
 	return 0;
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 void service_host_unit(struct service_host *h, const char *name, const char *socket,
 		       const char *service)
 {
@@ -215,10 +195,10 @@ void service_host_unit(struct service_host *h, const char *name, const char *soc
 
 	(void)snprintf(path, sizeof(path), "%s/%s.socket", h->dir, name);
 	(void)snprintf(text, sizeof(text), "[Socket]\n%s", socket);
-	write_file(path, text);
+	scratch_write(path, text);
 	(void)snprintf(path, sizeof(path), "%s/%s.service", h->dir, name);
 	(void)snprintf(text, sizeof(text), "[Service]\n%s", service);
-	write_file(path, text);
+	scratch_write(path, text);
 }
 
 uint32_t service_host_start(struct service_host *h)

@@ -5,13 +5,14 @@
 
 #include "core/svc.h"
 #include "core/unitfile.h"
+#include "support/scratch.h"
 #include "sys/service.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
 
 struct service_host {
-	char dir[64]; /* units; what runs is below run/ and state/ */
+	char dir[SCRATCH_DIR_MAX]; /* units; what runs is below run/ and state/ */
 	char group[40];
 	char helper[256]; /* of tests/helpers/svc_echo */
 	uint32_t parked, run_max, pool_max;

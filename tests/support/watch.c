@@ -86,19 +86,3 @@ void watch_assert_counted(const struct fwm_counts hooks[FWM_HOOK_MAX])
 				 (unsigned long)v->sent, (unsigned long)v->folded);
 	}
 }
-
-const char *watch_helper(const char *name)
-{
-	static char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s/tests/helpers/%s", getenv("FWM_OUT") ?: ".output",
-		       name);
-	return path;
-}
-
-unsigned watch_scale(void)
-{
-	const char *s = getenv("TEST_SCALE");
-
-	return s && atoi(s) > 0 ? (unsigned)atoi(s) : 1;
-}

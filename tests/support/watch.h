@@ -8,6 +8,7 @@
 #ifndef TESTS_SUPPORT_WATCH_H
 #define TESTS_SUPPORT_WATCH_H
 
+#include "support/built.h"
 #include "sys/capture.h"
 
 #include <sys/types.h>
@@ -33,10 +34,7 @@ void watch_drain(struct capture *c, void (*observe)(void *ctx, const struct obs 
 /* What became of each run of each hook adds up, and nothing was lost uncounted. */
 void watch_assert_counted(const struct fwm_counts hooks[FWM_HOOK_MAX]);
 
-/* Absolute path of a program of tests/helpers; static. */
-const char *watch_helper(const char *name);
-
-/* How many times slower than usual this machine is: TEST_SCALE, at least 1. */
-unsigned watch_scale(void);
+/* How much slower than usual this machine is. */
+#define watch_scale built_scale
 
 #endif

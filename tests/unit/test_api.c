@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The control socket: the protocol, hostile requests, slow and vanishing clients, descriptors. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "api/client.h"
 #include "api/socket.h"
@@ -18,7 +19,7 @@
 #define S 1000000000ull
 
 struct fixture {
-	char dir[64], path[96];
+	char dir[SCRATCH_DIR_MAX], path[96];
 	struct api *api;
 	struct api_call *later;
 	unsigned gone_n, calls_n;
@@ -83,8 +84,7 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/fwm-api-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(scratch_make_on_disk(f->dir, "api"), 0);
 	snprintf(f->path, sizeof(f->path), "%s/run/control.sock", f->dir);
 	f->now_ns = 100 * S;
 	*state = f;

@@ -6,19 +6,19 @@
  * are made by the test in our base and in the group, so what is written into which file shows.
  */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "sys/cgroup.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char dir[64];
+static char dir[SCRATCH_DIR_MAX];
 
 static const char *path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -34,15 +34,6 @@ static const char *path(const char *fmt, ...)
 	vsnprintf(p + n, 512 - (size_t)n, fmt, ap);
 	va_end(ap);
 	return p;
-}
-
-static void put(const char *file, const char *text)
-{
-	FILE *f = fopen(file, "we");
-
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
 }
 
 static const char *get(const char *file)
@@ -72,25 +63,16 @@ static void makedirs(const char *p)
 	mkdir(buf, 0755);
 }
 
-static int rm(const char *p, const struct stat *st, int flag, struct FTW *f)
-{
-	(void)st;
-	(void)flag;
-	(void)f;
-	return remove(p);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/fwm-cgroup.XXXXXX");
-	return mkdtemp(dir) ? 0 : -1;
+	return scratch_make_on_disk(dir, "cgroup");
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(dir, rm, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(dir);
 }
 
 struct mounted {
@@ -126,7 +108,7 @@ static void files(const char *group, const char *const *names)
 {
 	makedirs(path("%s", group));
 	for (; *names; names++)
-		put(path("%s/%s", group, *names), "");
+		scratch_write(path("%s/%s", group, *names), "");
 }
 
 static const char *const v2_files[] = {
@@ -150,7 +132,8 @@ static void test_cgroup_pure_v2_limits_all(void **state)
 
 	(void)state;
 	files("cg/system.slice/fw.service/fw", v2_files);
-	put(path("cg/system.slice/fw.service/fw/cgroup.subtree_control"), "cpu io memory pids\n");
+	scratch_write(path("cg/system.slice/fw.service/fw/cgroup.subtree_control"),
+		      "cpu io memory pids\n");
 	assert_int_equal(open_host(m, 1, &h), 0);
 	assert_string_equal(cgroup_layout(h), "v2");
 	cgroup_report(h, report, sizeof(report));
@@ -173,7 +156,7 @@ static void test_cgroup_v2_without_controllers_says_what_it_cannot(void **state)
 
 	(void)state;
 	files("cg/fw", (const char *const[]){"cgroup.freeze", "cgroup.kill", "cpu.stat", NULL});
-	put(path("cg/fw/cgroup.subtree_control"), "\n");
+	scratch_write(path("cg/fw/cgroup.subtree_control"), "\n");
 	assert_int_equal(open_host(m, 1, &h), 0);
 	assert_int_equal(cgroup_can(h, CGROUP_MEMORY), CGROUP_NONE);
 	assert_int_equal(cgroup_can(h, CGROUP_FREEZE), CGROUP_V2);
@@ -211,7 +194,7 @@ static void test_cgroup_hybrid_takes_each_where_it_is(void **state)
 	files("pids/fw", v1_pids);
 	files("unified/fw",
 	      (const char *const[]){"cgroup.freeze", "cgroup.kill", "cpu.stat", NULL});
-	put(path("unified/fw/cgroup.subtree_control"), "hugetlb\n");
+	scratch_write(path("unified/fw/cgroup.subtree_control"), "hugetlb\n");
 	assert_int_equal(open_host(m, ARRAY_SIZE(m), &h), 0);
 	assert_string_equal(cgroup_layout(h), "hybrid");
 	cgroup_report(h, report, sizeof(report));
@@ -288,23 +271,23 @@ static void test_cgroup_v2_freeze_kill_and_readings(void **state)
 
 	(void)state;
 	files("cg/fw", v2_files);
-	put(path("cg/fw/cgroup.subtree_control"), "memory\n");
+	scratch_write(path("cg/fw/cgroup.subtree_control"), "memory\n");
 	assert_int_equal(open_host(m, 1, &h), 0);
 	files("cg/fw/g", v2_files);
 	assert_int_equal(cgroup_group_freeze(h, "g", true), 0);
 	assert_string_equal(get(path("cg/fw/g/cgroup.freeze")), "1");
-	put(path("cg/fw/g/cgroup.events"), "populated 1\nfrozen 0\n");
+	scratch_write(path("cg/fw/g/cgroup.events"), "populated 1\nfrozen 0\n");
 	assert_int_equal(cgroup_group_frozen(h, "g", &b), 0);
 	assert_false(b);
-	put(path("cg/fw/g/cgroup.events"), "populated 0\nfrozen 1\n");
+	scratch_write(path("cg/fw/g/cgroup.events"), "populated 0\nfrozen 1\n");
 	assert_int_equal(cgroup_group_frozen(h, "g", &b), 0);
 	assert_true(b);
 	assert_int_equal(cgroup_group_kill(h, "g"), 0);
 	assert_string_equal(get(path("cg/fw/g/cgroup.kill")), "1");
-	put(path("cg/fw/g/memory.current"), "123456\n");
+	scratch_write(path("cg/fw/g/memory.current"), "123456\n");
 	assert_int_equal(cgroup_group_memory_bytes(h, "g", &v), 0);
 	assert_int_equal(v, 123456);
-	put(path("cg/fw/g/cpu.stat"), "usage_usec 5000\nuser_usec 1\n");
+	scratch_write(path("cg/fw/g/cpu.stat"), "usage_usec 5000\nuser_usec 1\n");
 	assert_int_equal(cgroup_group_cpu_ns(h, "g", &v), 0);
 	assert_int_equal(v, 5000000);
 	assert_int_equal(cgroup_group_freeze(h, "nosuch", true), CGROUP_GONE);
@@ -323,9 +306,9 @@ static void test_cgroup_a_container_sees_its_own_root_as_mounted(void **state)
 	/* The mount shows a subtree: field 4 is not "/", and /proc/self/cgroup starts with it. */
 	fprintf(f, "30 21 0:30 /docker/abc %s/cg rw - cgroup2 cgroup rw\n", dir);
 	fclose(f);
-	put(path("cgroup"), "0::/docker/abc/inner\n");
+	scratch_write(path("cgroup"), "0::/docker/abc/inner\n");
 	files("cg/inner/fw", v2_files);
-	put(path("cg/inner/fw/cgroup.subtree_control"), "");
+	scratch_write(path("cg/inner/fw/cgroup.subtree_control"), "");
 	o.mountinfo = path("mountinfo");
 	o.proc_cgroup = path("cgroup");
 	assert_int_equal(cgroup_open(&o, &h), 0);
@@ -341,7 +324,8 @@ static void test_cgroup_no_groups_at_all_is_a_fault(void **state)
 	struct cgroup_host *h;
 
 	(void)state;
-	put(path("mountinfo"), "21 1 254:0 / / rw,relatime - ext4 /dev/vda rw\ngarbage\n - \n");
+	scratch_write(path("mountinfo"),
+		      "21 1 254:0 / / rw,relatime - ext4 /dev/vda rw\ngarbage\n - \n");
 	o.mountinfo = path("mountinfo");
 	assert_int_equal(cgroup_open(&o, &h), -ENOENT);
 	o.mountinfo = path("nosuch");

@@ -4,6 +4,8 @@
  * 80 columns, that names of strangers' reach no terminal raw, and its exit codes.
  */
 #include "support/support.h"
+#include "support/cli.h"
+#include "support/scratch.h"
 
 #include "api/client.h"
 #include "api/routes.h"
@@ -24,7 +26,7 @@
 	"libx.so"
 
 struct fixture {
-	char dir[64], path[96];
+	char dir[SCRATCH_DIR_MAX], path[96];
 	pid_t server;
 };
 
@@ -184,8 +186,7 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/fwm-cli-XXXXXX");
-	if (!mkdtemp(f->dir))
+	if (scratch_make_on_disk(f->dir, "cli"))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/control.sock", f->dir);
 	fflush(stdout);
@@ -212,8 +213,7 @@ static int teardown(void **state)
 
 	kill(f->server, SIGKILL);
 	waitpid(f->server, NULL, 0);
-	unlink(f->path);
-	rmdir(f->dir);
+	assert_int_equal(scratch_remove(f->dir), 0);
 	free(f);
 	return 0;
 }
@@ -221,20 +221,8 @@ static int teardown(void **state)
 /* Runs forewarm with args against the fixture's socket; standard error is in the text too. */
 static int run(const struct fixture *f, const char *args, char *ret, size_t max)
 {
-	const char *out = getenv("FWM_OUT");
-	char command[512];
-	FILE *p;
-	size_t n;
-	int status;
+	int status = cli_run(ret, max, "--socket %s %s", f->path, args);
 
-	snprintf(command, sizeof(command), "COLUMNS= %s/forewarm --socket %s %s 2>&1",
-		 out ? out : ".output", f->path, args);
-	p = popen(command, "r");
-	assert_non_null(p);
-	n = fread(ret, 1, max - 1, p);
-	ret[n] = '\0';
-	assert_int_equal(strlen(ret), n);
-	status = pclose(p);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

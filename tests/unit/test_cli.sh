@@ -77,6 +77,26 @@ check "a number no machine holds" 2 "from 1 to 1000, not '9{30}'" deps -n 999999
 check "eval of a directory" 1 "^forewarm: $dir: Is a directory" eval "$dir"
 check "eval of what is cut off" 1 "^forewarm: $dir/cut.gz: damaged from line" eval "$dir/cut.gz"
 check "eval of nothing" 5 "^forewarm: $dir/none: No such file" eval "$dir/none"
+# The same codes wherever a file is named.
+for c in "eval $dir/none" "replay $dir/none" "deps gcc --trace $dir/none" "status -t $dir/none/x" \
+	"why gcc --json --trace $dir/none"; do
+	check "$c: not found" 5 "^forewarm: $dir/none(/x)?: No such file" $c
+	ok "$c: said once" $(($(wc -l <"$dir/err") != 1))
+done
+check "a trace that is a directory" 1 "^forewarm: $dir: (at byte 0: )?Is a directory" export --trace "$dir"
+check "a trace that is none" 1 "^forewarm: $dir/numbers: " deps gcc --trace "$dir/numbers"
+check "an empty command" 2 "^forewarm: run: the COMMAND is empty" run "" --json
+# Root may read everything, but as somebody else.
+other=$(if [[ $(id -u) = 0 ]]; then echo "setpriv --reuid 4711 --regid 4711 --clear-groups"; fi)
+touch "$dir/locked" && chmod 0 "$dir/locked"
+if $other test -x "$fw" 2>/dev/null && ! $other test -r "$dir/locked"; then
+	for c in "deps gcc -t" replay eval; do
+		$other "$fw" $c "$dir/locked" >"$dir/out" 2>"$dir/err"
+		ok "$c of a locked file: not permitted" $(($? != 4 || $(wc -l <"$dir/err") != 1))
+	done
+else
+	tap_skip "a locked file" "needs setpriv and a program that others may run"
+fi
 check "a probability that is none" 2 "from 0 to 1, not 'x'" eval "$dir/numbers" --p x
 check "a probability above 1" 2 "from 0 to 1, not '2'" eval "$dir/numbers" --p 2
 check "no memory for the model" 2 "from 1 to 65536, not '0'" eval "$dir/numbers" --cap 0

@@ -5,6 +5,7 @@
  * nothing of it reaches the terminal as it is.
  */
 #include "support/support.h"
+#include "support/cli.h"
 
 #include "base/cleanup.h"
 #include "support/scratch.h"
@@ -99,8 +100,7 @@ static bool harmless(const char *s)
 
 static void test_cli_survives_what_answers(void **state)
 {
-	const char *out = getenv("FWM_OUT");
-	char dir[SCRATCH_DIR_MAX], path[SCRATCH_DIR_MAX + 8], command[512], got[16384];
+	char dir[SCRATCH_DIR_MAX], path[SCRATCH_DIR_MAX + 8], got[16384];
 
 	(void)state;
 	assert_int_equal(scratch_make(dir, "answers"), 0);
@@ -108,17 +108,9 @@ static void test_cli_survives_what_answers(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		bool closed = strstr(cases[i].command, ">&-") != NULL;
 		pid_t pid = stranger(path, cases[i].answer, closed ? 1000 : 1);
-		int status, heard = 0;
-		size_t n;
-		FILE *p;
+		int heard = 0,
+		    status = cli_run(got, sizeof(got), "%s --socket %s", cases[i].command, path);
 
-		(void)snprintf(command, sizeof(command), "exec 2>&1; %s/forewarm %s --socket %s",
-			       out ? out : ".output", cases[i].command, path);
-		p = popen(command, "r");
-		assert_non_null(p);
-		n = fread(got, 1, sizeof(got) - 1, p);
-		got[n] = '\0';
-		status = pclose(p);
 		assert_int_equal(waitpid(pid, &heard, 0), pid);
 		(void)unlink(path);
 		if (heard || !WIFEXITED(status) || WEXITSTATUS(status) != cases[i].exit_code ||

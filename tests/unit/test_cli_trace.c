@@ -4,6 +4,8 @@
  * and what a damaged one gets.
  */
 #include "support/support.h"
+#include "support/cli.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "store/trace.h"
@@ -19,7 +21,7 @@
 #define S 1000000000ull
 
 struct fixture {
-	char dir[64], path[96];
+	char dir[SCRATCH_DIR_MAX], path[96];
 	struct trace_writer *w;
 	struct host host;
 };
@@ -49,8 +51,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	int err = 0;
 
-	snprintf(f->dir, sizeof(f->dir), "/tmp/fwm-trace-XXXXXX");
-	if (!mkdtemp(f->dir))
+	if (scratch_make_on_disk(f->dir, "trace"))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/t", f->dir);
 	f->host = (struct host){.see = put,
@@ -74,27 +75,16 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	unlink(f->path);
-	rmdir(f->dir);
+	int r = scratch_remove(f->dir);
+
 	free(f);
-	return 0;
+	return r;
 }
 
 static int run(const char *args, const char *path, char *ret, size_t max)
 {
-	const char *out = getenv("FWM_OUT");
-	char command[512];
-	FILE *p;
-	size_t n;
-	int status;
+	int status = cli_run(ret, max, "%s %s", args, path);
 
-	snprintf(command, sizeof(command), "COLUMNS= %s/forewarm %s %s 2>&1", out ? out : ".output",
-		 args, path);
-	p = popen(command, "r");
-	assert_non_null(p);
-	n = fread(ret, 1, max - 1, p);
-	ret[n] = '\0';
-	status = pclose(p);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

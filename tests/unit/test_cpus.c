@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Which CPUs others keep busy, from a /proc/stat of our own; and threads that go where they are told. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "sys/cpus.h"
@@ -13,7 +14,7 @@
 
 enum { CPUS = 4, ALL = 0xf };
 
-static char root[64];
+static char root[SCRATCH_DIR_MAX];
 static unsigned int busy[CPUS], idle[CPUS]; /* since boot */
 
 static void stat_write(void)
@@ -47,8 +48,7 @@ static int setup(void **state)
 	char path[128];
 
 	(void)state;
-	snprintf(root, sizeof(root), "/tmp/fwm-cpus-XXXXXX");
-	assert_non_null(mkdtemp(root));
+	assert_int_equal(scratch_make_on_disk(root, "cpus"), 0);
 	snprintf(path, sizeof(path), "%s/proc", root);
 	assert_int_equal(mkdir(path, 0700), 0);
 	stat_write();
@@ -57,14 +57,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char path[128];
-
 	(void)state;
-	snprintf(path, sizeof(path), "%s/proc/stat", root);
-	assert_int_equal(unlink(path), 0);
-	snprintf(path, sizeof(path), "%s/proc", root);
-	assert_int_equal(rmdir(path), 0);
-	return rmdir(root);
+	return scratch_remove(root);
 }
 
 static void test_cpus_of_others_are_left(void **state)

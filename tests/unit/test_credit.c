@@ -59,12 +59,31 @@ static void test_credit_wants_two_of_three(void **state)
 	(void)credit_free(c);
 }
 
+/* There are many more pairs than places: what one has earned, another that falls on its place has not. */
+static void test_credit_is_of_a_pair_and_not_of_its_place(void **state)
+{
+	struct credit *c;
+
+	(void)state;
+	assert_int_equal(credit_new(&c), 0);
+	assert_true(credit_memory(c) >= 1024);
+	for (int i = 0; i < 10; i++)
+		credit_outcome(c, 1, 2, 1, true);
+	for (uint32_t n = 3; n < 200000; n++) {
+		assert_int_equal(credit_bytes(c, 1, n, 1), CREDIT_FIRST);
+		assert_int_equal(credit_bytes(c, n, 2, 1), CREDIT_FIRST);
+	}
+	assert_int_equal(credit_bytes(c, 1, 2, 1), CREDIT_MAX);
+	(void)credit_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_credit_grows_with_what_holds),
 		cmocka_unit_test(test_credit_is_lost_in_three_and_comes_back),
 		cmocka_unit_test(test_credit_wants_two_of_three),
+		cmocka_unit_test(test_credit_is_of_a_pair_and_not_of_its_place),
 	};
 
 	return cmocka_run_group_tests_name("credit", tests, NULL, NULL);

@@ -278,6 +278,9 @@ static void test_exec_has_args_script_and_a_key(void **state)
 	memcpy(e.text + sizeof(args), script, sizeof(script));
 	e.hdr.size = (uint16_t)(offsetof(struct fwm_exec, text) + sizeof(args) + sizeof(script));
 	assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+	last_script[0] = 0;
+	assert_int_equal(event_decode(d, &e, e.hdr.size + 40u, keep, NULL),
+			 0); /* in a larger room */
 	assert_string_equal(last_name, "/bin/dash");
 	assert_string_equal(last_script, "/srv/job");
 	assert_int_equal(last.args_len, sizeof(args));
@@ -346,6 +349,11 @@ static void test_what_is_no_record_is_refused(void **state)
 	(void)state;
 	assert_int_equal(event_decode(d, &open, 3, keep, NULL), -EBADMSG);
 	assert_int_equal(event_decode(d, &open, sizeof(open) - 8, keep, NULL), -EBADMSG);
+	open.hdr.size = sizeof(open.hdr) - 1;
+	assert_int_equal(event_decode(d, &open, sizeof(open), keep, NULL), -EBADMSG);
+	open.hdr.size = sizeof(open) - 8; /* there is room behind it, but it is too short itself */
+	assert_int_equal(event_decode(d, &open, sizeof(open), keep, NULL), -EBADMSG);
+	open.hdr.size = sizeof(open);
 	open.hdr.kind = FWM_EVENT_KIND_MAX;
 	assert_int_equal(event_decode(d, &open, sizeof(open), keep, NULL), -EBADMSG);
 	open.hdr.kind = FWM_EVENT_NONE;
@@ -433,6 +441,284 @@ static void test_a_long_path_pushes_out_as_many_as_it_needs(void **state)
 	names_free(n);
 }
 
+static int fold(struct decoder *d, struct fwm_fold_key key, const char *path, uint64_t timed_n)
+{
+	struct fwm_fold_row row = {
+		.count = 9, .timed_n = timed_n, .latency_ns = 600, .first_ns = 1, .last_ns = 77};
+
+	/* As the kernel leaves it: all of it used, and no NUL, when it was longer. */
+	memcpy(row.path, path, strlen(path) < FWM_FOLD_PATH ? strlen(path) + 1 : FWM_FOLD_PATH);
+	return fold_decode(d, &key, &row, keep, NULL);
+}
+
+/* What was only counted in the kernel: files by their number, what was not there by its name. */
+static void test_what_was_folded_is_named_and_counted(void **state)
+{
+	const struct fwm_fold_key file = {.ino = 2, .dev = 254u << 20 | 1, .tgid = 7},
+				  gone = {.path = 5, .tgid = 7, .err = ENOENT},
+				  below = {.ino = 1,
+					   .dev = 254u << 20 | 1,
+					   .path = 5,
+					   .err = ENOENT};
+	struct fwm_fold_key unknown = file, unknown_dir = below;
+	struct decoder *d = fresh();
+	char longest[FWM_FOLD_PATH + 1];
+
+	(void)state;
+	assert_int_equal(NAME(d, 1, "lib\0usr\0", 0), 0);
+	assert_int_equal(NAME(d, 2, "a\0lib\0usr\0", 0), 0);
+	assert_int_equal(fold(d, file, "", 3), 0);
+	assert_string_equal(last_name, "/usr/lib/a");
+	assert_int_equal(last.kind, OBS_FOLD);
+	assert_int_equal(last.ts_ns, 77);
+	assert_int_equal(last.pid, 7);
+	assert_int_equal(last.count, 9);
+	assert_int_equal(last.latency_ns, 200);
+	assert_int_equal(last.err, 0);
+	assert_int_equal(last.file.ino, 2);
+	assert_int_equal(fold(d, file, "", 0), 0);
+	assert_int_equal(last.latency_ns, 0);
+	assert_int_equal(fold(d, gone, "/etc/../x", 1), 0);
+	assert_string_equal(last_name, "/x");
+	assert_int_equal(last.err, ENOENT);
+	assert_int_equal(last.flags, 0);
+	assert_int_equal(fold(d, below, "y", 1), 0);
+	assert_string_equal(last_name, "/usr/lib/y");
+	assert_int_equal(fold(d, gone, "relative to what", 1), DECODE_UNNAMED);
+	unknown.ino = unknown_dir.ino = 99;
+	assert_int_equal(fold(d, unknown, "", 1), DECODE_UNNAMED);
+	assert_int_equal(fold(d, unknown_dir, "y", 1), DECODE_UNNAMED);
+	/* One that fills its place may have been longer. */
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	longest[FWM_FOLD_PATH] = 0;
+	assert_int_equal(fold(d, gone, longest, 1), 0);
+	assert_int_equal(last.flags, OBS_F_CUT);
+	assert_int_equal(strlen(last_name), FWM_FOLD_PATH - 1);
+	longest[FWM_FOLD_PATH - 2] = 0;
+	assert_int_equal(fold(d, gone, longest, 1), 0);
+	assert_int_equal(last.flags, 0);
+	decoder_free(d);
+}
+
+static int exec_in(struct decoder *d, uint32_t mntns, uint64_t image)
+{
+	struct fwm_exec e = {.hdr = {.kind = FWM_EVENT_EXEC, .tgid = 9},
+			     .exe = {.ino = mntns, .dev = 254u << 20 | 1},
+			     .mntns = mntns,
+			     .image = image,
+			     .script_len = sizeof("/job")};
+
+	memcpy(e.text, "/job", sizeof("/job"));
+	e.hdr.size = (uint16_t)(offsetof(struct fwm_exec, text) + sizeof("/job"));
+	return event_decode(d, &e, e.hdr.size, keep, NULL);
+}
+
+static int asked_n;
+
+static int image_of_pid(uint32_t pid, char *buf, size_t n)
+{
+	asked_n++;
+	return pid == 9 ? snprintf(buf, n, "root:looked") : -ESRCH;
+}
+
+static int image_of_nobody(uint32_t pid, char *buf, size_t n)
+{
+	(void)pid, (void)buf, (void)n;
+	asked_n++;
+	return -ESRCH;
+}
+
+/* Files of containers are named with their image, those of the host as they are. */
+static void test_files_of_containers_are_named_with_their_image(void **state)
+{
+	enum { HOST = 100, TOLD = 200, ASKED = 300, GONE = 400 };
+	static const uint32_t ns[] = {HOST, TOLD, ASKED, GONE};
+	struct decoder *d = fresh();
+	struct fwm_miss miss = {
+		.hdr = {.kind = FWM_EVENT_MISS}, .err = ENOENT, .path_len = sizeof("/a")};
+
+	(void)state;
+	asked_n = 0;
+	for (size_t i = 0; i < 4; i++) {
+		struct fwm_name e = {.hdr = {.kind = FWM_EVENT_NAME},
+				     .file = {.ino = ns[i], .dev = 254u << 20 | 1},
+				     .mntns = ns[i],
+				     .comps_len = sizeof("x\0bin")};
+
+		memcpy(e.comps, "x\0bin", sizeof("x\0bin"));
+		e.hdr.size = (uint16_t)(offsetof(struct fwm_name, comps) + e.comps_len);
+		assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+	}
+	/* Nobody told which namespace is the host's: all is taken for its. */
+	assert_int_equal(exec_in(d, TOLD, FWM_IMAGE(FWM_IMAGE_ROOT, 0xabcdull << 16)), 0);
+	assert_string_equal(last_name, "/bin/x");
+	assert_null(last.image);
+	decoder_images(d, HOST, image_of_pid);
+	assert_int_equal(exec_in(d, HOST, 0), 0);
+	assert_string_equal(last_name, "/bin/x");
+	assert_string_equal(last_script, "/job");
+	assert_string_equal(last.image, "");
+	assert_int_equal(exec_in(d, TOLD, FWM_IMAGE(FWM_IMAGE_ROOT, 0xabcdull << 16)), 0);
+	assert_string_equal(last_name, "root:00000000abcd:/bin/x");
+	assert_string_equal(last_script, "root:00000000abcd:/job");
+	assert_string_equal(last.image, "root:00000000abcd");
+	assert_int_equal(asked_n, 0);
+	assert_int_equal(exec_in(d, ASKED, 0), 0);
+	assert_string_equal(last_name, "root:looked:/bin/x");
+	assert_int_equal(asked_n, 1);
+	/* Gone before it could be asked: not the host's, whosesoever it was; what is known stays known. */
+	decoder_images(d, HOST, image_of_nobody);
+	assert_int_equal(exec_in(d, GONE, 0), 0);
+	assert_string_equal(last_name, "mntns:400:/bin/x");
+	assert_int_equal(exec_in(d, ASKED, 0), 0);
+	assert_string_equal(last_name, "root:looked:/bin/x");
+	assert_int_equal(open_of(d, TOLD), 0);
+	assert_string_equal(last_name, "root:00000000abcd:/bin/x");
+	assert_int_equal(open_of(d, HOST), 0);
+	assert_string_equal(last_name, "/bin/x");
+	memcpy(miss.path, "/a", sizeof("/a"));
+	miss.hdr.size = (uint16_t)(offsetof(struct fwm_miss, path) + sizeof("/a"));
+	miss.mntns = ASKED;
+	assert_int_equal(event_decode(d, &miss, miss.hdr.size, keep, NULL), 0);
+	assert_string_equal(last_name, "root:looked:/a");
+	miss.mntns = 500; /* of which nothing is known */
+	assert_int_equal(event_decode(d, &miss, miss.hdr.size, keep, NULL), 0);
+	assert_string_equal(last_name, "/a");
+	decoder_free(d);
+}
+
+static uint32_t peer_at(struct decoder *d, uint16_t family, uint16_t proto, const uint8_t *addr,
+			uint32_t netns, uint32_t err)
+{
+	struct fwm_sock e = {.hdr = {.kind = FWM_EVENT_CONNECT, .size = sizeof(e)},
+			     .family = family,
+			     .proto = proto,
+			     .port = 80,
+			     .netns = netns,
+			     .err = err};
+
+	memcpy(e.addr, addr, 16);
+	assert_int_equal(event_decode(d, &e, sizeof(e), keep, NULL), 0);
+	assert_int_equal(last.err, err);
+	return last.peer;
+}
+
+static void listens(struct decoder *d, uint16_t family, uint16_t proto, const uint8_t *addr,
+		    uint32_t pid, bool gone)
+{
+	struct fwm_sock e = {.hdr = {.kind = FWM_EVENT_LISTEN,
+				     .size = sizeof(e),
+				     .tgid = pid,
+				     .flags = gone ? FWM_F_GONE : 0},
+			     .family = family,
+			     .proto = proto,
+			     .port = 80,
+			     .netns = 1};
+	unsigned before = got_n;
+
+	memcpy(e.addr, addr, 16);
+	assert_int_equal(event_decode(d, &e, sizeof(e), keep, NULL), 0);
+	assert_int_equal(got_n - before, !gone);
+}
+
+/* Who listens at just that address; on the loopback, who listens at all of them. */
+static void test_a_connection_is_to_who_listens_there(void **state)
+{
+	enum { INET = 2, INET6 = 10, TCP = 6, UDP = 17 };
+	static const uint8_t any[16] = {0}, lo[16] = {127, 0, 0, 1}, lo6[16] = {[15] = 1},
+			     far[16] = {10, 0, 0, 1};
+	struct decoder *d = fresh();
+
+	(void)state;
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 0);
+	listens(d, INET6, TCP, any, 31, false);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 31);
+	assert_int_equal(peer_at(d, INET6, TCP, lo6, 1, 0), 31);
+	listens(d, INET, TCP, any, 41, false);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 41);
+	assert_int_equal(peer_at(d, INET, UDP, lo, 1, 0), 0);
+	assert_int_equal(peer_at(d, INET, TCP, far, 1, 0), 0);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 2, 0), 0); /* another network */
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, ECONNREFUSED), 0);
+	listens(d, INET, TCP, lo, 51, false);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 51);
+	listens(d, INET, TCP, far, 61, false);
+	assert_int_equal(peer_at(d, INET, TCP, far, 1, 0), 61);
+	listens(d, INET, TCP, lo, 51, true);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 41);
+	listens(d, INET, UDP, any, 71, false);
+	assert_int_equal(peer_at(d, INET, UDP, lo, 1, 0), 71);
+	assert_int_equal(peer_at(d, INET, TCP, lo, 1, 0), 41);
+	decoder_free(d);
+}
+
+/* As deep as a name may be, and no deeper. */
+static void test_a_path_that_is_too_long_is_cut(void **state)
+{
+	static char comps[FWM_COMPS_MAX];
+	struct decoder *d = fresh();
+	struct fwm_miss e = {.hdr = {.kind = FWM_EVENT_MISS},
+			     .base = {.ino = 1, .dev = 254u << 20 | 1},
+			     .err = ENOENT};
+	size_t n = 0, len = FWM_PATH_MAX - 1;
+
+	(void)state;
+	while (n + 256 <= sizeof(comps)) { /* 255 bytes each, so that only some of them have room */
+		memset(comps + n, 'x', 255);
+		n += 256;
+	}
+	assert_int_equal(name(d, 1, comps, n, 0), 0);
+	assert_int_equal(open_of(d, 1), 0);
+	assert_true(strlen(last_name) && strlen(last_name) % 256 == 0); /* none is cut in half */
+	memset(e.path, 'y', len);
+	for (size_t i = 100; i < len - 1; i += 101)
+		e.path[i] = '/';
+	e.path_len = (uint32_t)len + 1;
+	e.hdr.size = (uint16_t)(offsetof(struct fwm_miss, path) + len + 1);
+	assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+	assert_true(last.flags & OBS_F_CUT);
+	assert_true(strlen(last_name) < OBS_NAME_MAX);
+	assert_memory_equal(last_name, "/xxx", 4);
+	decoder_free(d);
+}
+
+/* What a started program is told of besides itself: who made it, and its loader, unless it is a quiet start. */
+static void test_exec_tells_its_maker_and_its_loader(void **state)
+{
+	struct fwm_exec e = {.hdr = {.kind = FWM_EVENT_EXEC, .tgid = 9, .ts_ns = 5},
+			     .exe = {.ino = 1, .dev = 254u << 20 | 1},
+			     .loader = {.ino = 2, .dev = 254u << 20 | 1},
+			     .parent = 8};
+	static const struct {
+		uint32_t flags;
+		unsigned n;
+	} cases[] = {
+		{0, 2},
+		{FWM_F_NEW, 3},
+		{FWM_F_QUIET, 1},
+		{FWM_F_NEW | FWM_F_QUIET, 2},
+	};
+	struct decoder *d = fresh();
+
+	(void)state;
+	e.hdr.size = offsetof(struct fwm_exec, text);
+	assert_int_equal(NAME(d, 1, "a\0bin\0", 0), 0);
+	assert_int_equal(NAME(d, 2, "ld.so\0lib\0", 0), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		got_n = 0;
+		e.hdr.flags = cases[i].flags;
+		assert_int_equal(event_decode(d, &e, e.hdr.size, keep, NULL), 0);
+		assert_int_equal(got_n, cases[i].n);
+		assert_int_equal(last.kind, cases[i].flags & FWM_F_QUIET ? OBS_EXEC : OBS_OPEN);
+		assert_string_equal(last_name,
+				    cases[i].flags & FWM_F_QUIET ? "/bin/a" : "/lib/ld.so");
+		if (last.kind == OBS_OPEN)
+			assert_true(last.flags & OBS_F_MAPPED);
+	}
+	decoder_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +732,11 @@ int main(void)
 		cmocka_unit_test(test_exec_has_args_script_and_a_key),
 		cmocka_unit_test(test_the_first_of_a_process_says_who_made_it),
 		cmocka_unit_test(test_what_is_no_record_is_refused),
+		cmocka_unit_test(test_what_was_folded_is_named_and_counted),
+		cmocka_unit_test(test_files_of_containers_are_named_with_their_image),
+		cmocka_unit_test(test_a_connection_is_to_who_listens_there),
+		cmocka_unit_test(test_a_path_that_is_too_long_is_cut),
+		cmocka_unit_test(test_exec_tells_its_maker_and_its_loader),
 		cmocka_unit_test(test_names_forget_the_oldest_and_nothing_else),
 		cmocka_unit_test(test_a_long_path_pushes_out_as_many_as_it_needs),
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Which disk a device is on, and how many reads it has, from a /sys of our own. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "sys/disks.h"
 
@@ -11,7 +12,7 @@
 
 #define S 1000000000ull
 
-static char root[64];
+static char root[SCRATCH_DIR_MAX];
 
 static void shell(const char *command)
 {
@@ -24,8 +25,7 @@ static void shell(const char *command)
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(root, sizeof(root), "/tmp/fwm-disks-XXXXXX");
-	assert_non_null(mkdtemp(root));
+	assert_int_equal(scratch_make_on_disk(root, "disks"), 0);
 	shell("mkdir -p sys/dev/block sys/block/sda/device sys/block/sdaa/device sys/block/loop0");
 	shell("echo '       3       70' >sys/block/sda/inflight");
 	shell("echo '       5        0' >sys/block/sdaa/inflight");
@@ -42,8 +42,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	shell("rm -r sys");
-	return rmdir(root);
+	return scratch_remove(root);
 }
 
 static void test_disks_reads_are_of_the_disk_below(void **state)

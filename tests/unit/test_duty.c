@@ -116,7 +116,8 @@ static void test_temporary_files_are_no_news(void **state)
 	for (int i = 0; i < 20; i++) {
 		char tmp[32];
 
-		(void)snprintf(tmp, sizeof(tmp), "/tmp/cc%d.s", i);
+		/* Not where files are temporary anyway: that it was written is what tells. */
+		(void)snprintf(tmp, sizeof(tmp), "/srv/build/%d.s", i);
 		tell(d, OBS_EXEC, 5, "/bin/x", 0);
 		tell(d, OBS_OPEN, 5, tmp, OBS_F_WRITE);
 		tell(d, OBS_OPEN, 5, tmp, 0);
@@ -178,6 +179,28 @@ static void test_it_settles_when_nothing_is_new(void **state)
 	duty_free(d);
 }
 
+/* Processes share places by their number: what ends, or is done, by one that is not known says nothing of another. */
+static void test_others_are_not_taken_for_it(void **state)
+{
+	struct duty *d = fresh();
+
+	(void)state;
+	for (uint64_t i = 1; i <= 3; i++) {
+		tell(d, OBS_EXEC, 5, "/bin/x", 0);
+		tell(d, OBS_OPEN, 5, "/a", 0);
+		for (uint32_t pid = 100; pid < 1000; pid++) {
+			tell(d, OBS_OPEN, pid, "/of/another", 0);
+			tell(d, OBS_EXIT, pid, NULL, 0);
+		}
+		tell(d, OBS_EXIT, 5, NULL, 0);
+		tell(d, OBS_EXIT, 5, NULL, 0); /* it had ended */
+		assert_int_equal(duty_stats(d)->starts_n, i);
+		assert_int_equal(duty_stats(d)->calm_n, i - 1); /* all but the first */
+		assert_int_equal(duty_stats(d)->fresh_n, 1);
+	}
+	duty_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_temporary_files_are_no_news),
 		cmocka_unit_test(test_temporary_files_of_unseen_writers_are_no_news),
 		cmocka_unit_test(test_a_block_of_many_needs_becomes_known),
+		cmocka_unit_test(test_others_are_not_taken_for_it),
 		cmocka_unit_test(test_it_settles_when_nothing_is_new),
 	};
 

@@ -168,6 +168,41 @@ static void test_engine_gives_a_habit_up(void **state)
 	host_fini(&h);
 }
 
+/* What is asked for again so long after it was found to be there. */
+static size_t asked_after(struct host *h, struct action_list *l, uint64_t ns, uint32_t left_n)
+{
+	uint32_t pid;
+
+	host_rest(h, ns);
+	if (left_n)
+		engine_left(h->engine, left_n);
+	pid = actions_of_start(h, l, "/bin/dash", "/srv/idle.sh");
+	actions_finish(h, l, true);
+	host_open(h, pid, "/srv/idle.conf", 0);
+	host_look(h, pid, "/srv/idle.asked");
+	host_exit(h, pid);
+	return l->n;
+}
+
+/* While nothing is told to have left memory nothing is looked for again and again. */
+static void test_engine_looks_no_more_while_nothing_leaves(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 8; i++)
+		(void)asked_after(&h, &l, 10 * S, 0);
+	assert_true(asked_after(&h, &l, 10 * S, 0) > 0); /* nobody tells */
+	assert_true(asked_after(&h, &l, 10 * S, 7) > 0); /* as of before */
+	assert_int_equal(asked_after(&h, &l, 10 * S, 7), 0);
+	assert_true(asked_after(&h, &l, 10 * S, 8) > 0);
+	assert_true(asked_after(&h, &l, 40 * S, 8) > 0); /* not for ever */
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_engine_looks_after_no_needs_that_are_ready),
 		cmocka_unit_test(test_engine_looks_again_after_something_left),
 		cmocka_unit_test(test_engine_gives_a_habit_up),
+		cmocka_unit_test(test_engine_looks_no_more_while_nothing_leaves),
 	};
 
 	return cmocka_run_group_tests_name("engine_idle", tests, NULL, NULL);

@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-#define S 1000000000ull
+#define MS 1000000ull
+#define S (1000 * MS)
 
 /* One run of a tool that asks about two files and opens the second of them. */
 static uint32_t ask_and_open(struct host *h)
@@ -146,6 +147,8 @@ static void test_engine_wants_pages_of_what_is_asked_about_first(void **state)
 	}
 	host_rest(&h, 10 * S);
 	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(&h, 50 * MS); /* it has time */
+	actions_take(&h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/both"));
 	host_fini(&h);
 }

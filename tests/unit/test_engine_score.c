@@ -5,6 +5,7 @@
 #include "support/actions.h"
 #include "support/host.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define S 1000000000ull
@@ -285,6 +286,75 @@ static void test_engine_says_why_it_did_nothing(void **state)
 	host_fini(&h);
 }
 
+/* What each life of a program used is added to the edge it was started by; a life that read is a cold one. */
+static void test_engine_adds_up_what_programs_use(void **state)
+{
+	static const struct obs_use use[] = {
+		{.life_ns = 5000000,
+		 .cpu_ns = 2000000,
+		 .rss_peak_bytes = 4 << 20,
+		 .write_bytes = 10,
+		 .minflt_n = 100},
+		{.life_ns = 90000000,
+		 .cpu_ns = 3000000,
+		 .rss_peak_bytes = 3 << 20,
+		 .read_bytes = 1 << 20,
+		 .write_bytes = 7,
+		 .majflt_n = 9,
+		 .minflt_n = 50},
+	};
+	struct engine_limits limits = host_limits();
+	const struct edge *edge = NULL;
+	const struct graph *g;
+	struct engine_stats st;
+	struct host h;
+	uint32_t it = 0, block;
+	uint64_t last_ns = 0;
+
+	(void)state;
+	host_init(&h, &limits);
+	engine_wall_offset(h.engine, 1000 * S);
+	for (size_t i = 0; i < 2; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/bin/a", NULL);
+
+		last_ns = h.now_ns;
+		host_see(&h, (struct obs){.kind = OBS_EXIT, .pid = pid, .use = use[i]});
+	}
+	g = engine_graph_const(h.engine);
+	block = graph_find(g, NODE_BLOCK, "/bin/a");
+	assert_int_equal(graph_node_const(g, block)->runs_n, 2);
+	assert_true(graph_node_const(g, block)->last_ns >= last_ns + 1000 * S);
+	assert_true(graph_node_const(g, block)->last_ns <= h.now_ns + 1000 * S);
+	assert_true(graph_next_in(g, block, &it, &edge));
+	assert_int_equal(edge->kind, EDGE_EXEC);
+	assert_int_equal(edge->count, 2);
+	assert_int_equal(edge->use->use_n, 2);
+	assert_int_equal(edge->use->cold_n, 1);
+	assert_int_equal(edge->use->life_sum_ns, 95000000);
+	assert_int_equal(edge->use->cold_sum_ns, 90000000);
+	assert_int_equal(edge->use->cpu_sum_ns, 5000000);
+	assert_int_equal(edge->use->rss_peak_bytes, 4 << 20);
+	assert_int_equal(edge->use->read_sum_bytes, 1 << 20);
+	assert_int_equal(edge->use->write_sum_bytes, 17);
+	assert_int_equal(edge->use->majflt_sum, 9);
+	assert_int_equal(edge->use->minflt_sum, 150);
+	/* What is not on a disk, and of whom nothing is known. */
+	engine_stats(h.engine, &st);
+	assert_int_equal(st.obs_ignored_n, 0);
+	assert_int_equal(st.obs_orphan_n, 0);
+	host_open(&h, 1, "/proc/self/maps", 0);
+	host_open(&h, 4711, "/etc/passwd", 0);
+	host_connect(&h, 4711, "tcp:127.0.0.1:80");
+	engine_stats(h.engine, &st);
+	assert_int_equal(st.obs_ignored_n, 1);
+	assert_int_equal(st.obs_orphan_n, 2);
+	assert_int_equal(st.obs_n[OBS_EXIT], 2);
+	assert_int_equal(st.obs_n[OBS_CONNECT], 1);
+	assert_int_equal(engine_observe(h.engine, &(struct obs){.kind = OBS_NONE}), -EINVAL);
+	assert_int_equal(engine_observe(h.engine, &(struct obs){.kind = OBS_KIND_MAX}), -EINVAL);
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_engine_learns_what_cold_and_warm_cost),
 		cmocka_unit_test(test_engine_reads_nothing_where_nothing_is_gained),
 		cmocka_unit_test(test_engine_says_why_it_did_nothing),
+		cmocka_unit_test(test_engine_adds_up_what_programs_use),
 	};
 
 	return cmocka_run_group_tests_name("engine_score", tests, NULL, NULL);

@@ -4,6 +4,8 @@
  * that are no UTF-8. Each format is read back by somebody else's reader, or ours for dot.
  */
 #include "support/support.h"
+#include "support/cli.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "store/trace.h"
@@ -35,7 +37,7 @@ static const char *const hostile[] = {
 	"/srv/ \"]; b -> c [x=\"",
 };
 
-static char dir[64], path[96];
+static char dir[SCRATCH_DIR_MAX], path[96];
 
 static int setup(void **state)
 {
@@ -45,8 +47,7 @@ static int setup(void **state)
 	int err = 0;
 
 	(void)state;
-	snprintf(dir, sizeof(dir), "/tmp/fwm-export-XXXXXX");
-	if (!mkdtemp(dir))
+	if (scratch_make_on_disk(dir, "export"))
 		return -1;
 	snprintf(path, sizeof(path), "%s/t", dir);
 	err = trace_write_open(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), &info, 0, &w);
@@ -83,27 +84,17 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	(void)unlink(path);
-	return rmdir(dir);
+	return scratch_remove(dir);
 }
 
 /* What forewarm export --format=FORMAT prints, through `filter` when it is not "". */
 static char *export_as(const char *format, const char *filter, int *ret_status)
 {
-	const char *out = getenv("FWM_OUT");
-	char command[2048];
-	size_t n = 0, max = 4 << 20;
+	const size_t max = 4 << 20;
 	char *text = malloc(max);
-	FILE *p;
 
-	snprintf(command, sizeof(command), "%s/forewarm export --format=%s --trace %s 2>&1 %s",
-		 out ? out : ".output", format, path, filter);
-	p = popen(command, "r");
-	assert_non_null(p);
 	assert_non_null(text);
-	n = fread(text, 1, max - 1, p);
-	text[n] = '\0';
-	*ret_status = pclose(p);
+	*ret_status = cli_run(text, max, "export --format=%s --trace %s %s", format, path, filter);
 	return text;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What was put is there for the next one, whether this one closed, was killed, or had a manager. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "base/cleanup.h"
 #include "sys/fdstore.h"
@@ -16,13 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[64];
+static char dir[SCRATCH_DIR_MAX];
 
 static int setup(void **state)
 {
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/fwm-fdstore-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make_on_disk(dir, "fdstore"), 0);
 	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("INVOCATION_ID");
 	return 0;

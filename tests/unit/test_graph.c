@@ -498,6 +498,10 @@ static void test_graph_restores_clean(void **state)
 	assert_int_equal(graph_restore_edge(g, &e), -EEXIST);
 	e.to = 50;
 	assert_int_equal(graph_restore_edge(g, &e), -ENOENT);
+	e.kind = EDGE_NONE; /* what a file of another version may hold */
+	assert_int_equal(graph_restore_edge(g, &e), -EINVAL);
+	e.kind = EDGE_KIND_MAX;
+	assert_int_equal(graph_restore_edge(g, &e), -EINVAL);
 	assert_false(graph_next_change(g, &c));
 	assert_int_equal(graph_node(g, e.from)->runs_n, 3);
 	assert_int_equal(graph_node(g, e.from)->first_ns, 5);

@@ -172,6 +172,49 @@ static void test_naming_long_names_are_cut(void **state)
 	assert_string_equal(name, path);
 }
 
+/* Somebody of an image that still runs, whoever came and went before. */
+static void test_naming_finds_who_runs_an_image(void **state)
+{
+	_cleanup_(naming_freep) struct naming *n = NULL;
+	uint64_t unnamed_n = 9;
+	struct obs o = {.kind = OBS_EXIT};
+
+	(void)state;
+	assert_int_equal(naming_new(HOST, 4, &n), 0);
+	assert_int_equal(naming_find(n, "root:a"), 0);
+	for (uint32_t pid = 1; pid <= 4; pid++)
+		naming_set(n, pid, pid % 2 ? "root:a" : "root:b");
+	assert_int_equal(naming_processes(n, &unnamed_n), 4);
+	assert_int_equal(unnamed_n, 0);
+	naming_set(n, 5, "root:a"); /* no room for it */
+	assert_int_equal(naming_processes(n, &unnamed_n), 4);
+	assert_int_equal(unnamed_n, 1);
+	assert_string_equal(naming_get(n, 5), "");
+	assert_true(naming_find(n, "root:a") % 2 == 1);
+	assert_int_equal(naming_find(n, "root:c"), 0);
+	o.pid = 4;
+	assert_int_equal(naming_follow(n, &o), 0);
+	assert_int_equal(naming_find(n, "root:b"), 2);
+	o.pid = 2;
+	assert_int_equal(naming_follow(n, &o), 0);
+	assert_int_equal(naming_find(n, "root:b"), 0);
+	assert_int_equal(naming_processes(n, &unnamed_n), 2);
+	naming_set(n, 6, "root:b");
+	assert_int_equal(naming_find(n, "root:b"), 6);
+	/* What says nothing of where it is leaves it where it was; back on the host, it is the host's. */
+	o = (struct obs){.kind = OBS_OPEN, .pid = 6};
+	assert_int_equal(naming_follow(n, &o), 0);
+	o.kind = OBS_EXEC;
+	assert_int_equal(naming_follow(n, &o), 0);
+	assert_string_equal(naming_get(n, 6), "root:b");
+	o.mntns = HOST + 1;
+	assert_int_equal(naming_follow(n, &o), NAMING_ASK);
+	assert_string_equal(naming_get(n, 6), "root:b");
+	o.mntns = HOST;
+	assert_int_equal(naming_follow(n, &o), 0);
+	assert_string_equal(naming_get(n, 6), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_naming_follows_processes),
 		cmocka_unit_test(test_naming_is_bounded),
 		cmocka_unit_test(test_naming_long_names_are_cut),
+		cmocka_unit_test(test_naming_finds_who_runs_an_image),
 	};
 
 	return cmocka_run_group_tests_name("naming", tests, NULL, NULL);

@@ -157,12 +157,62 @@ static void test_phase_login_is_of_one_user(void **state)
 	host_fini(&h);
 }
 
+/* A start that is well known tells nothing of what it opens: it is taken to need what it usually does. */
+static void test_phase_knows_what_quiet_starts_need(void **state)
+{
+	struct engine_limits limits = host_limits();
+	const struct graph *g;
+	struct host h;
+	uint32_t block;
+
+	(void)state;
+	host_init(&h, &limits);
+	engine_phases(h.engine, 60 * S, false);
+	for (int i = 0; i < 6; i++) {
+		uint32_t pid = host_spawn(&h, 1, "/sbin/one", NULL);
+
+		host_open(&h, pid, "/etc/one.conf", 0);
+		host_look(&h, pid, "/etc/one.asked");
+		if (i == 0)
+			host_open(&h, pid, "/etc/one.once", 0);
+		h.open_flags = OBS_F_WRITE;
+		host_open(&h, pid, "/var/one.log", 0);
+		h.open_flags = 0;
+		host_exit(&h, pid);
+		later(&h, 300 * S);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
+		later(&h, 5 * S);
+		h.exec_flags = OBS_F_QUIET;
+		host_exit(&h, host_spawn(&h, 1, "/sbin/one", NULL));
+		h.exec_flags = 0;
+		later(&h, 600 * S);
+		(void)warms(&h, "");
+	}
+	g = engine_graph_const(h.engine);
+	block = graph_find(g, NODE_BLOCK, "boot");
+	assert_int_not_equal(block, 0);
+	assert_non_null(
+		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/one.conf"), EDGE_BELOW));
+	assert_null(
+		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/one.once"), EDGE_BELOW));
+	assert_null(
+		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/one.asked"), EDGE_BELOW));
+	assert_null(
+		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/var/one.log"), EDGE_BELOW));
+	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
+	assert_true(warms(&h, "/etc/one.conf"));
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_phase_boot_asks_for_what_boots_need),
 		cmocka_unit_test(test_phase_off_learns_nothing),
 		cmocka_unit_test(test_phase_login_is_of_one_user),
+		cmocka_unit_test(test_phase_knows_what_quiet_starts_need),
 	};
 
 	return cmocka_run_group_tests_name("phase", tests, NULL, NULL);

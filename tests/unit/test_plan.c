@@ -2,7 +2,10 @@
 /* test_plan.c - what the planner lets through when it has become choosy. */
 #include "support/support.h"
 
+#include "base/cleanup.h"
 #include "core/plan.h"
+
+#include <string.h>
 
 enum { FILE_ID = 1, SERVICE_ID = 2, LATE_ID = 3, ENDED_ID = 4 };
 
@@ -160,6 +163,261 @@ static void test_plan_service_too_late_or_over(void **state)
 	assert_null(plan_free(p));
 }
 
+static bool near(double a, double b, double by)
+{
+	return a > b - by && a < b + by;
+}
+
+/* id: bytes, in KiB; all worth it. */
+static bool sized(void *ctx, uint64_t id, struct plan_item *ret)
+{
+	(void)ctx;
+	*ret = (struct plan_item){
+		.bytes = id << 10, .late_ns = UINT64_MAX, .value_us = 80, .price_us = 42};
+	return true;
+}
+
+static bool pops(struct plan *p, uint64_t want)
+{
+	uint64_t id = 0;
+	bool any = plan_pop(p, now_ns, sized, NULL, &id);
+
+	return any ? id == want : want == 0;
+}
+
+/* A second's bytes at most, fewer while others are under way; what was not read after all is given back. */
+static void test_plan_bytes_are_bounded(void **state)
+{
+	struct plan *p = make(true);
+
+	(void)state;
+	plan_tick(p, now_ns, NULL);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(plan_push(p, 0, now_ns, 400), 0);
+	assert_true(pops(p, 400) && pops(p, 400));
+	assert_true(pops(p, 0)); /* 800 of 1024 under way */
+	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	assert_true(pops(p, 400) && pops(p, 0));
+	plan_learn(p, 800 << 10, 800 << 10, 1000000);
+	assert_true(pops(p, 0)); /* 1200 were begun in this second */
+	plan_tick(p, now_ns + now_ns / 10, NULL);
+	assert_true(pops(p, 0)); /* 102 came back of the 176 too many */
+	plan_tick(p, now_ns + now_ns / 5, NULL);
+	assert_true(pops(p, 400) && pops(p, 0));
+	plan_learn(p, 400 << 10, 0, 0); /* it was there already */
+	assert_true(pops(p, 400) && pops(p, 0));
+	/* However long nothing was asked for, no more than a second's. */
+	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	plan_tick(p, 100 * now_ns, NULL);
+	for (int i = 0; i < 2; i++) {
+		assert_true(pops(p, 400));
+		plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	}
+	assert_int_equal(plan_push(p, 0, now_ns, 300), 0);
+	assert_true(pops(p, 400));
+	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	assert_true(pops(p, 0));
+	/* Larger than all of it: alone. */
+	plan_tick(p, 200 * now_ns, NULL);
+	assert_true(pops(p, 300));
+	assert_int_equal(plan_push(p, 0, now_ns, 5000), 0);
+	assert_true(pops(p, 0));
+	plan_learn(p, 300 << 10, 300 << 10, 1000000);
+	assert_true(pops(p, 5000));
+	assert_null(plan_free(p));
+}
+
+static void test_plan_waits_for_room(void **state)
+{
+	static const struct {
+		const char *name;
+		struct pressure pr;
+		bool roomy;
+	} cases[] = {
+		{"calm",
+		 {.io_some_avg10 = 0.1, .mem_available_bytes = 50, .mem_total_bytes = 100},
+		 true},
+		{"not known", {.io_some_avg10 = -1, .mem_some_avg10 = -1}, true},
+		{"the device is busy", {.io_some_avg10 = 0.31}, false},
+		{"just not", {.io_some_avg10 = 0.29}, true},
+		{"tasks wait for memory", {.mem_some_avg10 = 0.06}, false},
+		{"a tenth is left", {.mem_available_bytes = 10, .mem_total_bytes = 100}, true},
+		{"less than that", {.mem_available_bytes = 9, .mem_total_bytes = 100}, false},
+	};
+	const struct plan_policy policy = {.act = true,
+					   .io_some_max = 0.3,
+					   .mem_some_max = 0.05,
+					   .mem_available_min = 0.1,
+					   .bytes_per_s_max = 1 << 20,
+					   .bytes_inflight_max = 1 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct plan *p = NULL;
+
+		assert_int_equal(plan_new(16, &policy, &p), 0);
+		assert_int_equal(plan_push(p, 0, now_ns, 4), 0);
+		plan_tick(p, now_ns, &cases[i].pr);
+		if (!pops(p, cases[i].roomy ? 4 : 0))
+			fail_msg("%s", cases[i].name);
+		/* What is not told is as it was. */
+		assert_int_equal(plan_push(p, 0, now_ns, 4), 0);
+		plan_tick(p, now_ns, NULL);
+		if (!pops(p, cases[i].roomy ? 4 : 0))
+			fail_msg("%s, and then nothing", cases[i].name);
+		assert_null(plan_free(p));
+	}
+}
+
+static double lambda_of(const struct plan *p)
+{
+	struct plan_stats stats;
+
+	plan_stats(p, &stats);
+	return stats.lambda;
+}
+
+/* Three wasted for seven that came true is what we are content with; what ended otherwise says nothing, and time
+ * forgives half in five minutes. */
+static void test_plan_lambda_follows_what_came_true(void **state)
+{
+	struct plan *p = make(true);
+	struct plan_stats stats;
+
+	(void)state;
+	for (int i = 0; i < 700; i++) {
+		plan_feedback(p, true, OUTCOME_HIT, 1 << 20);
+		plan_feedback(p, true, OUTCOME_LATE, 1 << 20);
+		plan_feedback(p, true, OUTCOME_DROPPED, 1 << 20);
+		plan_feedback(p, true, OUTCOME_WASTED, 0);
+		if (i % 7 < 3)
+			plan_feedback(p, true, OUTCOME_WASTED, 1 << 20);
+		assert_true(i % 7 < 6 || lambda_of(p) < 1.1);
+	}
+	for (int i = 0; i < 700; i++) {
+		plan_feedback(p, true, OUTCOME_HIT, 1 << 20);
+		plan_feedback(p, true, OUTCOME_WASTED, 1 << 20);
+	}
+	assert_true(near(lambda_of(p), 7 / 3.0, 0.1));
+	plan_tick(p, now_ns, NULL);
+	plan_tick(p, now_ns + 150 * now_ns, NULL);
+	assert_true(near(lambda_of(p), 7 / 3.0 / 1.4142, 0.1));
+	plan_tick(p, now_ns + 3000 * now_ns, NULL);
+	assert_true(near(lambda_of(p), 1, 1e-9));
+	/* However much was wasted, a little that comes true soon makes up for it. */
+	for (int i = 0; i < 10000; i++)
+		plan_feedback(p, true, OUTCOME_WASTED, 1 << 20);
+	assert_true(lambda_of(p) == 2.6);
+	for (int i = 0; i < 1000; i++)
+		plan_feedback(p, true, i % 2 ? OUTCOME_LATE : OUTCOME_DROPPED, 1 << 20);
+	assert_true(lambda_of(p) == 2.6);
+	for (int i = 0; i < 90; i++)
+		plan_feedback(p, true, OUTCOME_HIT, 1 << 20);
+	assert_true(lambda_of(p) < 1.1);
+	/* What was lost ahead asks for more by itself; what runs has a measure of its own. */
+	plan_risked(p, 8 << 20, false);
+	assert_true(near(lambda_of(p), 1.8, 1e-9));
+	plan_restore(p, 2);
+	plan_risked(p, 1 << 30, true);
+	assert_true(near(lambda_of(p), 2, 1e-9));
+	assert_true(plan_worth(p, false, 1.01, 1) && !plan_worth(p, true, 1.99, 1));
+	assert_int_equal(plan_push(p, 0, now_ns, 1), 0);
+	assert_int_equal(plan_push(p, 7, now_ns, 1), 0);
+	assert_int_equal(plan_push_service(p, now_ns, 1), 0);
+	plan_stats(p, &stats);
+	assert_int_equal(stats.queued_n, 3);
+	assert_int_equal(stats.unworthy_n, 0);
+	assert_null(plan_free(p));
+}
+
+/* Dropped too late, or not worth it: each is counted as what it is. Just in time is in time. */
+static bool odd(void *ctx, uint64_t id, struct plan_item *ret)
+{
+	(void)ctx;
+	*ret = (struct plan_item){.late_ns = id == 1 ? now_ns - 1 : now_ns,
+				  .value_us = id == 2 ? 10 : 80,
+				  .price_us = 42};
+	return id != 4;
+}
+
+static void test_plan_counts_what_it_drops(void **state)
+{
+	struct plan *p = make(true);
+	struct plan_stats stats;
+	uint64_t id = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 4; i++)
+		assert_int_equal(plan_push(p, 0, now_ns + (i == 3 ? 9 : i), i), 0);
+	assert_int_equal(plan_push(p, 0, now_ns, 2), 0);
+	assert_true(plan_pop(p, now_ns, odd, NULL, &id) && id == 3);
+	plan_stats(p, &stats);
+	assert_int_equal(stats.late_n, 1);
+	assert_int_equal(stats.unworthy_n, 2);
+	assert_int_equal(stats.queued_n, 0);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(plan_push(p, 0, now_ns, 3), 0);
+	assert_int_equal(plan_push(p, 0, now_ns, 3), PLAN_FULL);
+	assert_int_equal(plan_push(p, 1, now_ns, 3), 0); /* another's queue is his own */
+	plan_stats(p, &stats);
+	assert_int_equal(stats.refused_n, 1);
+	assert_int_equal(stats.queued_n, 17);
+	assert_null(plan_free(p));
+}
+
+/* Turns go by bytes: who asks for large files waits for who asks for small ones, and who comes late gets no more than
+ * his share. */
+static void test_plan_users_take_turns(void **state)
+{
+	struct plan *p = NULL;
+	const struct plan_policy policy = {
+		.act = true, .bytes_per_s_max = 1 << 30, .bytes_inflight_max = 1 << 30};
+	uint64_t id, n[3] = {0};
+
+	(void)state;
+	assert_int_equal(plan_new(256, &policy, &p), 0);
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(plan_push(p, 0, now_ns, 1000), 0);
+		assert_int_equal(plan_push(p, 1, now_ns, 200), 0);
+	}
+	while (n[1] < 100) {
+		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
+		n[id == 200]++;
+	}
+	assert_in_range(n[0], 22, 26); /* (200 + 48) / (1000 + 48) of 100 */
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(plan_push(p, 2, now_ns, 201), 0);
+	memset(n, 0, sizeof(n));
+	while (n[1] < 50) {
+		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
+		n[id == 200 ? 1 : id == 201 ? 2 : 0]++;
+	}
+	assert_in_range(n[2], 48, 52);
+	assert_null(plan_free(p));
+}
+
+static void test_plan_learns_the_device(void **state)
+{
+	struct plan *p = make(true);
+	const uint64_t bytes = 1 << 20;
+	double cold;
+
+	(void)state;
+	assert_true(near(plan_cold_us(p, 0), 120, 1e-9));
+	assert_true(near(plan_cold_us(p, bytes), 2620, 1e-9));
+	plan_learn(p, bytes, bytes / 8, 1); /* too little to tell */
+	assert_true(near(plan_cold_us(p, bytes), 2620, 1e-9));
+	plan_learn(p, bytes, bytes / 4, 125000); /* 500 us a quarter */
+	assert_true(near(plan_cold_us(p, bytes), 120 + 2500 + 0.1 * (500 - 2500), 1e-6));
+	/* A busy device is dearer, and so is holding memory for long. */
+	cold = plan_cold_us(p, bytes);
+	assert_true(near(plan_price_us(p, bytes, 0), 0.35 * cold, 1e-6));
+	assert_true(near(plan_price_us(p, bytes, 3 * now_ns), 0.35 * cold + 30, 1e-6));
+	plan_tick(p, now_ns, &(struct pressure){.io_some_avg10 = 0.15});
+	assert_true(near(plan_price_us(p, bytes, 0), 0.6 * cold, 1e-6));
+	assert_null(plan_free(p));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +425,12 @@ int main(void)
 		cmocka_unit_test(test_plan_learns_what_a_cold_start_costs),
 		cmocka_unit_test(test_plan_dares_less_after_a_loss),
 		cmocka_unit_test(test_plan_service_too_late_or_over),
+		cmocka_unit_test(test_plan_bytes_are_bounded),
+		cmocka_unit_test(test_plan_waits_for_room),
+		cmocka_unit_test(test_plan_lambda_follows_what_came_true),
+		cmocka_unit_test(test_plan_counts_what_it_drops),
+		cmocka_unit_test(test_plan_users_take_turns),
+		cmocka_unit_test(test_plan_learns_the_device),
 	};
 
 	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);

@@ -1,35 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Pressure from made-up hosts: with and without PSI, cgroup v1, v2, both, none; of the host, of a program's group. */
 #include "support/support.h"
+#include "support/scratch.h"
 
 #include "sys/psi.h"
 #include "sys/target.h"
 
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char root[256];
-
-static int rm_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
+static char root[SCRATCH_DIR_MAX];
 
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(root, sizeof(root), "/tmp/psi.%d.XXXXXX", getpid());
-	return mkdtemp(root) ? 0 : -1;
+	return scratch_make_on_disk(root, "psi");
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(root, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root);
 }
 
 static void put(const char *path, const char *text)

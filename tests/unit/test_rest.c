@@ -112,10 +112,13 @@ static void wait_futex(int timeout_ms)
 
 static void wait_child(int arg)
 {
+	const pid_t self = getpid();
+
 	(void)arg;
 	if (fork() == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		wait_read(0);
+		if (getppid() == self) /* else it was killed before that, and nobody would end us */
+			wait_read(0);
 		_exit(0);
 	}
 	(void)wait(NULL);

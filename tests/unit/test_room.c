@@ -30,7 +30,7 @@ static void test_room_level_and_refill(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		double d = room_level(&cases[i].p) - cases[i].level;
 
-		if (d > 1e-9 || d < -1e-9 || room_refill_waits(&cases[i].p) != cases[i].waits)
+		if (!(d < 1e-9 && d > -1e-9) || room_refill_waits(&cases[i].p) != cases[i].waits)
 			fail_msg("%s: level %g", cases[i].name, room_level(&cases[i].p));
 	}
 }

@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include "base/clock.h"
+#include "store/pack.h"
 #include "support/store_bed.h"
 
 #include <errno.h>
@@ -292,7 +293,7 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 		"COLUMN "
 		"err; DROP TABLE "
 		"block_scores; "
-		"DROP TABLE ranges; ALTER TABLE edges DROP COLUMN flags; "
+		"DROP TABLE ranges; DROP TABLE images; ALTER TABLE edges DROP COLUMN flags; "
 		"ALTER TABLE edges DROP COLUMN cold_n; ALTER TABLE edges DROP COLUMN cold_sum_ns; "
 		"CREATE VIEW mine AS SELECT 1 AS one; PRAGMA user_version = 1");
 	s = bed_open(0);
@@ -304,6 +305,44 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	graph_stats(back, &is);
 	assert_int_equal(is.nodes_n, was.nodes_n);
 	assert_int_equal(is.edges_n, was.edges_n);
+	store_close(s);
+}
+
+struct images {
+	char text[2048];
+	uint32_t n;
+};
+
+static void image_see(void *ctx, const char *name, const char *layers, uint64_t seen_ns)
+{
+	struct images *seen = ctx;
+
+	if (seen->n++ < 2)
+		snprintf(seen->text + strlen(seen->text), sizeof(seen->text) - strlen(seen->text),
+			 "%s %s %llu\n", name, layers, (unsigned long long)(seen_ns - BED_T0));
+}
+
+/* Where layers are is known after a restart, of the images seen last. */
+static void test_store_keeps_where_layers_are(void **state)
+{
+	struct images seen = {0};
+	struct store *s = bed_open(0);
+	char name[32];
+
+	(void)state;
+	assert_int_equal(store_begin(s), 0);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "image:%012u", i);
+		assert_int_equal(store_put_image(s, name, "/b\\:2:/a", BED_T0 + i), 0);
+	}
+	assert_int_equal(store_put_image(s, "image:000000000044", "/c", BED_T0 + 1000), 0);
+	assert_int_equal(store_commit(s), 0);
+	store_close(s);
+	s = bed_open(0);
+	assert_int_equal(store_load_images(s, image_see, &seen), 0);
+	assert_int_equal(seen.n, 256);
+	assert_string_equal(seen.text, "image:000000000045 /b\\:2:/a 45\n"
+				       "image:000000000046 /b\\:2:/a 46\n");
 	store_close(s);
 }
 
@@ -578,6 +617,35 @@ static void test_store_loads_many_edges(void **state)
 	store_close(s);
 }
 
+/* Packed and back; what was never packed, or is packed badly, comes back as it is. */
+static void test_store_packs_bytes(void **state)
+{
+	static uint8_t bytes[100000];
+	void *packed = NULL, *got = NULL;
+	size_t n = 0, got_n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i / 100);
+	assert_int_equal(pack_bytes(bytes, sizeof(bytes), &packed, &n), 0);
+	assert_true(n < sizeof(bytes) / 10);
+	assert_int_equal(unpack_bytes(packed, n, &got, &got_n), 0);
+	assert_int_equal(got_n, sizeof(bytes));
+	assert_memory_equal(got, bytes, sizeof(bytes));
+	free(got);
+	got_n = 0;
+	assert_int_equal(unpack_bytes(packed, n - 9, &got, &got_n), 0); /* cut off */
+	assert_int_equal(got_n, n - 9);
+	assert_memory_equal(got, packed, n - 9);
+	free(got);
+	free(packed);
+	got_n = 0;
+	assert_int_equal(unpack_bytes(bytes + 100, 5000, &got, &got_n), 0);
+	assert_int_equal(got_n, 5000);
+	assert_memory_equal(got, bytes + 100, 5000);
+	free(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -591,11 +659,13 @@ int main(void)
 		BED_TEST(test_store_keeps_the_newest_guesses_and_scores),
 		BED_TEST(test_store_tells_runs_apart),
 		BED_TEST(test_store_brings_the_first_schema_up_to_date),
+		BED_TEST(test_store_keeps_where_layers_are),
 		BED_TEST(test_store_keeps_what_was_guessed),
 		BED_TEST(test_store_keeps_ranges),
 		BED_TEST(test_store_keeps_scores),
 		BED_TEST(test_store_keeps_ranges_within_bounds),
 		BED_TEST(test_store_loads_many_edges),
+		cmocka_unit_test(test_store_packs_bytes),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

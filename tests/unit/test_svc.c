@@ -1,73 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* The life of services, told step by step on a made-up clock. */
-#include "support/support.h"
-
-#include "base/cleanup.h"
-#include "core/svc.h"
-
-#include <string.h>
-
-#define MS 1000000ull
-#define SEC 1000000000ull
-
-static const struct svc_limits limits = {
-	.service_max = 4, .run_max = 2, .start_max = 2, .memory_max_bytes = 1ull << 30};
-static const struct svc_config config = {
-	.weight = 100,
-	.timeout_start_ns = 5 * SEC,
-	.timeout_stop_ns = 2 * SEC,
-	.freeze_after_ns = 20 * MS,
-	.release_after_ns = 60 * SEC,
-	.restart_ns = 100 * MS,
-	.freeze = true,
-	.release = true,
-	.prestart = true,
-};
-
-DEFINE_CLEANUP(struct svc *, svc_free)
-
-/* All that is to be done now, as text: "start0 watch0=2 ". */
-static const char *todo(struct svc *s)
-{
-	static const char *const names[] = {"watch", "start",	"thaw", "freeze",
-					    "check", "release", "kill"};
-	static char text[512];
-	struct svc_action a;
-	size_t n = 0;
-
-	assert_true(svc_sound(s));
-	text[0] = '\0';
-	while (svc_next(s, &a)) {
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", names[a.kind], a.id);
-		if (a.kind == SVC_DO_WATCH)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "=%u", a.arg);
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " ");
-		assert_true(n < sizeof(text));
-	}
-	return text;
-}
-
-#define send(s, id, now, ...) svc_event((s), (id), (now), &(struct svc_event){__VA_ARGS__})
-
-static struct svc_view view_of(const struct svc *s, uint32_t id, uint64_t now)
-{
-	struct svc_view v;
-
-	svc_view(s, id, now, &v);
-	return v;
-}
-
-static struct svc *with_one(const struct svc_config *c)
-{
-	struct svc *s = NULL;
-	uint32_t id;
-
-	assert_int_equal(svc_new(&limits, &s), 0);
-	assert_int_equal(svc_add(s, 0, c, NULL, &id), 0);
-	assert_int_equal(id, 0);
-	assert_string_equal(todo(s), "watch0=2 ");
-	return s;
-}
+#include "support/svc_bed.h"
 
 static void test_svc_cold_ready_frozen_thawed_released(void **state)
 {
@@ -122,6 +55,39 @@ static void test_svc_cold_ready_frozen_thawed_released(void **state)
 	assert_in_range(sketch_quantile(&v.figures.class_delay[SVC_CLASS_THAWED], 0.5), 25000,
 			60000);
 	assert_true(v.figures.wasted_mbs > 0 && v.figures.wasted_mbs < v.figures.held_mbs + 1);
+}
+
+/* The latest moves, newest first; what was on the way only is replaced by where it led. */
+static void test_svc_remembers_its_moves(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	struct svc_move m[SVC_MOVE_MAX];
+	uint64_t t = SEC;
+
+	(void)state;
+	assert_int_equal(svc_story(s, 0, m), 0);
+	send(s, 0, t, .kind = SVC_EV_GUESS, .p = 0.75, .lead_ns = 90 * MS);
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_CONNECTION);
+	svc_run(s, t += 20 * MS, 0);
+	send(s, 0, t, .kind = SVC_EV_CHECKED);
+	send(s, 0, t += MS, .kind = SVC_EV_FROZEN, .resting = true);
+	assert_int_equal(svc_story(s, 0, m), 4);
+	assert_true(m[0].to == SVC_FROZEN && m[0].why == SVC_WHY_IDLE && m[0].resting);
+	assert_true(m[0].at_ns == t);
+	assert_true(m[1].to == SVC_ACTIVE && m[1].why == SVC_WHY_CONNECTION && !m[1].resting);
+	assert_true(m[2].to == SVC_READY && m[3].to == SVC_STARTING);
+	assert_true(m[3].why == SVC_WHY_GUESS && m[3].p > 0.74 && m[3].lead_ns == 90 * MS);
+	for (int i = 0; i < 40; i++) {
+		send(s, 0, t += SEC, .kind = SVC_EV_CONNECTION);
+		svc_run(s, t += 20 * MS, 0);
+		send(s, 0, t, .kind = SVC_EV_CHECKED);
+		send(s, 0, t += MS, .kind = SVC_EV_FROZEN);
+	}
+	assert_int_equal(svc_story(s, 0, m), SVC_MOVE_MAX);
+	for (int i = 0; i < SVC_MOVE_MAX; i++)
+		assert_int_equal(m[i].to, i % 2 ? SVC_ACTIVE : SVC_FROZEN);
+	assert_true(m[0].at_ns == t);
 }
 
 /* Nothing was stopped: not a thaw, and no delay to learn. When it must be frozen after all, it is. */
@@ -213,6 +179,27 @@ static void test_svc_guess_that_fails_refreezes(void **state)
 	assert_in_range(t, 3 * SEC + 500 * MS, 3 * SEC + 700 * MS);
 }
 
+/* A look would be in the way of the client that is about to come, and decide nothing. */
+static void test_svc_thawed_for_a_guess_is_left_alone_until_it_comes_true(void **state)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(&config);
+	uint64_t t = SEC;
+
+	(void)state;
+	svc_adopt(s, 0, t, SVC_FROZEN);
+	(void)todo(s);
+	send(s, 0, t, .kind = SVC_EV_GUESS, .p = 0.8, .lead_ns = MS);
+	assert_string_equal(todo(s), "thaw0 watch0=1 ");
+	for (int i = 0; i < 49; i++) {
+		svc_run(s, t += 10 * MS, 0);
+		assert_string_equal(todo(s), "");
+	}
+	send(s, 0, t, .kind = SVC_EV_CONNECTION);
+	assert_string_equal(todo(s), "watch0=0 ");
+	svc_run(s, t += 20 * MS, 0);
+	assert_string_equal(todo(s), "check0 ");
+}
+
 static void test_svc_guess_under_pressure_starts_nothing(void **state)
 {
 	_cleanup_(svc_freep) struct svc *s = with_one(&config);
@@ -273,6 +260,68 @@ static void test_svc_crash_loop_backs_off_and_heals(void **state)
 	(void)todo(s);
 	send(s, 0, t, .kind = SVC_EV_GONE);
 	assert_true(view_of(s, 0, t).hold_until_ns == t + 100 * MS);
+}
+
+/* It takes nobody up and crashes; the same client is there each time. */
+static uint64_t crash_on(struct svc *s, uint64_t t, bool restart)
+{
+	assert_int_equal(view_of(s, 0, t).state, SVC_STARTING);
+	send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+	if (view_of(s, 0, t).state == SVC_READY) /* seen a moment later */
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+	send(s, 0, t += 20 * MS, .kind = SVC_EV_EXITED, .waiting = true, .restart = restart);
+	(void)todo(s);
+	send(s, 0, t += MS, .kind = SVC_EV_GONE);
+	(void)todo(s);
+	svc_run(s, t = view_of(s, 0, t).hold_until_ns, 0);
+	return t;
+}
+
+static void test_svc_client_of_a_crash_loop_is_counted_once(void **state)
+{
+	for (int restart = 0; restart < 2; restart++) {
+		_cleanup_(svc_freep) struct svc *s = with_one(&config);
+		struct svc_habit habit;
+		struct svc_view v;
+		uint64_t t = SEC;
+
+		(void)state;
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+		for (int i = 0; i < 12; i++) {
+			t = crash_on(s, t, restart);
+			(void)todo(s);
+			if (!restart)
+				send(s, 0, t += MS, .kind = SVC_EV_CONNECTION);
+			(void)todo(s);
+		}
+		send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+		v = view_of(s, 0, t);
+		assert_int_equal(v.state, SVC_ACTIVE);
+		assert_int_equal(v.figures.start_n, 13);
+		assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 1);
+		assert_int_equal(v.figures.class_n[SVC_CLASS_WARM], 0);
+		svc_habit(s, 0, &habit);
+		assert_true(habit.idle.observed <= 0); /* nor has anybody come again */
+		/* It was taken up; who waits at the next crash is another. */
+		send(s, 0, t += SEC, .kind = SVC_EV_CHECKED);
+		send(s, 0, t += SEC, .kind = SVC_EV_EXITED, .waiting = true);
+		send(s, 0, t += MS, .kind = SVC_EV_GONE);
+		t = view_of(s, 0, t).hold_until_ns;
+		send(s, 0, t, .kind = SVC_EV_CONNECTION);
+		(void)todo(s);
+		t = crash_on(s, t, false);
+		assert_int_equal(view_of(s, 0, t).figures.class_n[SVC_CLASS_COLD], 2);
+		(void)todo(s);
+		/* That one gives up. Whoever comes in an hour has not waited for an hour. */
+		send(s, 0, t += 3600 * SEC, .kind = SVC_EV_CONNECTION);
+		(void)todo(s);
+		send(s, 0, t += 30 * MS, .kind = SVC_EV_READY);
+		v = view_of(s, 0, t);
+		assert_int_equal(v.figures.class_n[SVC_CLASS_COLD], 3);
+		assert_in_range(sketch_quantile(&v.figures.class_delay[SVC_CLASS_COLD], 0.99),
+				20 * MS, 40 * MS);
+	}
 }
 
 static void test_svc_start_and_stop_have_a_limit(void **state)
@@ -471,6 +520,8 @@ static void test_svc_guessed_start_is_kept_for_its_own_connection(void **state)
 		assert_int_equal(view_of(s, 0, t).waiting, came[i]);
 		assert_int_equal(view_of(s, 0, t).figures.evict_n, 0);
 		assert_string_equal(todo(s), came[i] ? "" : "watch0=2 ");
+		if (!came[i])
+			assert_true(svc_deadline_ns(s) == t + 5 * MS);
 		svc_run(s, t += 5 * MS, 0);
 		assert_string_equal(todo(s), came[i] ? "" : "release0 watch0=0 ");
 		if (!came[i])
@@ -748,6 +799,67 @@ static void test_svc_observed_connections_are_counted_once(void **state)
 	(void)todo(s);
 }
 
+/* How often a service that has served one connection and then does nothing is looked at until the
+ * time is up or it is given up; then at_ns is when. */
+static uint32_t looks_when_idle(const struct svc_config *c, uint64_t for_ns, bool guess,
+				bool cannot_freeze, uint64_t *at_ns)
+{
+	_cleanup_(svc_freep) struct svc *s = with_one(c);
+	const uint64_t from = SEC;
+	struct svc_action a;
+	uint64_t t = from;
+	uint32_t n = 0;
+
+	svc_adopt(s, 0, t, SVC_ACTIVE);
+	(void)todo(s);
+	if (guess)
+		send(s, 0, t, .kind = SVC_EV_GUESS, .p = 0.9, .lead_ns = 20 * SEC);
+	*at_ns = 0;
+	while (t < from + for_ns && !*at_ns) {
+		t = svc_deadline_ns(s);
+		svc_run(s, t, 0);
+		while (svc_next(s, &a)) {
+			assert_true(a.kind != SVC_DO_FREEZE || c->freeze);
+			if (a.kind == SVC_DO_CHECK && ++n)
+				send(s, 0, t, .kind = SVC_EV_CHECKED);
+			if (a.kind == SVC_DO_FREEZE && !cannot_freeze)
+				*at_ns = t - from;
+			if (a.kind == SVC_DO_RELEASE)
+				*at_ns = t - from;
+		}
+	}
+	return n;
+}
+
+/* Once a second at most, whatever keeps it from being frozen; and what is due is done when it is. */
+static void test_svc_idle_is_seldom_looked_at(void **state)
+{
+	struct svc_config c = config;
+	const uint64_t hour = 3600 * SEC;
+	uint64_t at;
+
+	(void)state;
+	assert_in_range(looks_when_idle(&c, hour, false, false, &at), 1, 5);
+	assert_in_range(at, 20 * MS, 25 * MS);
+	/* Foretold: left as it is until then. */
+	assert_in_range(looks_when_idle(&c, hour, true, false, &at), 1, 100);
+	assert_in_range(at, 20 * SEC, 90 * SEC);
+	/* It does not freeze: once a minute that is tried. */
+	assert_in_range(looks_when_idle(&c, hour, false, true, &at), 60, 3700);
+
+	c.freeze = false;
+	c.freeze_after_ns = SVC_NEVER;
+	assert_in_range(looks_when_idle(&c, hour, false, false, &at), 55, 70);
+	assert_in_range(at, 60 * SEC, 60 * SEC + 20 * MS);
+	c.release_after_ns = SVC_NEVER; /* by its value */
+	(void)looks_when_idle(&c, hour, false, false, &at);
+	assert_true(at > 0);
+	assert_true(looks_when_idle(&c, hour, false, false, &at) <= at / SEC + 3);
+	c.release = false;
+	assert_in_range(looks_when_idle(&c, hour, false, false, &at), 1, 3610);
+	assert_int_equal(at, 0);
+}
+
 static void test_svc_habit_that_is_no_habit_is_refused(void **state)
 {
 	_cleanup_(svc_freep) struct svc *s = NULL;
@@ -811,12 +923,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_svc_cold_ready_frozen_thawed_released),
+		cmocka_unit_test(test_svc_remembers_its_moves),
 		cmocka_unit_test(test_svc_resting_is_frozen_in_all_but_name),
 		cmocka_unit_test(test_svc_guess_starts_ahead_and_is_scored),
 		cmocka_unit_test(test_svc_guess_that_fails_refreezes),
+		cmocka_unit_test(test_svc_thawed_for_a_guess_is_left_alone_until_it_comes_true),
 		cmocka_unit_test(test_svc_guess_under_pressure_starts_nothing),
 		cmocka_unit_test(test_svc_freeze_is_undone_by_an_accepted_connection),
 		cmocka_unit_test(test_svc_crash_loop_backs_off_and_heals),
+		cmocka_unit_test(test_svc_client_of_a_crash_loop_is_counted_once),
 		cmocka_unit_test(test_svc_start_and_stop_have_a_limit),
 		cmocka_unit_test(test_svc_full_host_evicts_the_least_valuable),
 		cmocka_unit_test(test_svc_queue_is_fair_by_weight),
@@ -834,6 +949,7 @@ int main(void)
 		cmocka_unit_test(test_svc_learns_an_hourly_rhythm),
 		cmocka_unit_test(test_svc_freeze_window_follows_the_rhythm),
 		cmocka_unit_test(test_svc_observed_connections_are_counted_once),
+		cmocka_unit_test(test_svc_idle_is_seldom_looked_at),
 		cmocka_unit_test(test_svc_habit_that_is_no_habit_is_refused),
 		cmocka_unit_test(test_svc_gaps_answers_are_probabilities),
 		cmocka_unit_test(test_svc_first_measure_replaces_what_was_assumed),

@@ -147,12 +147,92 @@ static void test_text_nearest_is_a_slip_of_the_finger(void **state)
 	assert_null(text_nearest("a-word-that-is-longer-than-any-command-can-be", words, 5));
 }
 
+/* The first and last of each length, and what must not be taken for a character. */
+static void test_text_utf8_takes_only_what_is(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+		uint32_t point;
+	} cases[] = {
+		{"a", 1, 'a'},
+		{"\x7f", 1, 0x7f},
+		{"\xc2\x80", 2, 0x80},
+		{"\xdf\xbf", 2, 0x7ff},
+		{"\xe0\xa0\x80", 3, 0x800},
+		{"\xe2\x82\xac", 3, 0x20ac},
+		{"\xed\x9f\xbf", 3, 0xd7ff},
+		{"\xee\x80\x80", 3, 0xe000},
+		{"\xef\xbf\xbf", 3, 0xffff},
+		{"\xf0\x90\x80\x80", 4, 0x10000},
+		{"\xf4\x8f\xbf\xbf", 4, 0x10ffff},
+		{"", 0, 0},
+		{"\x80", 0, 0},		    /* nothing begins so */
+		{"\xc1\xbf", 0, 0},	    /* longer than it need be */
+		{"\xe0\x9f\xbf", 0, 0},	    /* the same */
+		{"\xf0\x8f\xbf\xbf", 0, 0}, /* the same */
+		{"\xed\xa0\x80", 0, 0},	    /* half a pair */
+		{"\xed\xbf\xbf", 0, 0},	    /* the other half */
+		{"\xf4\x90\x80\x80", 0, 0}, /* beyond the last */
+		{"\xf5\x80\x80\x80", 0, 0}, /* far beyond */
+		{"\xe2\x82", 0, 0},	    /* cut off */
+		{"\xe2\x82"
+		 "a",
+		 0, 0}, /* broken off */
+		{"\xf0\x90\x80\xc0", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint32_t point = 0;
+		size_t len = text_utf8(cases[i].in, strlen(cases[i].in), &point);
+
+		if (len != cases[i].len || point != cases[i].point)
+			fail_msg("case %zu: %zu bytes, U+%04x", i, len, point);
+	}
+}
+
+/* What a terminal obeys, or hides, is shown as what it is; what is next to it is not touched. */
+static void test_text_escape_shows_what_deceives(void **state)
+{
+	static const uint32_t hidden[] = {0x80,	  0x9f,	  0x200b, 0x200f,  0x2028, 0x202e,
+					  0x2060, 0x206f, 0xfeff, 0xe0000, 0xe007f},
+			      shown[] = {0xa0,	 0x200a, 0x2010, 0x2027,  0x202f, 0x205f,
+					 0x2070, 0xfefe, 0xff01, 0xdfffd, 0xe0080};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hidden) + ARRAY_SIZE(shown); i++) {
+		const bool hide = i < ARRAY_SIZE(hidden);
+		const uint32_t c = hide ? hidden[i] : shown[i - ARRAY_SIZE(hidden)];
+		char in[5] = {0}, out[64];
+
+		if (c < 0x800) {
+			in[0] = (char)(0xc0 | c >> 6);
+			in[1] = (char)(0x80 | (c & 0x3f));
+		} else if (c < 0x10000) {
+			in[0] = (char)(0xe0 | c >> 12);
+			in[1] = (char)(0x80 | (c >> 6 & 0x3f));
+			in[2] = (char)(0x80 | (c & 0x3f));
+		} else {
+			in[0] = (char)(0xf0 | c >> 18);
+			in[1] = (char)(0x80 | (c >> 12 & 0x3f));
+			in[2] = (char)(0x80 | (c >> 6 & 0x3f));
+			in[3] = (char)(0x80 | (c & 0x3f));
+		}
+		text_escape(in, out, sizeof(out));
+		if (hide == (strcmp(in, out) == 0))
+			fail_msg("U+%04x: %s", c, out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text_parses_units),
 		cmocka_unit_test(test_text_shows_numbers_short),
 		cmocka_unit_test(test_text_escape_is_safe_for_any_bytes),
+		cmocka_unit_test(test_text_utf8_takes_only_what_is),
+		cmocka_unit_test(test_text_escape_shows_what_deceives),
 		cmocka_unit_test(test_text_fit_keeps_the_last_name),
 		cmocka_unit_test(test_text_nearest_is_a_slip_of_the_finger),
 	};

@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include "core/unitfile.h"
+#include "sys/sandbox.h"
 #include "core/unitvalue.h"
 
 #include <errno.h>
@@ -27,23 +28,29 @@ static int parse(struct unit *u, enum unit_kind kind, const char *text, struct u
 	return unit_parse(u, kind, "web@eu-1", &host, text, strlen(text), why);
 }
 
-/* What is bound where, in pairs; a file system without options. */
+/* What is bound where, and how; a file system without options. */
 static void test_unitfile_reads_binds(void **state)
 {
-	static const char text[] = "[Service]\nExecStart=/bin/srv\nWatchdogSec=1500ms\n"
-				   "BindPaths=/a -/b:/c\nBindReadOnlyPaths=/d:%S/x:rbind /e\n"
-				   "BindReadOnlyPaths=\nBindReadOnlyPaths=/f:/g\n"
-				   "TemporaryFileSystem=/var -/opt\n";
+	static const char text[] =
+		"[Service]\nExecStart=/bin/srv\nWatchdogSec=1500ms\n"
+		"BindPaths=/a -/b:/c /d:/e:norbind\nBindReadOnlyPaths=/d:%S/x:rbind /e\n"
+		"BindReadOnlyPaths=\nBindReadOnlyPaths=/f:/g\n"
+		"TemporaryFileSystem=/var -/opt\n";
 	static const char *const bad[] = {
 		"BindPaths=a\n",
 		"BindPaths=/a:b\n",
-		"BindPaths=/a:/b:norbind\n",
+		"BindPaths=/a:/b:bind\n",
+		"KillMode=none\n",
+		"AmbientCapabilities=CAP_NOTHING\n",
+		"AmbientCapabilities=CAP_KILL CAP_NET_ADMIN\n",
+		"NoExecPaths=usr\n",
 		"BindPaths=/a:/../b\n",
 		"TemporaryFileSystem=/a:ro\n",
 		"WatchdogSec=soon\n",
 		"WatchdogSec=1\nX-Forewarm-Proxy=80\n",
 	};
-	static const char *const want[] = {"/a", "/a", "-/b", "/c"};
+	static const char *const want[] = {"/a",    "/a", "rbind", "-/b",    "/c",
+					   "rbind", "/d", "/e",	   "norbind"};
 	_cleanup_(unit_freep) struct unit *u = unit_new();
 	struct unit_why why;
 
@@ -53,9 +60,19 @@ static void test_unitfile_reads_binds(void **state)
 	assert_int_equal(u->service.binds.item_n, ARRAY_SIZE(want));
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		assert_string_equal(u->service.binds.items[i], want[i]);
-	assert_int_equal(u->service.binds_ro.item_n, 2);
+	assert_int_equal(u->service.binds_ro.item_n, 3);
 	assert_string_equal(u->service.binds_ro.items[1], "/g");
 	assert_int_equal(u->service.empty.item_n, 2);
+	assert_int_equal(
+		parse(u, UNIT_SERVICE,
+		      "[Service]\nExecStart=/bin/srv\nKillMode=process\n"
+		      "AmbientCapabilities=CAP_CHOWN\nAmbientCapabilities=CAP_KILL cap_setuid\n"
+		      "AmbientCapabilities=~CAP_CHOWN\n",
+		      &why),
+		0);
+	assert_int_equal(u->service.kill_mode, UNIT_KILL_PROCESS);
+	assert_true(UNIT_CAPS_MAX == sandbox_caps_max());
+	assert_true(u->service.ambient == (1ull << 5 | 1ull << 7) && !u->service.caps_set);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		char one[160];
 
@@ -364,7 +381,17 @@ static void test_unitfile_packages_are_taken_or_refused(void **state)
 		{"ssh.service", UNIT_SERVICE,
 		 "[Service]\nEnvironmentFile=-/etc/default/ssh\nExecStartPre=/usr/sbin/sshd -t\n"
 		 "ExecStart=/usr/sbin/sshd -D $SSHD_OPTS\nKillMode=process\n",
-		 5, "KillMode=process"},
+		 0, NULL},
+		{"redis-server.service", UNIT_SERVICE,
+		 "[Service]\nType=notify\nExecStart=/usr/bin/redis-server /etc/redis/redis.conf "
+		 "--supervised systemd --daemonize no\nUser=redis\nUMask=007\nNoExecPaths=/\n"
+		 "ExecPaths=/usr/bin/redis-server /usr/lib /lib\nCapabilityBoundingSet=\n",
+		 0, NULL},
+		{"mariadb.service", UNIT_SERVICE,
+		 "[Service]\nExecStart=/usr/sbin/mariadbd\nPrivateNetwork=false\n"
+		 "CapabilityBoundingSet=CAP_IPC_LOCK CAP_DAC_OVERRIDE\n"
+		 "AmbientCapabilities=CAP_IPC_LOCK\n",
+		 5, "CAP_IPC_LOCK"},
 		{"uuidd.service", UNIT_SERVICE,
 		 "[Service]\nExecStart=/usr/sbin/uuidd --socket-activation\nUser=uuidd\n"
 		 "ProtectSystem=strict\nPrivateUsers=yes\nMemoryDenyWriteExecute=yes\n"
@@ -701,6 +728,200 @@ static void test_unitfile_variables_expand_as_in_systemd(void **state)
 			 UNIT_REFUSED);
 }
 
+/* The largest and smallest values that are taken; one beyond each is refused. */
+static void test_unitfile_bounds(void **state)
+{
+	static const struct {
+		enum unit_kind kind;
+		const char *key, *ok, *bad;
+	} cases[] = {
+		{UNIT_SERVICE, "IOWeight", "1", "0"},
+		{UNIT_SERVICE, "IOWeight", "10000", "10001"},
+		{UNIT_SERVICE, "OOMScoreAdjust", "-1000", "-1001"},
+		{UNIT_SERVICE, "OOMScoreAdjust", "1000", "1001"},
+		{UNIT_SERVICE, "Nice", "-20", "-21"},
+		{UNIT_SERVICE, "Nice", "19", "20"},
+		{UNIT_SERVICE, "UMask", "0777", "1000"},
+		{UNIT_SERVICE, "UMask", "00000777", "000000777"},
+		{UNIT_SERVICE, "RuntimeDirectoryMode", "7777", "10000"},
+		{UNIT_SERVICE, "RuntimeDirectoryMode", "0", "8"},
+		{UNIT_SERVICE, "LimitNOFILE", "2:2", "3:2"},
+		{UNIT_SOCKET, "ListenStream", "1", "0"},
+		{UNIT_SOCKET, "ListenStream", "65535", "65536"},
+		{UNIT_SOCKET, "ListenSequentialPacket", "/a", "80"},
+		{UNIT_SOCKET, "FileDescriptorName", "!~", "a b"},
+		{UNIT_SOCKET, "FileDescriptorName", "a", "a:b"},
+		{UNIT_SOCKET, "FileDescriptorName", "a", "\x7f"},
+		{UNIT_SOCKET, "FileDescriptorName", "%i", "%Z"},
+		{UNIT_SOCKET, "Service", "a.service", ".service"},
+		{UNIT_SOCKET, "Service", "a.service", "a.socket"},
+		{UNIT_SOCKET, "Service", "%i.service", "%Z.service"},
+		{UNIT_SOCKET, "Service", "a.service", "a/b.service"},
+		{UNIT_SERVICE, "Type", "notify", "notified"},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const bool service = cases[i].kind == UNIT_SERVICE;
+
+		for (int bad = 0; bad < 2; bad++) {
+			const char *value = bad ? cases[i].bad : cases[i].ok;
+			struct unit_why why;
+			char text[200];
+
+			(void)snprintf(text, sizeof(text), "%s\n%s=%s\n",
+				       service ? "[Service]\nExecStart=/x"
+					       : "[Socket]\nListenStream=/sock",
+				       cases[i].key, value);
+			if (parse(u, cases[i].kind, text, &why) != (bad ? UNIT_REFUSED : 0) ||
+			    (bad && (why.line != 3 || !*why.text)))
+				fail_msg("%s=%s: line %u: %s", cases[i].key, value, why.line,
+					 why.text);
+		}
+	}
+}
+
+/* So many, and not one more. */
+static void test_unitfile_lists_have_an_end(void **state)
+{
+	static const struct {
+		enum unit_kind kind;
+		const char *line;
+		int max;
+	} cases[] = {
+		{UNIT_SOCKET, "ListenStream=%d\n", UNIT_LISTEN_MAX},
+		{UNIT_SERVICE, "[Unit]\nConditionPathExists=/%d\n", UNIT_CONDITION_MAX},
+		{UNIT_SERVICE, "Environment=A=%d\n", UNIT_ENV_MAX},
+		{UNIT_SERVICE, "ExecStartPre=/bin/%d\n", UNIT_EXEC_MAX},
+		{UNIT_SERVICE, "ReadWritePaths=/%d\n", UNIT_PATH_MAX},
+		{UNIT_SERVICE, "RuntimeDirectory=a%d\n", UNIT_DIRS_MAX},
+	};
+	static char text[8192];
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int over = 0; over < 2; over++) {
+			struct unit_why why;
+			size_t n = (size_t)snprintf(text, sizeof(text), "%s",
+						    cases[i].kind == UNIT_SERVICE
+							    ? "[Service]\nExecStart=/x\n"
+							    : "[Socket]\n");
+
+			for (int k = 1; k <= cases[i].max + over; k++) {
+				/* The format is the table's own. */
+				const char *at = strchr(cases[i].line, '%');
+
+				n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s%d\n",
+						      (int)(at - cases[i].line), cases[i].line, k);
+			}
+			assert_true(n < sizeof(text));
+			if (parse(u, cases[i].kind, text, &why) != (over ? UNIT_REFUSED : 0) ||
+			    (over && !strstr(why.text, "more than")))
+				fail_msg("%s%d more: %s", cases[i].line, over, why.text);
+		}
+}
+
+/* An empty Listen...= forgets those before it, of whichever kind. */
+static void test_unitfile_empty_listen_forgets_all(void **state)
+{
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SOCKET,
+			       "[Socket]\nListenStream=80\nListenDatagram=81\nListenStream=\n"
+			       "ListenStream=/a\n",
+			       &why),
+			 0);
+	assert_int_equal(u->socket.listen_n, 1);
+	assert_int_equal(u->socket.listens[0].family, UNIT_UNIX);
+	assert_int_equal(
+		parse(u, UNIT_SOCKET, "[Socket]\nListenStream=80\nListenStream=80\n", &why),
+		UNIT_REFUSED);
+	assert_non_null(strstr(why.text, "twice"));
+	assert_int_equal(parse(u, UNIT_SOCKET, "[Socket]\nListenStream=80\nListenStream=\n", &why),
+			 UNIT_REFUSED);
+	/* A unit that was refused leaves nothing to the next one. */
+	assert_int_equal(parse(u, UNIT_SOCKET, "[Socket]\nListenDatagram=9\n", &why), 0);
+	assert_int_equal(u->socket.listen_n, 1);
+	assert_int_equal(u->socket.listens[0].port, 9);
+}
+
+static void test_unitfile_reads_conditions(void **state)
+{
+	static const char text[] = "[Unit]\nConditionPathExists=/gone\nConditionPathExists=\n"
+				   "ConditionPathExists=|!/a%i\nAssertPathIsDirectory=/b\n"
+				   "ConditionVirtualization=! container\n[Service]\nExecStart=/x\n";
+	static const char *const bad[] = {
+		"ConditionPathExists=a\n",	"ConditionPathExists=!\n",
+		"ConditionPathExists=/%Z\n",	"ConditionVirtualization=kvm\n",
+		"Requires=not-here.service\n",	"Requires=%Z.target\n",
+		"Requires=\"not-here.target\n",
+	};
+	static const char *const good[] = {
+		"Requires=a.mount dbus.service web@eu-1.socket other.socket\n",
+		"Requires=systemd-journald.socket x.slice\n",
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+	struct unit_why why;
+	char one[160];
+
+	(void)state;
+	assert_int_equal(parse(u, UNIT_SERVICE, text, &why), 0);
+	assert_int_equal(u->condition_n, 3);
+	assert_string_equal(u->conditions[0].value, "/aeu-1");
+	assert_true(u->conditions[0].trigger && u->conditions[0].negate);
+	assert_false(u->conditions[0].assert);
+	assert_string_equal(u->conditions[1].value, "/b");
+	assert_true(u->conditions[1].assert && !u->conditions[1].negate);
+	assert_int_not_equal(u->conditions[1].kind, u->conditions[0].kind);
+	assert_int_equal(u->conditions[2].kind, UNIT_IF_VIRTUAL);
+	assert_true(u->conditions[2].negate && !u->conditions[2].trigger);
+	for (size_t i = 0; i < ARRAY_SIZE(bad) + ARRAY_SIZE(good); i++) {
+		const bool ok = i >= ARRAY_SIZE(bad);
+		const char *line = ok ? good[i - ARRAY_SIZE(bad)] : bad[i];
+
+		(void)snprintf(one, sizeof(one), "[Unit]\n%s[Service]\nExecStart=/x\n", line);
+		if (parse(u, UNIT_SERVICE, one, &why) != (ok ? 0 : UNIT_REFUSED) ||
+		    (!ok && why.line != 2))
+			fail_msg("%s: line %u: %s", line, why.line, why.text);
+	}
+}
+
+/* What goes with a proxy, and what cannot. */
+static void test_unitfile_proxy_speaks_for_the_service(void **state)
+{
+	static const struct {
+		const char *more;
+		bool ok;
+	} cases[] = {
+		{"", true},
+		{"Type=simple\n", true},
+		{"Type=notify\n", false},
+		{"WatchdogSec=1\n", false},
+	};
+	_cleanup_(unit_freep) struct unit *u = unit_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct unit_why why;
+		char text[160];
+
+		(void)snprintf(text, sizeof(text),
+			       "[Service]\nExecStart=/x\nX-Forewarm-Proxy=8080\n%s", cases[i].more);
+		if (parse(u, UNIT_SERVICE, text, &why) != (cases[i].ok ? 0 : UNIT_REFUSED))
+			fail_msg("%s: %s", cases[i].more, why.text);
+		if (!cases[i].ok)
+			continue;
+		assert_true(u->service.proxy_set);
+		assert_int_equal(u->service.proxy.family, UNIT_INET);
+		assert_int_equal(u->service.proxy.port, 8080);
+		assert_memory_equal(u->service.proxy.ip, "\x7f\0\0\x01", 4);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -716,6 +937,11 @@ int main(void)
 		cmocka_unit_test(test_unitfile_drop_ins_add_and_reset),
 		cmocka_unit_test(test_unitfile_words_are_quoted_as_in_systemd),
 		cmocka_unit_test(test_unitfile_spans_and_sizes),
+		cmocka_unit_test(test_unitfile_bounds),
+		cmocka_unit_test(test_unitfile_lists_have_an_end),
+		cmocka_unit_test(test_unitfile_empty_listen_forgets_all),
+		cmocka_unit_test(test_unitfile_reads_conditions),
+		cmocka_unit_test(test_unitfile_proxy_speaks_for_the_service),
 		cmocka_unit_test(test_unitfile_ipv6_literals),
 		cmocka_unit_test(test_unitfile_variables_expand_as_in_systemd),
 	};

@@ -51,6 +51,8 @@ static void test_use_takes_no_one_for_another(void **state)
 	assert_int_equal(use_learn(u, 4712, 1000, 0xfe00, 77, &one, 1), USE_UNKNOWN);
 	assert_int_equal(use_learn(u, 4711, 1000, 0xfe01, 77, &one, 1), USE_UNKNOWN);
 	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 78, &one, 1), USE_UNKNOWN);
+	use_file(u, 9, 0, 0); /* not told this time: it is the one it was */
+	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 77, &one, 1), 0);
 	use_file(u, 9, 0xfe00, 78); /* replaced by a new version */
 	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 77, &one, 1), USE_UNKNOWN);
 	assert_int_equal(use_learn(u, 4711, 1000, 0xfe00, 78, &one, 1), 0);

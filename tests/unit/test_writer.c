@@ -143,35 +143,153 @@ static void test_writer_writes_what_was_put(void **state)
 	assert_stored(g);
 }
 
+/* What came back, and how often. */
+struct carried {
+	struct guess guess;
+	struct block_score block_score;
+	uint32_t guess_n, ranges_n, block_score_n, block, file;
+	size_t bytes_n;
+	uint8_t bytes[4];
+};
+
+static void guess_see(void *ctx, const struct guess *guess)
+{
+	struct carried *c = ctx;
+
+	c->guess = *guess;
+	c->guess_n++;
+}
+
+static void ranges_see(void *ctx, uint32_t block, uint32_t file, const void *bytes, size_t n)
+{
+	struct carried *c = ctx;
+
+	c->block = block;
+	c->file = file;
+	c->bytes_n = n;
+	memcpy(c->bytes, bytes, n < sizeof(c->bytes) ? n : sizeof(c->bytes));
+	c->ranges_n++;
+}
+
+static void block_score_see(void *ctx, uint32_t block, const struct block_score *score)
+{
+	struct carried *c = ctx;
+
+	c->block = block;
+	c->block_score = *score;
+	c->block_score_n++;
+}
+
 static void test_writer_carries_guesses_scores_and_the_model(void **state)
 {
 	_cleanup_(store_closep) struct store *s = NULL;
-	_cleanup_(graph_freep) struct graph *g = graph_of();
-	struct guess guess = {.id = 5, .kind = EDGE_OPEN, .p = 0.5};
-	struct score score = {.lambda = 2};
+	_cleanup_(graph_freep) struct graph *g = graph_of(), *back = graph_of();
+	struct guess guess = {.id = 5, .kind = EDGE_OPEN, .outcome = OUTCOME_HIT, .p = 0.5};
+	struct score score = {.guesses_n = 7, .bytes_read = 123, .lambda = 2}, got;
+	struct block_score of_block = {.bytes_read = 77, .saved_ns = 8};
+	struct carried seen = {0};
+	const struct node *block, *via, *file;
 	struct writer *w = NULL;
 	char long_name[5000];
 	void *model = NULL;
+	uint32_t id = 0;
 	size_t n = 0;
 
 	(void)state;
 	memset(long_name, 'x', sizeof(long_name));
 	long_name[4095] = 0;
+	assert_int_equal(graph_intern(g, NODE_BLOCK, long_name, 1, &id), 0);
+	block = graph_node_const(g, id);
+	assert_int_equal(graph_intern(g, NODE_BLOCK, "/bin/via", 1, &id), 0);
+	via = graph_node_const(g, id);
+	long_name[0] = '/';
+	assert_int_equal(graph_intern(g, NODE_FILE, long_name, 1, &id), 0);
+	file = graph_node_const(g, id);
 	assert_int_equal(store_open(path, aside, &s), 0);
 	assert_int_equal(writer_start(s, &small, &w), 0);
+	assert_int_equal(put_changes(w, g), 3);
 	for (int i = 0; i < 3; i++) {
 		assert_true(writer_room(w));
-		writer_put_guess(w, &guess, long_name, long_name, long_name, 1);
+		guess.id++;
+		writer_put_guess(w, &guess, block->name, via->name, file->name, 1000 + guess.id);
+		assert_true(writer_room_ranges(w, 3));
+		writer_put_ranges(w, block, file, i ? "two" : "one", 3);
 		assert_true(writer_room(w));
 		writer_put_score(w, 1, &score);
+		assert_true(writer_room(w));
+		writer_put_block_score(w, block, &of_block);
 		assert_true(writer_room(w));
 		writer_take_model(w, strdup(i ? "second" : "first"), 6);
 	}
 	w = writer_stop(w, NULL); /* pushes, commits, ends */
-	assert_int_equal(store_load(s, g, &model, &n), 0);
+	assert_int_equal(store_load(s, back, &model, &n), 0);
 	assert_int_equal(n, 6);
 	assert_memory_equal(model, "second", 6);
 	free(model);
+	assert_int_equal(store_load_guesses(s, back, 10, guess_see, &seen), 0);
+	assert_int_equal(seen.guess_n, 3);
+	assert_int_equal(seen.guess.block, graph_find(back, NODE_BLOCK, block->name));
+	assert_int_equal(seen.guess.via, graph_find(back, NODE_BLOCK, "/bin/via"));
+	assert_int_equal(seen.guess.dep, graph_find(back, NODE_FILE, file->name));
+	assert_true(seen.guess.p == 0.5 && seen.guess.made_ns == 1008);
+	assert_int_equal(store_load_ranges(s, back, ranges_see, &seen), 0);
+	assert_int_equal(seen.ranges_n, 1);
+	assert_int_equal(seen.block, graph_find(back, NODE_BLOCK, block->name));
+	assert_int_equal(seen.file, graph_find(back, NODE_FILE, file->name));
+	assert_int_equal(seen.bytes_n, 3);
+	assert_memory_equal(seen.bytes, "two", 3);
+	assert_int_equal(store_load_scores(s, back, block_score_see, &seen, &got), 0);
+	assert_int_equal(seen.block_score_n, 1);
+	assert_int_equal(seen.block_score.bytes_read, 77);
+	assert_int_equal(seen.block_score.saved_ns, 8);
+	assert_int_equal(got.guesses_n, 7);
+	assert_int_equal(got.bytes_read, 123);
+	assert_true(got.lambda == 2);
+}
+
+/* Ranges are as long as they are: what does not fit in what is left of a batch opens the next one, and what
+ * fits in none is refused. */
+static void test_writer_ranges_fill_batches(void **state)
+{
+	static uint8_t bytes[65536];
+	_cleanup_(store_closep) struct store *s = NULL;
+	_cleanup_(graph_freep) struct graph *g = graph_of(), *back = graph_of();
+	struct node file = {.kind = NODE_FILE};
+	struct carried seen = {0};
+	const struct node *block;
+	struct writer *w = NULL;
+	struct writer_stats st;
+	uint32_t id = 0, largest = sizeof(bytes);
+	void *model = NULL;
+	char name[32];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(graph_intern(g, NODE_BLOCK, "/bin/a", 1, &id), 0);
+	block = graph_node_const(g, id);
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	while (largest && !writer_room_ranges(w, largest))
+		largest--;
+	assert_in_range(largest, 30000, sizeof(bytes) - 1);
+	for (int i = 0; i < 20; i++) {
+		file.name = name;
+		snprintf(name, sizeof(name), "/lib/%d", i);
+		n = i % 2 ? largest : largest / 3;
+		while (!writer_room_ranges(w, n))
+			assert_int_equal(writer_flush_wait(w, 20000), 0);
+		memset(bytes, i, sizeof(bytes));
+		writer_put_ranges(w, block, &file, bytes, n);
+	}
+	assert_int_equal(writer_flush_wait(w, 20000), 0);
+	writer_stats(w, &st);
+	assert_true(st.committed_n >= 10);
+	assert_int_equal(st.faults_n, 0);
+	w = writer_stop(w, NULL);
+	assert_int_equal(store_load(s, back, &model, &n), 0);
+	free(model);
+	assert_int_equal(store_load_ranges(s, back, ranges_see, &seen), 0);
+	assert_int_equal(seen.ranges_n, 20);
 }
 
 /* Somebody else holds the file: nothing can be committed. */
@@ -210,6 +328,7 @@ static void test_writer_full_queue_leaves_changes_with_the_caller(void **state)
 		usleep(100000);
 	}
 	assert_int_equal(st.fault_last, -EBUSY);
+	assert_true(st.faults_n > 0);
 	assert_int_equal(st.queued_n, 3);
 	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(other);
@@ -324,6 +443,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_writer_writes_what_was_put, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writer_carries_guesses_scores_and_the_model,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writer_ranges_fill_batches, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_writer_full_queue_leaves_changes_with_the_caller, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writer_full_disk_loses_nothing, setup,

@@ -236,6 +236,36 @@ static bool concerns(const struct guess *guess, const uint32_t *ids, size_t n)
 	return false;
 }
 
+/* The addresses of the unit called name, as the graph knows them, behind the n there are; the new n. */
+static size_t add_addresses(const struct routes *r, const char *name, uint32_t ids[CANDIDATES_MAX],
+			    size_t n)
+{
+	const struct graph *g = engine_graph_const(r->engine);
+	const struct node *node;
+	uint32_t it = 0;
+
+	while (n < CANDIDATES_MAX && graph_next_node(g, &it, &node))
+		if (node->kind == NODE_SERVICE && r->units.reaches(r->units.ctx, name, node->name))
+			ids[n++] = node->id;
+	return n;
+}
+
+/* What is meant by name: one thing, a unit, or both. NOT_ONE as find(). */
+static int find_or_unit(const struct routes *r, struct api_call *call, const char *name,
+			uint32_t ids[CANDIDATES_MAX], size_t *ret_n)
+{
+	const unsigned kinds = VIEW_BLOCKS | VIEW_FILES | VIEW_SERVICES;
+	const struct graph *g = engine_graph_const(r->engine);
+	size_t n;
+
+	if (!r->units.put || !r->units.put(r->units.ctx, call, name))
+		return find(r, call, name, kinds, ids, ret_n);
+	n = view_find(g, name, kinds, ids, CANDIDATES_MAX);
+	*ret_n = add_addresses(r, name, ids,
+			       n == 1 && graph_node_const(g, ids[0])->kind != NODE_SERVICE);
+	return 0;
+}
+
 /* The guesses about a thing, newest first, after the thing itself. */
 static int answer_why(const struct routes *r, struct api_call *call, const struct args *a)
 {
@@ -245,7 +275,7 @@ static int answer_why(const struct routes *r, struct api_call *call, const struc
 	const struct guess *guess;
 	size_t n = 0, shown = 0, all = 0;
 	uint64_t it = 0;
-	int err = find(r, call, a->name, VIEW_BLOCKS | VIEW_FILES | VIEW_SERVICES, ids, &n);
+	int err = find_or_unit(r, call, a->name, ids, &n);
 
 	if (err)
 		return err < 0 ? err : 0;

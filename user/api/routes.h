@@ -25,11 +25,22 @@ struct routes_hook {
 	void *ctx;
 };
 
+/* What listens under a name of its own, other than its addresses: services. */
+struct routes_units {
+	/* Puts what is known of the one called so, which may also be one of its addresses; false: there is
+	 * none, and nothing is put. */
+	bool (*put)(void *ctx, struct api_call *call, const char *name);
+	/* Whether who connects to the address gets to the one called so. */
+	bool (*reaches)(void *ctx, const char *name, const char *address);
+	void *ctx;
+};
+
 struct routes {
 	struct engine *engine;
 	void (*host)(void *ctx, struct view_host *ret); /* fills in all of *ret */
 	void *ctx;
 	const struct routes_hook *hooks; /* looked at first; NULL: none */
+	struct routes_units units;	 /* put is NULL: there are none */
 };
 
 /* ctx is a struct routes. */

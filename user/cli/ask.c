@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Reading a trace takes a second for some hundred thousand events. */
@@ -57,7 +58,7 @@ void cli_print_end(int status)
 }
 
 /* A process of our own that answers from the trace, at the other end of a socket pair. */
-static int open_trace(const struct cli *cli, struct client **ret)
+static int open_trace(const struct cli *cli, struct client **ret, pid_t *ret_pid)
 {
 	int ends[2];
 	pid_t pid;
@@ -74,7 +75,18 @@ static int open_trace(const struct cli *cli, struct client **ret)
 		_exit(cli_serve_trace(cli->trace, ends[1]));
 	}
 	(void)close(ends[1]);
+	*ret_pid = pid;
 	return client_adopt(ends[0], TRACE_TIMEOUT_MS, ret);
+}
+
+/* The exit code of that process, which has said what is wrong with the trace. */
+static int trace_status(pid_t pid)
+{
+	int status = 0;
+
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || !WEXITSTATUS(status))
+		return cli_fail(FWM_STATUS_FAILED, "reading the trace was broken off");
+	return WEXITSTATUS(status);
 }
 
 /* The closing object; returns the exit code. */
@@ -107,9 +119,10 @@ int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, vo
 {
 	_cleanup_(client_closep) struct client *c = NULL;
 	json_t *o = NULL;
+	pid_t pid = -1;
 	int r;
 
-	r = cli->trace ? open_trace(cli, &c) : client_open(cli->socket, TIMEOUT_MS, &c);
+	r = cli->trace ? open_trace(cli, &c, &pid) : client_open(cli->socket, TIMEOUT_MS, &c);
 	if (r < 0) {
 		json_decref(args);
 		return cli_unreachable(cli, r);
@@ -130,8 +143,8 @@ int cli_ask(struct cli *cli, const char *cmd, json_t *args, cli_each_fn each, vo
 			each(ctx, o);
 		json_decref(o);
 	}
-	if (cli->trace) /* the other process has said what is wrong with it */
-		return FWM_STATUS_FAILED;
+	if (cli->trace && r != -ETIMEDOUT)
+		return trace_status(pid);
 	return cli_fail(FWM_STATUS_FAILED, "%s: %s", cli->socket, broken_off(r));
 }
 

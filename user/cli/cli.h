@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
@@ -48,6 +49,8 @@ extern bool cli_error_objects;
 int cli_fail(enum fwm_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for wrong usage, with where to read on. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The exit code for a file that cannot be opened; err: errno. */
+enum fwm_status cli_file_status(int err);
 
 /* --- asking (ask.c) --- */
 
@@ -90,6 +93,10 @@ const char *opt_bytes(const json_t *o, const char *key);
  * column indent. Ends the line. */
 void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent);
 
+/* Prints what tell() writes of o, wrapped likewise: names in it may be of any length. */
+void cli_told(const struct cli *cli, void (*tell)(FILE *f, const json_t *o), const json_t *o,
+	      size_t at, size_t indent);
+
 /* --- tables (table.c) --- */
 
 struct table_column {
@@ -110,6 +117,8 @@ void table_print(struct table *t);
 
 /* --- shared by commands --- */
 
+/* A service, of `why` (why_service.c). */
+void why_service(const struct cli *cli, const json_t *o);
 /* What the guesses led to; s is a "score" (cmd_status.c). */
 void cli_print_score(const json_t *s);
 /* Serves the questions of one client at fd from what the trace at path teaches an engine, until it
@@ -135,5 +144,6 @@ int cmd_eval(struct cli *cli);
 int cmd_run(struct cli *cli);
 int cmd_pool(struct cli *cli);
 int cmd_services(struct cli *cli);
+int cmd_images(struct cli *cli);
 
 #endif

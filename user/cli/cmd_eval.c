@@ -361,7 +361,7 @@ static int show(struct cli *cli, const struct eval_args *a, const struct dataset
 /* What is wrong with the trace. */
 static int unreadable(const char *path, size_t line, int err)
 {
-	enum fwm_status status = err == -ENOENT ? FWM_STATUS_NOT_FOUND : FWM_STATUS_FAILED;
+	enum fwm_status status = cli_file_status(-err);
 
 	if (err == -ENODATA)
 		return cli_fail(status, "%s: no event in it", path);

@@ -63,7 +63,7 @@ static size_t probe_hooks(struct probe_item *items, size_t max)
 		*i = (struct probe_item){.group = "self-test",
 					 .state = r >= 0 && t.ok[h] ? PROBE_OK : PROBE_DEGRADED};
 		snprintf(i->name, sizeof(i->name), "%s", hook_name((enum fwm_hook)h));
-		snprintf(i->detail, sizeof(i->detail), "%s",
+		snprintf(i->detail, sizeof(i->detail), "%.*s", (int)sizeof(i->detail) - 1,
 			 i->state == PROBE_OK ? "sees"
 			 : r < 0 && why[0]    ? why
 					      : "sees nothing");

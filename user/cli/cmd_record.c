@@ -97,7 +97,7 @@ static int open_file(const struct cli *cli, struct recording *r)
 	fd = out ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
 		 : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return cli_fail(FWM_STATUS_FAILED, "%s: %m", path);
+		return cli_fail(cli_file_status(errno), "%s: %m", path);
 	err = trace_write_open(fd, &info, 0, &r->trace);
 	if (err < 0)
 		return cli_fail(FWM_STATUS_FAILED, "%s: %s", path, strerror(-err));

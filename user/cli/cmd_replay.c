@@ -66,8 +66,7 @@ static int replay_file(const char *path, struct replaying *ret)
 	fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
 				    : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return cli_fail(errno == ENOENT ? FWM_STATUS_NOT_FOUND : FWM_STATUS_FAILED,
-				"%s: %m", path);
+		return cli_fail(cli_file_status(errno), "%s: %m", path);
 	err = trace_read_open(fd, &ret->info, message, &t);
 	if (err < 0)
 		return cli_fail(FWM_STATUS_FAILED, "%s: %s", path,

@@ -88,8 +88,8 @@ static const char usage[] =
 	"  --json       the list as NDJSON\n"
 	"\n"
 	"Without a daemon, root gets a fresh sandbox. The exit code is COMMAND's; 128+N\n"
-	"when signal N ended it, 127 not found, 126 not executable, 125 anything else\n"
-	"that went wrong here.\n";
+	"when signal N ended it, 127 not found, 126 not executable, 2 wrong usage, 125\n"
+	"anything else that went wrong here.\n";
 
 /* --- the command line ------------------------------------------------------------------------------- */
 /* 0, or -1 for help, or an exit code. */
@@ -146,6 +146,8 @@ static int parse(struct run *r)
 	r->argv = r->cli->argv + optind;
 	if (!*r->argv)
 		return cli_usage(r->cli, "run needs a COMMAND");
+	if (!**r->argv)
+		return cli_usage(r->cli, "run: the COMMAND is empty");
 	return 0;
 }
 

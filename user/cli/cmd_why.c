@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,9 +12,9 @@
 struct telling {
 	struct cli *cli;
 	struct table *candidates;
-	unsigned guesses_n;
+	unsigned things_n, guesses_n;
 	uint64_t more;
-	const char *thing;
+	bool unit; /* what was asked for is none of the services */
 };
 
 static void print_thing(const json_t *o)
@@ -79,21 +80,6 @@ static void tell_guess(FILE *f, const json_t *o)
 	fprintf(f, ".");
 }
 
-/* Prints what is told, wrapped: names in it may be of any length. */
-static void print_told(const struct cli *cli, void (*tell)(FILE *f, const json_t *o),
-		       const json_t *o, size_t at, size_t indent)
-{
-	_cleanup_(freep) char *text = NULL;
-	size_t n;
-	FILE *f = open_memstream(&text, &n);
-
-	if (!f)
-		return;
-	tell(f, o);
-	if (fclose(f) == 0)
-		cli_wrap(cli, text, at, indent);
-}
-
 static void tell_when(FILE *f, const json_t *o)
 {
 	fprintf(f, "%s ago, when %s ran", cli_ns(get_n(o, "age_ns")),
@@ -105,9 +91,9 @@ static void tell_when(FILE *f, const json_t *o)
 static void print_guess_made(const struct cli *cli, const json_t *o)
 {
 	printf("\n");
-	print_told(cli, tell_when, o, 0, 0);
+	cli_told(cli, tell_when, o, 0, 0);
 	printf("  ");
-	print_told(cli, tell_guess, o, 2, 2);
+	cli_told(cli, tell_guess, o, 2, 2);
 }
 
 /* Why nothing was done. */
@@ -117,7 +103,8 @@ static void tell_undone(FILE *f, const json_t *o)
 		const char *decision, *text;
 	} rows[] = {
 		{"none", "it is what the program needs that is made ready"},
-		{"waits", "its turn had not come, as when the host is busy or the budget used up"},
+		{"waits", "it was not due yet, or its turn had not come, as when the host is busy "
+			  "or the budget used up"},
 		{"unworthy", "it was not worth its price"},
 		{"late", "its time had passed when its turn came"},
 		{"untrusted",
@@ -148,7 +135,7 @@ static void print_guess_act(const struct cli *cli, const json_t *o)
 {
 	if (!json_is_true(json_object_get(o, "acted"))) {
 		printf("  ");
-		print_told(cli, tell_undone, o, 2, 2);
+		cli_told(cli, tell_undone, o, 2, 2);
 		return;
 	}
 	printf("  Made ready");
@@ -211,7 +198,16 @@ static void each_object(void *ctx, json_t *o)
 		print_guess_made(t->cli, o);
 		print_guess_act(t->cli, o);
 		print_guess_outcome(t->cli, o);
+	} else if (is_type(o, "unit")) { /* one that is refused, or that no socket leads to */
+		const char *name = cli_text(get_text(o, "name"));
+
+		printf("%s: ", name);
+		cli_wrap(t->cli, get_text(o, "why"), text_columns(name) + 2, 2);
+		t->unit = true;
+	} else if (has(o, "moves")) {
+		why_service(t->cli, o);
 	} else {
+		t->things_n++;
 		print_thing(o);
 	}
 }
@@ -229,9 +225,10 @@ int cmd_why(struct cli *cli)
 	table_print(t.candidates);
 	if (r != FWM_STATUS_OK || cli->json)
 		return r;
-	if (!t.guesses_n)
-		printf("\nNo guess about it is remembered: it was not seen often enough to be "
-		       "guessed, or\nits guesses were forgotten for newer ones.\n");
+	if (!t.guesses_n && !t.unit)
+		printf("%sNo guess about it is remembered: it was not seen often enough to be "
+		       "guessed, or\nits guesses were forgotten for newer ones.\n",
+		       t.things_n ? "\n" : "");
 	if (t.more)
 		printf("\n%s older guesses; see them with --rows.\n", cli_count(t.more));
 	return r;

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -118,6 +119,8 @@ static const struct command commands[] = {
 	{"services", "", "the services it holds sockets for, and how connections found them",
 	 cmd_services, ASK, 0, 0, ""},
 	{"pool", "", "the sandboxes they run in", cmd_pool, ASK, 0, 0, ""},
+	{"images", "", "what containers are made of, and where that is on this host", cmd_images,
+	 ASK, 0, 0, ""},
 	{"run", "[--net] [--rw PATH] [--diff|--commit] COMMAND", "a command in a sandbox", cmd_run,
 	 RAW, 1, -1, ""},
 	{"probe", "", "what this kernel and host offer, and what is missing (root)", cmd_probe, 0,
@@ -191,6 +194,20 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	fprintf(stderr, "forewarm: see `forewarm %s%s--help`\n", cli->command ? cli->command : "",
 		cli->command ? " " : "");
 	return FWM_STATUS_USAGE;
+}
+
+enum fwm_status cli_file_status(int err)
+{
+	switch (err) {
+	case ENOENT:
+	case ENOTDIR:
+		return FWM_STATUS_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+		return FWM_STATUS_FORBIDDEN;
+	default:
+		return FWM_STATUS_FAILED;
+	}
 }
 
 /* --- help ------------------------------------------------------------------------------------ */

@@ -100,6 +100,20 @@ void cli_wrap(const struct cli *cli, const char *s, size_t at, size_t indent)
 	putchar('\n');
 }
 
+void cli_told(const struct cli *cli, void (*tell)(FILE *f, const json_t *o), const json_t *o,
+	      size_t at, size_t indent)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		return;
+	tell(f, o);
+	if (fclose(f) == 0)
+		cli_wrap(cli, text, at, indent);
+}
+
 /* --- tables ---------------------------------------------------------------------------------- */
 
 struct table {

@@ -3,6 +3,9 @@
  * book.c - the slot of a guess is its id modulo the size of the ring, so an id finds its guess, or finds
  * that it is gone, without an index.
  *
+ * Open guesses are linked by age, as few of the newest are open. One that has ended keeps its link to the next
+ * older one, so that who goes along may end what he meets.
+ *
  * The heap holds each open guess at least once, under the deadline it had when pushed; entries of ended or
  * extended guesses are dropped or pushed again when they come up.
  */
@@ -21,9 +24,17 @@
 /* What was restored of them counts as so many. */
 #define KEPT_GUESSES 100.0
 
+#define NO_SLOT UINT32_MAX
+
+struct link {
+	uint32_t older, newer; /* slots of open guesses, or NO_SLOT */
+};
+
 struct book {
 	struct guess *guesses;
-	uint64_t *open_of; /* by dependency: the id of its open guess, 0 none */
+	struct link *links; /* one each */
+	uint32_t newest;    /* the slot of the newest open one */
+	uint64_t *open_of;  /* by dependency: the id of its open guess, 0 none */
 	struct heap expiry;
 	uint32_t guess_max, node_max;
 	uint64_t next_id, open_n, evicted_n;
@@ -45,11 +56,13 @@ int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret)
 	b->node_max = node_max;
 	b->next_id = 1;
 	b->keep = exp2(-1.0 / HALF_LIFE_GUESSES);
+	b->newest = NO_SLOT;
 	b->guesses = calloc(guess_max, sizeof(*b->guesses));
+	b->links = calloc(guess_max, sizeof(*b->links));
 	b->open_of = calloc((size_t)node_max + 1, sizeof(*b->open_of));
 	b->blocks = calloc((size_t)node_max + 1, sizeof(*b->blocks));
 	r = heap_init(&b->expiry, 2 * guess_max);
-	if (r < 0 || !b->blocks || !b->guesses || !b->open_of) {
+	if (r < 0 || !b->blocks || !b->guesses || !b->links || !b->open_of) {
 		(void)book_free(TAKE_PTR(b));
 		return fault(-ENOMEM);
 	}
@@ -63,6 +76,7 @@ struct book *book_free(struct book *b)
 		return NULL;
 	heap_fini(&b->expiry);
 	free(b->guesses);
+	free(b->links);
 	free(b->open_of);
 	free(b->blocks);
 	free(b);
@@ -71,7 +85,7 @@ struct book *book_free(struct book *b)
 
 uint64_t book_bytes(const struct book *b)
 {
-	return sizeof(*b) + b->guess_max * sizeof(*b->guesses) +
+	return sizeof(*b) + b->guess_max * (sizeof(*b->guesses) + sizeof(*b->links)) +
 	       ((uint64_t)b->node_max + 1) * (sizeof(*b->open_of) + sizeof(*b->blocks)) +
 	       b->expiry.entry_max * sizeof(*b->expiry.entries);
 }
@@ -79,6 +93,26 @@ uint64_t book_bytes(const struct book *b)
 static bool is_open(const struct guess *g)
 {
 	return g->id && g->outcome == OUTCOME_OPEN;
+}
+
+static void link_newest(struct book *b, uint32_t slot)
+{
+	b->links[slot] = (struct link){.older = b->newest, .newer = NO_SLOT};
+	if (b->newest != NO_SLOT)
+		b->links[b->newest].newer = slot;
+	b->newest = slot;
+}
+
+static void unlink_slot(struct book *b, uint32_t slot)
+{
+	const struct link *l = &b->links[slot];
+
+	if (l->older != NO_SLOT)
+		b->links[l->older].newer = l->newer;
+	if (l->newer != NO_SLOT)
+		b->links[l->newer].older = l->older;
+	else
+		b->newest = l->older;
 }
 
 struct guess *book_open(struct book *b, const struct guess *g)
@@ -93,6 +127,7 @@ struct guess *book_open(struct book *b, const struct guess *g)
 	*slot = *g;
 	slot->id = b->next_id++;
 	slot->outcome = OUTCOME_OPEN;
+	link_newest(b, (uint32_t)(slot - b->guesses));
 	b->open_of[g->dep] = slot->id;
 	b->open_n++;
 	b->sum.guesses_n++;
@@ -111,6 +146,21 @@ struct guess *book_open_by_id(struct book *b, uint64_t id)
 struct guess *book_open_by_dep(struct book *b, uint32_t dep)
 {
 	return b->open_of[dep] ? book_open_by_id(b, b->open_of[dep]) : NULL;
+}
+
+struct guess *book_open_newest(struct book *b)
+{
+	return b->newest == NO_SLOT ? NULL : &b->guesses[b->newest];
+}
+
+struct guess *book_open_older(struct book *b, const struct guess *g)
+{
+	uint32_t slot = (uint32_t)(g - b->guesses);
+
+	do
+		slot = b->links[slot].older;
+	while (slot != NO_SLOT && !is_open(&b->guesses[slot]));
+	return slot == NO_SLOT ? NULL : &b->guesses[slot];
 }
 
 void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns)
@@ -154,6 +204,7 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	g->outcome = (uint8_t)outcome;
 	g->ended_ns = now_ns;
 	book_risk(b, g, 0);
+	unlink_slot(b, (uint32_t)(g - b->guesses));
 	if (b->open_of[g->dep] == g->id)
 		b->open_of[g->dep] = 0;
 	b->open_n--;

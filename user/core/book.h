@@ -32,6 +32,10 @@ struct guess *book_open(struct book *b, const struct guess *g);
 /* NULL when the id is too old or ended. */
 struct guess *book_open_by_id(struct book *b, uint64_t id);
 struct guess *book_open_by_dep(struct book *b, uint32_t dep);
+/* Open guesses from the newest to the oldest; NULL at the end. g may have ended since it was come to, as others may,
+ * but none may have been opened. */
+struct guess *book_open_newest(struct book *b);
+struct guess *book_open_older(struct book *b, const struct guess *g);
 /* Moves the end of an open guess; only later is possible. */
 void book_extend(struct book *b, struct guess *g, uint64_t deadline_ns);
 /* So many bytes are read on the word of an open guess, instead of as many as before; of none once it has ended. */

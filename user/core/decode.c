@@ -605,8 +605,9 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 {
 	const struct fwm_hdr *h = rec;
 
-	if (n < sizeof(*h) || h->size != n)
+	if (n < sizeof(*h) || h->size < sizeof(*h) || h->size > n)
 		return fault(-EBADMSG);
+	n = h->size;
 	switch (h->kind) {
 	case FWM_EVENT_NAME:
 		return name_decode(d, rec, n);

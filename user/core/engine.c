@@ -34,6 +34,7 @@ int engine_new(const struct engine_limits *limits, const struct plan_policy *pol
 	if (!e)
 		return fault(-ENOMEM);
 	e->limits = *limits;
+	e->left_n = LEFT_UNTOLD;
 	e->policy = *policy;
 	r = graph_new(&limits->graph, &e->graph);
 	if (r >= 0)
@@ -51,6 +52,8 @@ int engine_new(const struct engine_limits *limits, const struct plan_policy *pol
 		r = use_new(&ranges, node_max, &e->use);
 	if (r >= 0)
 		r = credit_new(&e->credit);
+	if (r >= 0)
+		r = heap_init(&e->later, limits->guess_max);
 	if (r >= 0)
 		r = index_init(&e->by_symbol, node_max);
 	if (r >= 0) {
@@ -77,6 +80,7 @@ struct engine *engine_free(struct engine *e)
 	e->plan = plan_free(e->plan);
 	e->use = use_free(e->use);
 	e->credit = credit_free(e->credit);
+	heap_fini(&e->later);
 	index_fini(&e->by_symbol);
 	free(e->aux);
 	free(e);
@@ -316,12 +320,12 @@ static int observe_exec(struct engine *e, const struct obs *o)
 			return r;
 	}
 	/* Nothing will be done for it: now and then is enough to see whether what it starts is what it was. */
-	if (o->flags & OBS_F_READY && e->aux[block].idle_n % READY_EVERY)
-		;
-	else if (o->flags & OBS_F_READY)
-		predict_programs(e, run);
-	else if (!(o->flags & OBS_F_SEED))
+	if (o->flags & OBS_F_READY) {
+		if (e->aux[block].idle_n % READY_EVERY == 0)
+			predict_programs(e, run);
+	} else if (!(o->flags & OBS_F_SEED)) {
 		predict_from(e, run);
+	}
 	e->aux[block].idle_n++;
 	return 0;
 }
@@ -483,7 +487,8 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 	ret->bytes = sizeof(*e) + ret->graph.bytes + lineage_bytes(e->lineage) +
 		     vomm_bytes(e->model) + book_bytes(e->book) + plan_bytes(e->plan) +
 		     use_memory(e->use) + credit_memory(e->credit) +
-		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux);
+		     ((uint64_t)e->limits.graph.node_max + 1) * sizeof(*e->aux) +
+		     e->later.entry_max * sizeof(struct heap_entry);
 }
 
 void engine_restore_score(struct engine *e, const struct score *kept)

@@ -65,7 +65,8 @@ enum action_kind {
 struct action {
 	enum action_kind kind;
 	uint64_t guess_id;
-	uint64_t event_ns;   /* when the program started that needs it; 0: it has yet to */
+	uint64_t
+		event_ns; /* when the program started that needs it, or this was due; 0: it has yet to */
 	uint32_t block, dep; /* graph ids: who will need what */
 	const char *name;    /* path, or service; NULL: a word about an action given out before */
 	double p;
@@ -94,9 +95,9 @@ enum outcome {
 
 /* Why nothing was done about a guess, or that something was. */
 enum decision {
-	DECISION_NONE,	    /* of a program: what it needs are guesses of their own */
-	DECISION_WAITS,	    /* for its turn: the host is busy, or the budget is used up */
-	DECISION_ACTED,	    /* an action was given out */
+	DECISION_NONE,	/* of a program: what it needs are guesses of their own */
+	DECISION_WAITS, /* for its time, or its turn: the host is busy, or the budget is used up */
+	DECISION_ACTED, /* an action was given out */
 	DECISION_UNWORTHY,  /* its value is below lambda times its price */
 	DECISION_LATE,	    /* its time had passed when its turn came */
 	DECISION_UNTRUSTED, /* more than may be read on the word of so young a habit */
@@ -140,7 +141,8 @@ struct guess {
 	double p_model;	  /* EXEC: of the model's path, before feedback; 0: not the model's guess */
 	uint64_t support; /* times that context was seen */
 	uint64_t made_ns, lead_ns, deadline_ns;
-	uint64_t queued_ns;		      /* when it was last handed to the plan */
+	uint64_t queued_ns; /* when it was last handed to the plan */
+	uint64_t due_ns;    /* nothing is done before: it is never needed so soon; 0: at once */
 	uint64_t acted_ns, done_ns, ended_ns; /* 0: not yet */
 	uint64_t bytes_read, saved_ns;
 	uint64_t
@@ -207,6 +209,8 @@ int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_
 void engine_left(struct engine *e, uint32_t left_n);
 /* Ends guesses that are too old, plans what waits; call at least each second. */
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
+/* When the next of what has time is due, 0: none: then engine_tick(), which may be without pressure. */
+uint64_t engine_due_ns(struct engine *e);
 /* The next thing to do, or false. */
 bool engine_next_action(struct engine *e, struct action *ret);
 int engine_result(struct engine *e, const struct action_result *r);
@@ -234,7 +238,7 @@ void engine_restored(struct engine *e);
 void engine_model_replace(struct engine *e, struct vomm *v);
 
 /* What would be guessed if block ran now with no history, most likely first: its working set and
- * what follows; decision says what would not be acted on as things are, and why. Returns how many were written
+ * what follows; decision says what would not be acted on as things are, and why, due_ns is from its start. Returns how many were written
  * to ret. */
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max);
 /* Guesses newest first, open and ended. Start with *it = 0; false at the end. */

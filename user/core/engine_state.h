@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * engine_state.h - what engine.c, needs.c and phase.c (learning) and predict.c (guessing) share. For these only.
+ * engine_state.h - what engine.c, needs.c and phase.c (learning) and predict*.c (guessing) share. For these only.
  *
  * Shape    One struct; per-node side facts in an array by graph id; scratch for one prediction.
  * Owner    engine_new() and engine_free() in engine.c.
@@ -8,6 +8,7 @@
 #ifndef CORE_ENGINE_STATE_H
 #define CORE_ENGINE_STATE_H
 
+#include "base/heap.h"
 #include "base/index.h"
 #include "core/book.h"
 #include "core/credit.h"
@@ -33,12 +34,14 @@ struct rank {
 	uint32_t dep, at; /* at: in the list ranked */
 };
 
+#define LEFT_UNTOLD UINT32_MAX
+
 enum { RESIDENT_FOR = 1 + GUESS_ALSO };
 
 struct node_aux {
 	uint64_t
 		resident_ns; /* FILE: taken as resident until then, if nothing left memory since left_n */
-	uint32_t left_n;
+	uint32_t left_n, looked_left_n; /* as of engine.left_n then */
 	uint64_t asked_hope; /* FILE, a directory: the run that asked about entries of it last */
 	uint32_t asked_n;    /* about so many */
 	uint32_t resident_for[RESIDENT_FOR]; /* FILE: the blocks whose parts of it are */
@@ -68,6 +71,7 @@ struct candidate {
 	double p, p_model;
 	double gain; /* of its EXEC edge, see plan_gain() */
 	uint64_t lead_ns;
+	uint64_t soon_ns; /* it was never sooner, lately; 0: it may be any time */
 };
 
 struct engine {
@@ -80,6 +84,7 @@ struct engine {
 	struct plan *plan;
 	struct use *use;
 	struct credit *credit;
+	struct heap later;	/* guesses that have time, by guess.due_ns */
 	uint64_t hope_n;	/* the last number given to a run */
 	struct node_aux *aux;	/* by graph id */
 	struct index by_symbol; /* symbol -> graph id */
@@ -87,7 +92,8 @@ struct engine {
 	struct phases phases;
 	int64_t wall_offset_ns;
 	uint64_t now_ns; /* of the newest observation or tick */
-	uint32_t left_n; /* files that left memory so far */
+	uint32_t left_n; /* files that left memory so far; LEFT_UNTOLD: nobody counts them */
+
 	struct engine_stats stats;
 	/* Guesses that ended with something to release, or to keep, or that have become urgent. */
 	struct {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * firstread.h - how long after a program's start the first read for it was asked for.
+ * firstread.h - how long after a program's start, or after it was due, the first read for it was asked for.
  *
  * Shape    Jobs of one start end in any order: which read was the first is known when another start takes
  *          the place of this one, or when it is long over. Then it is counted, in a histogram.

@@ -74,7 +74,7 @@ struct edge {
 	uint8_t kind;	   /* enum edge_kind */
 	uint8_t flags;	   /* EDGE_F_* */
 	uint8_t unswept_n; /* EDGE_F_SWEEP: opened so often since an entry was asked about; not kept */
-	uint8_t pad;
+	uint8_t soon; /* how soon, at least, it is taken lately: see core/lead.h; 0: not known, for it is not kept */
 	int32_t errno_last; /* 0, or why it failed last time */
 	uint64_t count;	    /* times taken, failures too */
 	uint64_t runs_n;    /* runs of `from` in which it was taken at least once */

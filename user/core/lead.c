@@ -21,6 +21,17 @@ uint8_t lead_mark_of(uint64_t ns)
 	return (uint8_t)(m < 0 ? 0 : m > 255 ? 255 : m);
 }
 
+uint8_t lead_least(uint8_t mark, uint64_t ns)
+{
+	uint8_t m = lead_mark_of(ns);
+
+	if (!m)
+		return 1;
+	if (!mark || m < mark)
+		return m;
+	return (uint8_t)(mark + (m - mark + 7) / 8);
+}
+
 /* Moves a mark by up or down; the fraction of a step is carried by turns of the counter. */
 static uint8_t moved(uint8_t mark, uint8_t seen, int up, int down)
 {

@@ -27,6 +27,9 @@ struct lead {
 uint64_t lead_ns_of(uint8_t mark);
 uint8_t lead_mark_of(uint64_t ns);
 /* Learns a duration; a cell of another pair is taken over when it is no better known. */
+/* The least of them lately: a lesser one counts at once, of what is more an eighth. 0: none yet. */
+uint8_t lead_least(uint8_t mark, uint64_t ns);
+
 void lead_learn(struct lead_cell *cell, uint32_t tag, uint64_t ns);
 /* False: the cell does not know this pair. */
 bool lead_get(const struct lead_cell *cell, uint32_t tag, struct lead *ret);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "core/engine_state.h"
+#include "core/lead.h"
 #include "core/naming.h"
 #include "core/template.h"
 
@@ -193,6 +194,7 @@ static int take_edge(struct engine *e, uint32_t block, uint64_t run_no, const st
 		edge->runs_n++;
 		edge->lead_sum_ns += t->lead_ns;
 		edge->lead_n++;
+		edge->soon = lead_least(edge->soon, t->lead_ns);
 	}
 	return 0;
 }

@@ -10,7 +10,7 @@
  * Bounds   PHASE_MAX phases at a time, PHASE_NEEDS needs of one run and
  *          PHASE_LOOKED things asked about, PHASE_USERS users of whom
  *          something runs; more are not told apart and have no login.
- * Owner    The engine; part of engine_state.h, for engine.c and predict.c only.
+ * Owner    The engine; part of engine_state.h, for engine.c and predict*.c only.
  * Threads  As the engine.
  */
 #ifndef CORE_PHASE_H

@@ -199,18 +199,20 @@ static int advance(struct replay *r, uint64_t to_ns)
 	int err = 0;
 
 	while (err >= 0) {
-		uint64_t done_ns = UINT64_MAX, slot;
+		uint64_t done_ns = UINT64_MAX, due_ns = engine_due_ns(r->engine), slot;
 		bool back = heap_peek(&r->done, &done_ns, &slot) && done_ns <= r->next_tick_ns;
 		uint64_t next_ns = back ? done_ns : r->next_tick_ns;
+		bool due = due_ns && due_ns < next_ns;
 
+		next_ns = due ? due_ns : next_ns;
 		if (next_ns > to_ns)
 			break;
-		r->now_ns = next_ns;
-		if (!back && ++ticks > GAP_TICKS_MAX) {
+		r->now_ns = next_ns > r->now_ns ? next_ns : r->now_ns;
+		if (!back && !due && ++ticks > GAP_TICKS_MAX) {
 			r->next_tick_ns = to_ns + TICK_NS;
 			continue;
 		}
-		err = back ? come_back(r) : tick(r);
+		err = due ? engine_tick(r->engine, r->now_ns, NULL) : back ? come_back(r) : tick(r);
 		if (err >= 0)
 			err = step(r);
 	}

@@ -152,7 +152,6 @@ void svc_retire(struct svc *s, uint32_t id, uint64_t now_ns)
 
 	assert(v->used);
 	v->retired = true;
-	v->want = false;
 	if (state_of(v) != SVC_COLD && state_of(v) != SVC_RELEASING)
 		one_release(v, now_ns, SVC_WHY_DROPPED);
 	v->waiting_ns = 0;
@@ -275,6 +274,16 @@ void svc_view(const struct svc *s, uint32_t id, uint64_t now_ns, struct svc_view
 		.memory_known = v->memory_known,
 		.figures = v->f,
 	};
+}
+
+size_t svc_story(const struct svc *s, uint32_t id, struct svc_move ret[SVC_MOVE_MAX])
+{
+	const struct one *v = &s->ones[id];
+	size_t n = v->move_n < SVC_MOVE_MAX ? (size_t)v->move_n : SVC_MOVE_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = v->moves[(v->move_n - 1 - i) % SVC_MOVE_MAX];
+	return n;
 }
 
 void svc_habit(const struct svc *s, uint32_t id, struct svc_habit *ret)

@@ -41,6 +41,7 @@
 #include <stdint.h>
 
 enum { SVC_FULL = 1 /* service_max are there already */ };
+enum { SVC_MOVE_MAX = 16 /* remembered of each service */ };
 
 #define SVC_HOLD_MAX_NS 30000000000ull
 #define SVC_HEAL_NS 60000000000ull
@@ -205,6 +206,16 @@ struct svc_view {
 	struct svc_figures figures;
 };
 
+/* One of its latest moves. Those that were on the way only, as to FREEZING, give way to where it led. */
+struct svc_move {
+	uint64_t at_ns;
+	enum svc_state to;
+	enum svc_why why;
+	bool resting;
+	double p; /* of the guess, where that is why */
+	uint64_t lead_ns;
+};
+
 struct svc;
 
 int svc_new(const struct svc_limits *limits, struct svc **ret);
@@ -231,6 +242,8 @@ uint64_t svc_deadline_ns(const struct svc *s);
 uint64_t svc_freeze_window_ns(const struct gaps *idle, double idle_cpu_share);
 
 void svc_view(const struct svc *s, uint32_t id, uint64_t now_ns, struct svc_view *ret);
+/* Newest first; returns how many. */
+size_t svc_story(const struct svc *s, uint32_t id, struct svc_move ret[SVC_MOVE_MAX]);
 void svc_habit(const struct svc *s, uint32_t id, struct svc_habit *ret);
 /* Asserts what must hold between calls; true so that it can stand in an assert. */
 bool svc_sound(const struct svc *s);

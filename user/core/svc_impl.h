@@ -25,7 +25,9 @@ struct one {
 
 	uint64_t waiting_ns; /* a connection waits since then; 0: none */
 	uint64_t adopted_until_ns;
-	uint64_t waited_ns; /* one waited since then when the last start failed */
+	uint64_t waited_ns; /* one waited since then when the last start failed, or crashed on it */
+	uint64_t found_ns;  /* one that it was started for waits since then, and may do so still */
+	bool counted;	    /* the one of waited_ns is among class_n */
 	bool want;	    /* to be started though nobody waits */
 	enum svc_why want_why;
 
@@ -53,6 +55,8 @@ struct one {
 	bool for_room, kill_said, resting;
 	enum svc_watch watch, watch_said;
 	struct svc_figures f;
+	struct svc_move moves[SVC_MOVE_MAX];
+	uint64_t move_n; /* so far; they are kept in a ring */
 };
 
 struct svc {

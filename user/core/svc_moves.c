@@ -9,6 +9,7 @@ enum {
 
 static const uint64_t short_run_ns = 1000000000;
 static const uint64_t guess_slack_ns = 500000000, guess_max_ns = 600000000000;
+static const uint64_t left_ns = 1000000000;	/* several wake-ups of a busy host */
 static const uint64_t spare_ns = 5000000;	/* until a start is asked again to make room */
 static const uint64_t thaw_ahead_ns = 50000000; /* several wake-ups of a busy host */
 
@@ -83,17 +84,44 @@ static void served(struct one *v, enum svc_class class, uint64_t delay_ns)
 
 /* --- moves ------------------------------------------------------------------------------------- */
 
+/* When to look for the first time. While a guess stands there is nothing to decide, and the look would
+ * take a processor just when the client comes. */
+static uint64_t first_check_ns(const struct one *v, uint64_t now_ns, enum svc_state to)
+{
+	uint64_t wait =
+		to == SVC_READY && v->guess ? since(v->guess_until_ns, now_ns) : v->window_ns;
+
+	return later(now_ns, max_u64(check_min_ns, min_u64(wait, check_max_ns)));
+}
+
+static void remember(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_why why)
+{
+	struct svc_move *last = &v->moves[(v->move_n + SVC_MOVE_MAX - 1) % SVC_MOVE_MAX];
+	bool arrived = v->move_n && ((last->to == SVC_FREEZING && to == SVC_FROZEN) ||
+				     (last->to == SVC_RELEASING && to == SVC_COLD));
+	bool guess = why == SVC_WHY_GUESS && v->guess;
+
+	if (!arrived)
+		last = &v->moves[v->move_n++ % SVC_MOVE_MAX];
+	*last = (struct svc_move){.at_ns = now_ns,
+				  .to = to,
+				  .why = why,
+				  .resting = v->resting,
+				  .p = guess ? v->guess_p : 0,
+				  .lead_ns = guess ? v->guess_lead_ns : 0};
+}
+
 static void enter(struct one *v, uint64_t now_ns, enum svc_state to, enum svc_why why)
 {
 	sm_move(&v->sm, v, to);
+	remember(v, now_ns, to, why);
 	v->since_ns = now_ns;
 	v->why = why;
 	v->adopted_until_ns = 0;
 	if (to == SVC_READY || to == SVC_ACTIVE) {
 		v->quiet_since_ns = v->checked_ns = now_ns;
 		v->busy_wait_ns = 0;
-		v->next_check_ns =
-			later(now_ns, max_u64(check_min_ns, min_u64(v->window_ns, check_max_ns)));
+		v->next_check_ns = first_check_ns(v, now_ns, to);
 	}
 }
 
@@ -180,6 +208,12 @@ static uint64_t at_of(uint64_t now_ns, const struct svc_event *e)
 	return e->at_ns && e->at_ns < now_ns ? e->at_ns : now_ns;
 }
 
+/* The one that the last start left waiting: it is seen as soon as anybody is. */
+static bool is_left(const struct one *v, uint64_t at)
+{
+	return v->waited_ns && since(at, max_u64(v->hold_ns, v->since_ns)) < left_ns;
+}
+
 static void waits(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
 {
 	uint64_t at = at_of(now_ns, e);
@@ -187,9 +221,24 @@ static void waits(struct svc *s, struct one *v, uint64_t now_ns, const struct sv
 	(void)s;
 	if (v->waiting_ns)
 		return;
-	v->waiting_ns = v->waited_ns ? v->waited_ns : at;
-	if (!v->waited_ns) /* else it is the one that the last start left waiting */
-		learn_gap(v, at);
+	if (is_left(v, at)) {
+		v->waiting_ns = v->waited_ns;
+		return;
+	}
+	v->waiting_ns = at;
+	v->waited_ns = 0;
+	v->counted = false;
+	learn_gap(v, at);
+}
+
+/* It is there now; that it is taken up shows later. */
+static void found(struct one *v, uint64_t since_ns, enum svc_class class, uint64_t delay_ns)
+{
+	if (!v->counted)
+		served(v, class, delay_ns);
+	v->found_ns = since_ns;
+	v->waited_ns = 0;
+	v->counted = false;
 }
 
 /* The first connection that READY has waited for. */
@@ -198,9 +247,13 @@ static void came(struct svc *s, struct one *v, uint64_t now_ns, const struct svc
 	uint64_t at = at_of(now_ns, e);
 
 	(void)s;
-	served(v, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_WARM, 0);
+	if (!is_left(v, at)) {
+		v->counted = false;
+		learn_gap(v, at);
+	}
+	found(v, is_left(v, at) ? v->waited_ns : at,
+	      v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_WARM, 0);
 	one_guess_end(v, at, SVC_GUESS_HIT);
-	learn_gap(v, at);
 	one_hold_end(v, now_ns, false);
 	enter(v, now_ns, SVC_ACTIVE, SVC_WHY_CONNECTION);
 }
@@ -233,6 +286,8 @@ static void seen_active(struct svc *s, struct one *v, uint64_t now_ns, const str
 	/* It may be over before the next look: count the gap from here. */
 	v->idle_since_ns = at;
 	v->quiet_since_ns = max_u64(v->quiet_since_ns, at);
+	v->next_check_ns =
+		min_u64(v->next_check_ns, later(now_ns, max_u64(check_min_ns, v->window_ns)));
 }
 
 static void seen_ready(struct svc *s, struct one *v, uint64_t now_ns, const struct svc_event *e)
@@ -287,10 +342,9 @@ static void became_ready(struct svc *s, struct one *v, uint64_t now_ns, const st
 	else
 		v->habit.cold_ns = (double)since(now_ns, v->since_ns);
 	v->cold_known = true;
-	v->waited_ns = 0;
 	if (v->waiting_ns) {
-		served(v, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_COLD,
-		       since(now_ns, v->waiting_ns));
+		found(v, v->waiting_ns, v->guess_did ? SVC_CLASS_PREDICTED : SVC_CLASS_COLD,
+		      since(now_ns, v->waiting_ns));
 		one_guess_end(v, v->waiting_ns, SVC_GUESS_LATE);
 		v->waiting_ns = 0;
 		enter(v, now_ns, SVC_ACTIVE, v->why);
@@ -318,6 +372,11 @@ static void exited(struct svc *s, struct one *v, uint64_t now_ns, const struct s
 	crashed = !e->clean || v->short_row_n >= SHORT_ROW_MAX;
 	if (crashed)
 		one_failed(v, now_ns);
+	if (crashed && e->waiting && v->found_ns) {
+		v->waited_ns = v->found_ns;
+		v->counted = true;
+	}
+	v->found_ns = 0;
 	if (e->restart) {
 		v->want = true;
 		v->want_why = SVC_WHY_RESTART;
@@ -347,17 +406,31 @@ static void consider(struct svc *s, struct one *v, uint64_t now_ns)
 		one_release(v, now_ns, room ? SVC_WHY_ROOM : SVC_WHY_IDLE);
 }
 
-/* When to look again: at the end of the window, or, at long connections, more and more rarely. */
-static void plan_check(struct one *v, uint64_t now_ns, bool busy)
+/* When an idle one can next be frozen or given up. Without an age for that, its value is looked at. */
+static uint64_t idle_wait_ns(const struct one *v, uint64_t now_ns)
 {
 	uint64_t wait = since(v->window_ns, since(now_ns, v->quiet_since_ns));
 
-	if (busy)
-		v->busy_wait_ns = min_u64(max_u64(2 * v->busy_wait_ns, check_min_ns), check_max_ns);
+	if (v->c.freeze)
+		wait = max_u64(wait, since(v->no_freeze_ns, now_ns));
+	else if (v->c.release && v->c.release_after_ns != SVC_NEVER)
+		wait = max_u64(wait, since(v->c.release_after_ns, one_idle_age(v, now_ns)));
 	else
-		v->busy_wait_ns = 0;
-	wait = max_u64(wait, max_u64(v->busy_wait_ns, check_min_ns));
-	v->next_check_ns = later(now_ns, min_u64(wait, check_max_ns));
+		wait = check_max_ns;
+	return v->guess ? max_u64(wait, since(v->guess_until_ns, now_ns)) : wait;
+}
+
+/* When to look again: when there may be something to do, or, at long connections, more and more rarely. */
+static void plan_check(struct one *v, uint64_t now_ns, bool busy)
+{
+	uint64_t wait = idle_wait_ns(v, now_ns);
+
+	v->busy_wait_ns =
+		busy ? min_u64(max_u64(2 * v->busy_wait_ns, check_min_ns), check_max_ns) : 0;
+	if (busy)
+		wait = max_u64(since(v->window_ns, since(now_ns, v->quiet_since_ns)),
+			       v->busy_wait_ns);
+	v->next_check_ns = later(now_ns, min_u64(max_u64(wait, check_min_ns), check_max_ns));
 }
 
 /* Busy: connections, or more CPU than a timer or two would use. */
@@ -374,7 +447,10 @@ static void checked(struct svc *s, struct one *v, uint64_t now_ns, const struct 
 			learn_gap(v, now_ns);
 		v->idle_since_ns = 0;
 		one_hold_end(v, now_ns, false);
-	} else if (!v->idle_since_ns && state_of(v) == SVC_ACTIVE) {
+	} else {
+		v->found_ns = 0;
+	}
+	if (!e->connection_n && !v->idle_since_ns && state_of(v) == SVC_ACTIVE) {
 		v->idle_since_ns = max_u64(v->last_ns, v->checked_ns);
 		one_hold_begin(v, now_ns);
 	}

@@ -83,8 +83,6 @@ const struct word_value *unit_find_word(const struct word_value *words, const ch
 int unit_set_words(struct parse *p, const struct directive *d, const char *value,
 		   const char *prefix,
 		   int (*check)(struct parse *p, const struct directive *d, const char *word));
-/* Whether the unit that is read may count on the other: it is up anyway, or held here. */
-bool unit_is_held(const struct parse *p, const char *name);
 
 unit_reader unit_set_bool, unit_set_caps, unit_set_condition, unit_set_device, unit_set_device_name,
 	unit_set_directory, unit_set_dirs, unit_set_env_file, unit_set_environment, unit_set_errno,

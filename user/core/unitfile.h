@@ -47,6 +47,8 @@ enum {
 };
 
 #define UNIT_FOREVER UINT64_MAX
+/* What a sandbox has: chown, dac_override, fowner, fsetid, kill, setgid, setuid, net_bind_service. */
+#define UNIT_CAPS_MAX 0x4fbull
 #define UNIT_NO_LIMIT UINT64_MAX
 
 enum unit_kind { UNIT_SOCKET, UNIT_SERVICE };
@@ -110,6 +112,8 @@ enum unit_dir {
 	UNIT_DIR_CONFIG,
 	UNIT_DIR_MAX
 };
+/* Whom the signal is for; then, of the others: all of them are killed, or are left to end by themselves. */
+enum unit_kill { UNIT_KILL_ALL, UNIT_KILL_MIXED, UNIT_KILL_PROCESS };
 enum unit_preserve { UNIT_PRESERVE_NO, UNIT_PRESERVE_YES, UNIT_PRESERVE_RESTART };
 enum unit_condition_kind {
 	UNIT_IF_PATH_EXISTS,
@@ -218,7 +222,7 @@ struct unit_service {
 	struct unit_list groups, environment, environment_files, unset_environment;
 	uint32_t umask;
 	int kill_signal;
-	bool kill_all; /* KillMode=control-group: the signal is for all of its processes */
+	enum unit_kill kill_mode;
 	bool non_blocking, sigpipe_ignored;
 	enum unit_output out, err;
 	const char *out_path, *err_path;
@@ -234,6 +238,7 @@ struct unit_service {
 	bool nice_set, oom_score_adjust_set;
 	uint64_t caps; /* CapabilityBoundingSet=, a bit each */
 	bool caps_set;
+	uint64_t ambient; /* AmbientCapabilities= */
 	struct unit_dirs dirs[UNIT_DIR_MAX];
 	enum unit_preserve preserve;   /* RuntimeDirectoryPreserve= */
 	uint32_t cpu_quota, io_weight; /* 0: not given */
@@ -245,7 +250,9 @@ struct unit_service {
 	enum unit_protect protect_system;
 	enum unit_home protect_home;
 	struct unit_list read_write, read_only, inaccessible, empty;
-	struct unit_list binds, binds_ro; /* in pairs: what, perhaps with "-" in front, and where */
+	struct unit_list exec, no_exec;
+	/* In threes: what, perhaps with "-" in front, where, and "rbind" or "norbind". */
+	struct unit_list binds, binds_ro;
 	struct unit_list families, syscalls; /* "~" in front: taken out of the set again */
 	bool families_set, families_deny, syscalls_set, syscalls_deny;
 	int syscall_errno;

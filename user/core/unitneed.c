@@ -19,7 +19,8 @@ static bool ends_with(const char *s, const char *end)
 	return n > end_n && strcmp(s + n - end_n, end) == 0;
 }
 
-bool unit_is_held(const struct parse *p, const char *name)
+/* Whether the unit that is read may count on the other: it is up anyway, or held here. */
+static bool is_held(const struct parse *p, const char *name)
 {
 	/* What the boot has reached, or the manager brings, before it starts us. */
 	static const char *const kinds[] = {".target", ".slice", ".mount", ".swap", ".automount"};
@@ -58,7 +59,7 @@ int unit_set_need(struct parse *p, const struct directive *d, const char *value)
 		r = unit_text_expand(p, p->u->word, &name);
 		if (r)
 			return r;
-		if (unit_is_held(p, name))
+		if (is_held(p, name))
 			continue;
 		if (!d->max)
 			return unit_refuse_value(
@@ -73,7 +74,7 @@ int unit_set_need(struct parse *p, const struct directive *d, const char *value)
 
 static int check_socket(struct parse *p, const struct directive *d, const char *word)
 {
-	if (!ends_with(word, ".socket") || !unit_is_held(p, word))
+	if (!ends_with(word, ".socket") || !is_held(p, word))
 		return unit_refuse_value(p, d, word, "not a socket that is held here");
 	return 0;
 }

@@ -402,17 +402,23 @@ int unit_set_service_name(struct parse *p, const struct directive *d, const char
 	return p->u->socket.service ? 0 : unit_refuse(p, "the unit's texts are too long");
 }
 
-int unit_set_words(struct parse *p, const struct directive *d, const char *value,
-		   const char *prefix,
-		   int (*check)(struct parse *p, const struct directive *d, const char *word))
+typedef int (*word_fn)(struct parse *p, const struct directive *d, const char *word);
+
+static int add_word(struct parse *p, const struct directive *d, const char *word)
+{
+	return unit_list_add(p, d, unit_field(p, d), word);
+}
+
+/* check: NULL, or of what follows the prefix; take: of all of it. */
+static int each_word(struct parse *p, const struct directive *d, const char *value,
+		     const char *prefix, word_fn check, word_fn take)
 {
 	const size_t prefix_n = strlen(prefix);
-	struct unit_list *l = unit_field(p, d);
 	bool quoted;
 	int r;
 
 	if (!*value)
-		unit_list_clear(l);
+		unit_list_clear(unit_field(p, d));
 	memcpy(p->u->word, prefix, prefix_n);
 	for (;;) {
 		const char *item;
@@ -425,13 +431,20 @@ int unit_set_words(struct parse *p, const struct directive *d, const char *value
 			return unit_refuse_value(p, d, value,
 						 "unbalanced quotes or unknown escape");
 		r = unit_text_expand(p, p->u->word, &item);
-		if (!r)
+		if (!r && check)
 			r = check(p, d, item + prefix_n);
 		if (!r)
-			r = unit_list_add(p, d, l, item);
+			r = take(p, d, item);
 		if (r)
 			return r;
 	}
+}
+
+int unit_set_words(struct parse *p, const struct directive *d, const char *value,
+		   const char *prefix,
+		   int (*check)(struct parse *p, const struct directive *d, const char *word))
+{
+	return each_word(p, d, value, prefix, check, add_word);
 }
 
 static int check_assignment(struct parse *p, const struct directive *d, const char *word)
@@ -515,29 +528,29 @@ int unit_set_empty(struct parse *p, const struct directive *d, const char *value
 	return unit_set_words(p, d, value, "", check_empty);
 }
 
-/* SOURCE[:WHERE[:OPTION]] in pairs of what and where. */
+/* SOURCE[:WHERE[:OPTION]] */
 static int add_bind(struct parse *p, const struct directive *d, const char *word)
 {
 	size_t n = strcspn(word, ":"), where_n;
 	const char *where = word[n] ? word + n + 1 : word + strspn(word, "-+"), *option;
-	const char *parts[2];
+	const char *parts[3];
 	int r;
 
 	where_n = strcspn(where, ":");
 	option = where[where_n] ? where + where_n + 1 : "rbind";
 	if (strcmp(option, "rbind") != 0 && strcmp(option, "norbind") != 0)
-		return unit_refuse_value(p, d, word,
-					 "not SOURCE, SOURCE:PATH or SOURCE:PATH:rbind");
-	if (strcmp(option, "norbind") == 0)
-		return unit_refuse_value(p, d, word, "what is mounted below comes along here");
+		return unit_refuse_value(
+			p, d, word,
+			"not SOURCE, SOURCE:PATH, SOURCE:PATH:rbind or SOURCE:PATH:norbind");
 	parts[0] = unit_text_put(p->u, word, n);
 	parts[1] = unit_text_put(p->u, where, word[n] ? where_n : n - (size_t)(where - word));
-	if (!parts[0] || !parts[1])
+	parts[2] = unit_text_put(p->u, option, strlen(option));
+	if (!parts[0] || !parts[1] || !parts[2])
 		return unit_refuse(p, "the unit's texts are too long");
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		r = check_path(p, d, parts[i]);
+		r = i < 2 ? check_path(p, d, parts[i]) : 0;
 		if (!r)
-			r = unit_list_add(p, d, unit_field(p, d), parts[i]);
+			r = add_word(p, d, parts[i]);
 		if (r)
 			return r;
 	}
@@ -546,23 +559,7 @@ static int add_bind(struct parse *p, const struct directive *d, const char *word
 
 int unit_set_binds(struct parse *p, const struct directive *d, const char *value)
 {
-	bool quoted;
-	int r;
-
-	if (!*value)
-		unit_list_clear(unit_field(p, d));
-	while (!(r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted))) {
-		const char *word;
-
-		r = unit_text_expand(p, p->u->word, &word);
-		if (!r)
-			r = add_bind(p, d, word);
-		if (r)
-			return r;
-	}
-	return r == UNIT_VALUE_END
-		       ? 0
-		       : unit_refuse_value(p, d, value, "unbalanced quotes or unknown escape");
+	return each_word(p, d, value, "", NULL, add_bind);
 }
 
 /* 0 or infinity: none. */

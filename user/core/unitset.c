@@ -88,7 +88,7 @@ int unit_set_statuses(struct parse *p, const struct directive *d, const char *va
 }
 
 /* By number: linux/capability.h, which only ever grows. */
-static const char *const caps[] = {
+static const char *const cap_names[] = {
 	"chown",
 	"dac_override",
 	"dac_read_search",
@@ -142,39 +142,42 @@ static bool cap_of(const char *word, uint64_t *ret)
 		name[i] = ascii_lower(word[i]);
 	if (strncmp(name, "cap_", 4) != 0)
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(caps); i++)
-		if (strcmp(caps[i], name + 4) == 0) {
+	for (size_t i = 0; i < ARRAY_SIZE(cap_names); i++)
+		if (strcmp(cap_names[i], name + 4) == 0) {
 			*ret = 1ull << i;
 			return true;
 		}
 	return false;
 }
 
-/* CapabilityBoundingSet=: lines add up; "~" in front takes away; empty is none at all. */
+/* CapabilityBoundingSet=, AmbientCapabilities=: lines add up; "~" in front takes away; empty is none at
+ * all. */
 int unit_set_caps(struct parse *p, const struct directive *d, const char *value)
 {
+	uint64_t *caps = unit_field(p, d), mask = 0, bit;
 	struct unit_service *s = &p->u->service;
-	bool inverse = *value == '~', quoted;
-	uint64_t mask = 0, bit;
+	bool inverse = *value == '~', quoted, ambient = caps == &s->ambient;
+	bool set = ambient ? *caps != 0 : s->caps_set;
 	int r;
 
+	s->caps_set |= !ambient;
 	if (!*value) {
-		s->caps = 0;
-		s->caps_set = true;
+		*caps = 0;
 		return 0;
 	}
 	value += inverse;
 	while (!(r = unitvalue_word(&value, p->u->word, UNIT_FILE_MAX, &quoted))) {
 		if (!cap_of(p->u->word, &bit))
 			return unit_refuse_value(p, d, p->u->word, "not a capability");
+		if (ambient && !inverse && !(bit & UNIT_CAPS_MAX))
+			return unit_refuse_value(p, d, p->u->word, "none that a sandbox has");
 		mask |= bit;
 	}
 	if (r != UNIT_VALUE_END)
 		return unit_refuse_value(p, d, value, "unbalanced quotes");
-	if (!s->caps_set)
-		s->caps = inverse ? UINT64_MAX : 0;
-	s->caps_set = true;
-	s->caps = inverse ? s->caps & ~mask : s->caps | mask;
+	if (!set)
+		*caps = !inverse ? 0 : ambient ? UNIT_CAPS_MAX : UINT64_MAX;
+	*caps = inverse ? *caps & ~mask : *caps | mask;
 	return 0;
 }
 

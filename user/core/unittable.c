@@ -83,7 +83,11 @@ static const struct word_value accesses[] = {
 	{"main", true}, {"exec", true}, {"all", false}, {"none", -1}, {NULL, 0},
 };
 static const struct word_value kill_modes[] = {
-	{"control-group", true}, {"mixed", false}, {"process", -1}, {"none", -1}, {NULL, 0},
+	{"control-group", UNIT_KILL_ALL},
+	{"mixed", UNIT_KILL_MIXED},
+	{"process", UNIT_KILL_PROCESS},
+	{"none", -1},
+	{NULL, 0},
 };
 static const struct word_value proc_subsets[] = {{"all", false}, {"pid", true}, {NULL, 0}};
 /* Of these only the first can be honoured. */
@@ -231,7 +235,7 @@ static const struct directive service_rows[] = {
 	{"RuntimeMaxSec", unit_set_only, NONE, 0, infinite},
 	{"OOMPolicy", unit_set_only, NONE, 0, oom_policies},
 	{"KillSignal", unit_set_signal, SERVICE(kill_signal), 0, 0},
-	{"KillMode", unit_set_word_bool, SERVICE(kill_all), 0, kill_modes},
+	{"KillMode", unit_set_word, SERVICE(kill_mode), 0, kill_modes},
 	{"SendSIGKILL", unit_set_fixed, NONE, true, 0},
 	{"SendSIGHUP", unit_set_fixed, NONE, false, 0},
 	{"Restart", unit_set_word, SERVICE(restart), 0, restarts},
@@ -283,6 +287,8 @@ static const struct directive service_rows[] = {
 	{"ReadWritePaths ReadWriteDirectories", unit_set_paths, SERVICE(read_write), 0, 0},
 	{"ReadOnlyPaths ReadOnlyDirectories", unit_set_paths, SERVICE(read_only), 0, 0},
 	{"InaccessiblePaths InaccessibleDirectories", unit_set_paths, SERVICE(inaccessible), 0, 0},
+	{"ExecPaths", unit_set_paths, SERVICE(exec), 0, 0},
+	{"NoExecPaths", unit_set_paths, SERVICE(no_exec), 0, 0},
 	{"BindPaths", unit_set_binds, SERVICE(binds), 0, 0},
 	{"BindReadOnlyPaths", unit_set_binds, SERVICE(binds_ro), 0, 0},
 	{"TemporaryFileSystem", unit_set_empty, SERVICE(empty), 0, 0},
@@ -294,6 +300,7 @@ static const struct directive service_rows[] = {
 	{"RestrictRealtime", unit_set_bool, SERVICE(restrict_realtime), 0, 0},
 	{"MemoryDenyWriteExecute", unit_set_bool, SERVICE(deny_write_execute), 0, 0},
 	{"CapabilityBoundingSet", unit_set_caps, SERVICE(caps), 0, 0},
+	{"AmbientCapabilities", unit_set_caps, SERVICE(ambient), 0, 0},
 	{"KeyringMode", unit_set_only, NONE, 0, keyrings},
 	{"DevicePolicy", unit_set_only, NONE, 0, device_policies},
 	{"DeviceAllow", unit_set_device, NONE, 0, 0},
@@ -380,7 +387,6 @@ static void defaults(struct unit *u)
 		.main_only = true,
 		.umask = 0022,
 		.kill_signal = SIGNAL_TERM,
-		.kill_all = true,
 		.sigpipe_ignored = true,
 		.out = UNIT_OUTPUT_JOURNAL,
 		.err = UNIT_OUTPUT_INHERIT,
@@ -423,6 +429,8 @@ static const struct {
 	LIST(service.read_only, UNIT_PATH_MAX),
 	LIST(service.inaccessible, UNIT_PATH_MAX),
 	LIST(service.empty, UNIT_PATH_MAX),
+	LIST(service.exec, UNIT_PATH_MAX),
+	LIST(service.no_exec, UNIT_PATH_MAX),
 	LIST(service.binds, UNIT_PATH_MAX),
 	LIST(service.binds_ro, UNIT_PATH_MAX),
 	LIST(service.groups, UNIT_WORD_MAX),

@@ -274,6 +274,8 @@ struct vomm {
 
 DEFINE_CLEANUP(struct vomm *, vomm_free)
 
+/* Suffixes by rising order first, what is made of features last. */
+enum { VOMM_SUFFIXES = 11 };
 extern const struct spec vomm_specs[];
 extern const uint32_t vomm_spec_n;
 extern const uint64_t vomm_back_key[VOMM_ORDER_MAX];
@@ -327,6 +329,11 @@ static inline struct cell *vomm_cell_find(const struct vomm *v, uint64_t hash)
 	return is ? c + __builtin_ctz(is) : NULL;
 }
 
+static inline uint32_t min_u32(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline float vomm_map_p(const struct vomm *v, uint32_t cell)
 {
 	return ((float)(v->map[cell] >> 10) + 0.5f) / 4194304.0f;
@@ -362,16 +369,29 @@ int vomm_predict_above(struct vomm *v, const struct vomm_stream *s, double p_min
 /* What feedback made of such a probability of a chain. */
 double vomm_corrected(const struct vomm *v, double p);
 
-/* vomm_predict.c: the contexts that the stream's symbols alone make. */
+/* vomm_context.c: the contexts that the stream's symbols alone make. */
 void vomm_stream_hash(struct vomm_stream *s);
-/* Asks memory for what the next look at the situation will need. */
+/* Of all contexts, 0 where it does not apply; bit i of what it returns: spec i does. */
+uint32_t vomm_contexts_hash(const struct vomm *v, const struct vomm_stream *s, uint64_t *ret);
+
+/* vomm_list.c: asks memory for what the next look at the situation will need. */
 void vomm_prefetch(const struct vomm *v, const struct vomm_stream *s);
 /* Looks the situation up, unless that was the last thing done. */
 void vomm_situate(struct vomm *v, const struct vomm_stream *s);
-/* Decides the next candidate; false: there is none left. */
+/* Makes all that followed any of the contexts a candidate. */
+void vomm_list_all(struct vomm *v, const struct vomm_stream *s);
+/* Where contexts know little, what is recent in the stream or frequent anywhere may come too. Most
+ * situations are decided before this is asked for. */
+void vomm_list_fallback(struct vomm *v, const struct vomm_stream *s);
+/* The candidate with this number, UINT32_MAX: none. */
+uint32_t vomm_candidate_find(const struct scratch *sc, uint32_t symbol);
+
+/* vomm_decide.c: decides the next candidate; false: there is none left. */
 bool vomm_decide(struct vomm *v, const struct vomm_stream *s);
+/* The likeliest candidate not yet decided; there must be one. */
 uint32_t vomm_next_candidate(const struct scratch *sc);
-/* Shares out what the decisions left; the others ask it first. */
+
+/* vomm_escape.c: shares out what the decisions left; the others ask it first. */
 void vomm_escape(struct vomm *v);
 /* Of candidate k, which was not decided. */
 float vomm_p_tail(const struct vomm *v, uint32_t k);

@@ -2,8 +2,9 @@
 /*
  * daemon_impl.h - what the files of the daemon itself share; nobody else includes it.
  *
- * Shape    daemon.c is the pipeline and the sources it is called from; daemon_open.c makes the parts
- *          and undoes them; daemon_view.c says what the daemon costs.
+ * Shape    daemon.c is the pipeline and the sources it is called from; daemon_act.c carries out what the
+ *          engine decides; daemon_open.c makes the parts and undoes them; daemon_view.c says what the
+ *          daemon costs.
  * Owner    struct daemon is daemon_new()'s.
  * Threads  The loop's.
  */
@@ -24,9 +25,11 @@
 #include "daemon/table.h"
 #include "daemon/trust.h"
 #include "daemon/watch.h"
+#include "sys/behind.h"
 #include "sys/capture.h"
 #include "sys/cpus.h"
 #include "sys/disks.h"
+#include "sys/layers.h"
 #include "sys/psi.h"
 #include "sys/target.h"
 #include "sys/warm.h"
@@ -37,6 +40,7 @@ struct daemon {
 	struct config config;
 	struct daemon_options options;
 	sd_event *loop;
+	struct behind *behind; /* NULL: nothing steps behind anybody */
 	struct engine *engine;
 	struct capture *capture;
 	struct warm *warm;
@@ -49,10 +53,11 @@ struct daemon {
 	struct table *table;
 	struct trust *trust;
 	struct naming *naming;
+	struct layers *layers;
 	struct serve *serve;
 	struct runs *runs;
 	struct pools pools;
-	struct routes_hook hooks[4];
+	struct routes_hook hooks[5];
 	struct watch *watch; /* NULL: everything is watched */
 	struct fresh *fresh;
 	struct api *api;
@@ -63,6 +68,8 @@ struct daemon {
 	uint64_t start_ns, events_n;
 	sd_event_source *drain_again;
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
+	sd_event_source *due;			   /* of what has time, at due_ns; 0: nothing has */
+	uint64_t due_ns;
 	struct firstread *firstread;
 	struct pressure pressure;
 	uint64_t left_ns; /* when the engine was last told what left memory */
@@ -74,6 +81,13 @@ struct daemon {
 int daemon_add_sources(struct daemon *d);
 void daemon_observe(void *ctx, const struct obs *seen);
 void daemon_seed(void *ctx, const struct obs *o);
+
+/* daemon_act.c */
+/* Carries out what the engine wants done now. */
+void daemon_step(struct daemon *d);
+/* Tells the engine what came of it, and carries out what follows from that. */
+void daemon_take_results(struct daemon *d);
+int daemon_add_results(struct daemon *d);
 
 /* daemon_view.c */
 void daemon_view(void *ctx, struct view_host *ret);

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "daemon/images.h"
 #include "sys/confine.h"
 #include "sys/procfs.h"
 #include "sys/selftest.h"
@@ -31,6 +32,8 @@
 #define FRESH_SAMPLE_NS (1000ull * 1000 * 1000)
 /* A read of 4 KiB that meets two reads of 512 KiB waits some 0.3 ms for them here. */
 #define AHEAD_INFLIGHT (1ull << 20)
+/* Whose layers are remembered: a path for each layer, a few KiB an image. */
+#define IMAGES_MAX 256
 enum { NOW_THREADS = 6, AHEAD_THREADS = 4, AHEAD_NICE = 19 };
 
 /* Before any thread is made: each inherits this, and a signal that one of them took would end us. */
@@ -128,9 +131,13 @@ static int open_api(struct daemon *d)
 	d->pools = (struct pools){.of = {{serve_pool, &d->serve}, {runs_pool, d->runs}}, .n = 2};
 	d->hooks[n++] = serve_hook(&d->serve);
 	d->hooks[n++] = runs_hook(d->runs);
+	d->hooks[n++] = images_hook(d->layers);
 	d->hooks[n] = pools_hook(&d->pools); /* and the last one stays empty */
-	d->routes = (struct routes){
-		.engine = d->engine, .host = daemon_view, .ctx = d, .hooks = d->hooks};
+	d->routes = (struct routes){.engine = d->engine,
+				    .host = daemon_view,
+				    .ctx = d,
+				    .hooks = d->hooks,
+				    .units = serve_units(&d->serve)};
 	r = api_open(&(struct api_options){.path = path,
 					   .group = d->config.socket_group,
 					   .answer = routes_answer,
@@ -252,7 +259,9 @@ static int open_core(struct daemon *d)
 	if (r >= 0)
 		r = naming_new(procfs_host_mntns(), c->limits.process_max, &d->naming);
 	if (r >= 0)
-		r = keep_open(c, d->engine, &d->keep);
+		r = layers_new(IMAGES_MAX, c->remote, &d->layers);
+	if (r >= 0)
+		r = keep_open(c, d->engine, d->layers, &d->keep);
 	return r < 0 ? r : 0;
 }
 
@@ -318,6 +327,7 @@ static int open_warm(struct daemon *d)
 		return r;
 	warm.disk_reads = disk_reads;
 	warm.disk_ctx = d->disks;
+	warm.layers = d->layers;
 	/* What is held is page cache, which the kernel takes back when it needs it. */
 	warm.held_bytes_max =
 		(uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 4;
@@ -330,6 +340,23 @@ static int open_warm(struct daemon *d)
 	if (r < 0)
 		log_error("daemon: cannot start: %s", strerror(-r));
 	return r < 0 ? r : 0;
+}
+
+/* Once there are no more threads to be made, nor processes of ours. */
+static void open_behind(struct daemon *d)
+{
+	int r = behind_new(sd_event_get_fd(d->loop), &d->behind);
+
+	if (r == BEHIND_OWN)
+		log_info("daemon: runs under the scheduling policy it was given");
+	else if (r == BEHIND_REFUSED)
+		log_warn("daemon: what can wait competes with everybody else for the processors: "
+			 "no right "
+			 "to return from SCHED_IDLE (CAP_SYS_NICE)");
+	else if (r < 0)
+		log_warn(
+			"daemon: what can wait competes with everybody else for the processors: %s",
+			strerror(-r));
 }
 
 int daemon_new(const struct config *config, const struct daemon_options *options,
@@ -377,13 +404,17 @@ int daemon_new(const struct config *config, const struct daemon_options *options
 		log_warn("services: left out");
 		d->serve = serve_close(d->serve, true);
 	}
-	return daemon_add_sources(d);
+	r = daemon_add_sources(d);
+	if (r == 0)
+		open_behind(d);
+	return r;
 }
 
 struct daemon *daemon_free(struct daemon *d)
 {
 	if (!d)
 		return NULL;
+	d->behind = behind_free(d->behind);
 	d->api = api_close(d->api);
 	d->runs = runs_free(d->runs);
 	d->serve = serve_close(d->serve, d->options.keep);
@@ -400,10 +431,12 @@ struct daemon *daemon_free(struct daemon *d)
 	d->trust = trust_free(d->trust);
 	d->firstread = firstread_free(d->firstread);
 	d->naming = naming_free(d->naming);
+	d->layers = layers_free(d->layers);
 	d->engine = engine_free(d->engine);
 	d->warm_source = sd_event_source_unref(d->warm_source);
 	d->drain_again = sd_event_source_unref(d->drain_again);
 	d->warm_again = sd_event_source_unref(d->warm_again);
+	d->due = sd_event_source_unref(d->due);
 	d->loop = sd_event_unref(d->loop);
 	closep(&d->stats_fd);
 	drop_lock(d);

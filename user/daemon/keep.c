@@ -31,6 +31,7 @@
 struct keep {
 	struct store *store;
 	struct writer *writer;
+	struct layers *layers;
 	struct vomm_limits model;
 	uint64_t ended_ns;	       /* of the newest guess that was put */
 	uint64_t model_ns;	       /* when the model was put */
@@ -135,6 +136,11 @@ static int load_guesses(struct keep *k, struct engine *e, uint32_t guess_max)
 	return r;
 }
 
+static void load_image(void *ctx, const char *name, const char *text, uint64_t seen_ns)
+{
+	layers_restore(ctx, &(struct layers_kept){name, text, seen_ns});
+}
+
 static uint64_t model_observed(struct engine *e)
 {
 	struct vomm_stats stats;
@@ -143,7 +149,7 @@ static uint64_t model_observed(struct engine *e)
 	return stats.observed_n;
 }
 
-int keep_open(const struct config *config, struct engine *e, struct keep **ret)
+int keep_open(const struct config *config, struct engine *e, struct layers *l, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
 	struct keep *k = calloc(1, sizeof(*k));
@@ -158,6 +164,7 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 		free(k);
 		return fault(-ENOMEM);
 	}
+	k->layers = l;
 	k->model.bytes_max = config->limits.model_bytes_max;
 	snprintf(path, sizeof(path), "%s/forewarm.db", config->state_dir);
 	r = store_open(path, aside, &k->store);
@@ -174,6 +181,8 @@ int keep_open(const struct config *config, struct engine *e, struct keep **ret)
 		engine_restore_score(e, &score);
 	if (r >= 0)
 		r = load_guesses(k, e, config->limits.guess_max);
+	if (r >= 0)
+		r = store_load_images(k->store, load_image, l);
 	if (r >= 0)
 		engine_restored(e);
 	if (r >= 0)
@@ -277,6 +286,20 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 	k->ended_ns = newest_ns;
 }
 
+/* What has no room is changed still. */
+static void put_images(struct keep *k)
+{
+	struct layers_kept c;
+
+	while (layers_next_change(k->layers, &c)) {
+		if (!writer_room_ranges(k->writer, strlen(c.text) + 1)) {
+			layers_changed(k->layers, c.image);
+			return;
+		}
+		writer_put_image(k->writer, c.image, c.text, c.seen_ns);
+	}
+}
+
 static void put_model(struct keep *k, struct engine *e, uint64_t since_ns, bool all)
 {
 	struct vomm *v = engine_model(e);
@@ -363,6 +386,7 @@ static void flush(struct keep *k, struct engine *e, bool all)
 		put_scores(k, e, wall_ns);
 		k->scores_ns = mono_ns;
 	}
+	put_images(k);
 	if (k->graph_waits)
 		k->graph_waits = !put_graph(k, engine_graph(e), false);
 	put_guesses(k, e, wall_ns - mono_ns);

@@ -17,6 +17,7 @@
 
 #include "core/engine.h"
 #include "daemon/config.h"
+#include "sys/layers.h"
 
 #include <stdint.h>
 
@@ -30,8 +31,8 @@
 
 struct keep;
 
-/* Opens the database in config's state_dir and loads it into e. */
-int keep_open(const struct config *config, struct engine *e, struct keep **ret);
+/* Opens the database in config's state_dir and loads it into e, and where layers are into l, which outlives it. */
+int keep_open(const struct config *config, struct engine *e, struct layers *l, struct keep **ret);
 /* Flushes everything, the model too, and waits for it. */
 struct keep *keep_close(struct keep *k, struct engine *e);
 void keep_flush(struct keep *k, struct engine *e);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * serve.c - wiring of the pool and the services, and their views.
+ * serve.c - wiring of the pool and the services, and what is asked of them.
  *
  * Memory pressure is one number for the services: from the share of memory that is available, and
  * from how long tasks waited for memory lately, whichever is worse.
@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "core/room.h"
+#include "daemon/serve_view.h"
 #include "sys/service.h"
 
 #include <dirent.h>
@@ -232,12 +233,16 @@ bool serve_prestart(struct serve *s, const struct action *a)
 	return s && s->services && services_predict(s->services, a->name, a->p, a->lead_ns);
 }
 
-void serve_observe(struct serve *s, const struct obs *o)
+bool serve_wants(const struct serve *s, const struct obs *o)
 {
 	/* A connection that is queued is EINPROGRESS to a client that does not wait. */
-	if (s && s->services && o->kind == OBS_CONNECT && !(o->flags & OBS_F_SEED) &&
-	    (o->err == 0 || o->err == EINPROGRESS))
-		(void)services_observe(s->services, o->name, o->ts_ns);
+	return s && s->services && o->kind == OBS_CONNECT && !(o->flags & OBS_F_SEED) &&
+	       (o->err == 0 || o->err == EINPROGRESS) && services_has(s->services, o->name);
+}
+
+void serve_observe(struct serve *s, const struct obs *o)
+{
+	(void)services_observe(s->services, o->name, o->ts_ns);
 }
 
 void serve_tick(struct serve *s, const struct pressure *p)
@@ -250,81 +255,6 @@ void serve_tick(struct serve *s, const struct pressure *p)
 
 /* --- views ----------------------------------------------------------------------------------------------- */
 
-static json_t *view_class(const struct svc_figures *f, enum svc_class class)
-{
-	json_t *o = json_object();
-
-	put_n(o, "n", f->class_n[class]);
-	if (f->class_n[class]) {
-		put_n(o, "p50_ns", sketch_quantile(&f->class_delay[class], 0.5));
-		put_n(o, "p99_ns", sketch_quantile(&f->class_delay[class], 0.99));
-	}
-	return o;
-}
-
-static json_t *view_guesses(const struct svc_figures *f)
-{
-	json_t *o = json_object();
-
-	put_n(o, "n", f->guess_n);
-	put_n(o, "hit", f->guess_outcome_n[SVC_GUESS_HIT]);
-	put_n(o, "late", f->guess_outcome_n[SVC_GUESS_LATE]);
-	put_n(o, "wasted", f->guess_outcome_n[SVC_GUESS_WASTED]);
-	put_n(o, "dropped", f->guess_outcome_n[SVC_GUESS_DROPPED]);
-	return o;
-}
-
-static json_t *view_service(const struct service_view *v)
-{
-	const struct svc_view *s = &v->svc;
-	const struct svc_figures *f = &s->figures;
-	json_t *o = put_new("service"), *found = json_object();
-
-	put_text(o, "name", v->name);
-	if (v->description)
-		put_text(o, "description", v->description);
-	put_text(o, "listens", v->listens);
-	put_text(o, "state", svc_state_name(s->state));
-	(void)json_object_set_new(o, "resting", json_boolean(s->resting));
-	put_text(o, "why", svc_why_name(s->why));
-	put_known(o, "state_ns", v->state_ns);
-	put_known(o, "idle_ns", v->idle_ns);
-	put_n(o, "connections_n", s->connection_n);
-	put_bool(o, "waiting", s->waiting);
-	put_bool(o, "queued", s->queued);
-	if (s->guessed) {
-		put_real(o, "guess_p", s->guess_p);
-		put_known(o, "guess_lead_ns", s->guess_lead_ns);
-	}
-	put_known(o, "lead_ns", s->lead_ns);
-	if (v->trouble)
-		put_text(o, "trouble", v->trouble);
-	put_known(o, "hold_ns", v->hold_ns);
-	put_n(o, "fail_row_n", s->fail_row_n);
-	put_real(o, "value", s->value);
-	put_known(o, "freeze_after_ns", s->freeze_after_ns);
-	if (s->memory_known)
-		put_n(o, "memory_bytes", (uint64_t)s->memory_bytes);
-	if (s->cold_known)
-		put_n(o, "cold_ns", (uint64_t)s->cold_ns);
-	put_n(o, "thaw_ns", (uint64_t)s->thaw_ns);
-	for (int c = 0; c < SVC_CLASS_MAX; c++)
-		put_object(found, svc_class_name((enum svc_class)c),
-			   view_class(f, (enum svc_class)c));
-	put_object(o, "found", found);
-	put_object(o, "guesses", view_guesses(f));
-	put_n(o, "start_n", f->start_n);
-	put_n(o, "fail_n", f->fail_n);
-	put_n(o, "freeze_n", f->freeze_n);
-	put_n(o, "rest_n", f->rest_n);
-	put_n(o, "thaw_n", f->thaw_n);
-	put_n(o, "release_n", f->release_n);
-	put_n(o, "evict_n", f->evict_n);
-	put_real(o, "held_mbs", f->held_mbs);
-	put_real(o, "wasted_mbs", f->wasted_mbs);
-	return o;
-}
-
 static int answer_services(void *ctx, struct api_call *call)
 {
 	struct serve *s = *(struct serve **)ctx;
@@ -333,7 +263,7 @@ static int answer_services(void *ctx, struct api_call *call)
 
 	for (uint32_t i = 0; s && s->services && i < services_n(s->services) && r == 0; i++) {
 		services_view(s->services, i, &v);
-		r = api_put(call, view_service(&v));
+		r = api_put(call, serve_view(&v));
 	}
 	for (uint32_t i = 0; s && s->services && services_left(s->services, i) && r == 0; i++) {
 		json_t *o = put_new("unit");
@@ -343,6 +273,55 @@ static int answer_services(void *ctx, struct api_call *call)
 		r = api_put(call, o);
 	}
 	return r;
+}
+
+/* A refused unit's name has the line: "web.service:3". */
+static bool put_left(struct serve *s, struct api_call *call, const char *name)
+{
+	size_t n = strlen(name);
+	bool any = false;
+
+	for (uint32_t i = 0; services_left(s->services, i); i++) {
+		const struct service_left *l = services_left(s->services, i);
+		json_t *o;
+
+		if (strncmp(l->name, name, n) != 0 || !strchr(":.", l->name[n]))
+			continue;
+		o = put_new("unit");
+		put_text(o, "name", l->name);
+		put_text(o, "why", l->why);
+		(void)api_put(call, o); /* fails once and for all: the next one says so */
+		any = true;
+	}
+	return any;
+}
+
+static bool put_unit(void *ctx, struct api_call *call, const char *name)
+{
+	struct serve *s = *(struct serve **)ctx;
+	struct service_view v;
+	json_t *o;
+
+	if (!s || !s->services)
+		return false;
+	if (!services_find(s->services, name, &v))
+		return put_left(s, call, name);
+	o = serve_view(&v);
+	put_object(o, "moves", serve_view_moves(&v));
+	(void)api_put(call, o);
+	return true;
+}
+
+static bool unit_reaches(void *ctx, const char *name, const char *address)
+{
+	const struct serve *s = *(struct serve **)ctx;
+
+	return services_reaches(s->services, name, address);
+}
+
+struct routes_units serve_units(struct serve **s)
+{
+	return (struct routes_units){put_unit, unit_reaches, s};
 }
 
 void serve_pool(const void *ctx, struct pools_row *ret)

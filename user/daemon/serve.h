@@ -30,11 +30,15 @@ struct serve *serve_close(struct serve *s, bool keep);
 
 /* A guess to have a service answer; true: it is one of ours, and is or soon will be ready. */
 bool serve_prestart(struct serve *s, const struct action *a);
+/* Is it a connection to one of ours? Then it is to be observed, which may start something. */
+bool serve_wants(const struct serve *s, const struct obs *o);
 void serve_observe(struct serve *s, const struct obs *o);
 void serve_tick(struct serve *s, const struct pressure *p);
 
 /* The answer to "services". */
 struct routes_hook serve_hook(struct serve **s);
+/* For "why". */
+struct routes_units serve_units(struct serve **s);
 /* A pools_say_fn; ctx is a struct serve **. */
 void serve_pool(const void *ctx, struct pools_row *ret);
 

@@ -257,13 +257,15 @@ void table_edges(struct table *t, struct engine *e, struct capture *c)
 {
 	const struct graph *g = engine_graph_const(e);
 	struct fwm_edge_row row;
-	uint64_t count, edge;
+	uint64_t count, at;
 
 	find_top(t, g); /* the graph does not change before the pointers are used up */
-	for (uint32_t id = t->top.used_n; id > 0 && heap_pop(&t->top, &count, &edge); id--) {
-		if (!row_changed(t, g, id, (const struct edge *)(uintptr_t)edge))
+	for (uint32_t id = t->top.used_n; id > 0 && heap_pop(&t->top, &count, &at); id--) {
+		const struct edge *edge = (const struct edge *)(uintptr_t)at;
+
+		if (!row_changed(t, g, id, edge))
 			continue;
-		fill_edge(g, (const struct edge *)(uintptr_t)edge, &row);
+		fill_edge(g, edge, &row);
 		if (capture_edges_update(c, id, &row) < 0)
 			t->refused_n++;
 	}

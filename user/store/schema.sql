@@ -9,10 +9,10 @@
 -- schema's version: a program that does not know it sets the file aside.
 --
 -- Kept: guesses the newest 100,000, of those nothing was done about 8 a flush at most; scores one a minute, the newest 20,160 (two weeks); ranges those
--- learnt last, of 131,072 cells together (1.5 MiB).
+-- learnt last, of 131,072 cells together (1.5 MiB); images the 256 seen last.
 --
 -- Version 2 added ranges and edges.flags, version 3 block_scores, version 4 edges.cold_n and cold_sum_ns,
--- version 5 guesses.decision and err: before it only those acted on were kept. The whole of this is run over an older file
+-- version 5 guesses.decision and err: before it only those acted on were kept, version 6 images. The whole of this is run over an older file
 -- when it is opened; columns it lacks are added before, see columns_added of sqlite.c.
 -- Scores are sums since the file was made; before version 3, since the daemon's start.
 
@@ -158,6 +158,14 @@ CREATE TABLE IF NOT EXISTS block_scores(
 	wasted_bytes INTEGER NOT NULL,
 	saved_ns INTEGER NOT NULL
 );
+
+-- Where the layers of container images are on this host, so that they are found while no container lives. Believed
+-- only while they add up to the hash in the name.
+CREATE TABLE IF NOT EXISTS images(
+	name TEXT PRIMARY KEY, -- as before the names of files: image:HASH
+	seen_ns INTEGER NOT NULL, -- when a program of it was last seen to start, to the hour
+	layers TEXT NOT NULL -- the uppermost first, as lowerdir= of mount(8) has them
+) WITHOUT ROWID;
 
 DROP VIEW IF EXISTS nodes_v;
 CREATE VIEW nodes_v AS SELECT

@@ -53,6 +53,8 @@
 	F(T, 1, block_id) X(T, 2, hit_n) X(T, 3, late_n) X(T, 4, wasted_n) \
 	X(T, 5, missed_n) X(T, 6, resident_n) X(T, 7, dropped_n) X(T, 8, read_bytes) \
 	X(T, 9, wasted_bytes) X(T, 10, saved_ns)
+
+#define IMAGES(F, X, T) F(T, 1, name) X(T, 2, seen_ns) X(T, 3, layers)
 /* clang-format on */
 
 /* "a, b", "?1, ?2" and "a = ?1, b = ?2" */
@@ -76,6 +78,7 @@ SQL_NUMBERS(RANGES);
 SQL_NUMBERS(GUESSES);
 SQL_NUMBERS(SCORES);
 SQL_NUMBERS(BLOCK_SCORES);
+SQL_NUMBERS(IMAGES);
 
 #define NODES_ROW 11 /* the row's own number: after the columns, as parameter and as column */
 _Static_assert(NODES_ROW == NODES_N + 1, "after the columns");

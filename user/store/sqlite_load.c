@@ -437,3 +437,24 @@ int store_load_scores(struct store *s, const struct graph *g, store_block_score_
 	(void)sqlite3_reset(st);
 	return r ? r : aside;
 }
+
+int store_load_images(struct store *s, store_image_fn fn, void *ctx)
+{
+	sqlite3_stmt *st;
+	int rc, r = file_ready(s), aside = r;
+
+	if (r < 0)
+		return r;
+	st = s->stmts[STMT_LOAD_IMAGES];
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(st, IMAGES_name - 1);
+		const char *layers = (const char *)sqlite3_column_text(st, IMAGES_layers - 1);
+
+		if (name && layers)
+			fn(ctx, name, layers,
+			   (uint64_t)sqlite3_column_int64(st, IMAGES_seen_ns - 1));
+	}
+	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
+	(void)sqlite3_reset(st);
+	return r ? r : aside;
+}

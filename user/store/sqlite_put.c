@@ -20,6 +20,7 @@ enum {
 		1 << 17, /* twice what the engine holds; a row counts as RANGES_ROW_CELLS more */
 	RANGES_ROW_CELLS = 8,
 	RANGES_PRUNE_EVERY = 1024,
+	IMAGE_MAX = 256,
 };
 
 static void put_real(sqlite3_stmt *st, int at, double value)
@@ -305,6 +306,18 @@ int store_put_block_score(struct store *s, const struct node *block,
 	put_int(st, BLOCK_SCORES_wasted_bytes, score->bytes_wasted);
 	put_int(st, BLOCK_SCORES_saved_ns, score->saved_ns);
 	return sql_step(s, st, NULL);
+}
+
+int store_put_image(struct store *s, const char *name, const char *layers, uint64_t seen_ns)
+{
+	sqlite3_stmt *st = s->stmts[STMT_IMAGE];
+	int r;
+
+	put_text(st, IMAGES_name, name);
+	put_text(st, IMAGES_layers, layers);
+	put_int(st, IMAGES_seen_ns, seen_ns);
+	r = sql_step(s, st, NULL);
+	return r ? r : sql_run_with(s, STMT_PRUNE_IMAGES, IMAGE_MAX - 1);
 }
 
 static int prune_ranges(struct store *s)

@@ -47,6 +47,7 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_GUESS] = PUT("guesses", GUESSES),
 	[STMT_SCORE] = PUT("scores", SCORES),
 	[STMT_BLOCK_SCORE] = PUT("block_scores", BLOCK_SCORES),
+	[STMT_IMAGE] = PUT("images", IMAGES),
 	[STMT_PRUNE_GUESSES] = "DELETE FROM guesses WHERE made_ns < (SELECT made_ns FROM guesses "
 			       "ORDER BY made_ns DESC LIMIT 1 OFFSET ?1)",
 	[STMT_PRUNE_WORDS] = "DELETE FROM words WHERE id NOT IN (SELECT block_id FROM guesses "
@@ -58,6 +59,8 @@ static const char *const stmt_sql[STMT_MAX] = {
 		"DELETE FROM ranges WHERE saved_ns <= (SELECT saved_ns FROM (SELECT saved_ns, "
 		"sum(cells_n + ?2) OVER (ORDER BY saved_ns DESC) AS total FROM ranges) "
 		"WHERE total > ?1 ORDER BY saved_ns DESC LIMIT 1)",
+	[STMT_PRUNE_IMAGES] = "DELETE FROM images WHERE seen_ns < (SELECT seen_ns FROM images "
+			      "ORDER BY seen_ns DESC LIMIT 1 OFFSET ?1)",
 	[STMT_LOAD_NODES] = SELECT(NODES, ", id FROM nodes"),
 	[STMT_LOAD_EDGES] = SELECT(EDGES, " FROM edges"),
 	[STMT_LOAD_RANGES] = "SELECT b.name, f.name, r.cells FROM ranges r "
@@ -71,6 +74,7 @@ static const char *const stmt_sql[STMT_MAX] = {
 	[STMT_LOAD_BLOCK_SCORES] =
 		SELECT(BLOCK_SCORES,
 		       ", n.name FROM block_scores JOIN nodes n ON n.id = block_id AND n.kind = 1"),
+	[STMT_LOAD_IMAGES] = SELECT(IMAGES, " FROM images ORDER BY seen_ns"),
 };
 
 /* SQLite knows ENOSPC; a quota or a limit on file sizes is a full disk as well, but shows only in the

@@ -5,8 +5,8 @@
  * Shape    One small set of operations over a backend; SQLite in WAL mode is the embedded one. A
  *          flush is a batch of changes with present totals per node and edge, of this host and
  *          epoch, so that a backend for a fleet can merge instead of overwrite.
- *          Tables: meta, nodes, edges, ranges, model, guesses, scores of all and of blocks; views for
- *          people. A file of an older schema is brought up to date when it is opened.
+ *          Tables: meta, nodes, edges, ranges, model, guesses, scores of all and of blocks, images; views
+ *          for people. A file of an older schema is brought up to date when it is opened.
  * Units    ns of CLOCK_REALTIME, bytes, exact counts.
  * Bounds   One transaction a flush. guesses and scores are pruned to what the header of schema.sql
  *          says. Opening checks the file's structure when it is below 128 MiB.
@@ -59,6 +59,10 @@ typedef void (*store_block_score_fn)(void *ctx, uint32_t block, const struct blo
 int store_load_scores(struct store *s, const struct graph *g, store_block_score_fn fn, void *ctx,
 		      struct score *ret);
 
+/* Where the layers of container images are, those seen last at the end; not checked. */
+typedef void (*store_image_fn)(void *ctx, const char *name, const char *layers, uint64_t seen_ns);
+int store_load_images(struct store *s, store_image_fn fn, void *ctx);
+
 int store_begin(struct store *s);
 int store_put_node(struct store *s, const struct node *n);
 /* An end that is not in the file is put too. */
@@ -79,6 +83,8 @@ int store_put_model(struct store *s, const void *state, size_t n);
 int store_put_score(struct store *s, uint64_t wall_ns, const struct score *score);
 int store_put_block_score(struct store *s, const struct node *block,
 			  const struct block_score *score);
+/* Of all of them those seen last are kept. */
+int store_put_image(struct store *s, const char *name, const char *layers, uint64_t seen_ns);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
 

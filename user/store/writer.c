@@ -36,6 +36,7 @@ enum record_kind {
 	RECORD_RANGES,
 	RECORD_SCORE,
 	RECORD_BLOCK_SCORE,
+	RECORD_IMAGE,
 };
 
 struct record {
@@ -242,6 +243,18 @@ void writer_put_block_score(struct writer *w, const struct node *block,
 	record_end(w, at, RECORD_BLOCK_SCORE);
 }
 
+void writer_put_image(struct writer *w, const char *name, const char *layers, uint64_t seen_ns)
+{
+	struct cursor at = record_begin(w);
+	size_t n = strlen(layers) + 1;
+
+	assert(w->filling->used + RECORD_BYTES_MAX + n <= w->batch_bytes);
+	write_bytes(&at, &seen_ns, sizeof(seen_ns));
+	write_name(&at, name);
+	write_bytes(&at, layers, n);
+	record_end(w, at, RECORD_IMAGE);
+}
+
 void writer_take_model(struct writer *w, void *state, size_t n)
 {
 	assert(w->filling);
@@ -344,6 +357,16 @@ static int apply_block_score(struct store *s, struct cursor c)
 	return store_put_block_score(s, &r.block, &r.s);
 }
 
+static int apply_image(struct store *s, struct cursor c)
+{
+	uint64_t seen_ns;
+	const char *name;
+
+	read_bytes(&c, &seen_ns, sizeof(seen_ns));
+	name = read_name(&c);
+	return store_put_image(s, name, read_name(&c), seen_ns);
+}
+
 static int apply(struct store *s, struct batch *b)
 {
 	int r = 0;
@@ -373,6 +396,9 @@ static int apply(struct store *s, struct batch *b)
 			break;
 		case RECORD_BLOCK_SCORE:
 			r = apply_block_score(s, c);
+			break;
+		case RECORD_IMAGE:
+			r = apply_image(s, c);
 			break;
 		}
 		at += head.bytes;

@@ -52,7 +52,7 @@ struct writer *writer_stop(struct writer *w, uint32_t *ret_lost_n);
 /* Is there room for one more of anything? Ask before each put: a put without room is a bug. When the
  * present batch is full, it is pushed. */
 bool writer_room(struct writer *w);
-/* The same for ranges of n bytes; never where a batch is smaller than that. */
+/* The same for ranges, or layers, of n bytes; never where a batch is smaller than that. */
 bool writer_room_ranges(struct writer *w, size_t n);
 void writer_put_change(struct writer *w, const struct graph *g, const struct graph_change *c);
 void writer_put_guess(struct writer *w, const struct guess *guess, const char *block,
@@ -62,6 +62,7 @@ void writer_put_ranges(struct writer *w, const struct node *block, const struct 
 void writer_put_score(struct writer *w, uint64_t wall_ns, const struct score *score);
 void writer_put_block_score(struct writer *w, const struct node *block,
 			    const struct block_score *score);
+void writer_put_image(struct writer *w, const char *name, const char *layers, uint64_t seen_ns);
 /* state is from malloc() and is freed by the writer. A state in the present batch is replaced. */
 void writer_take_model(struct writer *w, void *state, size_t n);
 

@@ -12,6 +12,8 @@
 void capture_wake_new(struct capture *c)
 {
 	__atomic_store_n(&c->skel->bss->wake_new, 1, __ATOMIC_SEQ_CST);
+	for (size_t i = 0; i < FWM_TABLES; i++)
+		__atomic_add_fetch(&c->skel->bss->tables_n[i], 1, __ATOMIC_SEQ_CST);
 }
 
 static int table_update(const struct bpf_map *map, const void *key, const void *row)
@@ -25,10 +27,19 @@ static int table_update(const struct bpf_map *map, const void *key, const void *
 	return 0;
 }
 
+/* The exec hook keeps what it found there. */
+static void table_changed(struct capture *c, const struct fwm_block_key *key)
+{
+	__atomic_add_fetch(&c->skel->bss->tables_n[fwm_tables_of(key->ino)], 1, __ATOMIC_SEQ_CST);
+}
+
 int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
 			   const struct fwm_guess_row *row)
 {
-	return table_update(c->skel->maps.guesses, key, row);
+	int r = table_update(c->skel->maps.guesses, key, row);
+
+	table_changed(c, key);
+	return r;
 }
 
 int capture_resident_update(struct capture *c, uint64_t dev, uint64_t ino, uint64_t what,
@@ -80,7 +91,10 @@ int capture_resident_left(const struct capture *c, uint32_t *ret_n)
 int capture_known_update(struct capture *c, const struct fwm_block_key *key,
 			 const struct fwm_known_row *row)
 {
-	return table_update(c->skel->maps.known, key, row);
+	int r = table_update(c->skel->maps.known, key, row);
+
+	table_changed(c, key);
+	return r;
 }
 
 int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_row *row)
@@ -94,6 +108,7 @@ int capture_mark(struct capture *c, uint32_t tgid, uint32_t flags)
 	int r;
 
 	/* Too high for a moment is harmless, and for ever costs a lookup at the start of each process. */
+	(void)__atomic_or_fetch(&c->skel->bss->marks_seen, 1ull << (tgid & 63), __ATOMIC_SEQ_CST);
 	(void)__atomic_add_fetch(&c->skel->bss->marks_n, 1, __ATOMIC_SEQ_CST);
 	if (bpf_map_update_elem(bpf_map__fd(c->skel->maps.marks), &tgid, &m, BPF_NOEXIST) == 0) {
 		r = 0;

@@ -128,6 +128,34 @@ bool halt_handles(pid_t pid, int sig)
 	return signals_of(pid, &s) && has(s.caught, sig);
 }
 
+bool halt_dies(pid_t pid)
+{
+	const struct dirent *e;
+	bool dies = false;
+	char path[320];
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	while (d && !dies && (e = readdir(d))) {
+		_cleanup_(fclosep) FILE *f = NULL;
+		unsigned long long pending = 0;
+		char line[256];
+
+		if (e->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%s/status", (int)pid, e->d_name);
+		f = fopen(path, "re");
+		while (f && !pending && fgets(line, sizeof(line), f))
+			(void)(sscanf(line, "SigPnd: %llx", &pending) == 1 ||
+			       sscanf(line, "ShdPnd: %llx", &pending) == 1);
+		dies = has(pending, SIGKILL);
+	}
+	if (d)
+		(void)closedir(d);
+	return dies;
+}
+
 /* SIGCONT to it does nothing but continue it. */
 static bool deaf(pid_t pid)
 {

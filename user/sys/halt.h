@@ -25,6 +25,9 @@ enum { HALT_THREAD_MAX = 16 };
 bool halt_may(pid_t pid);
 /* Has it a handler for sig? What cannot be read has none. */
 bool halt_handles(pid_t pid, int sig);
+/* One of its threads is to be killed, by somebody or because another ends the process, and has not got to it:
+ * as long as a v1 group is frozen none does. */
+bool halt_dies(pid_t pid);
 /* After SIGSTOP: has each thread stopped, and in a call as above? HALT_NOT_YET, HALT_WRONG: no. */
 enum halt_look { HALT_DONE, HALT_NOT_YET, HALT_WRONG };
 enum halt_look halt_look(pid_t pid);

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/procfs.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -160,13 +161,11 @@ bool memgroup_name(const char *root, const char *proc, char ret[MEMGROUP_NAME_MA
 {
 	char path[PATH_MAX], buf[8192], *save = NULL, *group;
 	const char *of_v1 = "", *of_v2 = "";
-	_cleanup_(closep) int fd = -1;
 	bool two;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/proc/%s/cgroup", root, proc) >= sizeof(path))
 		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (!memgroup_slurp(fd, buf, sizeof(buf)))
+	if (procfs_text(path, buf, sizeof(buf)) < 0)
 		return false;
 	for (char *line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		group = memory_line(line, &two);

@@ -12,6 +12,7 @@
 #include "base/index.h"
 #include "core/naming.h"
 #include "core/redact.h"
+#include "sys/lower.h"
 
 #include <forewarm/event.h>
 
@@ -333,14 +334,20 @@ struct mount_line {
 	uint32_t dev; /* as the kernel has it */
 	char dir[1024];
 	bool overlay, memory;
-	char lower[4096]; /* of an overlay */
+	char *text; /* all of it */
 };
 
-/* The next line of f; false at the end. */
+static void mount_line_free(struct mount_line **m)
+{
+	if (*m)
+		free((*m)->text);
+	free(*m);
+}
+
+/* The next line of f, without its end; false at the end. */
 static bool mount_next(FILE *f, char **line, size_t *n, struct mount_line *ret)
 {
 	unsigned major_, minor_;
-	const char *lower;
 
 	do {
 		if (getline(line, n, f) <= 0)
@@ -349,11 +356,7 @@ static bool mount_next(FILE *f, char **line, size_t *n, struct mount_line *ret)
 	ret->dev = (uint32_t)major_ << 20 | minor_;
 	ret->overlay = strstr(*line, " - overlay ") != NULL;
 	ret->memory = strstr(*line, " - tmpfs ") != NULL;
-	lower = strstr(*line, "lowerdir=");
-	ret->lower[0] = 0;
-	if (ret->overlay && lower)
-		(void)snprintf(ret->lower, sizeof(ret->lower), "%.*s",
-			       (int)strcspn(lower + 9, ", \n"), lower + 9);
+	(*line)[strcspn(*line, "\n")] = 0;
 	return true;
 }
 
@@ -365,6 +368,7 @@ static bool mount_find(uint32_t pid, const char *path, struct mount_line *ret)
 	_cleanup_(fclosep) FILE *f = NULL;
 	size_t line_n = 0;
 	bool found = false;
+	char *text = ret->text;
 
 	(void)snprintf(file, sizeof(file), "/proc/%u/mountinfo", pid);
 	f = fopen(file, "re");
@@ -374,11 +378,29 @@ static bool mount_find(uint32_t pid, const char *path, struct mount_line *ret)
 		if (strncmp(path, m->dir, n) != 0 || (path[n] && path[n] != '/') ||
 		    (found && n < strlen(ret->dir) && strcmp(ret->dir, "/") != 0))
 			continue;
+		free(text);
+		text = strdup(line);
 		*ret = *m;
-		found = true;
+		ret->text = text;
+		found = text;
 	}
 	free(line);
 	return found;
+}
+
+char *procfs_root_mount(uint32_t pid)
+{
+	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
+
+	return m && mount_find(pid, "/", m) ? TAKE_PTR(m->text) : NULL;
+}
+
+bool procfs_layer_is_own(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *above = slash ? memrchr(path, '/', (size_t)(slash - path)) : NULL;
+
+	return above && slash - above > 6 && strncmp(slash - 5, "-init", 5) == 0;
 }
 
 static uint64_t text_hash(const char *s)
@@ -390,28 +412,50 @@ static uint64_t text_hash(const char *s)
 	return h;
 }
 
+static uint64_t names_hash(const struct lower *lower)
+{
+	uint64_t h = 1;
+
+	for (const char *layer = NULL; (layer = lower_next(lower, layer));)
+		h = hash_mix2(h, text_hash(layer));
+	return h;
+}
+
 /* As layers_image() in bpf/exec.bpf.c has it. The device a layer is on is that of its mount; stat(2) tells
  * the same but for a file system with volumes. */
-static uint64_t layers_hash(const struct mount_line *root)
+static uint64_t layers_hash(const struct lower *lower)
 {
-	_cleanup_(freep) char *layers = strdup(root->lower);
 	uint64_t h = 1;
-	char *rest = layers, *layer;
 
-	while (layers && (layer = strsep(&rest, ":"))) {
+	for (const char *layer = NULL; (layer = lower_next(lower, layer));) {
 		_cleanup_(freep) char *real = realpath(layer, NULL);
-		char *slash = real ? strrchr(real, '/') : NULL;
 		struct stat st;
 
-		if (!layer[0])
-			continue;
 		if (!real || stat(real, &st) < 0)
-			return text_hash(root->lower);
-		if (slash - real > 5 && strncmp(slash - 5, "-init", 5) == 0)
-			continue;
-		h = fwm_image_hash(h, major(st.st_dev) << 20 | minor(st.st_dev), st.st_ino);
+			return names_hash(lower);
+		if (!procfs_layer_is_own(real))
+			h = fwm_image_hash(h, major(st.st_dev) << 20 | minor(st.st_dev), st.st_ino);
 	}
 	return h;
+}
+
+/* Of an overlay: 0 for one over the host's own files. */
+static int overlay_hash(const char *line, uint64_t *ret)
+{
+	struct lower lower = {0};
+	int r = lower_of_line(line, &lower);
+	bool is_host;
+
+	if (r == -ENOENT || r == -E2BIG) { /* not told: of this mount alone */
+		*ret = FWM_IMAGE(FWM_IMAGE_OVERLAY, text_hash(line));
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	is_host = lower.n == 1 && strcmp(lower.names, "/") == 0;
+	*ret = is_host ? 0 : FWM_IMAGE(FWM_IMAGE_OVERLAY, layers_hash(&lower));
+	lower_free(&lower);
+	return 0;
 }
 
 /* Of a root in memory: the file system that the program's file is on, and from where. */
@@ -437,7 +481,7 @@ static int bound_hash(uint32_t pid, struct mount_line *m, uint64_t *ret)
 
 int procfs_root(uint32_t *ret_dev, uint64_t *ret_ino)
 {
-	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
 	struct stat st;
 
 	if (stat("/", &st) < 0 || !m || !mount_find((uint32_t)getpid(), "/", m))
@@ -449,10 +493,10 @@ int procfs_root(uint32_t *ret_dev, uint64_t *ret_ino)
 
 int procfs_image(uint32_t pid, char *buf, size_t n)
 {
-	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
 	char path[64];
 	struct stat own, host;
-	uint64_t hash;
+	uint64_t hash = 0;
 	int r = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%u/root", pid);
@@ -463,15 +507,13 @@ int procfs_image(uint32_t pid, char *buf, size_t n)
 		return 0;
 	if (!m || !mount_find(pid, "/", m))
 		return -ENOENT;
-	if (m->overlay && strcmp(m->lower, "/") == 0) /* the host's own files */
-		return 0;
 	if (m->overlay)
-		hash = FWM_IMAGE(FWM_IMAGE_OVERLAY, layers_hash(m));
+		r = overlay_hash(m->text, &hash);
 	else if (m->memory && (r = bound_hash(pid, m, &hash)) == 0)
 		hash = FWM_IMAGE(FWM_IMAGE_ROOT, hash);
 	else if (r == 0)
 		hash = FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, m->dev, own.st_ino));
-	if (r == 0)
+	if (r == 0 && hash)
 		(void)naming_image(hash, buf, n);
 	return r;
 }

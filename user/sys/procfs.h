@@ -34,6 +34,11 @@ int procfs_cgroup2_dir(char *buf, size_t n);
  * from here the hash is one of their names, and differs. */
 int procfs_image(uint32_t pid, char *buf, size_t n);
 
+/* The line of its mountinfo about the root of a process, without its end; NULL: not to be had. The caller's. */
+char *procfs_root_mount(uint32_t pid);
+/* A layer that an engine makes for one container, "ID-init/diff": not part of what its image is. */
+bool procfs_layer_is_own(const char *path);
+
 struct naming;
 
 /* The host's root directory as the kernel has it. */

@@ -184,6 +184,7 @@ static void accept_all(struct proxy *p, int fd)
 
 static int start(struct proxy *p, char **command)
 {
+	pid_t self = getpid();
 	sigset_t none;
 
 	p->child = fork();
@@ -194,6 +195,8 @@ static int start(struct proxy *p, char **command)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != self) /* it was killed before that */
+		_exit(127);
 	(void)unsetenv("LISTEN_FDS");
 	(void)unsetenv("LISTEN_PID");
 	(void)unsetenv("LISTEN_FDNAMES");

@@ -3,11 +3,11 @@
 #include "sys/rest.h"
 
 #include "base/cleanup.h"
+#include "base/index.h"
 #include "sys/procfs.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,36 +83,44 @@ static bool futex_waits(unsigned long long op)
 	}
 }
 
-static bool waits_long(long call, const unsigned long long *args)
+enum wait { WAIT_OTHER, WAIT_SHORT, WAIT_LONG };
+
+static enum wait kind_of(long call, const unsigned long long *args)
 {
+	bool is_long;
+
 	if (call == SYS_futex && !futex_waits(args[1]))
-		return false;
+		return WAIT_OTHER;
 	if (call == SYS_io_uring_enter && args[3] & ENTER_EXT_ARG)
-		return false;
+		return WAIT_OTHER;
+	if (call == SYS_restart_syscall) /* one with a timeout, which was interrupted */
+		return WAIT_SHORT;
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		int arg = calls[i].arg;
+
 		if (calls[i].call != call)
 			continue;
-		if (calls[i].timeout == POINTER)
-			return !args[calls[i].arg];
-		return calls[i].timeout == NEVER || (int)args[calls[i].arg] < 0 ||
-		       (int)args[calls[i].arg] >= REST_LONG_S * 1000;
+		is_long = calls[i].timeout == POINTER ? !args[arg]
+			  : calls[i].timeout == MS
+				  ? (int)args[arg] < 0 || (int)args[arg] >= REST_LONG_S * 1000
+				  : true;
+		return is_long ? WAIT_LONG : WAIT_SHORT;
 	}
-	return false;
+	return WAIT_OTHER;
 }
 
 /* A 32-bit program counts its calls otherwise, and its stack is below 4 GiB. */
-static bool call_waits_long(const char *line)
+static bool parse_wait(const char *line, struct rest_wait *ret)
 {
-	unsigned long long args[6] = {0}, sp = 0;
-	long call = -1;
+	unsigned long long sp = 0, *a = ret->args;
 
-	return sscanf(line, "%ld %llx %llx %llx %llx %llx %llx %llx", &call, &args[0], &args[1],
-		      &args[2], &args[3], &args[4], &args[5], &sp) == 8 &&
-	       sp >> 32 && waits_long(call, args);
+	return sscanf(line, "%ld %llx %llx %llx %llx %llx %llx %llx", &ret->call, &a[0], &a[1],
+		      &a[2], &a[3], &a[4], &a[5], &sp) == 8 &&
+	       sp >> 32;
 }
 
 /* Neither running nor stopped by whomever. */
-static bool sleeps(const char *task)
+static enum wait sleeps(const char *task, struct rest_wait *ret)
 {
 	char path[80], text[1024];
 	const char *at;
@@ -120,16 +128,19 @@ static bool sleeps(const char *task)
 	(void)snprintf(path, sizeof(path), "%s/stat", task);
 	at = procfs_text(path, text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
 	if (!at || strncmp(at, ") S ", 4) != 0)
-		return false;
+		return WAIT_OTHER;
 	(void)snprintf(path, sizeof(path), "%s/syscall", task);
-	return procfs_text(path, text, sizeof(text)) > 0 && call_waits_long(text);
+	if (procfs_text(path, text, sizeof(text)) <= 0 || !parse_wait(text, ret))
+		return WAIT_OTHER;
+	return kind_of(ret->call, ret->args);
 }
 
 /* --- each thread ---------------------------------------------------------------------------------------- */
 
 struct sum {
 	struct rest_mark mark;
-	int thread_n, fd_n;
+	struct rest_wait but; /* the one that sleeps shorter */
+	int thread_n, fd_n, short_n;
 };
 
 /* False ends it. name: of an entry of a directory below /proc/PID. */
@@ -152,34 +163,43 @@ static bool each(pid_t pid, const char *dir, entry_fn fn, struct sum *s)
 	return good;
 }
 
-static uint64_t mixed(uint64_t x)
+static bool schedstat(pid_t pid, const char *tid, unsigned long long *ret_cpu,
+		      unsigned long long *ret_n)
 {
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-	return x ^ x >> 31;
+	char path[80], text[128];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%.12s/schedstat", (int)pid, tid);
+	return procfs_text(path, text, sizeof(text)) > 0 &&
+	       sscanf(text, "%llu %*u %llu", ret_cpu, ret_n) == 2;
 }
 
 static bool add_mark(pid_t pid, const char *tid, struct sum *s)
 {
 	unsigned long long cpu = 0, n = 0;
-	char path[80], text[128];
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%.12s/schedstat", (int)pid, tid);
-	if (++s->thread_n > REST_THREAD_MAX || procfs_text(path, text, sizeof(text)) <= 0 ||
-	    sscanf(text, "%llu %*u %llu", &cpu, &n) != 2 || n == 0)
+	if (++s->thread_n > REST_THREAD_MAX || !schedstat(pid, tid, &cpu, &n) || n == 0)
 		return false;
-	s->mark.runs += mixed(mixed((uint64_t)atoi(tid)) + n);
+	s->mark.runs += hash_mix2((uint64_t)atoi(tid), n);
 	s->mark.cpu_ns += cpu;
 	return true;
 }
 
 static bool look_thread(pid_t pid, const char *tid, struct sum *s)
 {
+	struct rest_wait w = {.pid = pid, .tid = atoi(tid)};
 	char path[64];
 
-	(void)s;
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%.12s", (int)pid, tid);
-	return sleeps(path);
+	switch (sleeps(path, &w)) {
+	case WAIT_LONG:
+		return true;
+	case WAIT_SHORT:
+		s->but = w;
+		return ++s->short_n == 1;
+	case WAIT_OTHER:
+		break;
+	}
+	return false;
 }
 
 /* --- timers ------------------------------------------------------------------------------------------- */
@@ -241,7 +261,7 @@ bool rest_mark(const pid_t *pids, size_t n, struct rest_mark *ret)
 	return n > 0;
 }
 
-bool rest_look(const pid_t *pids, size_t n, struct rest_mark *ret_mark)
+bool rest_look_but(const pid_t *pids, size_t n, struct rest_mark *ret_mark, struct rest_wait *ret)
 {
 	struct rest_mark mark;
 	struct sum s = {0};
@@ -255,5 +275,26 @@ bool rest_look(const pid_t *pids, size_t n, struct rest_mark *ret_mark)
 		if (has_posix_timer(pids[i]) || !each(pids[i], "fd", look_fd, &s))
 			return false;
 	*ret_mark = mark;
+	*ret = s.but;
 	return true;
+}
+
+bool rest_look(const pid_t *pids, size_t n, struct rest_mark *ret_mark)
+{
+	struct rest_mark mark;
+	struct rest_wait but;
+
+	if (!rest_look_but(pids, n, &mark, &but) || but.tid)
+		return false;
+	*ret_mark = mark;
+	return true;
+}
+
+uint64_t rest_runs(pid_t pid, pid_t tid)
+{
+	unsigned long long cpu = 0, n = 0;
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "%d", (int)tid);
+	return schedstat(pid, name, &cpu, &n) ? n : 0;
 }

@@ -31,6 +31,17 @@ struct rest_mark {
 
 /* What runs after the look has begun differs from ret_mark. */
 bool rest_look(const pid_t *pids, size_t n, struct rest_mark *ret_mark);
+
+struct rest_wait {
+	pid_t pid, tid; /* 0: none */
+	long call;
+	unsigned long long args[6];
+};
+
+/* The same, but for one thread at most whose timeout is shorter: *ret is what it sleeps in. */
+bool rest_look_but(const pid_t *pids, size_t n, struct rest_mark *ret_mark, struct rest_wait *ret);
 bool rest_mark(const pid_t *pids, size_t n, struct rest_mark *ret);
+/* How often the thread has been given a processor; 0: not to be had. */
+uint64_t rest_runs(pid_t pid, pid_t tid);
 
 #endif

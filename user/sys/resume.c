@@ -39,15 +39,8 @@ struct resume {
 	struct fwm_resume_line *lines;
 	struct named *named;
 	size_t slots_bytes;
-	struct ring_buffer *ring;
 	bool attached, named_attached;
 };
-
-static int on_ring(void *ctx, void *data, size_t n)
-{
-	(void)ctx, (void)data, (void)n; /* the slots say it */
-	return 0;
-}
 
 static void *share(const struct bpf_map *map, size_t bytes)
 {
@@ -56,7 +49,7 @@ static void *share(const struct bpf_map *map, size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static int load_programs(struct resume *r, uint32_t slot_max, size_t page, bool signals)
+static int load_programs(struct resume *r, uint32_t slot_max, bool signals)
 {
 	r->skel = resume_bpf__open();
 	if (!r->skel)
@@ -67,7 +60,6 @@ static int load_programs(struct resume *r, uint32_t slot_max, size_t page, bool 
 	(void)bpf_program__set_autoload(r->skel->progs.resume6, signals);
 	(void)bpf_program__set_autoload(r->skel->progs.resume_unix, signals);
 	(void)bpf_map__set_max_entries(r->skel->maps.resume_slots, slot_max);
-	(void)bpf_map__set_max_entries(r->skel->maps.resume_ring, (uint32_t)page);
 	(void)bpf_program__set_expected_attach_type(r->skel->progs.resume_unix,
 						    (enum bpf_attach_type)CGROUP_UNIX_CONNECT);
 	return resume_bpf__load(r->skel);
@@ -76,11 +68,11 @@ static int load_programs(struct resume *r, uint32_t slot_max, size_t page, bool 
 static int load(struct resume *r, uint32_t slot_max)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int err = load_programs(r, slot_max, page, true);
+	int err = load_programs(r, slot_max, true);
 
 	if (err < 0) {
 		resume_bpf__destroy(r->skel);
-		err = load_programs(r, slot_max, page, false);
+		err = load_programs(r, slot_max, false);
 	}
 	if (err < 0)
 		return fault(err);
@@ -92,10 +84,7 @@ static int load(struct resume *r, uint32_t slot_max)
 	if (!r->lines)
 		return fault_errno();
 	r->named = calloc(slot_max, sizeof(*r->named));
-	if (!r->named)
-		return fault(-ENOMEM);
-	r->ring = ring_buffer__new(bpf_map__fd(r->skel->maps.resume_ring), on_ring, NULL, NULL);
-	return r->ring ? 0 : fault_errno();
+	return r->named ? 0 : fault(-ENOMEM);
 }
 
 int resume_open(uint32_t slot_max, struct resume **ret)
@@ -122,7 +111,6 @@ struct resume *resume_close(struct resume *r)
 {
 	if (!r)
 		return NULL;
-	ring_buffer__free(r->ring);
 	if (r->slots)
 		(void)munmap(r->slots, r->slots_bytes);
 	if (r->lines)
@@ -136,16 +124,6 @@ struct resume *resume_close(struct resume *r)
 bool resume_stops(const struct resume *r)
 {
 	return r->skel->rodata->resume_signals;
-}
-
-int resume_fd(const struct resume *r)
-{
-	return ring_buffer__epoll_fd(r->ring);
-}
-
-void resume_drain(struct resume *r)
-{
-	(void)ring_buffer__consume(r->ring);
 }
 
 /* At the root of the v2 hierarchy. Not there, or refused: sk_data_ready does it all. */
@@ -303,7 +281,7 @@ bool resume_fired(struct resume *r, uint32_t slot, uint64_t *ret_seen_ns, uint64
 		return false;
 	forget_names(r, slot);
 	*ret_seen_ns = __atomic_load_n(&s->seen_ns, __ATOMIC_SEQ_CST);
-	*ret_done_ns = __atomic_load_n(&s->done_ns, __ATOMIC_SEQ_CST);
+	*ret_done_ns = s->pid ? __atomic_load_n(&s->done_ns, __ATOMIC_SEQ_CST) : *ret_seen_ns;
 	return true;
 }
 

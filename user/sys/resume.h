@@ -3,8 +3,8 @@
  * resume.h - a stopped service runs on from inside its client's connect(), with nobody in between.
  *
  * Shape    resume_arm() names listening sockets and the stopped process behind them. The first
- *          connection to any of them sends it SIGCONT in the kernel (bpf/resume.bpf.c); some milliseconds
- *          later resume_fd() is readable, and resume_take() says whose it was.
+ *          connection to any of them sends it SIGCONT in the kernel (bpf/resume.bpf.c). Nobody is told: resume_fired()
+ *          finds it, at no cost but that of reading memory.
  * Units    ns of CLOCK_MONOTONIC; start in ticks, as in /proc/PID/stat.
  * Bounds   slot_max slots of RESUME_SOCKET_MAX sockets each.
  * Owner    resume_open() to resume_close().
@@ -33,10 +33,6 @@ struct resume_target {
 
 int resume_open(uint32_t slot_max, struct resume **ret);
 struct resume *resume_close(struct resume *r);
-
-int resume_fd(const struct resume *r);
-/* What made resume_fd() readable is done with. */
-void resume_drain(struct resume *r);
 
 /* It has the signal; without it whoever rests is all that there can be. */
 bool resume_stops(const struct resume *r);

@@ -140,6 +140,7 @@ static int wire_mount(struct sandbox_wire *w, const struct sandbox_mount *m)
 {
 	struct mount_attr a = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
 			       .propagation = MS_PRIVATE};
+	unsigned below = m->alone ? 0 : AT_RECURSIVE;
 	int fd;
 
 	if (m->kind != SANDBOX_MOUNT_BIND && m->kind != SANDBOX_MOUNT_BIND_RO)
@@ -148,12 +149,11 @@ static int wire_mount(struct sandbox_wire *w, const struct sandbox_mount *m)
 		return fault(-EMFILE);
 	if (m->kind == SANDBOX_MOUNT_BIND_RO)
 		a.attr_set |= MOUNT_ATTR_RDONLY;
-	fd = open_tree(m->fd, "",
-		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	fd = open_tree(m->fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | below);
 	if (fd < 0)
 		return fault_errno();
 	w->fds[w->fd_n++] = fd;
-	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0)
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | below, &a, sizeof(a)) < 0)
 		return fault_errno();
 	return 0;
 }
@@ -325,6 +325,9 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 		.oom_score = c->oom_score ? *c->oom_score : 0,
 		.hide_proc = c->proc,
 		.caps = c->caps & sandbox_caps_max(),
+		.ambient = c->uid ? c->ambient & sandbox_caps_max() &
+					    (c->bounded ? c->caps : UINT64_MAX)
+				  : 0,
 		.blob_len = blob_len,
 	};
 	if (blob_len > BOX_INLINE_MAX) {

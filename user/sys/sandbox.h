@@ -61,6 +61,8 @@ enum sandbox_mount_kind {
 	SANDBOX_MOUNT_TMPFS,   /* an empty directory of its own */
 	SANDBOX_MOUNT_HIDE,    /* nothing, not readable */
 	SANDBOX_MOUNT_EMPTY,   /* as TMPFS, but only root may write */
+	SANDBOX_MOUNT_NO_EXEC, /* nothing below it can be executed, nor mapped so */
+	SANDBOX_MOUNT_EXEC,    /* it can, below such a one */
 };
 
 struct sandbox_mount {
@@ -68,6 +70,7 @@ struct sandbox_mount {
 	const char *path; /* inside; resolved inside, a missing directory is made in the overlay */
 	int fd;
 	bool optional; /* path missing: not an error ("-" in the unit file) */
+	bool alone;    /* BIND, BIND_RO: without what is mounted below */
 };
 
 struct sandbox_rlimit {
@@ -112,6 +115,7 @@ struct sandbox_command {
 	size_t group_n;
 	uint64_t caps;	   /* kept when uid is 0; never more than sandbox_caps_max() */
 	bool bounded;	   /* those are all there are, for another user too */
+	uint64_t ambient;  /* another user than root has them; of caps_max(), of caps if bounded */
 	int stdio[3];	   /* -1: /dev/null */
 	const int *listen; /* placed at 3.. */
 	size_t listen_n;

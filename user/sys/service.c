@@ -87,6 +87,11 @@ uint32_t service_connections(struct service *v)
 	return sum || !service_is_awaited(v) ? sum : 1;
 }
 
+uint32_t service_uses(struct service *v)
+{
+	return service_connections(v) + service_has_left(v);
+}
+
 static uint64_t memory_now(struct service *v)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -142,7 +147,7 @@ static void do_freeze(struct service *v)
 
 static void do_check(struct service *v)
 {
-	struct svc_event e = {.kind = SVC_EV_CHECKED, .connection_n = service_connections(v)};
+	struct svc_event e = {.kind = SVC_EV_CHECKED, .connection_n = service_uses(v)};
 
 	(void)sandbox_cpu_ns(v->box, &e.cpu_ns); /* unknown: connections alone decide */
 	e.memory_bytes = memory_now(v);
@@ -162,6 +167,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 		v->freezing = false;
 		if (v->box && sandbox_thaw(v->box) < 0)
 			service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
+		v->thawed_ns = clock_ns(CLOCK_MONOTONIC);
 		service_watchdog(v, true);
 		break;
 	case SVC_DO_FREEZE:
@@ -222,7 +228,7 @@ static bool look_frozen(struct services *s)
 			v->freezing = false;
 			told = true;
 			service_tell(v, (struct svc_event){.kind = SVC_EV_FROZEN,
-							   .connection_n = service_connections(v),
+							   .connection_n = service_uses(v),
 							   .resting = sandbox_is_resting(v->box),
 							   .memory_bytes = memory_now(v)});
 		} else {
@@ -251,7 +257,7 @@ void services_act(struct services *s)
 
 /* --- what comes in ------------------------------------------------------------------------------------ */
 
-static void on_waker(struct services *s)
+void services_take_notes(struct services *s)
 {
 	struct waker_note note;
 
@@ -370,9 +376,10 @@ int services_dispatch(struct services *s)
 
 	if (n < 0 && errno != EINTR)
 		return fault_errno();
+	services_take_notes(s);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u32 == ON_WAKER)
-			on_waker(s);
+			continue;
 		else if (events[i].data.u32 == ON_TIMER)
 			(void)read(s->timer, &ticks, sizeof(ticks)); /* what is due is looked up */
 		else if (events[i].data.u32 & SERVICES_ON_REST)
@@ -507,11 +514,10 @@ void services_tick(struct services *s, double pressure)
 {
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
-	on_waker(s);
+	services_take_notes(s);
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++)
 		if (s->all[i].used)
 			service_look_resting(&s->all[i]);
-	look_watchdogs(s);
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
 	services_act(s);
@@ -525,108 +531,4 @@ void services_tick(struct services *s, double pressure)
 	}
 	if (now - s->saved_ns >= save_every_ns)
 		s->saved_ns = now;
-}
-
-/* Whether a connection to "to" ends up at the listener. */
-static bool reaches(const struct unit_addr *listener, const struct unit_addr *to)
-{
-	static const uint8_t zero[16];
-
-	if (listener->family == UNIT_UNIX || listener->family == UNIT_ABSTRACT)
-		return listener->family == to->family && strcmp(listener->path, to->path) == 0;
-	if (to->family == UNIT_UNIX || to->family == UNIT_ABSTRACT || to->port != listener->port ||
-	    (to->type == UNIT_DATAGRAM) != (listener->type == UNIT_DATAGRAM))
-		return false;
-	if (memcmp(listener->ip, zero, 16) == 0)
-		return listener->family == UNIT_INET6 || to->family == UNIT_INET;
-	return to->family == listener->family && memcmp(to->ip, listener->ip, 16) == 0;
-}
-
-static struct service *find(struct services *s, const char *name)
-{
-	struct unit_addr to = {0};
-	const char *rest = strchr(name, ':');
-	bool address = false;
-
-	if (strncmp(name, "tcp:", 4) == 0 || strncmp(name, "unix:", 5) == 0)
-		address = unit_addr_parse(rest + 1, UNIT_STREAM, &to) == 0;
-	else if (strncmp(name, "udp:", 4) == 0)
-		address = unit_addr_parse(rest + 1, UNIT_DATAGRAM, &to) == 0;
-	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
-		struct service *v = &s->all[i];
-
-		if (!v->used)
-			continue;
-		if (!address && strcmp(v->name, name) == 0)
-			return v;
-		for (size_t l = 0; address && l < v->listen_n; l++)
-			if (reaches(v->addrs[l], &to))
-				return v;
-	}
-	return NULL;
-}
-
-bool services_predict(struct services *s, const char *name, double p, uint64_t lead_ns)
-{
-	struct service *v = find(s, name);
-
-	if (!v)
-		return false;
-	on_waker(s); /* who has connected by now comes before any guess */
-	service_tell(v, (struct svc_event){.kind = SVC_EV_GUESS, .p = p, .lead_ns = lead_ns});
-	services_act(s);
-	return true;
-}
-
-bool services_observe(struct services *s, const char *name, uint64_t ts_ns)
-{
-	struct service *v = find(s, name);
-
-	if (!v)
-		return false;
-	service_tell(v, (struct svc_event){.kind = SVC_EV_OBSERVED, .at_ns = ts_ns});
-	services_act(s);
-	return true;
-}
-
-uint32_t services_n(const struct services *s)
-{
-	return s->n;
-}
-
-void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[SANDBOX_NET_MAX])
-{
-	for (int net = 0; net < SANDBOX_NET_MAX; net++)
-		ret[net] = 0;
-	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
-		const struct service *v = &s->all[i];
-		uint32_t *n;
-
-		if (!v->used)
-			continue;
-		n = &ret[v->unit->service.private_network ? SANDBOX_NET_PRIVATE : SANDBOX_NET_HOST];
-		*n = *n < parked_n ? parked_n : *n;
-		if (v->unit->service.pool_n > *n)
-			*n = v->unit->service.pool_n;
-	}
-}
-
-void services_view(const struct services *s, uint32_t i, struct service_view *ret)
-{
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
-	uint32_t id = 0;
-	const struct service *v;
-
-	for (;; id++) {
-		v = &s->all[id];
-		if (v->used && i-- == 0)
-			break;
-	}
-	*ret = (struct service_view){.name = v->name, .description = v->unit->description};
-	unit_addr_format(v->addrs[0], ret->listens, sizeof(ret->listens));
-	svc_view(s->svc, id, now, &ret->svc);
-	ret->trouble = ret->svc.fail_row_n && *v->trouble ? v->trouble : NULL;
-	ret->state_ns = now - ret->svc.since_ns;
-	ret->idle_ns = ret->svc.idle_since_ns ? now - ret->svc.idle_since_ns : SVC_NEVER;
-	ret->hold_ns = ret->svc.hold_until_ns ? ret->svc.hold_until_ns - now : 0;
 }

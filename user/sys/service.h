@@ -48,6 +48,8 @@ struct service_view {
 		hold_ns;     /* in its state, without connection, until it is tried */
 	const char *trouble; /* what went wrong, while it fails; NULL: nothing */
 	struct svc_view svc;
+	struct svc_move moves[SVC_MOVE_MAX]; /* at_ns: how long ago */
+	size_t move_n;
 };
 
 /* A unit that is not among the services: refused, or a .service that no socket leads to. */
@@ -74,6 +76,8 @@ void services_tick(struct services *s, double pressure);
 /* "tcp:127.0.0.1:80", "udp:[::1]:53", "unix:/run/x", "unix:@x", or the name of a unit: will be
  * connected to. False: none of ours. */
 bool services_predict(struct services *s, const char *name, double p, uint64_t lead_ns);
+/* Is it one of ours, by such a name? */
+bool services_has(const struct services *s, const char *name);
 /* Such a connection was seen being made, at ts_ns. */
 bool services_observe(struct services *s, const char *name, uint64_t ts_ns);
 
@@ -85,5 +89,9 @@ void services_parked(const struct services *s, uint32_t parked_n, uint32_t ret[S
 const struct service_left *services_left(const struct services *s, uint32_t i);
 /* The i-th of services_n(). */
 void services_view(const struct services *s, uint32_t i, struct service_view *ret);
+/* The one called so, as above or with its suffix; false: none is. */
+bool services_find(const struct services *s, const char *name, struct service_view *ret);
+/* Whether who connects to the address gets to the service called so. */
+bool services_reaches(const struct services *s, const char *name, const char *address);
 
 #endif

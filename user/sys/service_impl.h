@@ -2,12 +2,12 @@
 /*
  * service_impl.h - what the service*.c share; nobody else includes it.
  *
- * Shape    service.c carries out what the core decides. service_load.c: from files to services.
- *          service_keep.c: what outlives the daemon, and finding it. service_start.c: recipes, all of
- *          a unit that can be settled when it is loaded, so that a start is short; with service_env.c
- *          and service_dirs.c, what is made anew at each start. service_run.c: its commands, one after
- *          the other, from ExecStartPre= to the last signal. service_down.c: an idle one rests, is stopped
- *          or frozen.
+ * Shape    service.c carries out what the core decides. service_ask.c: what is asked of it.
+ *          service_load.c: from files to services. service_keep.c: what outlives the daemon, and finding
+ *          it. service_start.c: recipes, all of a unit that can be settled when it is loaded, so that a
+ *          start is short; with service_env.c and service_dirs.c, what is made anew at each start.
+ *          service_run.c: its commands, one after the other, from ExecStartPre= to the last signal.
+ *          service_down.c: an idle one rests, is stopped or frozen.
  */
 #ifndef SYS_SERVICE_IMPL_H
 #define SYS_SERVICE_IMPL_H
@@ -46,7 +46,7 @@ struct recipe {
 	struct sandbox_filter *filter;
 	struct cgroup_limits limits;
 	struct sandbox_mount mounts[RECIPE_MOUNT_MAX]; /* their descriptors are ours */
-	size_t mount_n;
+	size_t mount_n, late_n;		   /* the last late_n come after what is in dir_paths */
 	char *dir_paths[RECIPE_MOUNT_MAX]; /* of RuntimeDirectory= and so on, to be mounted too */
 	size_t dir_n;
 	struct sandbox_rlimit rlimits[UNIT_LIMIT_MAX];
@@ -146,6 +146,11 @@ struct service {
 	/* Of one that rests: its mark when looked at last, and when it lay down. */
 	struct rest_mark rest, rest_first;
 	uint64_t rest_since_ns, rest_look_ns, rest_wait_ns;
+	/* The thread whose timeout is to be put off, and when it has been, how often it had run. */
+	pid_t lull_pid, lull_tid;
+	uint64_t lull_runs, thawed_ns; /* 0: it has not been */
+	uint32_t lull_fail_n;	       /* in a row */
+	bool never_lull;
 	uint64_t restless_until_ns, restless_ns; /* it ran too much to rest: until when, how long */
 	uint64_t freeze_look_ns, memory_ns;
 	uint64_t memory_bytes;
@@ -181,8 +186,12 @@ void service_watchdog(struct service *v, bool on);
 bool service_is_awaited(const struct service *v);
 /* Connections that this service has accepted or that are about to be. */
 uint32_t service_connections(struct service *v);
+/* The same, and one more for what may not be disturbed for another reason. */
+uint32_t service_uses(struct service *v);
 void service_tell(struct service *v, struct svc_event e);
 void service_watch(struct service *v, enum svc_watch watch);
+/* What the waker's thread has seen and done. */
+void services_take_notes(struct services *s);
 /* Carries out what the core has decided. */
 void services_act(struct services *s);
 /* In epoll's data, with a service's id: its rest_fd; its main process has ended. */
@@ -205,6 +214,8 @@ bool service_is_restless(const struct service *v);
 /* Its end is known from its init. If that was frozen meanwhile, it is to be thawed. */
 void service_watch_end(struct service *v);
 void service_ended(struct service *v);
+/* What an earlier daemon has begun with its timeouts is undone. */
+void service_mend(struct service *v);
 /* From time to time: has it run? */
 void service_look_resting(struct service *v);
 
@@ -216,8 +227,11 @@ void service_start(struct service *v);
 /* It is ready, unless ExecStartPost= is still to be run. */
 void service_is_ready(struct service *v);
 void service_stop(struct service *v, enum svc_end how);
-/* The main process has ended at our word: the others got it too, and are given their time. */
+/* The main process has ended at our word: the others got it too, or are to end by themselves, and are given
+ * their time. */
 void service_rest(struct service *v);
+/* KillMode=process, and somebody else than the main process runs: neither to be stopped nor ended. */
+bool service_has_left(const struct service *v);
 
 /* --- service_load.c ---------------------------------------------------------------------------------- */
 

@@ -239,6 +239,7 @@ enum svc_state service_adopt(struct service *v)
 		return SVC_COLD;
 	}
 	v->phase = UNIT_START;
+	service_mend(v);
 	if (a.starting)
 		return SVC_STARTING;
 	if (v->all->o.cgroup)

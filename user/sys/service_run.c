@@ -196,32 +196,52 @@ static void ready(struct service *v)
 
 static bool runs_all_signals(const struct service *v)
 {
-	return v->unit->service.kill_all && v->all->o.cgroup;
+	return v->unit->service.kill_mode == UNIT_KILL_ALL && v->all->o.cgroup;
 }
 
-/* Those of its processes that its signal is for. */
-static size_t signalled(const struct service *v, pid_t ret[PID_MAX])
+/* All but its init; -1: that cannot be told. */
+static int members(const struct service *v, pid_t ret[PID_MAX])
 {
 	pid_t init = sandbox_pid_of(sandbox_init_pidfd(v->box)), all[PID_MAX];
-	size_t n = 0, kept = 0;
+	size_t n = 0;
+	int kept = 0;
 
-	if (!runs_all_signals(v) ||
-	    cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), all, PID_MAX, &n) != 0) {
-		ret[0] = sandbox_pid_of(sandbox_pidfd(v->box));
-		return ret[0] > 0;
-	}
+	if (!v->all->o.cgroup ||
+	    cgroup_group_pids(v->all->o.cgroup, sandbox_group(v->box), all, PID_MAX, &n) != 0)
+		return -1;
 	for (size_t i = 0; i < n && i < PID_MAX; i++)
 		if (all[i] != init)
 			ret[kept++] = all[i];
 	return kept;
 }
 
-/* Whether one of them has a handler for the signal; without one they may as well die frozen. */
+bool service_has_left(const struct service *v)
+{
+	pid_t pids[PID_MAX];
+
+	return v->unit->service.kill_mode == UNIT_KILL_PROCESS && v->box && members(v, pids) > 1;
+}
+
+/* Those of its processes that its signal is for. */
+static size_t signalled(const struct service *v, pid_t ret[PID_MAX])
+{
+	int n = runs_all_signals(v) ? members(v, ret) : -1;
+
+	if (n >= 0)
+		return (size_t)n;
+	ret[0] = sandbox_pid_of(sandbox_pidfd(v->box));
+	return ret[0] > 0;
+}
+
+/* Whether one of them has a handler for the signal, or others are to outlive it; else they may as well die
+ * frozen. */
 static bool wants_signal(const struct service *v, int sig)
 {
 	pid_t pids[PID_MAX];
 	size_t n = signalled(v, pids);
 
+	if (service_has_left(v))
+		return true;
 	for (size_t i = 0; i < n; i++)
 		if (halt_handles(pids[i], sig))
 			return true;
@@ -244,14 +264,14 @@ static void end_by_signal(struct service *v)
 void service_rest(struct service *v)
 {
 	pid_t pids[PID_MAX];
-	size_t n;
+	int n;
 
 	closep(&v->rest_fd);
 	v->rest_fd = -1;
 	if (!v->box)
 		return;
-	n = runs_all_signals(v) ? signalled(v, pids) : 0;
-	for (size_t i = 0; i < n && v->rest_fd < 0; i++)
+	n = v->unit->service.kill_mode == UNIT_KILL_MIXED ? 0 : members(v, pids);
+	for (int i = 0; i < n && v->rest_fd < 0; i++)
 		v->rest_fd = (int)syscall(SYS_pidfd_open, pids[i], 0); /* gone: the next one */
 	if (v->rest_fd < 0 ||
 	    services_watch(v->all, v->rest_fd, v->id | SERVICES_ON_REST, EPOLLIN) < 0)
@@ -263,7 +283,9 @@ static void stop_done(struct service *v)
 {
 	v->phase = UNIT_START;
 	v->exec_i = 0;
-	if (v->main_gone || !wants_signal(v, v->unit->service.kill_signal))
+	if (v->main_gone && v->unit->service.kill_mode == UNIT_KILL_PROCESS)
+		service_rest(v);
+	else if (v->main_gone || !wants_signal(v, v->unit->service.kill_signal))
 		sandbox_release(v->box);
 	else
 		end_by_signal(v);
@@ -494,7 +516,7 @@ void service_stop(struct service *v, enum svc_end how)
 	}
 	frozen |= sandbox_state(v->box) == SANDBOX_FROZEN;
 	by_command = execs(v, UNIT_STOP)->n && !v->page->starting && !v->main_gone;
-	if (!by_command && (sandbox_pidfd(v->box) < 0 || sig == SIGKILL || !wants_signal(v, sig))) {
+	if (!by_command && (sandbox_pidfd(v->box) < 0 || !wants_signal(v, sig))) {
 		sandbox_release(v->box);
 		return;
 	}

@@ -310,21 +310,53 @@ static int add_list(struct recipe *r, struct unit_why *why, enum sandbox_mount_k
 	return e;
 }
 
-/* Pairs of what and where. */
+/* What, where and how. */
 static int add_binds(struct recipe *r, struct unit_why *why, enum sandbox_mount_kind kind,
 		     const struct unit_list *l)
 {
 	int e = 0;
 
-	for (size_t i = 0; i + 1 < l->item_n && !e; i += 2) {
+	for (size_t i = 0; i + 2 < l->item_n && !e; i += 3) {
 		size_t n = r->mount_n;
 		const char *what = l->items[i] + strspn(l->items[i], "-+");
 
 		e = add_mount(r, why, kind, what, l->items[i][0] == '-');
-		if (r->mount_n > n)
-			r->mounts[n].path = l->items[i + 1];
+		if (r->mount_n == n)
+			continue;
+		r->mounts[n].path = l->items[i + 1];
+		r->mounts[n].alone = strcmp(l->items[i + 2], "norbind") == 0;
 	}
 	return e;
+}
+
+static int by_length(const void *a, const void *b)
+{
+	const struct sandbox_mount *x = a, *y = b;
+
+	if (strlen(x->path) != strlen(y->path))
+		return strlen(x->path) < strlen(y->path) ? -1 : 1;
+	return x->kind < y->kind ? -1 : x->kind > y->kind;
+}
+
+/* NoExecPaths=, ExecPaths=: after all else is mounted; what is named more closely wins. */
+static int make_exec(struct recipe *r, struct unit_why *why)
+{
+	const struct unit_service *u = r->unit;
+	const size_t from = r->mount_n;
+	int e;
+
+	if (!u->no_exec.item_n)
+		return 0; /* everything may be executed anyway */
+	e = add_list(r, why, SANDBOX_MOUNT_NO_EXEC, &u->no_exec);
+	if (!e)
+		e = add_list(r, why, SANDBOX_MOUNT_EXEC, &u->exec);
+	if (!e && u->proxy_set)
+		e = add_mount(r, why, SANDBOX_MOUNT_EXEC, SERVICE_PROXY_DIR, false);
+	if (e)
+		return e;
+	r->late_n = r->mount_n - from;
+	qsort(r->mounts + from, r->late_n, sizeof(*r->mounts), by_length);
+	return 0;
 }
 
 static int make_mounts(struct recipe *r, int notify_dir, struct unit_why *why)
@@ -406,6 +438,8 @@ int recipe_make(struct recipe *r, const struct unit *u, const struct recipe_host
 		e = make_mounts(r, host->notify_dir, ret_why);
 	if (!e)
 		e = make_proxy(r, host->proxy, ret_why);
+	if (!e)
+		e = make_exec(r, ret_why);
 	if (!e)
 		e = service_dirs_plan(r, ret_why);
 	if (e)
@@ -521,18 +555,21 @@ static int dress(const struct recipe *r, const struct recipe_run *run,
 		 struct sandbox_mount mounts[RECIPE_MOUNT_MAX], int dir_fds[RECIPE_MOUNT_MAX],
 		 size_t *ret_dir_n, struct sandbox_command *c)
 {
+	const size_t early_n = r->mount_n - r->late_n;
 	int e = service_dirs_make(r, dir_fds, ret_dir_n);
 
 	if (e || !run->first)
 		return e;
-	memcpy(mounts, r->mounts, r->mount_n * sizeof(*mounts));
+	memcpy(mounts, r->mounts, early_n * sizeof(*mounts));
 	c->mounts = mounts;
-	c->mount_n = r->mount_n;
+	c->mount_n = early_n;
 	for (size_t i = 0, n = 0; i < UNIT_DIR_CONFIG; i++)
 		for (size_t k = 0; k < r->unit->dirs[i].names.item_n; k++, n++)
 			mounts[c->mount_n++] = (struct sandbox_mount){.kind = SANDBOX_MOUNT_BIND,
 								      .path = r->dir_paths[n],
 								      .fd = dir_fds[n]};
+	memcpy(mounts + c->mount_n, r->mounts + early_n, r->late_n * sizeof(*mounts));
+	c->mount_n += r->late_n;
 	c->protect = (enum sandbox_protect)r->unit->protect_system;
 	c->proc = (enum sandbox_proc)r->unit->protect_proc;
 	c->proc_pids_only = r->unit->proc_pids_only;
@@ -555,6 +592,7 @@ static void identity(const struct recipe *r, const struct recipe_run *run,
 	c->caps = sandbox_caps_max() & (c->bounded ? r->unit->caps : UINT64_MAX);
 	if (c->uid && !c->bounded)
 		c->caps = 0;
+	c->ambient = r->unit->ambient;
 }
 
 int recipe_run(const struct recipe *r, const struct recipe_run *run, recipe_fn fn, void *ctx)

@@ -2,12 +2,13 @@
 /*
  * waker.c - one epoll set, one lock, one bit a slot.
  *
- * Sockets are in the set once for all (EPOLLONESHOT) and re-armed; the lock makes arming, thawing
- * and noting one step, so that a slot which the loop has disarmed is never thawed after that. The
- * lock is free on the hot path: the loop holds it for two system calls, when it changes a state.
+ * A socket is in the set (EPOLLONESHOT) as long as it is armed and nobody stopped or at rest is behind
+ * it; the lock makes arming, thawing and noting one step, so that a slot which the loop has disarmed is
+ * never thawed after that. The lock is free on the hot path: the loop holds it for two system calls,
+ * when it changes a state.
  *
- * Sockets of stopped services are in a second set on which nobody sleeps: a connection marks it and
- * wakes nobody.
+ * Sockets of who is stopped, rests or runs are in no set: whoever watches a socket is told of each connection
+ * by the client itself, in its connect().
  */
 #include "sys/waker.h"
 
@@ -29,13 +30,13 @@
 #include <unistd.h>
 
 #define SLOT_STOP UINT32_MAX
-#define SLOT_RESUMED (UINT32_MAX - 1)
-#define SLOT_KICK (UINT32_MAX - 2)
+#define SLOT_KICK (UINT32_MAX - 1)
 enum { LATE_MS = 1, REST_MS = 10000 };
 
 struct slot {
 	bool armed, noted, stopped;
 	bool looked_at; /* of a stopped one: by us too, for it cannot accept */
+	bool watched;	/* its sockets are in the set */
 	int fds[WAKER_SOCKET_MAX];
 	size_t fd_n;
 	int freeze_fd, pidfd; /* the latter of a stopped one */
@@ -47,7 +48,7 @@ struct waker {
 	struct slot *slots;
 	struct resume *resume; /* NULL: none is ever stopped, and none rests */
 	uint32_t slot_max, next, stopped_n, look_n;
-	int epoll, stopped_epoll, event, stop, kick;
+	int epoll, event, stop, kick;
 	pthread_t thread;
 	bool runs;
 	pthread_mutex_t lock;
@@ -88,6 +89,35 @@ static bool wake(struct waker *w, uint32_t id, uint64_t seen_ns, bool *late)
 	return noted && !thawed;
 }
 
+static bool has_waiting(const struct slot *s)
+{
+	struct pollfd p[WAKER_SOCKET_MAX];
+
+	for (size_t i = 0; i < s->fd_n; i++)
+		p[i] = (struct pollfd){.fd = s->fds[i], .events = POLLIN};
+	return poll(p, s->fd_n, 0) > 0;
+}
+
+/* Of all that are looked at, with few calls. */
+static bool any_waiting(const struct waker *w)
+{
+	struct pollfd p[8 * WAKER_SOCKET_MAX];
+	nfds_t n = 0;
+
+	for (uint32_t i = 0; i < w->slot_max; i++) {
+		const struct slot *s = &w->slots[i];
+
+		for (size_t k = 0; s->looked_at && k < s->fd_n; k++)
+			p[n++] = (struct pollfd){.fd = s->fds[k], .events = POLLIN};
+		if (n <= ARRAY_SIZE(p) - WAKER_SOCKET_MAX && i + 1 < w->slot_max)
+			continue;
+		if (n && poll(p, n, 0) > 0)
+			return true;
+		n = 0;
+	}
+	return false;
+}
+
 /* A stopped service somebody connects to, found by us. Under the lock. */
 static void resume_one(struct waker *w, uint32_t id)
 {
@@ -101,42 +131,38 @@ static void resume_one(struct waker *w, uint32_t id)
 	note(w, id, seen, done);
 }
 
-/* What the kernel has resumed. True: something. */
-static bool take_resumed(struct waker *w)
+/* What the kernel has resumed, or seen called. True: it has. Under the lock. */
+static bool take_fired(struct waker *w, uint32_t id)
 {
+	struct slot *s = &w->slots[id];
 	uint64_t seen, done;
-	bool any = false;
 
-	(void)pthread_mutex_lock(&w->lock);
-	resume_drain(w->resume);
-	for (uint32_t i = 0; i < w->slot_max; i++) {
-		struct slot *s = &w->slots[i];
-
-		if (!s->armed || !s->stopped || !resume_fired(w->resume, i, &seen, &done))
-			continue;
+	if (!s->armed || !s->stopped || !resume_fired(w->resume, id, &seen, &done))
+		return false;
+	if (s->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, s->pidfd, SIGCONT, NULL, 0);
-		note(w, i, seen, done);
-		any = true;
-	}
-	(void)pthread_mutex_unlock(&w->lock);
-	return any;
+	note(w, id, seen, done);
+	return true;
 }
 
-/* What the kernel's side has missed. True: something. */
+/* Of the stopped ones: what the kernel's side has resumed, and what it has missed. True: something. */
 static bool look_stopped(struct waker *w)
 {
-	struct epoll_event events[16];
-	int n = epoll_wait(w->stopped_epoll, events, 16, 0);
-	bool any = false;
+	bool any = false, waits;
 
 	(void)pthread_mutex_lock(&w->lock);
-	for (int i = 0; i < n; i++) {
-		uint32_t id = events[i].data.u32;
+	waits = any_waiting(w);
+	for (uint32_t i = 0; i < w->slot_max && w->look_n; i++) {
+		struct slot *s = &w->slots[i];
 
-		if (!w->slots[id].armed || !w->slots[id].stopped)
+		if (!s->looked_at)
 			continue;
-		resume_one(w, id);
-		any = true;
+		if (take_fired(w, i)) {
+			any = true;
+		} else if (waits && has_waiting(s)) {
+			resume_one(w, i);
+			any = true;
+		}
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	return any;
@@ -214,9 +240,7 @@ static void *run(void *arg)
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u32 == SLOT_STOP)
 				return NULL;
-			if (events[i].data.u32 == SLOT_RESUMED)
-				tell |= take_resumed(w);
-			else if (events[i].data.u32 == SLOT_KICK)
+			if (events[i].data.u32 == SLOT_KICK)
 				(void)read(w->kick, &count, sizeof(count)); /* for the timeout */
 			else
 				tell |= wake(w, events[i].data.u32, seen, &late);
@@ -247,7 +271,6 @@ int waker_new(uint32_t slot_max, const struct cgroup_host *cgroup, struct waker 
 {
 	struct epoll_event stop = {.events = EPOLLIN, .data.u32 = SLOT_STOP};
 	struct epoll_event kick = {.events = EPOLLIN, .data.u32 = SLOT_KICK};
-	struct epoll_event resumed = {.events = EPOLLIN, .data.u32 = SLOT_RESUMED};
 	struct waker *w = calloc(1, sizeof(*w));
 	int r;
 
@@ -258,15 +281,13 @@ int waker_new(uint32_t slot_max, const struct cgroup_host *cgroup, struct waker 
 	(void)pthread_mutex_init(&w->lock, NULL);
 	w->slots = calloc(slot_max, sizeof(*w->slots));
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->stopped_epoll = epoll_create1(EPOLL_CLOEXEC);
 	w->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	(void)resume_open(slot_max, &w->resume); /* not offered here: then all are frozen */
-	if (!w->slots || w->epoll < 0 || w->stopped_epoll < 0 || w->event < 0 || w->stop < 0 ||
-	    w->kick < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->stop, &stop) < 0 ||
-	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->kick, &kick) < 0 ||
-	    (w->resume && epoll_ctl(w->epoll, EPOLL_CTL_ADD, resume_fd(w->resume), &resumed) < 0)) {
+	if (!w->slots || w->epoll < 0 || w->event < 0 || w->stop < 0 || w->kick < 0 ||
+	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->stop, &stop) < 0 ||
+	    epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->kick, &kick) < 0) {
 		(void)waker_free(w);
 		return fault(-ENOMEM);
 	}
@@ -291,7 +312,6 @@ struct waker *waker_free(struct waker *w)
 	}
 	w->resume = resume_close(w->resume);
 	closep(&w->epoll);
-	closep(&w->stopped_epoll);
 	closep(&w->event);
 	closep(&w->stop);
 	closep(&w->kick);
@@ -314,9 +334,10 @@ bool waker_take(struct waker *w, struct waker_note *ret)
 	(void)read(w->event, &count, sizeof(count)); /* empty: look all the same */
 	(void)pthread_mutex_lock(&w->lock);
 	for (uint32_t i = 0; i < w->slot_max && !found; i++) {
-		struct slot *s = &w->slots[(w->next + i) % w->slot_max];
+		uint32_t id = (w->next + i) % w->slot_max;
+		struct slot *s = &w->slots[id];
 
-		if (!s->noted)
+		if (!s->noted && !take_fired(w, id))
 			continue;
 		s->noted = false;
 		*ret = s->note;
@@ -338,27 +359,26 @@ bool waker_rests(const struct waker *w)
 }
 
 /* Into the set, under the lock. */
-static int watch(struct waker *w, uint32_t slot, int set)
+static int watch(struct waker *w, uint32_t slot)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = slot};
 	struct slot *s = &w->slots[slot];
 
+	s->watched = true;
 	for (size_t i = 0; i < s->fd_n; i++)
-		if (epoll_ctl(set, EPOLL_CTL_MOD, s->fds[i], &ev) < 0 &&
-		    (errno != ENOENT || epoll_ctl(set, EPOLL_CTL_ADD, s->fds[i], &ev) < 0))
+		if (epoll_ctl(w->epoll, EPOLL_CTL_MOD, s->fds[i], &ev) < 0 &&
+		    (errno != ENOENT || epoll_ctl(w->epoll, EPOLL_CTL_ADD, s->fds[i], &ev) < 0))
 			return fault_errno();
 	return 0;
 }
 
 static void unwatch(struct waker *w, uint32_t slot)
 {
-	struct epoll_event none = {.events = EPOLLONESHOT, /* an error is told once */
-				   .data.u32 = slot};
 	struct slot *s = &w->slots[slot];
 
-	for (size_t i = 0; i < s->fd_n; i++)
-		(void)epoll_ctl(s->stopped ? w->stopped_epoll : w->epoll, EPOLL_CTL_MOD, s->fds[i],
-				&none); /* closed: out already */
+	for (size_t i = 0; s->watched && i < s->fd_n; i++)
+		(void)epoll_ctl(w->epoll, EPOLL_CTL_DEL, s->fds[i], NULL); /* closed: out already */
+	s->watched = false;
 }
 
 /* Whatever it was armed for before, is over. */
@@ -366,10 +386,8 @@ static void arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n)
 {
 	struct slot *s = &w->slots[slot];
 
-	if (s->armed && s->stopped) {
-		unwatch(w, slot);
+	if (s->armed && s->stopped)
 		(void)resume_disarm(w->resume, slot);
-	}
 	count_out(w, s);
 	s->armed = true;
 	s->noted = false;
@@ -386,7 +404,7 @@ int waker_arm(struct waker *w, uint32_t slot, const int *fds, size_t fd_n, int f
 	(void)pthread_mutex_lock(&w->lock);
 	arm(w, slot, fds, fd_n);
 	w->slots[slot].freeze_fd = freeze_fd;
-	r = watch(w, slot, w->epoll);
+	r = watch(w, slot);
 	(void)pthread_mutex_unlock(&w->lock);
 	return r;
 }
@@ -397,15 +415,13 @@ int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_
 {
 	const uint64_t one = 1;
 	struct slot *s = &w->slots[slot];
-	struct pollfd p[WAKER_SOCKET_MAX];
 	bool waits, first;
 	int r;
 
 	if (fd_n > WAKER_SOCKET_MAX || !w->resume)
 		return fault(-EINVAL);
 	(void)pthread_mutex_lock(&w->lock);
-	if (s->armed && !s->stopped)
-		unwatch(w, slot);
+	unwatch(w, slot);
 	arm(w, slot, fds, fd_n);
 	s->stopped = true;
 	s->pidfd = t->pidfd;
@@ -413,12 +429,8 @@ int waker_arm_stopped(struct waker *w, uint32_t slot, const int *fds, size_t fd_
 	first = w->stopped_n++ == 0;
 	w->look_n += s->looked_at;
 	first |= s->looked_at && w->look_n == 1;
-	r = watch(w, slot, w->stopped_epoll);
-	if (!r)
-		r = resume_arm(w->resume, slot, fds, fd_n, t);
-	for (size_t i = 0; i < fd_n; i++)
-		p[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-	waits = r || poll(p, fd_n, 0) > 0;
+	r = resume_arm(w->resume, slot, fds, fd_n, t);
+	waits = r || has_waiting(s);
 	if (waits)
 		resume_one(w, slot);
 	(void)pthread_mutex_unlock(&w->lock);
@@ -436,11 +448,9 @@ bool waker_disarm(struct waker *w, uint32_t slot)
 
 	(void)pthread_mutex_lock(&w->lock);
 	noted = s->noted;
-	if (s->armed) {
-		unwatch(w, slot);
-		if (s->stopped)
-			noted |= !resume_disarm(w->resume, slot);
-	}
+	unwatch(w, slot);
+	if (s->armed && s->stopped)
+		noted |= !resume_disarm(w->resume, slot);
 	count_out(w, s);
 	s->armed = s->noted = false;
 	s->freeze_fd = -1;

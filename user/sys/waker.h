@@ -6,8 +6,9 @@
  *          service the socket belongs to, if that is frozen, and leaves a note for the event loop,
  *          which learns of it through waker_fd() and waker_take(). So the way from a connection to a
  *          running service never waits for what the event loop is busy with. One that is stopped
- *          rather than frozen is resumed in the kernel (resume.h), and the thread only takes note, and
- *          looks itself every WAKER_LOOK_MS: what the kernel's side may miss is late, not lost.
+ *          rather than frozen is resumed in the kernel (resume.h), and the thread only looks every
+ *          WAKER_LOOK_MS: what the kernel's side may miss is late, not lost. Who rests is not looked at:
+ *          waker_take() finds that somebody has connected, whenever it is next asked.
  * Units    ns of CLOCK_MONOTONIC.
  * Bounds   slot_max services of WAKER_SOCKET_MAX sockets each; a slot has at most one note
  *          pending, so none is ever lost.
@@ -40,7 +41,7 @@ struct waker *waker_free(struct waker *w);
 
 /* Readable when there are notes. */
 int waker_fd(const struct waker *w);
-/* The next note, or false. A slot is disarmed when its note was written. */
+/* The next note, or false; without one at waker_fd() too, of who was stopped or rested. A slot is disarmed when its note was written. */
 bool waker_take(struct waker *w, struct waker_note *ret);
 
 /* Tell of the next thing that waits at any of fds; freeze_fd: thaw through it first, or -1. */

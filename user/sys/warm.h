@@ -19,7 +19,8 @@
  *          on is looked up by mount id *before* anything on it is asked, the end must be a regular
  *          file, and what is then opened is that very inode, O_RDONLY|O_NOATIME|O_NONBLOCK.
  *          Nothing is written, executed, or mapped readable-and-touched. A container's root is that
- *          of a living process of it, looked at again after it was opened, and never left.
+ *          of a living process of it, looked at again after it was opened, or else the layers of its
+ *          image (layers.h), and never left.
  * Source   A readahead call is clipped to the device's window (18 % of clang resident after one
  *          call a file, 100 % in 1 MiB chunks), hence chunk and verify. Threads, not io_uring:
  *          openat, readahead and fadvise are punted to its worker threads all the same, it is
@@ -60,6 +61,8 @@ enum warm_outcome {
 	WARM_OUTCOME_MAX
 };
 
+struct layers;
+
 struct warm_limits {
 	uint32_t thread_n;
 	uint32_t ahead_thread_n; /* more threads, for jobs of priority > 0 only; 0: all do all */
@@ -75,6 +78,7 @@ struct warm_limits {
 	uint64_t held_ns;	     /* a guess not settled after this is taken as settled */
 	int ahead_nice;		     /* of the threads for what has time; and for releases */
 	bool remote_fs;		     /* also read from network and FUSE file systems */
+	struct layers *layers;	     /* where those of images are; may be NULL */
 	/* How many reads are under way at the disk of dev, if others keep it reading; may be NULL. Asked where
 	 * none is ours: while there are some, what has time is read in small pieces, one at a time. From any
 	 * thread. */
@@ -89,8 +93,9 @@ struct warm_job {
 	enum warm_kind kind;
 	uint32_t priority;
 	const char *path; /* absolute */
-	/* In a container: what its root is made of as procfs_image() says, a process of it whose root it is,
-	 * and for whom: what that user may not read is refused. "": the host's own. */
+	/* In a container: what its root is made of as procfs_image() says, a process of it whose root it is
+	 * (0, or gone: by its layers), and for whom: what that user may not read is refused. "": the
+	 * host's own. */
 	char root_image[WARM_IMAGE_MAX];
 	uint32_t root_pid, uid;
 	const struct file_range *ranges; /* in the order to read them; NULL: the whole file */

@@ -33,6 +33,7 @@ enum { WALK_STEPWISE = 16 /* not in one go: a symlink or a mount is in the way *
 
 struct mount {
 	uint64_t id;
+	uint32_t dev; /* of its file system, as the kernel has it */
 	char *point;
 	enum mount_class class;
 };
@@ -88,15 +89,19 @@ static void unescape(char *s)
 	*to = '\0';
 }
 
-/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 1st and the 5th word, and the
- * one after the lone dash. Cuts line up. */
-static bool mount_parse(char *line, uint64_t *ret_id, char **ret_point, char **ret_fs)
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 1st, the 3rd and the 5th word, and
+ * the one after the lone dash. Cuts line up. */
+static bool mount_parse(char *line, struct mount *ret, char **ret_point, char **ret_fs)
 {
 	char *save = NULL, *word = strtok_r(line, " ", &save);
+	unsigned major_, minor_;
 
-	*ret_id = word ? strtoull(word, NULL, 10) : 0;
-	for (int i = 0; i < 4 && word; i++)
+	ret->id = word ? strtoull(word, NULL, 10) : 0;
+	for (int i = 0; i < 4 && word; i++) {
 		word = strtok_r(NULL, " ", &save);
+		if (i == 1 && word && sscanf(word, "%u:%u", &major_, &minor_) == 2)
+			ret->dev = (uint32_t)major_ << 20 | minor_;
+	}
 	if (!word)
 		return false;
 	*ret_point = word;
@@ -134,11 +139,11 @@ static int mounts_load(struct mounts *m)
 	fd = -1;
 	mounts_forget(m);
 	while (getline(&line, &size, f) >= 0 && m->n < MOUNT_MAX) {
+		struct mount one = {0};
 		char *point, *fs;
-		uint64_t id;
 
 		line[strcspn(line, "\n")] = '\0';
-		if (!mount_parse(line, &id, &point, &fs))
+		if (!mount_parse(line, &one, &point, &fs))
 			continue;
 		if (m->n == room) {
 			struct mount *more = realloc(m->all, (room * 2 + 64) * sizeof(*more));
@@ -148,7 +153,7 @@ static int mounts_load(struct mounts *m)
 			m->all = more;
 			room = room * 2 + 64;
 		}
-		m->all[m->n].id = id;
+		m->all[m->n] = one;
 		m->all[m->n].class = class_of(fs);
 		m->all[m->n].point = strdup(point);
 		if (!m->all[m->n].point)
@@ -253,6 +258,23 @@ struct mounts *mounts_free(struct mounts *m)
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 	return NULL;
+}
+
+uint32_t mounts_dev(struct mounts *m, int fd)
+{
+	struct statx x;
+	uint32_t dev = 0;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &x) < 0 ||
+	    !(x.stx_mask & STATX_MNT_ID))
+		return 0;
+	pthread_mutex_lock(&m->lock);
+	mounts_renew_locked(m);
+	for (size_t i = 0; i < m->n && !dev; i++)
+		if (m->all[i].id == x.stx_mnt_id)
+			dev = m->all[i].dev;
+	pthread_mutex_unlock(&m->lock);
+	return dev;
 }
 
 static int open_path(int dir, const char *name, uint64_t resolve)
@@ -615,10 +637,14 @@ int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs
 	return 0;
 }
 
+int path_entry(int dir_fd, const char *name, bool cached)
+{
+	return open_path(dir_fd, name, RESOLVE_NO_XDEV | (cached ? RESOLVE_CACHED : 0));
+}
+
 bool path_look(int dir_fd, const char *name, bool cached)
 {
-	_cleanup_(closep) int fd =
-		open_path(dir_fd, name, RESOLVE_NO_XDEV | (cached ? RESOLVE_CACHED : 0));
+	_cleanup_(closep) int fd = path_entry(dir_fd, name, cached);
 
 	return fd >= 0;
 }

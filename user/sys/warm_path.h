@@ -16,6 +16,7 @@
 #define SYS_WARM_PATH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 enum {
@@ -36,6 +37,9 @@ int mounts_new(struct mounts **ret);
 /* Those of another process, from its mountinfo, which is taken whatever the return. */
 int mounts_new_of(int mountinfo_fd, struct mounts **ret);
 struct mounts *mounts_free(struct mounts *m);
+/* The device of the file system that fd is on, as the kernel has it: that of the mount, where stat(2) tells that
+ * of a volume of it. 0: not known. */
+uint32_t mounts_dev(struct mounts *m, int fd);
 
 struct path_end {
 	int fd; /* O_PATH, of the caller */
@@ -55,6 +59,9 @@ int path_walk_in(struct mounts *m, int root_fd, const char *path, bool remote_fs
 /* Looks up an entry of a directory: its inode is in memory then. Enters no mount, follows no symlink, opens
  * nothing. cached: asks no file system; was it in memory? */
 bool path_look(int dir_fd, const char *name, bool cached);
+
+/* That entry as an O_PATH descriptor, of a symlink the symlink; or -errno. */
+int path_entry(int dir_fd, const char *name, bool cached);
 
 /* Opens what the O_PATH descriptor stands for; no name is looked up again. */
 int path_open(int path_fd, int flags);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "sys/layers.h"
 #include "sys/procfs.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
@@ -159,20 +160,38 @@ static int root_open(uint32_t pid, const char *image, int *ret_fd, struct mounts
 	return r;
 }
 
-/* path_walk() from the host's root, or from that of a container. */
-static int walk_from(struct warm *w, uint32_t root_pid, const char *image, const char *path,
-		     struct path_end *end, int *ret_why)
+static int walk_layers(struct warm *w, const char *image, const char *path, struct layers_end *ret,
+		       int *ret_why)
+{
+	struct layer_dirs *dirs;
+	int r = w->limits.layers ? layers_open(w->limits.layers, image, &dirs) : -ESRCH;
+
+	if (r == 0) {
+		r = layers_walk(dirs, path, ret, ret_why);
+		(void)layers_close(dirs);
+	}
+	return r;
+}
+
+/* path_walk() from the host's root, or from that of a container: of process *root_pid, or, where that is 0 as
+ * it is when the process is gone, by its layers. */
+static int walk_from(struct warm *w, uint32_t *root_pid, const char *image, const char *path,
+		     struct layers_end *ret, int *ret_why)
 {
 	_cleanup_(closep) int root = -1;
 	struct mounts *mounts = NULL;
 	int r;
 
 	if (!image[0])
-		return path_walk(w->mounts, path, w->limits.remote_fs, end, ret_why);
-	r = root_open(root_pid, image, &root, &mounts);
+		return path_walk(w->mounts, path, w->limits.remote_fs, &ret->end, ret_why);
+	r = *root_pid ? root_open(*root_pid, image, &root, &mounts) : -ESRCH;
+	if (r == -ESRCH) {
+		*root_pid = 0;
+		return walk_layers(w, image, path, ret, ret_why);
+	}
 	if (r < 0)
 		return r;
-	r = path_walk_in(mounts, root, path, w->limits.remote_fs, end, ret_why);
+	r = path_walk_in(mounts, root, path, w->limits.remote_fs, &ret->end, ret_why);
 	mounts_free(mounts);
 	return r;
 }
@@ -183,50 +202,75 @@ static bool may_read(const struct warm_job *j, const struct stat *st)
 	return !j->root_image[0] || !j->uid || st->st_uid == j->uid || (st->st_mode & S_IROTH);
 }
 
+/* A directory of an image is what all its layers have of it. */
+static void work_dirs(struct warm *w, struct job *j, const struct layers_end *e)
+{
+	bool done;
+
+	work_dir(w, j, &e->end);
+	done = j->result.outcome == WARM_DONE;
+	for (uint32_t i = 0; i < e->more_n && j->result.outcome <= WARM_RESIDENT; i++) {
+		struct path_end more = {
+			.fd = e->more[i], .class = MOUNT_DISK, .cached = e->end.cached};
+
+		if (fstat(more.fd, &more.st) < 0)
+			continue;
+		work_dir(w, j, &more);
+		done |= j->result.outcome == WARM_DONE;
+	}
+	if (done && j->result.outcome == WARM_RESIDENT)
+		warm_result_end(j, WARM_DONE, 0);
+}
+
 static void work_warm(struct warm *w, struct job *j)
 {
-	struct path_end end = {.fd = -1};
-	int why = 0, r = walk_from(w, j->job.root_pid, j->job.root_image, j->job.path, &end, &why);
+	struct layers_end e;
+	int why = 0, r;
 
+	e.end = (struct path_end){.fd = -1};
+	e.more_n = 0;
+	r = walk_from(w, &j->job.root_pid, j->job.root_image, j->job.path, &e, &why);
 	if (r < 0)
 		return warm_result_end(j, WARM_REFUSED, -r);
 	if (r == PATH_REFUSED)
 		return warm_result_end(j, WARM_REFUSED, why);
 	if (r == PATH_ABSENT) {
 		if (j->job.kind == WARM_DENTRY)
-			return warm_result_end(j, end.cached ? WARM_RESIDENT : WARM_DONE, ENOENT);
+			return warm_result_end(j, e.end.cached ? WARM_RESIDENT : WARM_DONE, ENOENT);
 		return warm_result_end(j, WARM_GONE, ENOENT);
 	}
-	if (!may_read(&j->job, &end.st)) {
-		close(end.fd);
+	if (!may_read(&j->job, &e.end.st)) {
+		layers_end_close(&e);
 		return warm_result_end(j, WARM_REFUSED, EACCES);
 	}
 	switch (j->job.kind) {
 	case WARM_FILE:
-		work_file(w, j, &end);
+		work_file(w, j, &e.end);
 		break;
 	case WARM_DIR:
 	case WARM_SWEEP:
-		work_dir(w, j, &end);
+		work_dirs(w, j, &e);
 		break;
 	case WARM_DENTRY:
-		warm_result_end(j, end.cached ? WARM_RESIDENT : WARM_DONE, 0);
+		warm_result_end(j, e.end.cached ? WARM_RESIDENT : WARM_DONE, 0);
 		break;
 	}
-	close(end.fd);
+	layers_end_close(&e);
 }
 
 static void release_one(struct warm *w, struct job *j, const struct took *t)
 {
-	struct path_end end = {.fd = -1};
+	uint32_t root_pid = t->root_pid;
 	uint64_t dropped = 0;
-	int why = 0, r = walk_from(w, t->root_pid, t->root_image, t->path, &end, &why);
-	_cleanup_(closep) int path_fd = end.fd, fd = -1;
+	_cleanup_(layers_end_close) struct layers_end e = {.end.fd = -1};
+	_cleanup_(closep) int fd = -1;
+	int why = 0, r = walk_from(w, &root_pid, t->root_image, t->path, &e, &why);
 
 	/* Another file by now: what we read is no longer to be had by this name. */
-	if (r || end.st.st_dev != t->dev || end.st.st_ino != t->ino || !S_ISREG(end.st.st_mode))
+	if (r || e.end.st.st_dev != t->dev || e.end.st.st_ino != t->ino ||
+	    !S_ISREG(e.end.st.st_mode))
 		return;
-	fd = path_open(path_fd, O_RDONLY | O_NONBLOCK);
+	fd = path_open(e.end.fd, O_RDONLY | O_NONBLOCK);
 	r = fd < 0 ? fd : pages_drop(fd, t->parts, t->part_n, &dropped);
 	if (r < 0)
 		j->result.err = -r;

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/close_range.h>
 #include <linux/landlock.h>
@@ -38,7 +39,9 @@ enum {
 	MOUNT_RO,
 	MOUNT_TMPFS,
 	MOUNT_HIDE,
-	MOUNT_EMPTY
+	MOUNT_EMPTY,
+	MOUNT_NO_EXEC,
+	MOUNT_EXEC,
 }; /* sandbox_mount_kind */
 enum { STACK_BYTES = 64 << 10, FD_HIGH = 512 };
 
@@ -176,10 +179,10 @@ static void job_free(struct job *j)
 }
 
 /* --- mounts of the command, made by pid 1 ------------------------------------------------------ */
-static int mount_ro(int at)
+/* What is there becomes a mount of its own with these attributes, with all that is mounted below. */
+static int mount_attrs(int at, uint64_t set, uint64_t clear)
 {
-	struct mount_attr a = {.attr_set =
-				       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+	struct mount_attr a = {.attr_set = set, .attr_clr = clear};
 	int fd = open_tree(at, "",
 			   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE),
 	    err = 0;
@@ -191,6 +194,14 @@ static int mount_ro(int at)
 		err = -errno;
 	(void)close(fd);
 	return err;
+}
+
+/* The root itself is where everything is attached: it cannot be put over itself. */
+static int root_no_exec(int at)
+{
+	struct mount_attr a = {.attr_set = MOUNT_ATTR_NOEXEC};
+
+	return mount_setattr(at, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0 ? -errno : 0;
 }
 
 static int mount_tmpfs(int at, const char *mode, unsigned attrs)
@@ -275,7 +286,14 @@ static int mount_one(int root, const struct box_mount *m, const char *path, int 
 			err = -errno;
 		break;
 	case MOUNT_RO:
-		err = mount_ro(at);
+		err = mount_attrs(at, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
+		break;
+	case MOUNT_NO_EXEC:
+		err = strcmp(path, "/") == 0 ? root_no_exec(at)
+					     : mount_attrs(at, MOUNT_ATTR_NOEXEC, 0);
+		break;
+	case MOUNT_EXEC:
+		err = mount_attrs(at, 0, MOUNT_ATTR_NOEXEC);
 		break;
 	case MOUNT_TMPFS:
 		err = mount_tmpfs(at, "1777", 0);
@@ -393,13 +411,30 @@ static void limits(struct job *j)
 	}
 }
 
+/* Permitted to another user too, and inherited by what it executes. */
+static void keep_ambient(struct job *j)
+{
+	const uint64_t m = j->st->ambient;
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[2] = {
+		{(uint32_t)m, (uint32_t)m, (uint32_t)m},
+		{(uint32_t)(m >> 32), (uint32_t)(m >> 32), (uint32_t)(m >> 32)}};
+
+	if (syscall(SYS_capset, &h, d) < 0)
+		fail(j, "ambient capabilities");
+	for (unsigned c = 0; c < 64; c++)
+		if (m >> c & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c, 0, 0) < 0)
+			fail(j, "ambient capabilities");
+}
+
 /* Raw system calls: glibc's would look for threads to take along, and our memory is the init's. */
 static void identity(struct job *j)
 {
 	const struct box_start *st = j->st;
 
 	/* A new user namespace begins with all of them, over what is in it. */
-	uint64_t drop = (j->users.pid ? ~0ull : j->self->common->caps_keep) & ~st->caps;
+	uint64_t drop =
+		(j->users.pid ? ~0ull : j->self->common->caps_keep) & ~(st->caps | st->ambient);
 
 	if (st->uid == 0 || j->users.pid || st->flags & BOX_F_BOUNDED)
 		for (unsigned c = 0; c < 64; c++)
@@ -410,8 +445,12 @@ static void identity(struct job *j)
 		fail(j, "groups");
 	if (syscall(SYS_setresgid, st->gid, st->gid, st->gid) < 0)
 		fail(j, "gid");
+	if (st->ambient && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		fail(j, "ambient capabilities");
 	if (syscall(SYS_setresuid, st->uid, st->uid, st->uid) < 0)
 		fail(j, "uid");
+	if (st->ambient)
+		keep_ambient(j);
 }
 
 /* Before the rights to do so are given up. The score is of who shares our memory too, unless we are

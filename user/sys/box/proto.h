@@ -111,7 +111,7 @@ struct box_start {
 	uint32_t argc, envc, group_n, listen_n, mount_n, rlimit_n;
 	int32_t nice, oom_score;
 	uint32_t hide_proc, pad; /* enum sandbox_proc */
-	uint64_t caps;
+	uint64_t caps, ambient;
 	uint64_t blob_len;
 };
 

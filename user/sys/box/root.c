@@ -184,6 +184,7 @@ static void find_extras(const char *root, struct box_template *t)
 	while (f && fgets(line, sizeof(line), f)) {
 		char at[1024], *type;
 		struct stat st;
+		size_t at_n;
 		uint32_t i;
 
 		if (sscanf(line, "%*s %*s %*s %*s %1023s", at) != 1)
@@ -194,14 +195,15 @@ static void find_extras(const char *root, struct box_template *t)
 		type += 3;
 		type[strcspn(type, " ")] = 0;
 		unescape(at);
-		if (!wanted_extra(at, type) || strlen(at) >= BOX_PATH_LEN)
+		at_n = strlen(at);
+		if (!wanted_extra(at, type) || at_n >= BOX_PATH_LEN)
 			continue;
 		if (stat(at, &st) < 0 || !S_ISDIR(st.st_mode))
 			continue;
 		for (i = 0; i < t->extra_n && strcmp(t->extras[i].at, at); i++)
 			;
 		if (i == t->extra_n && t->extra_n < BOX_EXTRA_MAX)
-			snprintf(t->extras[t->extra_n++].at, BOX_PATH_LEN, "%s", at);
+			memcpy(t->extras[t->extra_n++].at, at, at_n + 1);
 	}
 	if (f)
 		(void)fclose(f);

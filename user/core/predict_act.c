@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * predict_act.c - what is done about the guesses made, and what became of them.
+ */
+#include "core/predict_impl.h"
+
+/* That something less likely did not come says nothing. */
+#define LIKELY 0.5
+/* Guesses looked through when a run ends; what is older expires by its time. */
+#define HOPELESS_MAX 4096
+
+void action_say(struct engine *e, uint64_t guess_id, enum action_kind kind)
+{
+	uint32_t at = (e->word_head + e->word_n) % WORD_MAX;
+
+	if (e->word_n == WORD_MAX)
+		return;
+	e->words[at].id = guess_id;
+	e->words[at].kind = kind;
+	e->word_n++;
+}
+
+static void settle(struct engine *e, struct guess *g, enum outcome outcome)
+{
+	bool release = g->acted && g->kind != EDGE_EXEC &&
+		       (outcome == OUTCOME_WASTED || (outcome == OUTCOME_DROPPED && !g->resident));
+
+	bool keep = g->acted && (outcome == OUTCOME_HIT || outcome == OUTCOME_LATE) &&
+		    (g->kind == EDGE_OPEN || g->kind == EDGE_BELOW);
+
+	if (outcome != OUTCOME_HIT)
+		g->saved_ns = 0;
+	/* That something unlikely did not come says nothing. */
+	if (g->kind == EDGE_EXEC && (outcome == OUTCOME_HIT || g->p >= LIKELY))
+		credit_outcome(e->credit, g->from, g->via, g->support, outcome == OUTCOME_HIT);
+	if (release)
+		e->aux[g->dep].resident_ns = 0; /* it is about to go */
+	if (g->p_model > 0)			/* a program the model said would run: did it? */
+		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
+			      outcome == OUTCOME_HIT);
+	if (outcome == OUTCOME_WASTED || outcome == OUTCOME_DROPPED)
+		plan_risked(e->plan, g->risk_bytes, false);
+	else if (guess_is_ahead(g)) /* what is under way may turn out to have been there */
+		plan_risked(e->plan, g->bytes_read, true);
+	book_end(e->book, g, outcome, e->now_ns);
+	if (g->kind != EDGE_EXEC)
+		plan_feedback(e->plan, guess_is_ahead(g), outcome, g->bytes_read);
+	if (release || keep)
+		action_say(e, g->id, release ? ACTION_CANCEL : ACTION_SETTLE);
+}
+
+void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p)
+{
+	struct guess *g = book_open_by_dep(e->book, dep);
+	struct run *rn = lineage_run(e->lineage, run);
+
+	if (!g) {
+		if (graph_node_const(e->graph, dep)->kind == NODE_BLOCK && known_p > 0)
+			credit_outcome(e->credit, rn->block, dep, 1, true); /* later than thought */
+		rn->missed_n += known_p >= e->policy.p_min && !resident_seen(e, dep) &&
+				graph_node_const(e->graph, dep)->kind == NODE_FILE;
+		return;
+	}
+	if (g->kind == EDGE_EXEC) {
+		settle(e, g, OUTCOME_HIT);
+	} else if (!g->acted && !g->bytes_read) {
+		rn->missed_n++;
+		settle(e, g, OUTCOME_MISSED);
+	} else if (!g->done_ns && !g->bytes_read) {
+		rn->late_n++;
+		settle(e, g, OUTCOME_LATE);
+	} else {
+		settle(e, g, g->resident ? OUTCOME_RESIDENT : OUTCOME_HIT);
+	}
+}
+
+/* What becomes of a guess that nothing came of. */
+static enum outcome unneeded(const struct engine *e, const struct guess *g)
+{
+	/* It may have been asked about all the same. */
+	if (g->lookup && !needs_asking_told(e, g->via))
+		return OUTCOME_DROPPED;
+	return g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED;
+}
+
+/* Ends the guesses of a run that has ended: what starts are left when exec is set, else what those not
+ * started would have needed. */
+static void hopeless(struct engine *e, const struct run *rn, bool exec)
+{
+	uint64_t newest = book_newest(e->book);
+	struct guess *g = book_open_newest(e->book);
+
+	for (; g && g->id >= rn->hope_first && newest - g->id < HOPELESS_MAX;
+	     g = book_open_older(e->book, g)) {
+		const struct guess *start;
+
+		if (g->hope != rn->hope || (g->kind == EDGE_EXEC) != exec)
+			continue;
+		start = book_open_by_dep(e->book, g->via);
+		if (start && start->hope == rn->hope)
+			settle(e, g, unneeded(e, g));
+	}
+}
+
+/* What was started, and has not needed all it was thought to, has its time. */
+void predict_hopeless(struct engine *e, uint32_t run)
+{
+	const struct run *rn = lineage_run(e->lineage, run);
+
+	if (!rn->hope_first)
+		return;
+	hopeless(e, rn, false);
+	hopeless(e, rn, true);
+}
+
+int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
+{
+	struct guess *g;
+
+	if (now_ns > e->now_ns)
+		e->now_ns = now_ns;
+	plan_tick(e->plan, e->now_ns, p);
+	phase_tick(e, e->now_ns);
+	while ((g = book_expired(e->book, e->now_ns)) != NULL)
+		settle(e, g, unneeded(e, g));
+	return 0;
+}
+
+/* The guess that waits until then; NULL: it has ended, or was queued for a better reason. */
+static struct guess *guess_due(struct engine *e, uint64_t due_ns, uint64_t id)
+{
+	struct guess *g = book_open_by_id(e->book, id);
+
+	return g && !g->acted && g->due_ns == due_ns && graph_node_const(e->graph, g->dep) ? g
+											   : NULL;
+}
+
+uint64_t engine_due_ns(struct engine *e)
+{
+	uint64_t due_ns, id;
+
+	while (heap_peek(&e->later, &due_ns, &id)) {
+		if (guess_due(e, due_ns, id))
+			return due_ns;
+		(void)heap_pop(&e->later, &due_ns, &id);
+	}
+	return 0;
+}
+
+static void queue_due(struct engine *e)
+{
+	uint64_t due_ns, id;
+
+	while (heap_peek(&e->later, &due_ns, &id) && due_ns <= e->now_ns) {
+		struct guess *g = guess_due(e, due_ns, id);
+
+		(void)heap_pop(&e->later, &due_ns, &id);
+		if (!g)
+			continue;
+		g->due_ns = 0;
+		g->queued_ns = e->now_ns;
+		guess_queue(e, g, graph_node_const(e->graph, g->dep), g->made_ns + g->lead_ns);
+	}
+}
+
+static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
+{
+	struct engine *e = ctx;
+	struct guess *g = book_open_by_id(e->book, id);
+	const struct node *dep = g ? graph_node_const(e->graph, g->dep) : NULL;
+
+	if (!dep || g->acted)
+		return false;
+	*ret = (struct plan_item){.bytes = guess_bytes(e, g, dep),
+				  .late_ns = g->deadline_ns,
+				  .value_us = g->value_us,
+				  .price_us = g->price_us,
+				  .ahead = guess_is_ahead(g),
+				  .at_risk_bytes = book_at_risk(e->book) - g->risk_bytes};
+	/* As plan_pop() is about to judge. */
+	g->decision = g->deadline_ns < e->now_ns  ? DECISION_LATE
+		      : !plan_dares(e->plan, ret) ? DECISION_UNTRUSTED
+		      : plan_worth(e->plan, guess_is_ahead(g), g->value_us, g->price_us)
+			      ? DECISION_WAITS
+			      : DECISION_UNWORTHY;
+	return true;
+}
+
+bool engine_next_action(struct engine *e, struct action *ret)
+{
+	const struct node *dep;
+	struct guess *g;
+	uint64_t id;
+	bool lookup;
+
+	if (e->word_n) {
+		*ret = (struct action){.kind = e->words[e->word_head].kind,
+				       .guess_id = e->words[e->word_head].id};
+		e->word_head = (e->word_head + 1) % WORD_MAX;
+		e->word_n--;
+		return true;
+	}
+	queue_due(e);
+	if (!plan_pop(e->plan, e->now_ns, plan_item, e, &id))
+		return false;
+	g = book_open_by_id(e->book, id);
+	dep = graph_node_const(e->graph, g->dep);
+	lookup = g->lookup || (dep->flags & (NODE_F_ABSENT | NODE_F_DIR));
+	g->acted = 1;
+	g->decision = DECISION_ACTED;
+	g->acted_ns = e->now_ns;
+	*ret = (struct action){
+		.kind = dep->kind == NODE_SERVICE ? ACTION_PRESTART
+			: lookup		  ? ACTION_LOOKUP
+						  : ACTION_WARM,
+		.list = !g->lookup && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
+		.sweep = g->sweep && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
+		.guess_id = g->id,
+		.event_ns = guess_is_ahead(g) ? 0 : g->queued_ns,
+		.block = g->via,
+		.dep = g->dep,
+		.name = dep->name,
+		.p = g->p,
+		.bytes = guess_bytes(e, g, dep),
+		.deadline_ns = g->deadline_ns,
+		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
+							       : 0,
+		.uid = g->uid,
+		.pid = g->from_pid,
+		.ranges = e->ranges};
+	if (guess_is_ahead(g))
+		book_risk(e->book, g, g->bytes_read + ret->bytes);
+	g->has_time = guess_is_ahead(g) && ret->lead_ns > SOON_NS;
+	ret->priority = g->has_time;
+	if (ret->kind == ACTION_WARM)
+		ret->range_n = guess_ranges(e, g);
+	return true;
+}
+
+int engine_result(struct engine *e, const struct action_result *r)
+{
+	struct guess *g = book_open_by_id(e->book, r->guess_id);
+	bool wasted, ahead;
+	uint32_t block = 0;
+	uint64_t *until;
+
+	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
+	if (!g) { /* it was needed, or given up, while this was under way */
+		book_late_bytes(e->book, r->guess_id, r->bytes_read, &wasted, &ahead, &block);
+		e->aux[block].idle_n = 0; /* 0: of no block */
+		if (wasted)
+			plan_feedback(e->plan, ahead, OUTCOME_WASTED, r->bytes_read);
+		return 0;
+	}
+	if (r->err) {
+		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
+		book_risk(e->book, g, g->bytes_read);
+		g->decision = DECISION_FAILED;
+		g->err = r->err;
+		return 0;
+	}
+	if (r->bytes_read || graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+		e->aux[g->block].idle_n = 0;
+	g->done_ns = r->done_ns;
+	g->bytes_read += r->bytes_read;
+	if (guess_is_ahead(g))
+		book_risk(e->book, g, g->bytes_read);
+	g->resident = r->resident && !g->bytes_read;
+	g->saved_ns += r->resident ? 0 : r->took_ns;
+	/* A service is not there for some time because it once was: it may be released at any moment, and
+	 * whoever holds it knows best whether a guess needs anything done. */
+	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+		return 0;
+	if (g->lookup)
+		e->aux[g->dep].looked_left_n = e->left_n;
+	else
+		resident_for_guess(e, g);
+	until = g->lookup ? &e->aux[g->dep].looked_ns : &e->aux[g->dep].resident_ns;
+	if (r->done_ns + e->policy.recheck_ns > *until)
+		*until = r->done_ns + e->policy.recheck_ns;
+	return 0;
+}
