@@ -132,9 +132,9 @@ $(filter $(OUT)/user/sys/% $(OUT)/tests/bpf/%,$(ALL_OBJ)): | $(SKEL)
 
 # What runs inside a sandbox before the command does: a small static program, carried as bytes by
 # box_image.o and executed from a sealed memfd. Static and with a sanitizer does not go together.
-BOX_SRC := $(wildcard user/sys/box/*.c) user/base/fdmsg.c
+BOX_SRC := $(wildcard user/sys/box/*.c) user/base/fdmsg.c user/sys/mountinfo.c
 BOX_CFLAGS = $(filter-out -fsanitize% -fno-sanitize% -fprofile% -fcoverage% --coverage,$(ALL_CFLAGS))
-$(OUT)/forewarm-box: $(BOX_SRC) $(wildcard user/sys/box/*.h) user/base/fdmsg.h $(OUT)/.flags
+$(OUT)/forewarm-box: $(BOX_SRC) $(wildcard user/sys/box/*.h) user/base/fdmsg.h user/sys/mountinfo.h $(OUT)/.flags
 	$(call msg,BOX,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(BOX_CFLAGS) -static $(BOX_SRC) -o $@.debug && strip -o $@ $@.debug

@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/mountinfo.h"
 
 #define FREEZER_HOLD "hold" /* a group of our own in the v1 freezer */
 
@@ -93,26 +94,20 @@ static bool v1_wanted(const char *options)
 	return false;
 }
 
-/* One line of mountinfo; only the first mount of a hierarchy counts. */
-static void parse_mount(struct cgroup_host *h, char *line)
+/* Only the first mount of a hierarchy counts. */
+static void add_mount(struct cgroup_host *h, const struct mountinfo *m)
 {
-	char root[256], at[256], type[32], options[256];
-	char *dash = strstr(line, " - ");
+	bool v2 = !strcmp(m->type, "cgroup2");
 	struct hier *x;
-	bool v2;
 
-	if (!dash || h->hier_n == CGROUP_HIER_MAX)
+	if (h->hier_n == CGROUP_HIER_MAX)
 		return;
-	if (sscanf(line, "%*s %*s %*s %255s %255s", root, at) != 2 ||
-	    sscanf(dash + 3, "%31s %*s %255s", type, options) != 2)
-		return;
-	v2 = !strcmp(type, "cgroup2");
-	if (!v2 && (strcmp(type, "cgroup") || !v1_wanted(options)))
+	if (!v2 && (strcmp(m->type, "cgroup") || !v1_wanted(m->options)))
 		return;
 	if (v2 && h->has_v2)
 		return;
 	for (size_t i = 0; i < h->hier_n; i++)
-		if (!v2 && !h->hiers[i].v2 && !strcmp(h->hiers[i].controllers, options))
+		if (!v2 && !h->hiers[i].v2 && !strcmp(h->hiers[i].controllers, m->options))
 			return;
 	x = &h->hiers[h->hier_n];
 	if (v2) { /* always hierarchy 0 */
@@ -122,22 +117,21 @@ static void parse_mount(struct cgroup_host *h, char *line)
 	}
 	h->hier_n++;
 	*x = (struct hier){.fd = -1, .v2 = v2};
-	snprintf(x->mount, sizeof(x->mount), "%s", at);
+	snprintf(x->mount, sizeof(x->mount), "%.255s", m->point);
 	snprintf(x->controllers, sizeof(x->controllers), "%.*s", (int)sizeof(x->controllers) - 1,
-		 v2 ? "" : options);
-	snprintf(x->path, sizeof(x->path), "%s", root); /* until own_path() replaces it */
+		 v2 ? "" : m->options);
+	snprintf(x->path, sizeof(x->path), "%.255s", m->dir); /* until own_path() replaces it */
 }
 
 static int find_mounts(struct cgroup_host *h, const char *mountinfo)
 {
 	_cleanup_(fclosep) FILE *f = fopen(mountinfo, "re");
-	_cleanup_(freep) char *line = NULL;
-	size_t cap = 0;
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 
 	if (!f)
 		return fault_errno();
-	while (getline(&line, &cap, f) > 0)
-		parse_mount(h, line);
+	while (mountinfo_next(f, &m) == 0)
+		add_mount(h, &m);
 	return h->hier_n ? 0 : fault(-ENOENT);
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "core/naming.h"
+#include "sys/mountinfo.h"
 #include "sys/procfs.h"
 
 #include <forewarm/event.h>
@@ -174,12 +175,12 @@ static bool try_above(struct search *s, const struct lower *lower, const char *p
 }
 
 /* Engines with many layers go to where these are and name them from there: no more than a page has room for. */
-static bool try_overlay(struct search *s, const char *line, const char *point)
+static bool try_overlay(struct search *s, const struct mountinfo *m, const char *point)
 {
 	struct lower lower = {0};
 	bool relative = false, found;
 
-	if (lower_of_line(line, &lower) < 0)
+	if (lower_of_mount(m, &lower) < 0)
 		return false;
 	for (const char *name = NULL; (name = lower_next(&lower, name));)
 		relative |= name[0] != '/';
@@ -192,32 +193,19 @@ static bool try_overlay(struct search *s, const char *line, const char *point)
 	return found;
 }
 
-/* The 3rd, 4th and 5th word of a line of mountinfo: its device, which directory of it, and where. */
-struct mounted {
-	unsigned major_, minor_;
-	char dir[1024], point[1024]; /* with \ooo for some characters */
-};
-
-static bool mounted_parse(const char *line, struct mounted *ret)
-{
-	return sscanf(line, "%*d %*d %u:%u %1023s %1023s", &ret->major_, &ret->minor_, ret->dir,
-		      ret->point) == 4;
-}
-
 /* Where m's directory is by host, a mount of ours of the same file system. */
-static bool try_bound(struct search *s, const struct mounted *m, const struct mounted *host)
+static bool try_bound(struct search *s, const struct mountinfo *m, const struct mountinfo *host)
 {
 	size_t n = strcmp(host->dir, "/") ? strlen(host->dir) : 0;
-	char path[2050];
+	char path[PATH_MAX];
 	struct lower lower = {0};
 	bool found;
 
-	if (m->major_ != host->major_ || m->minor_ != host->minor_ ||
-	    strncmp(m->dir, host->dir, n) || (m->dir[n] && m->dir[n] != '/'))
-		return false;
-	snprintf(path, sizeof(path), "%s%s", strcmp(host->point, "/") ? host->point : "",
-		 m->dir + n);
-	if (strchr(path, '\\')) /* a name with a space in it: not worth the while */
+	if (m->dev != host->dev || strncmp(m->dir, host->dir, n) ||
+	    (m->dir[n] && m->dir[n] != '/') ||
+	    (size_t)snprintf(path, sizeof(path), "%s%s",
+			     strcmp(host->point, "/") ? host->point : "",
+			     m->dir + n) >= sizeof(path))
 		return false;
 	found = lower_add(&lower, path[0] ? path : "/") == 0 && try_base(s, &lower, "");
 	lower_free(&lower);
@@ -225,24 +213,19 @@ static bool try_bound(struct search *s, const struct mounted *m, const struct mo
 }
 
 /* Among what is mounted here: the engine's own mount of the image, or of m's file system. */
-static bool try_host(struct search *s, const struct mounted *m)
+static bool try_host(struct search *s, const struct mountinfo *m)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
-	_cleanup_(freep) char *line = NULL;
-	size_t size = 0, tried_n = 0;
+	_cleanup_(mountinfo_fini) struct mountinfo here = {0};
+	size_t tried_n = 0;
 
-	while (f && getline(&line, &size, f) > 0 && tried_n < HOST_MOUNTS_MAX) {
-		struct mounted here;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!mounted_parse(line, &here))
-			continue;
+	while (f && tried_n < HOST_MOUNTS_MAX && mountinfo_next(f, &here) == 0) {
 		if (m && try_bound(s, m, &here))
 			return true;
-		if (m || !strstr(line, " - overlay "))
+		if (m || strcmp(here.type, "overlay"))
 			continue;
 		tried_n++;
-		if (try_overlay(s, line, here.point))
+		if (try_overlay(s, &here, here.point))
 			return true;
 	}
 	return false;
@@ -251,15 +234,14 @@ static bool try_host(struct search *s, const struct mounted *m)
 /* *ret_there: it could be asked. */
 static bool try_process(struct search *s, uint32_t pid, bool *ret_there)
 {
-	_cleanup_(freep) char *line = pid ? procfs_root_mount(pid) : NULL;
-	struct mounted m;
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 
-	*ret_there = line;
-	if (!line)
+	*ret_there = pid && procfs_root_mount(pid, &m);
+	if (!*ret_there)
 		return false;
 	if (!strncmp(s->image, "image:", 6))
-		return try_overlay(s, line, "");
-	return mounted_parse(line, &m) && try_host(s, &m);
+		return try_overlay(s, &m, "");
+	return try_host(s, &m);
 }
 
 /* --- the images ------------------------------------------------------------------------------ */

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/mountinfo.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -42,28 +43,6 @@ void lower_free(struct lower *l)
 static void lower_freep(struct lower *l)
 {
 	lower_free(l);
-}
-
-static bool is_octal(const char *s)
-{
-	return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' && s[2] >= '0' &&
-	       s[2] <= '7';
-}
-
-/* What seq_escape() wrote as \ooo; n bytes of s into a text of its own. */
-static char *unescape(const char *s, size_t n)
-{
-	char *text = malloc(n + 1), *to = text;
-
-	for (const char *end = s + n; text && s < end; to++) {
-		bool octal = end - s >= 4 && s[0] == '\\' && is_octal(s + 1);
-
-		*to = octal ? (char)(s[1] * 64 + s[2] * 8 + s[3] - '0' * 73) : *s;
-		s += octal ? 4 : 1;
-	}
-	if (text)
-		*to = '\0';
-	return text;
 }
 
 /* "A:B", "A::D" where D has data only; a backslash takes the meaning from what follows. Cuts text up. */
@@ -106,9 +85,11 @@ static int option_parse(const char *option, size_t n, struct lower *l)
 		value = value_of(option, n, keys[k]);
 	if (!value)
 		return 0;
-	text = unescape(value, n - (size_t)(value - option));
+	n -= (size_t)(value - option);
+	text = malloc(n + 1);
 	if (!text)
 		return fault(-ENOMEM);
+	mountinfo_unescape(value, n, text);
 	if (k == 1)
 		return split(text, l);
 	if (k < ARRAY_SIZE(keys))
@@ -118,16 +99,14 @@ static int option_parse(const char *option, size_t n, struct lower *l)
 	return 0;
 }
 
-int lower_of_line(const char *line, struct lower *ret)
+int lower_of_mount(const struct mountinfo *m, struct lower *ret)
 {
 	_cleanup_(lower_freep) struct lower l = {0};
-	/* The name of the source can be any, or none; of the options no byte is a space. */
-	const char *option = strrchr(line, ' ');
 	int r = 0;
 
-	if (!strstr(line, " - overlay ") || !option)
+	if (strcmp(m->type, "overlay"))
 		return -ENOENT;
-	for (option++; *option && !r;) {
+	for (const char *option = m->options; *option && !r;) {
 		size_t n = strcspn(option, ",");
 
 		r = option_parse(option, n, &l);

@@ -28,8 +28,9 @@ struct lower {
 	char *upper; /* the writable one, "" where there is none */
 };
 
-/* A line of mountinfo, without its end. */
-int lower_of_line(const char *line, struct lower *ret);
+struct mountinfo;
+
+int lower_of_mount(const struct mountinfo *m, struct lower *ret);
 /* The text that is kept; absolute names only. */
 int lower_of_text(const char *text, struct lower *ret);
 /* Adds a name; -E2BIG when there are enough. */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/mountinfo.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -344,15 +345,15 @@ static int user_namespace(void)
 static void host(struct list *l)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[1024], dir[256] = "", controllers[256] = "";
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
+	char dir[256] = "", controllers[256] = "";
 	bool v1 = false;
 	int err;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strstr(line, " - cgroup2 ") && !dir[0])
-			(void)sscanf(line, "%*d %*d %*s %*s %255s", dir);
-		v1 |= strstr(line, " - cgroup cgroup") != NULL ||
-		      strstr(line, " - cgroup ") != NULL;
+	while (f && mountinfo_next(f, &m) == 0) {
+		if (!dir[0] && !strcmp(m.type, "cgroup2"))
+			(void)snprintf(dir, sizeof(dir), "%s", m.point);
+		v1 |= !strcmp(m.type, "cgroup");
 	}
 	if (!dir[0]) {
 		add(l, "host", "cgroup v2", PROBE_DEGRADED,

@@ -13,6 +13,7 @@
 #include "core/naming.h"
 #include "core/redact.h"
 #include "sys/lower.h"
+#include "sys/mountinfo.h"
 
 #include <forewarm/event.h>
 
@@ -314,14 +315,12 @@ int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)
 int procfs_cgroup2_dir(char *buf, size_t n)
 {
 	_cleanup_(fclosep) FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096], dir[1024];
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 
-	while (f && fgets(line, sizeof(line), f)) {
-		const char *fs = strstr(line, " - cgroup2 ");
-
-		if (!fs || sscanf(line, "%*d %*d %*s %*s %1023s", dir) != 1 || strlen(dir) >= n)
+	while (f && mountinfo_next(f, &m) == 0) {
+		if (strcmp(m.type, "cgroup2") != 0 || strlen(m.point) >= n)
 			continue;
-		(void)snprintf(buf, n, "%s", dir);
+		(void)snprintf(buf, n, "%s", m.point);
 		return 0;
 	}
 	return f ? -ENOENT : fault_errno();
@@ -329,70 +328,33 @@ int procfs_cgroup2_dir(char *buf, size_t n)
 
 /* --- containers ---------------------------------------------------------------------------------- */
 
-/* One line of a mountinfo: what we need of it. */
-struct mount_line {
-	uint32_t dev; /* as the kernel has it */
-	char dir[1024];
-	bool overlay, memory;
-	char *text; /* all of it */
-};
-
-static void mount_line_free(struct mount_line **m)
+/* The mount on path of a process, or what leads furthest to it. */
+static bool mount_find(uint32_t pid, const char *path, struct mountinfo *ret)
 {
-	if (*m)
-		free((*m)->text);
-	free(*m);
-}
-
-/* The next line of f, without its end; false at the end. */
-static bool mount_next(FILE *f, char **line, size_t *n, struct mount_line *ret)
-{
-	unsigned major_, minor_;
-
-	do {
-		if (getline(line, n, f) <= 0)
-			return false;
-	} while (sscanf(*line, "%*d %*d %u:%u %*s %1023s", &major_, &minor_, ret->dir) != 3);
-	ret->dev = (uint32_t)major_ << 20 | minor_;
-	ret->overlay = strstr(*line, " - overlay ") != NULL;
-	ret->memory = strstr(*line, " - tmpfs ") != NULL;
-	(*line)[strcspn(*line, "\n")] = 0;
-	return true;
-}
-
-/* The mount on dir of a process, or what leads furthest to it. */
-static bool mount_find(uint32_t pid, const char *path, struct mount_line *ret)
-{
-	char file[64], *line = NULL;
-	_cleanup_(freep) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 	_cleanup_(fclosep) FILE *f = NULL;
-	size_t line_n = 0;
+	char file[64];
 	bool found = false;
-	char *text = ret->text;
 
 	(void)snprintf(file, sizeof(file), "/proc/%u/mountinfo", pid);
 	f = fopen(file, "re");
-	while (f && m && mount_next(f, &line, &line_n, m)) {
-		size_t n = strcmp(m->dir, "/") ? strlen(m->dir) : 0;
+	while (f && mountinfo_next(f, &m) == 0) {
+		size_t n = strcmp(m.point, "/") ? strlen(m.point) : 0;
+		struct mountinfo was = *ret;
 
-		if (strncmp(path, m->dir, n) != 0 || (path[n] && path[n] != '/') ||
-		    (found && n < strlen(ret->dir) && strcmp(ret->dir, "/") != 0))
+		if (strncmp(path, m.point, n) != 0 || (path[n] && path[n] != '/') ||
+		    (found && strlen(m.point) < strlen(ret->point)))
 			continue;
-		free(text);
-		text = strdup(line);
-		*ret = *m;
-		ret->text = text;
-		found = text;
+		*ret = m;
+		m = was;
+		found = true;
 	}
-	free(line);
 	return found;
 }
 
-char *procfs_root_mount(uint32_t pid)
+bool procfs_root_mount(uint32_t pid, struct mountinfo *ret)
 {
-	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
-
-	return m && mount_find(pid, "/", m) ? TAKE_PTR(m->text) : NULL;
+	return mount_find(pid, "/", ret);
 }
 
 bool procfs_layer_is_own(const char *path)
@@ -440,14 +402,14 @@ static uint64_t layers_hash(const struct lower *lower)
 }
 
 /* Of an overlay: 0 for one over the host's own files. */
-static int overlay_hash(const char *line, uint64_t *ret)
+static int overlay_hash(const struct mountinfo *m, uint64_t *ret)
 {
 	struct lower lower = {0};
-	int r = lower_of_line(line, &lower);
+	int r = lower_of_mount(m, &lower);
 	bool is_host;
 
 	if (r == -ENOENT || r == -E2BIG) { /* not told: of this mount alone */
-		*ret = FWM_IMAGE(FWM_IMAGE_OVERLAY, text_hash(line));
+		*ret = FWM_IMAGE(FWM_IMAGE_OVERLAY, text_hash(m->line));
 		return 0;
 	}
 	if (r < 0)
@@ -459,9 +421,9 @@ static int overlay_hash(const char *line, uint64_t *ret)
 }
 
 /* Of a root in memory: the file system that the program's file is on, and from where. */
-static int bound_hash(uint32_t pid, struct mount_line *m, uint64_t *ret)
+static int bound_hash(uint32_t pid, struct mountinfo *m, uint64_t *ret)
 {
-	char path[64], exe[OBS_NAME_MAX], dir[1100];
+	char path[64], exe[OBS_NAME_MAX], dir[OBS_NAME_MAX + 32];
 	struct stat st;
 	ssize_t n;
 
@@ -472,7 +434,7 @@ static int bound_hash(uint32_t pid, struct mount_line *m, uint64_t *ret)
 	exe[n] = 0;
 	if (!mount_find(pid, exe, m))
 		return -ENOENT;
-	(void)snprintf(dir, sizeof(dir), "/proc/%u/root%s", pid, m->dir);
+	(void)snprintf(dir, sizeof(dir), "/proc/%u/root%s", pid, m->point);
 	if (stat(dir, &st) < 0)
 		return -errno;
 	*ret = fwm_image_hash(1, m->dev, st.st_ino);
@@ -481,19 +443,19 @@ static int bound_hash(uint32_t pid, struct mount_line *m, uint64_t *ret)
 
 int procfs_root(uint32_t *ret_dev, uint64_t *ret_ino)
 {
-	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 	struct stat st;
 
-	if (stat("/", &st) < 0 || !m || !mount_find((uint32_t)getpid(), "/", m))
+	if (stat("/", &st) < 0 || !mount_find((uint32_t)getpid(), "/", &m))
 		return -ENOENT;
-	*ret_dev = m->dev;
+	*ret_dev = m.dev;
 	*ret_ino = st.st_ino;
 	return 0;
 }
 
 int procfs_image(uint32_t pid, char *buf, size_t n)
 {
-	_cleanup_(mount_line_free) struct mount_line *m = calloc(1, sizeof(*m));
+	_cleanup_(mountinfo_fini) struct mountinfo m = {0};
 	char path[64];
 	struct stat own, host;
 	uint64_t hash = 0;
@@ -505,14 +467,14 @@ int procfs_image(uint32_t pid, char *buf, size_t n)
 	buf[0] = 0;
 	if (own.st_dev == host.st_dev && own.st_ino == host.st_ino)
 		return 0;
-	if (!m || !mount_find(pid, "/", m))
+	if (!mount_find(pid, "/", &m))
 		return -ENOENT;
-	if (m->overlay)
-		r = overlay_hash(m->text, &hash);
-	else if (m->memory && (r = bound_hash(pid, m, &hash)) == 0)
+	if (strcmp(m.type, "overlay") == 0)
+		r = overlay_hash(&m, &hash);
+	else if (strcmp(m.type, "tmpfs") == 0 && (r = bound_hash(pid, &m, &hash)) == 0)
 		hash = FWM_IMAGE(FWM_IMAGE_ROOT, hash);
 	else if (r == 0)
-		hash = FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, m->dev, own.st_ino));
+		hash = FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, m.dev, own.st_ino));
 	if (r == 0 && hash)
 		(void)naming_image(hash, buf, n);
 	return r;

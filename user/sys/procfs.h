@@ -34,8 +34,10 @@ int procfs_cgroup2_dir(char *buf, size_t n);
  * from here the hash is one of their names, and differs. */
 int procfs_image(uint32_t pid, char *buf, size_t n);
 
-/* The line of its mountinfo about the root of a process, without its end; NULL: not to be had. The caller's. */
-char *procfs_root_mount(uint32_t pid);
+struct mountinfo;
+
+/* What is mounted as the root of a process; false: not to be had. */
+bool procfs_root_mount(uint32_t pid, struct mountinfo *ret);
 /* A layer that an engine makes for one container, "ID-init/diff": not part of what its image is. */
 bool procfs_layer_is_own(const char *path);
 

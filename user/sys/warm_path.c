@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "sys/mountinfo.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -72,48 +73,6 @@ static enum mount_class class_of(const char *fs)
 	return strncmp(fs, "fuse.", 5) ? MOUNT_OTHER : MOUNT_REMOTE;
 }
 
-/* mountinfo writes space, tab, newline and backslash as \ooo. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++, to++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to = *s;
-		}
-	}
-	*to = '\0';
-}
-
-/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": the 1st, the 3rd and the 5th word, and
- * the one after the lone dash. Cuts line up. */
-static bool mount_parse(char *line, struct mount *ret, char **ret_point, char **ret_fs)
-{
-	char *save = NULL, *word = strtok_r(line, " ", &save);
-	unsigned major_, minor_;
-
-	ret->id = word ? strtoull(word, NULL, 10) : 0;
-	for (int i = 0; i < 4 && word; i++) {
-		word = strtok_r(NULL, " ", &save);
-		if (i == 1 && word && sscanf(word, "%u:%u", &major_, &minor_) == 2)
-			ret->dev = (uint32_t)major_ << 20 | minor_;
-	}
-	if (!word)
-		return false;
-	*ret_point = word;
-	while (word && strcmp(word, "-"))
-		word = strtok_r(NULL, " ", &save);
-	*ret_fs = strtok_r(NULL, " ", &save);
-	if (!word || !*ret_fs)
-		return false;
-	unescape(*ret_point);
-	return true;
-}
-
 static void mounts_forget(struct mounts *m)
 {
 	for (size_t i = 0; i < m->n; i++)
@@ -128,8 +87,9 @@ static int mounts_load(struct mounts *m)
 {
 	_cleanup_(fclosep) FILE *f = NULL;
 	_cleanup_(closep) int fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 3);
-	_cleanup_(freep) char *line = NULL;
-	size_t size = 0, room = 0;
+	_cleanup_(mountinfo_fini) struct mountinfo mi = {0};
+	size_t room = 0;
+	int r = 0;
 
 	if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return fault_errno();
@@ -138,13 +98,7 @@ static int mounts_load(struct mounts *m)
 		return fault_errno();
 	fd = -1;
 	mounts_forget(m);
-	while (getline(&line, &size, f) >= 0 && m->n < MOUNT_MAX) {
-		struct mount one = {0};
-		char *point, *fs;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!mount_parse(line, &one, &point, &fs))
-			continue;
+	while (m->n < MOUNT_MAX && (r = mountinfo_next(f, &mi)) == 0) {
 		if (m->n == room) {
 			struct mount *more = realloc(m->all, (room * 2 + 64) * sizeof(*more));
 
@@ -153,13 +107,13 @@ static int mounts_load(struct mounts *m)
 			m->all = more;
 			room = room * 2 + 64;
 		}
-		m->all[m->n] = one;
-		m->all[m->n].class = class_of(fs);
-		m->all[m->n].point = strdup(point);
+		m->all[m->n] = (struct mount){mi.id, mi.dev, strdup(mi.point), class_of(mi.type)};
 		if (!m->all[m->n].point)
 			return fault(-ENOMEM);
 		m->n++;
 	}
+	if (r == -ENOMEM)
+		return fault(r);
 	m->known = true;
 	return 0;
 }

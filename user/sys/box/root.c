@@ -8,6 +8,7 @@
  * there is no string path an attacker could race with, and no untrusted code runs yet anyway.
  */
 #include "sys/box/box.h"
+#include "sys/mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,20 +141,6 @@ static int attach(int mnt, int rootfd, const char *path)
 	return mnt;
 }
 
-static void unescape(char *s)
-{
-	char *o = s;
-
-	for (; *s; s++)
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*o++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*o++ = *s;
-		}
-	*o = 0;
-}
-
 /* Disk file systems mounted below the root get an overlay each; kernel interfaces and /run do not
  * show up inside at all. */
 static int wanted_extra(const char *at, const char *type)
@@ -179,32 +166,23 @@ static int wanted_extra(const char *at, const char *type)
 static void find_extras(const char *root, struct box_template *t)
 {
 	FILE *f = strcmp(root, "/") ? NULL : fopen("/proc/self/mountinfo", "re");
-	char line[4096];
+	struct mountinfo m = {0};
 
-	while (f && fgets(line, sizeof(line), f)) {
-		char at[1024], *type;
+	while (f && mountinfo_next(f, &m) == 0) {
+		size_t at_n = strlen(m.point);
 		struct stat st;
-		size_t at_n;
 		uint32_t i;
 
-		if (sscanf(line, "%*s %*s %*s %*s %1023s", at) != 1)
+		if (!wanted_extra(m.point, m.type) || at_n >= BOX_PATH_LEN)
 			continue;
-		type = strstr(line, " - ");
-		if (!type)
+		if (stat(m.point, &st) < 0 || !S_ISDIR(st.st_mode))
 			continue;
-		type += 3;
-		type[strcspn(type, " ")] = 0;
-		unescape(at);
-		at_n = strlen(at);
-		if (!wanted_extra(at, type) || at_n >= BOX_PATH_LEN)
-			continue;
-		if (stat(at, &st) < 0 || !S_ISDIR(st.st_mode))
-			continue;
-		for (i = 0; i < t->extra_n && strcmp(t->extras[i].at, at); i++)
+		for (i = 0; i < t->extra_n && strcmp(t->extras[i].at, m.point); i++)
 			;
 		if (i == t->extra_n && t->extra_n < BOX_EXTRA_MAX)
-			memcpy(t->extras[t->extra_n++].at, at, at_n + 1);
+			memcpy(t->extras[t->extra_n++].at, m.point, at_n + 1);
 	}
+	mountinfo_fini(&m);
 	if (f)
 		(void)fclose(f);
 }
