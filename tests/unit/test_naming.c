@@ -90,6 +90,10 @@ static void test_naming_image_is_by_its_layers(void **state)
 	assert_true(naming_image(FWM_IMAGE(FWM_IMAGE_HOST, 0), is, sizeof(is)));
 	assert_string_equal(is, "");
 	assert_false(naming_image(FWM_IMAGE(FWM_IMAGE_UNKNOWN, 0), is, sizeof(is)));
+	assert_int_equal(naming_image_kind("image:0123456789ab"), FWM_IMAGE_OVERLAY);
+	assert_int_equal(naming_image_kind("root:0123456789ab:/bin/sh"), FWM_IMAGE_ROOT);
+	assert_int_equal(naming_image_kind("/image:"), FWM_IMAGE_HOST);
+	assert_int_equal(naming_image_kind(""), FWM_IMAGE_HOST);
 }
 
 static void test_naming_follows_processes(void **state)

@@ -8,8 +8,6 @@
 #include "base/err.h"
 #include "base/index.h"
 
-#include <forewarm/event.h>
-
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -162,6 +160,8 @@ uint32_t naming_processes(const struct naming *n, uint64_t *ret_unnamed_n)
 	return n->by_pid.used_n;
 }
 
+static const char overlay_prefix[] = "image:", root_prefix[] = "root:";
+
 bool naming_image(uint64_t image, char *buf, size_t n)
 {
 	uint64_t hash = image & FWM_IMAGE_BITS;
@@ -171,14 +171,23 @@ bool naming_image(uint64_t image, char *buf, size_t n)
 		buf[0] = 0;
 		return true;
 	case FWM_IMAGE_OVERLAY:
-		(void)snprintf(buf, n, "image:%012" PRIx64, hash);
+		(void)snprintf(buf, n, "%s%012" PRIx64, overlay_prefix, hash);
 		return true;
 	case FWM_IMAGE_ROOT:
-		(void)snprintf(buf, n, "root:%012" PRIx64, hash);
+		(void)snprintf(buf, n, "%s%012" PRIx64, root_prefix, hash);
 		return true;
 	default:
 		return false;
 	}
+}
+
+enum fwm_image naming_image_kind(const char *name)
+{
+	if (strncmp(name, overlay_prefix, sizeof(overlay_prefix) - 1) == 0)
+		return FWM_IMAGE_OVERLAY;
+	if (strncmp(name, root_prefix, sizeof(root_prefix) - 1) == 0)
+		return FWM_IMAGE_ROOT;
+	return FWM_IMAGE_HOST;
 }
 
 /* --- names --------------------------------------------------------------------------------------- */
@@ -290,9 +299,7 @@ const char *naming_inner(const char *name)
 {
 	const char *path = name[0] == '/' ? NULL : strstr(name, ":/");
 
-	if (!path || (strncmp(name, "image:", 6) != 0 && strncmp(name, "root:", 5) != 0))
-		return NULL;
-	return path + 1;
+	return path && naming_image_kind(name) != FWM_IMAGE_HOST ? path + 1 : NULL;
 }
 
 void naming_obs(struct naming *n, const struct obs *o, struct obs *ret)

@@ -19,6 +19,8 @@
 
 #include "core/obs.h"
 
+#include <forewarm/event.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -49,6 +51,8 @@ uint32_t naming_processes(const struct naming *n, uint64_t *ret_unnamed_n);
 
 /* What the kernel side tells of a root (enum fwm_image), as such a text. false: it could not tell. */
 bool naming_image(uint64_t image, char *buf, size_t n);
+/* Of such a text, or of a name that begins with one; FWM_IMAGE_HOST for any other. */
+enum fwm_image naming_image_kind(const char *name);
 
 /* A path alone, into ret of OBS_NAME_MAX bytes; image as above. */
 void naming_path(const char *image, const char *path, char *ret);

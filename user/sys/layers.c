@@ -12,8 +12,6 @@
 #include "sys/mountinfo.h"
 #include "sys/procfs.h"
 
-#include <forewarm/event.h>
-
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -97,13 +95,11 @@ static int dir_add(struct layers *l, const char *path, struct layer_dirs *d, uin
 /* Do they add up to that image? */
 static bool is_image(const char *image, const struct layer_dirs *d, uint64_t hash)
 {
-	bool overlay = !strncmp(image, "image:", 6);
+	enum fwm_image kind = naming_image_kind(image);
 	char name[NAMING_TEXT_MAX];
 
-	return d->n && (overlay || d->n == 1) &&
-	       naming_image(FWM_IMAGE(overlay ? FWM_IMAGE_OVERLAY : FWM_IMAGE_ROOT, hash), name,
-			    sizeof(name)) &&
-	       !strcmp(name, image);
+	return d->n && (kind == FWM_IMAGE_OVERLAY || d->n == 1) &&
+	       naming_image(FWM_IMAGE(kind, hash), name, sizeof(name)) && !strcmp(name, image);
 }
 
 /* The directories of lower, relative ones below base, as those of image; and their real names when ret_real
@@ -239,7 +235,7 @@ static bool try_process(struct search *s, uint32_t pid, bool *ret_there)
 	*ret_there = pid && procfs_root_mount(pid, &m);
 	if (!*ret_there)
 		return false;
-	if (!strncmp(s->image, "image:", 6))
+	if (naming_image_kind(s->image) == FWM_IMAGE_OVERLAY)
 		return try_overlay(s, &m, "");
 	return try_host(s, &m);
 }
@@ -276,9 +272,7 @@ static struct image *image_new_locked(struct layers *l, const char *name)
 
 static bool is_image_name(const char *name)
 {
-	size_t n = strlen(name);
-
-	return n < NAMING_TEXT_MAX && (!strncmp(name, "image:", 6) || !strncmp(name, "root:", 5));
+	return strlen(name) < NAMING_TEXT_MAX && naming_image_kind(name) != FWM_IMAGE_HOST;
 }
 
 static bool passed(uint64_t since_ns, uint64_t now_ns, uint64_t ns)
