@@ -166,34 +166,6 @@ static __always_inline int name_place(const struct place *at, struct fwm_file *r
 	return file_head_read(&f, at) ? NAME_UNREADABLE : name_known(at, &f, ret);
 }
 
-/* The same of a pointer whose type the verifier follows: by plain loads, on every kernel. It forgets that
- * they are pointers, with which it allows no arithmetic, once they were in a map: room. */
-static __always_inline int name_typed_file(const struct file *file, volatile struct place *room,
-					   struct fwm_file *ret)
-{
-	const struct dentry *d = file->f_path.dentry;
-	const struct inode *i = file->f_inode;
-	struct file_head f;
-	struct place at;
-
-	if (!d || !i)
-		return NAME_UNREADABLE;
-	f.ino = i->i_ino;
-	f.gen = i->i_generation;
-	f.hash_len = (__u64)d->d_name.len << 32 | d->d_name.hash;
-	room->mnt = (__u64)d->d_hash.pprev;
-	room->dentry = (__u64)d->d_parent;
-	f.pprev = room->mnt;
-	f.parent = room->dentry;
-	room->mnt = (__u64)file->f_path.mnt;
-	room->dentry = (__u64)d;
-	room->inode = (__u64)i;
-	at.mnt = room->mnt;
-	at.dentry = room->dentry;
-	at.inode = room->inode;
-	return name_known(&at, &f, ret);
-}
-
 static __always_inline int name_struct_file(const struct file *file, struct fwm_file *ret)
 {
 	struct place at;
@@ -270,6 +242,8 @@ static __always_inline int name_cwd(const struct task_struct *t, struct fwm_file
 			 ret);
 }
 
+/* Where the task's type is known, by plain loads. The verifier forgets that these are pointers, with which it
+ * allows no arithmetic, once they were in a map: room. */
 static __always_inline int place_of_root(const struct task_struct *t, volatile struct place *room,
 					 struct place *ret)
 {

@@ -184,7 +184,7 @@ static bool start_is_foretold(struct job *s, struct job_file look)
 	usleep(600000); /* runs of a person are some time apart */
 	job_evict(look);
 	job_start(s);
-	for (int ms = 0; ms < 2000 * (int)watch_scale() && !read; ms += 10) {
+	for (int ms = 0; ms < 2000 * (int)built_scale() && !read; ms += 10) {
 		usleep(10000);
 		read = job_resident(look) >= 0.99;
 	}

@@ -48,19 +48,27 @@ static void test_pool_hands_out_parked_then_fresh_then_is_full(void **state)
 	pool_pause(box.pool, false);
 }
 
-static void test_pool_pause_target_and_drain(void **state)
+static void target_all(uint32_t parked)
+{
+	pool_target(box.pool, SANDBOX_NET_HOST, parked);
+	pool_target(box.pool, SANDBOX_NET_PRIVATE, parked);
+}
+
+static void test_pool_pause_and_target(void **state)
 {
 	struct pool_figures f;
 
 	(void)state;
 	box_wait_parked(&box, SANDBOX_NET_PRIVATE, 2);
+	box_wait_parked(&box, SANDBOX_NET_HOST, 2);
 	pool_pause(box.pool, true);
-	pool_drain(box.pool);
+	target_all(0);
 	for (int i = 0; i < 10; i++)
 		pool_wait(box.pool, 20);
 	pool_figures(box.pool, &f);
 	assert_int_equal(f.parked_n[0] + f.parked_n[1], 0);
 	assert_true(f.paused);
+	target_all(2);
 	pool_target(box.pool, SANDBOX_NET_PRIVATE, 4);
 	pool_pause(box.pool, false);
 	box_wait_parked(&box, SANDBOX_NET_PRIVATE, 4);
@@ -497,15 +505,13 @@ static void use_all_at_once(void)
 	enum { ALL_N = 12 };
 	struct box_result r[ALL_N];
 
-	pool_target(box.pool, SANDBOX_NET_HOST, 0);
-	pool_target(box.pool, SANDBOX_NET_PRIVATE, 0);
+	target_all(0);
 	box_tidy(&box);
 	for (int i = 0; i < ALL_N; i++)
 		box_start_sh(&box, "sleep 1000", &r[i]);
 	for (int i = 0; i < ALL_N; i++)
 		box_release(&box, &r[i]);
-	pool_target(box.pool, SANDBOX_NET_HOST, 2);
-	pool_target(box.pool, SANDBOX_NET_PRIVATE, 2);
+	target_all(2);
 }
 
 /* FWM_CYCLES=10000 for the whole of it; the benchmark does that too. */
@@ -610,7 +616,7 @@ static void test_pool_hot_path_forks_attaches_and_unshares_nothing(void **state)
 	}
 	snprintf(file, sizeof(file), "%s/trace_marker", dir);
 	put(file, "fwm-control");
-	pool_drain(box.pool);
+	target_all(0);
 	box_expect(&box, "true", 0, "");
 	box_expect(&box, "true", 0, "");
 	box_expect(&box, "true", 0, "");
@@ -631,6 +637,7 @@ static void test_pool_hot_path_forks_attaches_and_unshares_nothing(void **state)
 		put(file, "0");
 	}
 	rmdir(dir);
+	target_all(2);
 	pool_pause(box.pool, false);
 	box_release(&box, &r[0]);
 	box_release(&box, &r[1]);
@@ -643,7 +650,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_pool_hands_out_parked_then_fresh_then_is_full,
 					  box_after),
-		cmocka_unit_test_teardown(test_pool_pause_target_and_drain, box_after),
+		cmocka_unit_test_teardown(test_pool_pause_and_target, box_after),
 		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, box_after),
 		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, box_after),
 		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, box_after),

@@ -456,7 +456,7 @@ static void test_sandbox_release_before_it_is_there(void **state)
 	}
 }
 
-static void test_sandbox_takes_a_second_command(void **state)
+static void test_sandbox_takes_a_command_beside(void **state)
 {
 	const char *argv[] = {"sh", "-c", "touch /run/second", NULL};
 	const char *env[] = {"PATH=/bin:/usr/bin", NULL};
@@ -465,7 +465,7 @@ static void test_sandbox_takes_a_second_command(void **state)
 
 	(void)state;
 	box_start_sh(&box, "until [ -e /run/second ]; do sleep 0.01; done; echo seen", &r);
-	assert_int_equal(sandbox_exec_more(r.sb, &c), 0);
+	assert_int_equal(sandbox_exec_side(r.sb, &c), 0);
 	while (!r.exited)
 		box_pump(&box, &r, 50);
 	box_release(&box, &r);
@@ -551,7 +551,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_sandbox_freeze_stops_and_thaw_goes_on, box_after),
 		cmocka_unit_test_teardown(test_sandbox_release_while_frozen, box_after),
 		cmocka_unit_test_teardown(test_sandbox_release_before_it_is_there, box_after),
-		cmocka_unit_test_teardown(test_sandbox_takes_a_second_command, box_after),
+		cmocka_unit_test_teardown(test_sandbox_takes_a_command_beside, box_after),
 		cmocka_unit_test_teardown(test_sandbox_init_dying_is_an_event, box_after),
 		cmocka_unit_test_teardown(test_sandbox_filters_of_a_command, box_after),
 	};

@@ -34,7 +34,4 @@ void watch_drain(struct capture *c, void (*observe)(void *ctx, const struct obs 
 /* What became of each run of each hook adds up, and nothing was lost uncounted. */
 void watch_assert_counted(const struct fwm_counts hooks[FWM_HOOK_MAX]);
 
-/* How much slower than usual this machine is. */
-#define watch_scale built_scale
-
 #endif

@@ -134,7 +134,7 @@ int engine_intern(struct engine *e, enum node_kind kind, const char *name, const
 	return 0;
 }
 
-uint32_t engine_symbol(struct engine *e, uint32_t block)
+static uint32_t symbol_of(struct engine *e, uint32_t block)
 {
 	const struct node *n = graph_node_const(e->graph, block);
 	struct node_aux *a = &e->aux[block];
@@ -265,11 +265,11 @@ static int observe_exec(struct engine *e, const struct obs *o)
 		r = needs_take(e, from, EDGE_EXEC, block, o);
 		if (r < 0)
 			return r;
-		features[VOMM_PARENT] = engine_symbol(e, f->block);
+		features[VOMM_PARENT] = symbol_of(e, f->block);
 		features[VOMM_BEFORE] = newest_child(f);
 		e->aux[f->block].parent = true;
-		if (engine_symbol(e, block) && !(o->flags & OBS_F_SEED))
-			(void)vomm_observe(e->model, &f->stream, engine_symbol(e, block), o->ts_ns,
+		if (symbol_of(e, block) && !(o->flags & OBS_F_SEED))
+			(void)vomm_observe(e->model, &f->stream, symbol_of(e, block), o->ts_ns,
 					   NULL);
 	}
 	run = lineage_exec(e->lineage, o->pid, o->ppid, o->ts_ns, &ended);
@@ -297,7 +297,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	if (program != block)
 		needs_count_run(e, program);
 	use_exec(e->use, o->pid, o->ts_ns, block, program);
-	features[VOMM_PROGRAM] = engine_symbol(e, block);
+	features[VOMM_PROGRAM] = symbol_of(e, block);
 	features[VOMM_USER] = o->uid + 1;
 	vomm_stream_init(&rn->stream, features);
 	vomm_advance(e->model, &rn->stream, features[VOMM_PROGRAM], o->ts_ns);
@@ -572,7 +572,7 @@ void engine_restored(struct engine *e)
 	while (graph_next_node(e->graph, &it, &n)) {
 		if (n->kind != NODE_BLOCK)
 			continue;
-		(void)engine_symbol(e, n->id);
+		(void)symbol_of(e, n->id);
 		e->aux[n->id].program = program_of(e, n);
 		for (out = 0; graph_next_out(e->graph, n->id, &out, &edge);) {
 			e->aux[n->id].parent |= edge->kind == EDGE_EXEC;

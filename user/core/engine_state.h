@@ -107,7 +107,6 @@ struct engine {
 	struct file_range ranges[ACTION_RANGES]; /* of the latest action */
 };
 
-uint32_t engine_symbol(struct engine *e, uint32_t block);
 /* 0 when no living block has that symbol. */
 uint32_t engine_block_of_symbol(struct engine *e, uint32_t symbol);
 

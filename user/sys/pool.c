@@ -155,7 +155,7 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 
 	if (p->filler < 0)
 		return fault(-EAGAIN);
-	r = sandbox_wire_new(cmd, SANDBOX_WIRE_COMMAND, true, &w);
+	r = sandbox_wire_new(cmd, SANDBOX_WIRE_COMMAND, &w);
 	if (r < 0)
 		return r;
 	r = take_slot(p, net, &sb);
@@ -205,16 +205,6 @@ void pool_target(struct pool *p, enum sandbox_net net, uint32_t parked)
 	while (p->parked_n[net] > parked)
 		pool_slot_release(p, &p->slots[p->parked[net][0]], true);
 	pool_timer_at(p, clock_ns(CLOCK_MONOTONIC) + 1);
-}
-
-void pool_drain(struct pool *p)
-{
-	for (int net = 0; net < SANDBOX_NET_MAX; net++)
-		while (p->parked_n[net])
-			pool_slot_release(p, &p->slots[p->parked[net][0]], true);
-	for (uint32_t i = 0; i < p->o.sandbox_max; i++)
-		if (p->slots[i].sm.state == SANDBOX_FILLING && p->slots[i].background)
-			pool_slot_release(p, &p->slots[i], true);
 }
 
 void pool_figures(const struct pool *p, struct pool_figures *ret)

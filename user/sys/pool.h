@@ -70,9 +70,8 @@ int pool_take(struct pool *p, enum sandbox_net net, const struct sandbox_command
 
 /* No refill while paused: memory or CPU pressure. Hand-outs go on. */
 void pool_pause(struct pool *p, bool paused);
+/* Of net; those parked beyond it are given up at once. */
 void pool_target(struct pool *p, enum sandbox_net net, uint32_t parked);
-/* Gives up all parked ones at once. */
-void pool_drain(struct pool *p);
 
 void pool_figures(const struct pool *p, struct pool_figures *ret);
 struct cgroup_host *pool_cgroup(const struct pool *p);

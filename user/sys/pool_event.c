@@ -203,7 +203,7 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 		pool_emit(sb, SANDBOX_EV_EXITED, m->arg);
 	} else if (m->kind == BOX_UPPER && len == sizeof(*u)) {
 		on_upper(sb, u, fds, fd_n);
-	} else if (m->kind == BOX_FAILED && m->id /* 0: of sandbox_exec_more() */) {
+	} else if (m->kind == BOX_FAILED) {
 		on_failed(p, sb, m, false);
 	}
 }

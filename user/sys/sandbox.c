@@ -282,8 +282,7 @@ static int blob_memfd(const char *blob, size_t len, int *ret_fd)
 	return 0;
 }
 
-int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_exit,
-		     struct sandbox_wire **ret)
+int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, struct sandbox_wire **ret)
 {
 	_cleanup_(sandbox_wire_freep) struct sandbox_wire *w = calloc(1, sizeof(*w));
 	_cleanup_(freep) char *blob = NULL;
@@ -338,7 +337,6 @@ int sandbox_wire_new(const struct sandbox_command *c, uint32_t id, bool report_e
 		w->fds[w->fd_n++] = fd;
 		st->flags |= BOX_F_BLOB_FD;
 	}
-	st->flags |= report_exit ? BOX_F_REPORT : 0;
 	st->flags |= c->keep_tty ? BOX_F_KEEP_TTY : 0;
 	st->flags |= c->listen_n && c->listen_names ? BOX_F_NAMES : 0;
 	st->flags |= (c->bounded ? BOX_F_BOUNDED : 0) | (c->nice ? BOX_F_NICE : 0) |
@@ -497,13 +495,8 @@ static int exec_as(struct sandbox *sb, const struct sandbox_command *cmd, uint32
 
 	if (sb->sm.state != SANDBOX_READY && sb->sm.state != SANDBOX_ACTIVE)
 		return SANDBOX_NOT_NOW;
-	err = sandbox_wire_new(cmd, id, id != SANDBOX_WIRE_MORE, &w);
+	err = sandbox_wire_new(cmd, id, &w);
 	return err < 0 ? err : sandbox_wire_send(sb->ctl, w);
-}
-
-int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd)
-{
-	return exec_as(sb, cmd, SANDBOX_WIRE_MORE);
 }
 
 int sandbox_exec_side(struct sandbox *sb, const struct sandbox_command *cmd)

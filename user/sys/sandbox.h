@@ -189,10 +189,8 @@ int sandbox_signal(struct sandbox *sb, int sig);
  * when it cannot be executed EXITED comes alone, with status 127. mounts, protect, proc and limits of
  * cmd are not looked at: they were the sandbox's. */
 int sandbox_exec_next(struct sandbox *sb, const struct sandbox_command *cmd);
-/* Beside the command; SANDBOX_EV_SIDE tells of its end. One at a time. */
+/* Beside the command (READY or ACTIVE); SANDBOX_EV_SIDE tells of its end. One at a time. */
 int sandbox_exec_side(struct sandbox *sb, const struct sandbox_command *cmd);
-/* Another command in the same sandbox (READY or ACTIVE); its exit is not reported. */
-int sandbox_exec_more(struct sandbox *sb, const struct sandbox_command *cmd);
 /* Kills all inside and gives everything back; SANDBOX_EV_GONE follows. Idempotent. */
 void sandbox_release(struct sandbox *sb);
 int sandbox_memory_bytes(struct sandbox *sb, uint64_t *ret);

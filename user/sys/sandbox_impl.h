@@ -19,8 +19,8 @@ struct sandbox_wire { /* a START message on its way */
 	size_t fd_n;
 };
 
-/* Whose message it is: the command's, one that nobody asks about, one beside it. */
-enum { SANDBOX_WIRE_MORE = 0, SANDBOX_WIRE_COMMAND = 1, SANDBOX_WIRE_SIDE = 2 };
+/* Whose message it is: the command's, or that of one beside it. */
+enum { SANDBOX_WIRE_COMMAND = 1, SANDBOX_WIRE_SIDE = 2 };
 
 struct sandbox {
 	struct sm sm;
@@ -47,8 +47,7 @@ struct sandbox {
 extern const struct sm_def sandbox_sm;
 
 /* sandbox.c: encodes cmd; what is passed along is duplicated or opened anew. */
-int sandbox_wire_new(const struct sandbox_command *cmd, uint32_t id, bool report,
-		     struct sandbox_wire **ret);
+int sandbox_wire_new(const struct sandbox_command *cmd, uint32_t id, struct sandbox_wire **ret);
 struct sandbox_wire *sandbox_wire_free(struct sandbox_wire *w);
 int sandbox_wire_send(int ctl, struct sandbox_wire *w);
 

@@ -198,13 +198,12 @@ static void report_start(const struct box_self *self, const struct box_start *st
 		snprintf(m.where, sizeof(m.where), "%s", box_where);
 	} else {
 		m.arg = pid;
-		if (st->flags & BOX_F_REPORT)
-			for (int i = 0; i < CHILD_MAX; i++)
-				if (!children[i].pid) {
-					children[i].pid = pid;
-					children[i].id = m.id;
-					break;
-				}
+		for (int i = 0; i < CHILD_MAX; i++)
+			if (!children[i].pid) {
+				children[i].pid = pid;
+				children[i].id = m.id;
+				break;
+			}
 	}
 	(void)box_send(self->ctl, &m, sizeof(m), &pidfd, err < 0 ? 0 : 1); /* as above */
 	if (pidfd >= 0)

@@ -49,8 +49,7 @@ enum {
 	BOX_F_STDIN = 1 << 4, /* which of the three were passed */
 	BOX_F_STDOUT = 1 << 5,
 	BOX_F_STDERR = 1 << 6,
-	BOX_F_REPORT = 1 << 7, /* its exit ends the sandbox's purpose: report it */
-	BOX_F_NAMES = 1 << 8,  /* blob ends with LISTEN_FDNAMES */
+	BOX_F_NAMES = 1 << 8, /* blob ends with LISTEN_FDNAMES */
 	BOX_F_STRICT = 1 << 9,
 	BOX_F_USERS_SELF = 1 << 10, /* a user namespace with these in it */
 	BOX_F_USERS_IDENTITY = 1 << 11,

@@ -56,7 +56,7 @@ int users_new(const struct box_start *st, struct users *ret)
 	pid = syscall(SYS_clone3, &ca, sizeof(ca));
 	if (pid == 0) {
 		/* Who is not dumpable cannot be joined. Nothing of a command has run yet in here
-		 * that could look, but for what sandbox_exec_more() is used for. */
+		 * that could look, unless this is for sandbox_exec_side() or _next(). */
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 		(void)!write(ready[1], "", 1);
 		for (;;)
