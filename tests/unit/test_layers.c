@@ -6,6 +6,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "core/naming.h"
 #include "sys/layers.h"
 #include "sys/mountinfo.h"
@@ -18,7 +19,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LAYERS_N = 3 };
@@ -385,6 +388,48 @@ static void test_images_unseen_for_longest_go(void **state)
 	assert_false(layers_next_change(f->l, &kept)); /* what was kept is kept */
 }
 
+/* The host's own root, called as if it were a container's. */
+static void root_name(char *ret)
+{
+	struct mounts *m;
+	struct stat st;
+	int fd = open("/", O_PATH | O_DIRECTORY);
+
+	assert_int_equal(mounts_new(&m), 0);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	assert_true(naming_image(
+		FWM_IMAGE(FWM_IMAGE_ROOT, fwm_image_hash(1, mounts_dev(m, fd), st.st_ino)), ret,
+		NAMING_TEXT_MAX));
+	close(fd);
+	mounts_free(m);
+}
+
+static void test_an_image_of_a_process_that_is_gone_waits(void **state)
+{
+	struct fix *f = *state;
+	char root[NAMING_TEXT_MAX];
+	uint32_t self = (uint32_t)getpid();
+	pid_t gone = fork();
+	uint64_t from_ns;
+
+	if (gone == 0)
+		_exit(0);
+	assert_int_equal(waitpid(gone, NULL, 0), gone);
+	root_name(root);
+	layers_note(f->l, root, self, 0);
+	if (layers_known(f->l) != 2)
+		skip_because("the root of this host is not to be opened");
+	layers_free(f->l);
+	assert_int_equal(layers_new(4, false, &f->l), 0);
+	from_ns = clock_ns(CLOCK_REALTIME);
+	layers_note(f->l, root, (uint32_t)gone, (uint32_t)gone);
+	/* Each start asks; they are looked for once in a while. */
+	while (!layers_known(f->l) && clock_ns(CLOCK_REALTIME) - from_ns < 5000000000ull)
+		layers_note(f->l, root, self, 0);
+	assert_int_equal(layers_known(f->l), 1);
+	assert_true(clock_ns(CLOCK_REALTIME) - from_ns >= 200000000ull);
+}
+
 static void test_lower_of_mountinfo(void **state)
 {
 	static const struct {
@@ -464,6 +509,7 @@ int main(void)
 		WITH(test_a_layer_replaced_is_no_layer),
 		WITH(test_a_layer_is_no_symlink_to_one),
 		WITH(test_images_unseen_for_longest_go),
+		WITH(test_an_image_of_a_process_that_is_gone_waits),
 		cmocka_unit_test(test_lower_of_mountinfo),
 		cmocka_unit_test(test_lower_is_bounded),
 	};

@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Of an image whose layers are not to be found, or not any more, it is tried again after so long. A process that
- * was gone already does not count. */
+/* Of an image whose layers are not to be found, or not any more, it is tried again after so long; sooner when
+ * that was because its process, or they, were gone. */
 #define TRY_AGAIN_NS 10000000000ull
 #define GONE_AGAIN_NS 200000000ull
 /* What is kept of an image that is used all day changes once in so long. */
@@ -31,8 +31,9 @@ enum { HOST_MOUNTS_MAX = 32 };
 struct image {
 	char name[NAMING_TEXT_MAX]; /* "": a free place */
 	char *text;		    /* NULL: not known where */
-	uint64_t seen_ns, tried_ns, gone_ns;
-	uint64_t put_ns; /* seen_ns of what was kept last */
+	uint64_t seen_ns, gone_ns;
+	uint64_t tried_ns, tried_for_ns; /* not again for so long */
+	uint64_t put_ns;		 /* seen_ns of what was kept last */
 	struct layer_dirs *open;
 	uint64_t open_ns;
 };
@@ -345,15 +346,17 @@ static bool image_note_locked(struct layers *l, const char *name, uint64_t now_n
 	m->seen_ns = now_ns;
 	if (m->text && !m->gone_ns)
 		return false;
-	return passed(m->tried_ns, now_ns, TRY_AGAIN_NS);
+	return passed(m->tried_ns, now_ns, m->tried_for_ns);
 }
 
-static void image_tried_locked(struct layers *l, const char *name, uint64_t now_ns)
+static void image_tried_locked(struct layers *l, const char *name, uint64_t now_ns, uint64_t for_ns)
 {
 	struct image *m = image_find_locked(l, name);
 
-	if (m)
-		m->tried_ns = now_ns;
+	if (!m)
+		return;
+	m->tried_ns = now_ns;
+	m->tried_for_ns = for_ns;
 }
 
 static void image_learn_locked(struct layers *l, struct search *found, char *text, uint64_t now_ns)
@@ -387,8 +390,7 @@ void layers_note(struct layers *l, const char *image, uint32_t pid, uint32_t par
 	if (!try_process(&s, pid, &there) && !try_process(&s, parent, &ignored) &&
 	    !try_host(&s, NULL)) {
 		pthread_mutex_lock(&l->lock);
-		if (there)
-			image_tried_locked(l, image, now_ns);
+		image_tried_locked(l, image, now_ns, there ? TRY_AGAIN_NS : GONE_AGAIN_NS);
 		pthread_mutex_unlock(&l->lock);
 		return;
 	}
