@@ -34,11 +34,11 @@ GRACE_S = 90  # beyond half as long again: to tell, and to clean up
 # script: tools/bench-SCRIPT.sh. weight: of the time. smoke_s: what the fewest rounds took here.
 Part = namedtuple("Part", "script weight smoke_s")
 PARTS = {
-    "capture": Part("capture", 28, 60),
+    "capture": Part("capture", 26, 60),
     "sandbox": Part("sandbox", 9, 60),
     "warm": Part("warm", 31, 80),
-    "harm": Part("warm", 15, 60),
-    "wrong": Part("warm", 10, 60),
+    "harm": Part("warm", 9, 60),
+    "wrong": Part("warm", 18, 60),
     "model": Part("model", 7, 60),
 }
 MODEL_WHOLE_S = 900  # from where on there is time for all of it

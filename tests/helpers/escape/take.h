@@ -106,12 +106,21 @@ static int thread_bomb(void)
 {
 	enum { WANTED = 100 };
 	static char stacks[WANTED][4096] __attribute__((aligned(64)));
-	int n = 0;
+	pid_t made[WANTED];
+	int n = 0, err;
 
-	for (; n < WANTED; n++)
-		if (clone((int (*)(void *))(void (*)(void))pause, stacks[n] + 4096,
-			  CLONE_VM | SIGCHLD, NULL) < 0)
+	for (; n < WANTED; n++) {
+		made[n] = clone((int (*)(void *))(void (*)(void))pause, stacks[n] + 4096,
+				CLONE_VM | SIGCHLD, NULL);
+		if (made[n] < 0)
 			break;
+	}
+	err = errno;
+	for (int i = 0; i < n; i++) {
+		(void)kill(made[i], SIGKILL);
+		(void)waitpid(made[i], NULL, 0);
+	}
+	errno = err;
 	return n == WANTED;
 }
 
