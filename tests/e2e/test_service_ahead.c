@@ -81,24 +81,23 @@ static void test_service_recurring_job_finds_it_ready(void **state)
 	/* Whatever else this host does at the moment is not what is tested. */
 	static const char *const sets[] = {"plan.io-pressure-max=100%",
 					   "plan.memory-pressure-max=100%", NULL};
-	struct forewarmd f;
+	struct forewarmd *f = *state;
 	long us[RUN_MAX], cold_us = 0, sum_us = 0;
 	int ready_n = 0, run_n = 0;
 
-	(void)state;
 	forewarmd_need();
-	forewarmd_init(&f);
-	write_all(&f, 18000 + (int)getpid() % 8000);
-	forewarmd_start(&f, sets);
-	cold_us = job(&f);
+	forewarmd_init(f);
+	write_all(f, 18000 + (int)getpid() % 8000);
+	forewarmd_start(f, sets);
+	cold_us = job(f);
 	assert_true(cold_us > START_MS * 1000);
 	for (int i = 1; i < LEARN_N; i++) {
 		(void)usleep(500000);
-		(void)job(&f);
+		(void)job(f);
 	}
 	while (run_n < RUN_N || (ready_n < RUN_N * 9 / 10 && run_n < RUN_MAX)) {
 		(void)usleep(500000); /* frozen, then released: every run begins cold */
-		us[run_n] = job(&f);
+		us[run_n] = job(f);
 		sum_us += us[run_n];
 		ready_n += us[run_n] < READY_US;
 		if (run_n++ < RUN_N)
@@ -106,47 +105,45 @@ static void test_service_recurring_job_finds_it_ready(void **state)
 		sum_us -= us[run_n - 1 - RUN_N];
 		ready_n -= us[run_n - 1 - RUN_N] < READY_US;
 	}
-	show(&f);
+	show(f);
 	printf("# cold %ld us; of %d recurring runs the last %d: %d found it ready, mean %ld us\n",
 	       cold_us, run_n, RUN_N, ready_n, sum_us / RUN_N);
 	if (ready_n < RUN_N * 9 / 10)
-		forewarmd_show_log(&f);
+		forewarmd_show_log(f);
 	assert_true(ready_n >= RUN_N * 9 / 10);
-	assert_int_equal(forewarmd_stop(&f), 0);
-	forewarmd_fini(&f);
+	assert_int_equal(forewarmd_stop(f), 0);
 }
 
 /* The real daemon, gone without a goodbye: who connects meanwhile waits, and is served by the next. */
 static void test_service_waits_for_the_next_daemon(void **state)
 {
-	struct forewarmd f;
+	struct forewarmd *f = *state;
 	pid_t client;
 	int status = -1;
 
-	(void)state;
 	forewarmd_need();
-	forewarmd_init(&f);
-	write_all(&f, 26000 + (int)getpid() % 6000);
-	forewarmd_start(&f, NULL);
-	assert_true(job(&f) > START_MS * 1000);
-	forewarmd_kill(&f);
+	forewarmd_init(f);
+	write_all(f, 26000 + (int)getpid() % 6000);
+	forewarmd_start(f, NULL);
+	assert_true(job(f) > START_MS * 1000);
+	forewarmd_kill(f);
 	client = fork();
 	assert_true(client >= 0);
 	if (client == 0)
-		_exit(job(&f) <= 0); /* it asks 0.4 s from now */
+		_exit(job(f) <= 0); /* it asks 0.4 s from now */
 	(void)usleep(600000);
-	forewarmd_start(&f, NULL);
+	forewarmd_start(f, NULL);
 	assert_true(waitpid(client, &status, 0) == client);
 	assert_int_equal(status, 0);
-	assert_int_equal(forewarmd_stop(&f), 0);
-	forewarmd_fini(&f);
+	assert_int_equal(forewarmd_stop(f), 0);
 }
 
 int main(void)
 {
+#define WITH(t) cmocka_unit_test_setup_teardown(t, forewarmd_setup, forewarmd_teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_service_recurring_job_finds_it_ready),
-		cmocka_unit_test(test_service_waits_for_the_next_daemon),
+		WITH(test_service_recurring_job_finds_it_ready),
+		WITH(test_service_waits_for_the_next_daemon),
 	};
 
 	return cmocka_run_group_tests_name("service-ahead", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "support/forewarmd.h"
 
 #include "base/cleanup.h"
+#include "sys/fdstore.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,11 +167,45 @@ void forewarmd_kill(struct forewarmd *f)
 	f->notify_fd = -1;
 }
 
+/* A daemon that was killed leaves its sockets, and what holds them, to the next one. */
+static void end_holder(const struct forewarmd *f)
+{
+	struct fdstore *store;
+	char run[128], path[160];
+
+	snprintf(run, sizeof(run), "%s/run", f->dir);
+	snprintf(path, sizeof(path), "%s/fdstore", run);
+	if (access(path, F_OK) == 0 && fdstore_open(run, &store) == 0)
+		(void)fdstore_close(store, true);
+}
+
 void forewarmd_fini(struct forewarmd *f)
 {
 	forewarmd_kill(f);
+	end_holder(f);
 	(void)scratch_remove(f->dir);
 	(void)scratch_remove(f->pins);
+}
+
+int forewarmd_setup(void **state)
+{
+	struct forewarmd *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -1;
+	f->pid = f->notify_fd = -1;
+	*state = f;
+	return 0;
+}
+
+int forewarmd_teardown(void **state)
+{
+	struct forewarmd *f = *state;
+
+	if (f->dir[0])
+		forewarmd_fini(f);
+	free(f);
+	return 0;
 }
 
 void forewarmd_show_log(const struct forewarmd *f)

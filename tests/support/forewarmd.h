@@ -32,7 +32,11 @@ void forewarmd_start(struct forewarmd *f, const char *const *sets);
 /* Ends it; its wait status. */
 int forewarmd_stop(struct forewarmd *f);
 void forewarmd_kill(struct forewarmd *f);
+/* Ends it and what it left to the next one; removes the directories. */
 void forewarmd_fini(struct forewarmd *f);
+/* Fixtures: *state is one that the test calls forewarmd_init() for. Nothing is left of it if the test fails. */
+int forewarmd_setup(void **state);
+int forewarmd_teardown(void **state);
 /* Prints the daemon's log, for a failing test. */
 void forewarmd_show_log(const struct forewarmd *f);
 
