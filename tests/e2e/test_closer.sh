@@ -3,28 +3,11 @@
 # Calls are timed, pages and lookups noted only while there is something to learn from it: the hooks for that come off
 # when nothing is new, and a program that is new is timed at its first start all the same.
 set -u
-# shellcheck source=tests/support/tap.sh
-source tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
-ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
-if (($(id -u) != 0)); then
-	tap_skip "a closer look" "it takes root"
-	tap_end
-fi
-
-name=forewarm-test-closer-$$
-dir=$(mktemp -d /var/tmp/fwm-closer-XXXXXX)
-pid=
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-	[[ $pid ]] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-	rm -rf "$dir" "/run/$name"
-}
-trap finish EXIT
-# Without starting a program, for only what this test starts is watched.
-mkfifo "$dir/never"
-exec {never}<>"$dir/never"
-nap() { read -r -t "$1" -u "$never" || :; }
+# shellcheck source=tests/support/daemon.sh
+source tests/support/daemon.sh
+daemon_need "a closer look"
+daemon_init /var/tmp
+# Only what this test starts is watched: it naps without starting a program.
 on() { compgen -G "/sys/fs/bpf/$name/link_*$1" >/dev/null; } # is such a hook attached?
 comes() {                                                      # within 30 s: COMMAND
 	local i
@@ -36,7 +19,7 @@ comes() {                                                      # within 30 s: CO
 }
 off() { ! on enter_openat && ! on exit_execve && ! on _pages && ! on exit_access; }
 preload() { grep -F '"to":"/etc/ld.so.preload"' "$dir/deps" | grep -o '"share":[0-9.]*'; }
-deps() { "$out/forewarm" --socket "/run/$name/control.sock" deps "$dir/newcomer" --json >"$dir/deps"; }
+deps() { "$out/forewarm" --socket "$socket" deps "$dir/newcomer" --json >"$dir/deps"; }
 
 # It lives for a while, for what is attached at its start, and then opens its data.
 slow=${TEST_SCALE:-1}
@@ -44,12 +27,7 @@ cp "$(readlink -f /bin/sh)" "$dir/newcomer"
 echo data >"$dir/data"
 echo "read -r x <\"\$1\"; sleep 0.$((slow > 1 ? 9 : 2)); read -r x <\"\$2\"" >"$dir/script"
 
-"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
-	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no \
-	--set pool.parked=0 --set capture.closer=1s --set capture.duty=no --only=$$ \
-	>"$dir/log" 2>&1 </dev/null &
-pid=$!
-comes test -S "/run/$name/control.sock"
+daemon_start --set plan.act=no --set pool.parked=0 --set capture.closer=1s --set capture.duty=no --only=$$
 ok "the daemon is up" $?
 on enter_openat
 if ! on exit_openat || ! comes on enter_openat; then

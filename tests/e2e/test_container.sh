@@ -3,31 +3,25 @@
 # Two containers of one image, made by hand: their programs and files are the same nodes in both, and
 # other nodes than the host's files of the same paths.
 set -u
-out=${FWM_OUT:-$PWD/.output}
-# shellcheck source=../support/tap.sh
-. tests/support/tap.sh
-if (($(id -u) != 0)); then
-	tap_skip "containers" "it takes root"
-	tap_end
-fi
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+daemon_need "containers"
 if ! command -v sqlite3 >/dev/null; then
 	tap_skip "containers" "sqlite3 is not installed"
 	tap_end
 fi
 
-name=forewarm-test-container-$$
-dir=$(mktemp -d)
-pid=
 layers=
 # shellcheck disable=SC2317 # called by the trap
 finish() {
-	[[ $pid ]] && kill -TERM "$pid" 2>/dev/null && wait "$pid"
+	daemon_stop
 	[[ $layers ]] && kill "$layers"
-	rm -rf "$dir" "/sys/fs/bpf/$name"
+	daemon_fini
 }
+daemon_init
 trap finish EXIT
 
-mkdir -p "$dir/c" "$dir/state" "$dir/run"
+mkdir "$dir/c"
 # An image is told by where its layers are, so they stay mounted while containers come and go.
 unshare -m sh -ec "
 	mount -t tmpfs tmpfs '$dir/c'
@@ -58,22 +52,14 @@ if ! container "cat /only-in-the-image" >/dev/null 2>&1; then
 	tap_end
 fi
 
-"$out/forewarmd" -s "paths.run=$dir/run" -s "paths.state=$dir/state" -s "paths.pin=/sys/fs/bpf/$name" \
-	>"$dir/log" 2>&1 &
-pid=$!
-for ((i = 0; i < 200; i++)); do
-	grep -q watches "$dir/log" && break
-	sleep 0.1
-done
-tap_check "the daemon watches" grep watches "$dir/log"
+daemon_start
+ok "the daemon watches" $?
 # Some time passes between exec and exit: who is asked about must be there to be looked at.
 run='cat /only-in-the-image /etc/debian_version /nothing-there; /usr/bin/head -1 /etc/passwd; sleep 0.3'
 for i in 1 2 3; do container "$run" >/dev/null 2>&1; done
 /usr/bin/head -1 /etc/passwd >/dev/null
 sleep 0.5
-kill -TERM "$pid"
-wait "$pid"
-pid=
+daemon_stop
 
 # Other containers may run on this host: ours is the one that has this file.
 tap_check "three containers of an image have one node for its file" test "$(db \

@@ -3,13 +3,9 @@
 # A script in a bubblewrap container, the same each time: after a few runs what its later step reads is in
 # memory before that step. The file is looked at from outside, by fincore(1).
 set -u
-out=${FWM_OUT:-$PWD/.output}
-# shellcheck source=../support/tap.sh
-. tests/support/tap.sh
-if (($(id -u) != 0)); then
-	tap_skip "containers are warmed" "it takes root"
-	tap_end
-fi
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+daemon_need "containers are warmed"
 for tool in bwrap fincore; do
 	if ! command -v $tool >/dev/null; then
 		tap_skip "containers are warmed" "$tool is not installed"
@@ -17,17 +13,8 @@ for tool in bwrap fincore; do
 	fi
 done
 
-name=forewarm-test-inside-$$
-dir=$(mktemp -d /var/tmp/$name.XXXXXX)
-pid=
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-	[[ $pid ]] && kill -TERM "$pid" 2>/dev/null && wait "$pid"
-	rm -rf "$dir" "/sys/fs/bpf/$name"
-}
-trap finish EXIT
-
-mkdir -p "$dir/state" "$dir/run" "$dir/data"
+daemon_init /var/tmp
+mkdir "$dir/data"
 head -c 2M /dev/urandom >"$dir/data/first"
 head -c 3M /dev/urandom >"$dir/data/second"
 sync "$dir/data/first" "$dir/data/second"
@@ -48,15 +35,8 @@ if ! container 2>"$dir/why"; then
 	tap_end
 fi
 wait $!
-"$out/forewarmd" -s "paths.run=$dir/run" -s "paths.state=$dir/state" -s "paths.pin=/sys/fs/bpf/$name" \
-	-s plan.recheck=50ms -s plan.io-pressure-max=100% -s plan.memory-pressure-max=100% \
-	>"$dir/log" 2>&1 &
-pid=$!
-for ((i = 0; i < 200; i++)); do
-	grep -q watches "$dir/log" && break
-	sleep 0.1
-done
-tap_check "the daemon watches" grep watches "$dir/log"
+daemon_start --set plan.recheck=50ms --set plan.io-pressure-max=100% --set plan.memory-pressure-max=100%
+ok "the daemon watches" $?
 for _ in 1 2 3 4; do
 	container &
 	job=$!

@@ -5,7 +5,6 @@ set -u
 # shellcheck source=tests/support/tap.sh
 source tests/support/tap.sh
 out=${FWM_OUT:-$PWD/.output}
-ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
 if (($(id -u) != 0)); then
 	tap_skip "make run" "it takes root"
 	tap_end

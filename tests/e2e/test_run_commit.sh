@@ -4,39 +4,24 @@
 # script runs for real in one directory and through --commit in its twin. And when it must not, nothing.
 # shellcheck disable=SC2015,SC2016 # A && B || C with an A that cannot fail; scripts for another shell
 set -u
-# shellcheck source=tests/support/tap.sh
-. tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
-
-if [[ $(id -u) != 0 ]]; then
-	tap_skip "forewarm run --commit" "makes a sandbox by itself only as root"
-	tap_end
-fi
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+daemon_need "forewarm run --commit"
 # In mounts of our own: one test fills a disk.
 [[ ${1:-} == inside ]] || exec unshare -m --propagation private bash "$0" inside
-dir=$(mktemp -d /var/tmp/fwm-commit.XXXXXX)
-mkdir -p "$dir/full" && mount -t tmpfs -o size=4m tmpfs "$dir/full"
-chmod 755 "$dir"
-# A daemon, for its pool is quicker than making each sandbox anew; where it does not start, without.
-mkdir -p "$dir/d/services"
-name=fwm-commit-$$
-"$out/forewarmd" --set "paths.pin=/sys/fs/bpf/$name" --set "paths.run=$dir/d/run" --set "paths.state=$dir/d/state" \
-	--set "paths.services=$dir/d/services" --set "paths.cgroup=$name" --set api.group=nogroup \
-	--set plan.act=no >"$dir/d/log" 2>&1 &
-daemon=$!
 # shellcheck disable=SC2317 # called by the trap
 finish() {
-	kill "$daemon" 2>/dev/null && wait "$daemon"
 	umount "$dir/full"
-	rm -rf "$dir"
+	daemon_fini
 }
+daemon_init /var/tmp
 trap finish EXIT
-for _ in $(seq 100); do [[ -S $dir/d/run/control.sock ]] && break || sleep 0.1; done
-socket=$dir/d/run/control.sock
+mkdir "$dir/full" && mount -t tmpfs -o size=4m tmpfs "$dir/full"
+# For its pool is quicker than making each sandbox anew; where it does not start, without.
+daemon_start --set plan.act=no
 limit=$((30 * ${TEST_SCALE:-1})) # seconds
 alone() { timeout "$limit" "$out/forewarm" run --socket "$dir/nosuch.sock" "$@"; }
 run() { timeout "$limit" "$out/forewarm" run --socket "$socket" "$@"; }
-same() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'" && return 1; }; }
 
 # Everything about a tree that a commit has to get right; times of files, not of directories.
 state() { # directory
@@ -343,6 +328,6 @@ tty True True"
 else
 	tap_skip "a terminal: Ctrl-C, Ctrl-Z, reading" "no python3 with pty"
 fi
-kill "$daemon" 2>/dev/null && wait "$daemon"
+daemon_stop
 tap_check "no control group is left" same "$(find /sys/fs/cgroup -maxdepth 6 \( -name 'forewarm-run-*' -o -name "$name*" \) 2>/dev/null)" ""
 tap_end

@@ -2,17 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # test_sandbox_run.sh - forewarm run: exit codes, effects listed, committed, dropped, refused.
 set -u
-. tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
-
-if [[ $(id -u) != 0 ]]; then
-	tap_skip "forewarm run" "makes a sandbox by itself only as root"
-	tap_end
-fi
-# Not below /tmp, which may be another file system than the root; a socket nobody answers at.
-dir=$(mktemp -d /var/tmp/fwm-run.XXXXXX)
-trap 'rm -rf "$dir"' EXIT
-chmod 755 "$dir"
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+daemon_need "forewarm run"
+# Not below /tmp, which may be another file system than the root.
+daemon_init /var/tmp
 run() { timeout 20 "$out/forewarm" run --socket "$dir/nosuch.sock" "$@"; }
 code() { # wanted command...
 	local want=$1 got
@@ -24,7 +18,6 @@ code() { # wanted command...
 says() { # pattern file
 	grep -qE -- "$1" "$dir/$2" || { echo "no '$1' in:" && cat "$dir/$2" && return 1; }
 }
-same() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'" && return 1; }; }
 lines() { grep -E "$dir" "$dir/.out" | sed "s,$dir/,," | grep -v ' \.'; }
 
 tap_check "the command's exit code is ours" code 7 -- sh -c 'exit 7'
@@ -128,17 +121,11 @@ tap_check "names are resolved as on the host" same "$(unshare -m sh "$dir/resolv
 	"nameserver 9.9.9.9 systemd "
 
 # --- out of the daemon's pool ----------------------------------------------------------------------------
-mkdir -p "$dir/d/services"
-"$out/forewarmd" --set "paths.pin=/sys/fs/bpf/fwm-run-$$" --set "paths.run=$dir/d/run" --set "paths.state=$dir/d/state" \
-	--set "paths.services=$dir/d/services" --set "paths.cgroup=fwm-run-$$" --set api.group=nogroup \
-	--set plan.act=no >"$dir/d/log" 2>&1 &
-daemon=$!
-for _ in $(seq 300); do [[ -S $dir/d/run/control.sock ]] && break || sleep 0.1; done
-if [[ -S $dir/d/run/control.sock ]]; then
-	ask() { timeout 20 "$out/forewarm" run --socket "$dir/d/run/control.sock" "$@"; }
+if daemon_start --set plan.act=no --set api.group=nogroup; then
+	ask() { timeout 20 "$out/forewarm" run --socket "$socket" "$@"; }
 	tap_check "a daemon hands one out" same "$(ask sh -c 'echo $(id -u) $(cat /proc/1/comm)')" "0 forewarm-init"
 	tap_check "and a second" same "$(ask echo two)" two
-	view() { timeout 20 "$out/forewarm" pool --socket "$dir/d/run/control.sock" "$@"; }
+	view() { timeout 20 "$out/forewarm" pool --socket "$socket" "$@"; }
 	COLUMNS=80 view >"$dir/.out"
 	tap_check "pool: a line for the commands' pool" says '^run +[0-9]\+[0-9] +[0-9]+ +32 +(full|filling|waiting|paused) +2 ' .out
 	tap_check "pool: how it is limited" says '^run: limits by memory (v1|v2|none), cpu ' .out
@@ -156,7 +143,7 @@ assert rows["services"]["none"]' "$dir/.out" 2>&1)" ""
 	tap_check "effects through the daemon" same "$(ask --diff -- touch "$dir/viad")" "A $dir/viad"
 	if command -v setpriv >/dev/null && [[ -x $out/forewarm ]]; then
 		cp "$out/forewarm" "$dir/forewarm"
-		as() { setpriv --reuid 4711 --regid "$1" --clear-groups timeout 20 "$dir/forewarm" run --socket "$dir/d/run/control.sock" "${@:2}"; }
+		as() { setpriv --reuid 4711 --regid "$1" --clear-groups timeout 20 "$dir/forewarm" run --socket "$socket" "${@:2}"; }
 		tap_check "a member of the group may, as itself" same "$(as nogroup id -u)" 4711
 		tap_check "and cannot write what it could not" same "$(as nogroup --commit -- sh -c 'echo x >/etc/fwm-x' 2>&1 | grep -c denied)" 1
 		tap_check "others may not" same "$(as 4711 id -u 2>/dev/null)" ""
@@ -164,11 +151,10 @@ assert rows["services"]["none"]' "$dir/.out" 2>&1)" ""
 		tap_skip "a member of the group may, as itself" "no setpriv"
 	fi
 else
-	tap_skip "a daemon hands one out" "it does not start here: $(tail -n 1 "$dir/d/log")"
+	tap_skip "a daemon hands one out" "it does not start here: $(tail -n 1 "$dir/log")"
 fi
-kill $daemon 2>/dev/null
-wait $daemon 2>/dev/null
-tap_check "no control group of the daemon's is left" same "$(find /sys/fs/cgroup -maxdepth 6 -name "fwm-run-$$*" 2>/dev/null)" ""
+daemon_stop
+tap_check "no control group of the daemon's is left" same "$(find /sys/fs/cgroup -maxdepth 6 -name "$name*" 2>/dev/null)" ""
 
 # --- signals, users ------------------------------------------------------------------------------------
 timeout 20 "$out/forewarm" run --socket "$dir/nosuch.sock" sh -c \

@@ -2,16 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # test_services_list.sh - forewarm services: what is held, and what no socket leads to, also in the log.
 set -u
-. tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
-
-if [[ $(id -u) != 0 ]]; then
-	tap_skip "forewarm services" "a daemon needs root"
-	tap_end
-fi
-dir=$(mktemp -d /var/tmp/fwm-list.XXXXXX)
-trap 'rm -rf "$dir"' EXIT
-mkdir "$dir/services"
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
+daemon_need "forewarm services"
+daemon_init /var/tmp
 printf '[Socket]\nListenStream=%s/held.sock\n' "$dir" >"$dir/services/held.socket"
 printf '[Socket]\nListenStream=%s/bad.sock\n' "$dir" >"$dir/services/bad.socket"
 printf '[Service]\nExecStart=/bin/true\nLoadCredential=x\n' >"$dir/services/bad.service"
@@ -20,14 +14,8 @@ printf '[Service]\nExecStart=/bin/true\n' >"$dir/services/same.service"
 printf '[Socket]\nListenStream=%s/fails.sock\n' "$dir" >"$dir/services/fails.socket"
 printf '[Service]\nExecStart=/nosuch/program\n' >"$dir/services/fails.service"
 for unit in held lonely; do printf '[Service]\nExecStart=/bin/true\n' >"$dir/services/$unit.service"; done
-"$out/forewarmd" --set "paths.pin=/sys/fs/bpf/fwm-list-$$" --set "paths.run=$dir/run" --set "paths.state=$dir/state" \
-	--set "paths.services=$dir/services" --set "paths.cgroup=fwm-list-$$" --set api.group=nogroup \
-	--set plan.act=no >"$dir/log" 2>&1 &
-daemon=$!
-for _ in $(seq 300); do [[ -S $dir/run/control.sock ]] && break || sleep 0.1; done
-same() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'" && return 1; }; }
-view() { timeout 20 "$out/forewarm" services --socket "$dir/run/control.sock" "$@"; }
-if [[ -S $dir/run/control.sock ]]; then
+view() { timeout 20 "$out/forewarm" services --socket "$socket" "$@"; }
+if daemon_start --set plan.act=no; then
 	COLUMNS=80 view >"$dir/out"
 	tap_check "one is held" grep -q '^held  *cold ' "$dir/out"
 	tap_check "the other is named" grep -q '^lonely.service  *no socket leads to it$' "$dir/out"
@@ -41,7 +29,7 @@ if [[ -S $dir/run/control.sock ]]; then
 	timeout 1 python3 -c "import socket; s = socket.socket(socket.AF_UNIX); s.connect('$dir/fails.sock'); s.recv(1)"
 	tap_check "and at the one that fails for it" \
 		grep -q "^fails  cannot start '/nosuch/program': No such file or directory$" <(COLUMNS=80 view)
-	why() { timeout 20 "$out/forewarm" why --socket "$dir/run/control.sock" "$@"; }
+	why() { timeout 20 "$out/forewarm" why --socket "$socket" "$@"; }
 	COLUMNS=80 why fails.service >"$dir/why"
 	tap_check "why: its state, and what led to it" \
 		grep -q "fails: a service at .* does not run, because it failed\..* cannot start '/nosuch" <(tr -s '\n ' ' ' <"$dir/why")
@@ -62,6 +50,4 @@ if [[ -S $dir/run/control.sock ]]; then
 else
 	tap_skip "forewarm services" "no daemon starts here: $(tail -n 1 "$dir/log")"
 fi
-kill $daemon 2>/dev/null
-wait $daemon 2>/dev/null
 tap_end

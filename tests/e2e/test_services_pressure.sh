@@ -6,14 +6,10 @@
 # The daemon is put into a memory group of its own beside somebody who uses a lot of it, and its limit is lowered
 # until little is left.
 set -u
-. tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
+# shellcheck source=tests/support/daemon.sh
+. tests/support/daemon.sh
 need="memory pressure evicts"
-
-if [[ $(id -u) != 0 ]]; then
-	tap_skip "$need" "a daemon needs root"
-	tap_end
-fi
+daemon_need "$need"
 # Where a group with a limit can be made: v1, or v2 with the controller.
 own=$(sed -n 's/^[0-9]*:\([^:]*,\)*memory\(,[^:]*\)*://p' /proc/self/cgroup)
 if [[ -n $own && -d /sys/fs/cgroup/memory$own ]]; then
@@ -30,24 +26,24 @@ if ! mkdir "$group" 2>/dev/null || [[ ! -w $group/$limit ]]; then
 	tap_end
 fi
 
-dir=$(mktemp -d /var/tmp/fwm-short.XXXXXX)
-chmod 755 "$dir"
-mkdir "$dir/services"
-daemon='' hog=''
+hog=''
+# shellcheck disable=SC2317 # called by the trap
 finish() {
-	for pid in $daemon $hog; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+	daemon_stop
+	[[ $hog ]] && kill "$hog" && wait "$hog" 2>/dev/null
 	for _ in $(seq 50); do rmdir "$group" 2>/dev/null && break || sleep 0.1; done
-	rm -rf "$dir"
+	daemon_fini
 }
+daemon_init /var/tmp
 trap finish EXIT
 
 # What a start takes is what holding it saves: the same program, but for that.
 for unit in quick:100 middling:400 slow:1500; do
-	name=${unit%:*}
-	printf '[Socket]\nListenStream=%s/%s.sock\n' "$dir" "$name" >"$dir/services/$name.socket"
+	of=${unit%:*}
+	printf '[Socket]\nListenStream=%s/%s.sock\n' "$dir" "$of" >"$dir/services/$of.socket"
 	printf '[Service]\nType=notify\nExecStart=%s --notify --delay-ms %s\nUser=nobody\n%s\n%s\n' \
 		"$out/tests/helpers/svc_echo" "${unit#*:}" 'X-Forewarm-FreezeAfterSec=20ms' 'X-Forewarm-Prestart=no' \
-		>"$dir/services/$name.service"
+		>"$dir/services/$of.service"
 done
 echo 1G >"$group/$limit" # enough for all of them, little beside what most hosts have
 (
@@ -61,16 +57,14 @@ time.sleep(600)'
 hog=$!
 (
 	echo "$BASHPID" >"$group/cgroup.procs"
-	exec "$out/forewarmd" --set "paths.pin=/sys/fs/bpf/fwm-short-$$" --set "paths.run=$dir/run" \
-		--set "paths.state=$dir/state" --set "paths.services=$dir/services" --set "paths.cgroup=fwm-short-$$" \
-		--set api.group=nogroup --set plan.act=no >"$dir/log" 2>&1
+	exec "${daemon[@]}" --set plan.act=no >"$dir/log" 2>&1
 ) &
-daemon=$!
-for _ in $(seq 300); do [[ -S $dir/run/control.sock && -e $dir/hog ]] && break || sleep 0.1; done
-if [[ ! -S $dir/run/control.sock ]]; then
+daemon_pid=$!
+if ! daemon_wait; then
 	tap_skip "$need" "no daemon starts here: $(tail -n 1 "$dir/log")"
 	tap_end
 fi
+for _ in $(seq 300); do [[ -e $dir/hog ]] && break || sleep 0.1; done
 
 ask() {
 	timeout 20 python3 -c '
@@ -81,7 +75,7 @@ s.send(b"hello\n")
 sys.exit(s.recv(16) != b"hello\n")' "$dir/$1.sock"
 }
 look() {
-	timeout 20 "$out/forewarm" services --json --socket "$dir/run/control.sock" | python3 -c '
+	timeout 20 "$out/forewarm" services --json --socket "$socket" | python3 -c '
 import json, sys
 all = [o for o in map(json.loads, sys.stdin) if o.get("type") == "service"]
 '"$1"
@@ -94,10 +88,9 @@ await() {
 	for _ in $(seq 100); do [[ $(states) == "$1" ]] && return 0 || sleep 0.1; done
 	echo "they are $(states), not $1" && return 1
 }
-same() { [[ $1 == "$2" ]] || { echo "got '$1', wanted '$2'" && return 1; }; }
 evicted() { for _ in $(seq 100); do [[ $(gone) == "$1" ]] && return 0 || sleep 0.1; done && echo "gone: $(gone)" && return 1; }
 
-for name in middling quick slow; do tap_check "$name answers" ask "$name"; done
+for of in middling quick slow; do tap_check "$of answers" ask "$of"; done
 tap_check "all are held" await "middling:frozen quick:frozen slow:frozen"
 tap_check "nobody was evicted while there is room" same "$(gone)" ""
 # What they use that cannot be dropped at once, and a little.
@@ -107,6 +100,6 @@ tap_check "a limit near to what is used" shrink
 tap_check "the least valuable goes first" evicted "quick middling slow"
 tap_check "who connects is answered all the same" ask quick
 echo -1 >"$group/$limit" 2>/dev/null || echo max >"$group/$limit"
-for name in middling quick slow; do tap_check "$name answers again" ask "$name"; done
+for of in middling quick slow; do tap_check "$of answers again" ask "$of"; done
 tap_check "and what it is worth is held again" await "middling:frozen quick:frozen slow:frozen"
 tap_end

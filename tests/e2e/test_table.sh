@@ -3,34 +3,17 @@
 # The pinned table of guesses: readable with bpftool, kept up to date, and saying what is worth a
 # wakeup. That only such a start wakes the daemon is tests/bpf/test_wake.c.
 set -u
-# shellcheck source=tests/support/tap.sh
-source tests/support/tap.sh
-out=${FWM_OUT:-$PWD/.output}
-ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
+# shellcheck source=tests/support/daemon.sh
+source tests/support/daemon.sh
+daemon_need "the table of guesses"
 bpftool=$(PATH=$PATH:/usr/sbin:/sbin command -v bpftool)
-if (($(id -u) != 0)) || [[ ! $bpftool ]]; then
-	tap_skip "the table of guesses" "it takes root and bpftool"
+if [[ ! $bpftool ]]; then
+	tap_skip "the table of guesses" "it takes bpftool"
 	tap_end
 fi
 
-name=forewarm-test-table-$$
-dir=$(mktemp -d)
-pid=
-# shellcheck disable=SC2317 # called by the trap
-finish() {
-	[[ $pid ]] && kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-	rm -rf "$dir" "/run/$name"
-}
-trap finish EXIT
-
-"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
-	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no \
-	--set capture.duty=no --set capture.drain=500ms >"$dir/log" 2>&1 </dev/null &
-pid=$!
-for ((i = 0; i < 200; i++)); do
-	"$out/forewarm" --socket "/run/$name/control.sock" status >/dev/null 2>&1 && break
-	sleep 0.1
-done
+daemon_init
+daemon_start --set plan.act=no --set capture.duty=no --set capture.drain=500ms
 
 printf '#!/bin/sh\n/usr/bin/python3 -c pass\n' >"$dir/job"
 chmod +x "$dir/job"
@@ -76,14 +59,8 @@ row 'row["guesses"][0]["support"] >= 5'
 ok "it follows what is learnt" $?
 
 # What was kept is in the table of edges as soon as a daemon that comes back is ready.
-kill "$pid" && wait "$pid" 2>/dev/null
-"$out/forewarmd" --set "paths.run=/run/$name" --set "paths.pin=/sys/fs/bpf/$name" \
-	--set "paths.state=$dir/state" --set "paths.cgroup=$name" --set plan.act=no >"$dir/log" 2>&1 </dev/null &
-pid=$!
-for ((i = 0; i < 200; i++)); do
-	grep -q "watches:" "$dir/log" && break
-	sleep 0.05
-done
+daemon_stop
+daemon_start --set plan.act=no
 "$bpftool" -j map dump pinned "/sys/fs/bpf/$name/edges" >"$dir/rows" 2>/dev/null
 python3 -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1])))' "$dir/rows"
 ok "what was kept is among the edges once it is ready" $?

@@ -4,6 +4,8 @@
 # tap.sh - what a shell test sources to print TAP.
 #
 #   tap_check NAME CMD...    runs CMD: ok when it succeeds, else not ok with what it printed
+#   ok NAME STATUS           ok when that is 0: of what came before
+#   same GOT WANTED          for tap_check: says what it got
 #   tap_skip NAME REASON     a result that could not be had here, and why
 #   tap_end                  prints the plan; the test's exit status is 1 when anything failed
 #
@@ -21,6 +23,14 @@ tap_check() {
 		[[ -n $said ]] && tail -n 40 <<<"$said" | sed 's/^/# /'
 		tap_bad=1
 	fi
+}
+
+ok() { tap_check "$1" [ "$2" = 0 ]; }
+
+same() {
+	[[ $1 == "$2" ]] && return
+	echo "got '$1', wanted '$2'"
+	return 1
 }
 
 tap_skip() {

@@ -9,7 +9,6 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 commands=$("$fw" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 
-ok() { tap_check "$1" [ "$2" = 0 ]; } # name, condition's status
 
 # Runs forewarm with the arguments after the first three; checks exit code and both outputs.
 check() { # name, exit code, pattern of the output, args...
