@@ -41,6 +41,70 @@ static void test_engine_asks_for_later_steps_ahead(void **state)
 	host_fini(&h);
 }
 
+/* Are there open guesses of what path needs, or that it runs? */
+static bool guessed_of(const struct host *h, const char *path)
+{
+	const struct graph *g = engine_graph_const(h->engine);
+	const struct guess *guess;
+	uint64_t it = 0;
+
+	while (engine_next_guess(h->engine, &it, &guess))
+		if (guess->outcome == OUTCOME_OPEN &&
+		    strcmp(graph_node_const(g, guess->via)->name, path) == 0)
+			return true;
+	return false;
+}
+
+/* To guess what a shell will start took up to 5 ms, and meanwhile nothing was read for the shell itself. */
+static void test_engine_asks_for_the_start_first(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct action a;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 3; i++) {
+		host_run_tool(&h, 1, "/bin/first");
+		host_run_tool(&h, 1, "/bin/next");
+		actions_carry_out(&h, &l, true);
+		host_rest(&h, 30 * S);
+		actions_take(&h, &l);
+	}
+	host_spawn(&h, 1, "/bin/first", NULL);
+	assert_true(guessed_of(&h, "/bin/first"));
+	do {
+		assert_false(guessed_of(&h, "/bin/next"));
+		assert_true(engine_next_action(h.engine, &a));
+	} while (a.kind != ACTION_WARM);
+	assert_string_equal(a.name, "/lib/bin/first.so");
+	actions_take(&h, &l);
+	assert_true(guessed_of(&h, "/bin/next"));
+	host_fini(&h);
+}
+
+/* What follows a start is guessed all the same when nobody asks before something else is seen. */
+static void test_engine_guesses_the_rest_unasked(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct action_list l;
+	struct host h;
+
+	(void)state;
+	host_init(&h, &limits);
+	for (int i = 0; i < 3; i++) {
+		host_run_tool(&h, 1, "/bin/first");
+		host_run_tool(&h, 1, "/bin/next");
+		actions_carry_out(&h, &l, true);
+		host_rest(&h, 30 * S);
+		actions_take(&h, &l);
+	}
+	host_exit(&h, host_spawn(&h, 1, "/bin/first", NULL));
+	assert_true(guessed_of(&h, "/bin/next"));
+	host_fini(&h);
+}
+
 /* When what a shell starts next will be needed is known from the times between its commands. */
 static void test_engine_tells_when_a_later_step_comes(void **state)
 {
@@ -314,6 +378,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
+		cmocka_unit_test(test_engine_asks_for_the_start_first),
+		cmocka_unit_test(test_engine_guesses_the_rest_unasked),
 		cmocka_unit_test(test_engine_tells_when_a_later_step_comes),
 		cmocka_unit_test(test_engine_follows_a_changed_habit),
 		cmocka_unit_test(test_engine_keeps_users_apart),

@@ -204,6 +204,7 @@ void engine_run_gone(struct engine *e, uint32_t run)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 
+	e->rest = e->rest && e->rest_run != run;
 	if (!phase_pid(rn->pid))
 		phase_leave(e, rn->uid);
 	keep_running(e, rn->block, false);
@@ -443,6 +444,7 @@ int engine_observe(struct engine *e, const struct obs *o)
 
 	if (o->kind <= OBS_NONE || o->kind >= OBS_KIND_MAX)
 		return fault(-EINVAL);
+	(void)predict_rest(e);
 	if (o->ts_ns > e->now_ns)
 		e->now_ns = o->ts_ns;
 	e->stats.obs_n[o->kind] += o->count ? o->count : 1;

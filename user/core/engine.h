@@ -211,7 +211,8 @@ void engine_left(struct engine *e, uint32_t left_n);
 int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
 /* When the next of what has time is due, 0: none: then engine_tick(), which may be without pressure. */
 uint64_t engine_due_ns(struct engine *e);
-/* The next thing to do, or false. */
+/* The next thing to do, or false. Asked right after a start was observed, what that needs comes before the work of
+ * guessing what follows; else that is done with the next observation or tick. */
 bool engine_next_action(struct engine *e, struct action *ret);
 int engine_result(struct engine *e, const struct action_result *r);
 

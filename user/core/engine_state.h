@@ -103,6 +103,8 @@ struct engine {
 	uint32_t word_head, word_n;
 	struct candidate candidates[CANDIDATE_MAX];
 	size_t candidate_n;
+	uint32_t rest_run; /* for predict_rest() */
+	bool rest;
 	struct vomm_guess guesses[CANDIDATE_MAX];
 	struct file_range ranges[ACTION_RANGES]; /* of the latest action */
 };
@@ -120,9 +122,11 @@ void engine_run_is(struct engine *e, struct run *rn, uint32_t block, uint32_t pr
 /* Nothing is left of the run. */
 void engine_run_gone(struct engine *e, uint32_t run);
 
-/* Guesses from the start of a run: what it will need, what it will start, and what its parent will start
- * next, and their needs. */
+/* Guesses from the start of a run what it will need itself; what it will start, and what its parent will start
+ * next, and their needs, are left to predict_rest(). */
 void predict_from(struct engine *e, uint32_t run);
+/* Guesses what was left of the newest start, if anything was. Before anything else is observed, or time passes. */
+bool predict_rest(struct engine *e);
 /* The same without the needs, where they are known to be in memory: a program that does not come still says
  * something. */
 void predict_programs(struct engine *e, uint32_t run);

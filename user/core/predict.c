@@ -326,19 +326,33 @@ static void guess_candidate(struct engine *e, uint32_t run, struct candidate *c,
 	}
 }
 
-static void predict(struct engine *e, uint32_t run, bool needs)
+/* What comes after the start of a run: all candidates but the first, which is its own block. */
+static void predict_others(struct engine *e, uint32_t run, bool needs)
 {
 	candidates_of_run(e, run);
-	for (size_t i = needs ? 0 : 1; i < e->candidate_n; i++)
+	for (size_t i = 1; i < e->candidate_n; i++)
 		guess_candidate(e, run, &e->candidates[i], needs);
 }
 
 void predict_from(struct engine *e, uint32_t run)
 {
-	predict(e, run, true);
+	(void)predict_rest(e);
+	candidate_of_run(e, run);
+	guess_candidate(e, run, &e->candidates[0], true);
+	e->rest_run = run;
+	e->rest = true;
+}
+
+bool predict_rest(struct engine *e)
+{
+	if (!e->rest)
+		return false;
+	e->rest = false;
+	predict_others(e, e->rest_run, true);
+	return true;
 }
 
 void predict_programs(struct engine *e, uint32_t run)
 {
-	predict(e, run, false);
+	predict_others(e, run, false);
 }

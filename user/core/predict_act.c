@@ -117,6 +117,7 @@ int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
 {
 	struct guess *g;
 
+	(void)predict_rest(e);
 	if (now_ns > e->now_ns)
 		e->now_ns = now_ns;
 	plan_tick(e->plan, e->now_ns, p);
@@ -186,7 +187,7 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 	return true;
 }
 
-bool engine_next_action(struct engine *e, struct action *ret)
+static bool next_action(struct engine *e, struct action *ret)
 {
 	const struct node *dep;
 	struct guess *g;
@@ -234,6 +235,15 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	ret->priority = g->has_time;
 	if (ret->kind == ACTION_WARM)
 		ret->range_n = guess_ranges(e, g);
+	return true;
+}
+
+/* What has started waits for what it needs already; what comes after it is guessed while that is read. */
+bool engine_next_action(struct engine *e, struct action *ret)
+{
+	while (!next_action(e, ret))
+		if (!predict_rest(e))
+			return false;
 	return true;
 }
 

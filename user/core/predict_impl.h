@@ -58,6 +58,8 @@ static inline uint64_t candidate_wait_ns(const struct candidate *c, const struct
 
 /* --- predict_next.c ------------------------------------------------------------------------------ */
 
+/* Fills e->candidates: the block of run alone. */
+void candidate_of_run(struct engine *e, uint32_t run);
 /* Fills e->candidates: the block of run, what it starts at any depth, and what its parent starts next. */
 void candidates_of_run(struct engine *e, uint32_t run);
 /* Fills e->candidates: block, and what it starts at any depth. */

@@ -92,7 +92,7 @@ static void add_next(struct engine *e, uint32_t run)
 	descend(e, first);
 }
 
-void candidates_of_run(struct engine *e, uint32_t run)
+void candidate_of_run(struct engine *e, uint32_t run)
 {
 	const struct run *rn = lineage_run(e->lineage, run);
 	uint32_t parent = lineage_parent(e->lineage, run);
@@ -105,6 +105,13 @@ void candidates_of_run(struct engine *e, uint32_t run)
 							 ? 0
 							 : lineage_run(e->lineage, parent)->block,
 				       .p = 1});
+}
+
+void candidates_of_run(struct engine *e, uint32_t run)
+{
+	uint32_t parent = lineage_parent(e->lineage, run);
+
+	candidate_of_run(e, run);
 	descend(e, 0);
 	if (parent != RUN_NONE)
 		add_next(e, parent);

@@ -47,6 +47,10 @@ void daemon_observe(void *ctx, const struct obs *seen)
 		behind_end(d->behind);
 		serve_observe(d->serve, o);
 	}
+	/* A guess is worth most now: much may follow it in the ring, and what is noted below can wait. Before there are
+	 * sources nothing is carried out. */
+	if (o->kind == OBS_EXEC && d->due)
+		daemon_step(d);
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "engine: an observation of kind %d was refused: %s",
 			    (int)o->kind, strerror(-r));
