@@ -33,6 +33,9 @@ pid_t baseline_start_at(const struct sockaddr_storage *a, socklen_t n, const cha
 		char text[16];
 
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Like any service. Of the client's session it would be in its autogroup (sched(7)), where
+		 * the kernel shares out its turns otherwise than between two services. */
+		(void)setsid();
 		(void)dup2(fd, 3); /* fd is 3 itself at times: then close-on-exec has to go */
 		(void)fcntl(3, F_SETFD, 0);
 		(void)close_range(4, ~0u, 0);

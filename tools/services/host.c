@@ -27,7 +27,8 @@ struct ask {
 
 struct shared { /* what the host shows of its services, without being asked */
 	struct svc_view views[SUBJECT_N], rests[SUBJECT_N];
-	int frozen_n;		     /* of the parked ones */
+	int frozen_n; /* of the parked ones; counted once it was asked for */
+	bool counts_parked;
 	uint64_t cpu_ns, box_cpu_ns; /* of the host, of all sandboxes; shown when asked */
 };
 
@@ -40,22 +41,37 @@ static void on_say(void *ctx, enum services_say level, const char *text)
 		(void)fprintf(stderr, "%s\n", text);
 }
 
-static void show(struct services *s)
+static void show_one(const struct services *s, const char *prefix, int k, struct svc_view *to)
 {
 	struct service_view v;
-	int frozen_n = 0;
+	char name[40];
+
+	(void)snprintf(name, sizeof(name), "%s%s", prefix, subjects[k].name);
+	if (services_find(s, name, &v))
+		*to = v.svc;
+}
+
+static int parked_frozen(const struct services *s)
+{
+	struct service_view v;
+	int n = 0;
 
 	for (uint32_t i = 0; i < services_n(s); i++) {
 		services_view(s, i, &v);
-		frozen_n += strncmp(v.name, "parked", 6) == 0 && v.svc.state == SVC_FROZEN;
-		for (int k = 0; k < SUBJECT_N; k++)
-			if (strcmp(v.name, subjects[k].name) == 0)
-				shared->views[k] = v.svc;
-			else if (strncmp(v.name, "rests-", 6) == 0 &&
-				 strcmp(v.name + 6, subjects[k].name) == 0)
-				shared->rests[k] = v.svc;
+		n += strncmp(v.name, "parked", 6) == 0 && v.svc.state == SVC_FROZEN;
 	}
-	shared->frozen_n = frozen_n;
+	return n;
+}
+
+/* No daemon does this, and who has just been thawed runs beside it: what nobody looks at is left out. */
+static void show(const struct services *s)
+{
+	for (int k = 0; k < SUBJECT_N; k++) {
+		show_one(s, "", k, &shared->views[k]);
+		show_one(s, "rests-", k, &shared->rests[k]);
+	}
+	if (__atomic_load_n(&shared->counts_parked, __ATOMIC_RELAXED))
+		shared->frozen_n = parked_frozen(s);
 }
 
 static void show_cpu(struct cgroup_host *h)
@@ -232,6 +248,7 @@ void host_tell(struct run *run, int k, enum place place, enum host_ask what, uin
 
 int host_frozen_n(void)
 {
+	__atomic_store_n(&shared->counts_parked, true, __ATOMIC_RELAXED);
 	return *(volatile int *)&shared->frozen_n;
 }
 

@@ -53,6 +53,7 @@ void idle_measure(struct run *run)
 	uint64_t until, host0, host1, box0, box1, plain;
 
 	_Static_assert(PARKED_HZ == 20, "a tick is 50 ms");
+	(void)host_frozen_n(); /* counted from here on */
 	for (int i = 0; i < run->parked_n; i++) {
 		struct sockaddr_un a = {.sun_family = AF_UNIX}, p = a;
 		struct sockaddr_storage at = {0};
