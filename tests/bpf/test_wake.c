@@ -59,6 +59,17 @@ static void copy_true(const char *to)
 	assert_int_equal(system(command), 0);
 }
 
+/* In a new file; path: as mkstemp() has it. */
+static void make_true(char *path)
+{
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0755), 0);
+	(void)close(fd);
+	copy_true(path);
+}
+
 struct start {
 	const char *path, *arg;
 };
@@ -177,13 +188,9 @@ static void test_the_argument_is_found_behind_any_name(void **state)
 	char path[] = "/tmp/forewarm-wake-XXXXXX", name[160];
 	struct fwm_guess_row row = {.wake = FWM_WAKE_YES};
 	struct seen s = {0}, again = {0};
-	int fd = mkstemp(path);
 
 	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(fchmod(fd, 0755), 0);
-	(void)close(fd);
-	copy_true(path);
+	make_true(path);
 	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
 		struct named n = {path, "x", args[i]};
 
@@ -228,13 +235,9 @@ static void test_a_wakeup_during_a_drain_is_not_the_last(void **state)
 	char path[] = "/tmp/forewarm-wake-XXXXXX";
 	struct meanwhile m = {c, path, 0};
 	struct seen s = {0};
-	int fd = mkstemp(path);
 
 	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(fchmod(fd, 0755), 0);
-	(void)close(fd);
-	copy_true(path);
+	make_true(path);
 	capture_wake_new(c);
 	run(c, path, "first");
 	assert_true(woken(c, WAKE_MS));

@@ -3,6 +3,7 @@
 
 #include "support/host.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define STEP_NS 100000ull
@@ -39,6 +40,25 @@ void host_see(struct host *h, struct obs o)
 	o.uid = h->uid;
 	o.count = 1;
 	assert_int_equal(h->see ? h->see(h->ctx, &o) : engine_observe(h->engine, &o), 0);
+}
+
+int host_setup(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct host *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -1;
+	host_init(h, &limits);
+	*state = h;
+	return 0;
+}
+
+int host_teardown(void **state)
+{
+	host_fini(*state);
+	free(*state);
+	return 0;
 }
 
 void host_begin(struct host *h)

@@ -35,6 +35,10 @@ void host_init(struct host *h, const struct engine_limits *limits);
 void host_init_with(struct host *h, const struct engine_limits *limits,
 		    const struct plan_policy *policy);
 void host_fini(struct host *h);
+/* Fixtures: *state is one with host_limits(). */
+int host_setup(void **state);
+int host_teardown(void **state);
+#define WITH_HOST(t) cmocka_unit_test_setup_teardown(t, host_setup, host_teardown)
 /* The same with h->see, and no engine. */
 void host_begin(struct host *h);
 

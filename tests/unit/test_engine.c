@@ -13,23 +13,20 @@
 
 static void test_engine_asks_for_later_steps_ahead(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
 	const struct action *a;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 3; i++) {
-		host_run_script(&h, "/bin/three");
-		actions_carry_out(&h, &l, true);
+		host_run_script(h, "/bin/three");
+		actions_carry_out(h, &l, true);
 	}
-	host_rest(&h, 10 * S);
-	actions_take(&h, &l);
-	pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	host_spawn(&h, pid, "/bin/one", NULL);
-	actions_take(&h, &l);
+	host_rest(h, 10 * S);
+	actions_take(h, &l);
+	pid = host_spawn(h, 1, "/bin/dash", "/srv/job.sh");
+	host_spawn(h, pid, "/bin/one", NULL);
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/lib/bin/two.so"));
 	a = actions_find(&l, ACTION_WARM, "/lib/bin/three.so");
 	assert_non_null(a);
@@ -38,7 +35,6 @@ static void test_engine_asks_for_later_steps_ahead(void **state)
 	assert_true(a->lead_ns > 20000000 && a->lead_ns < 200000000);
 	assert_non_null(actions_find(&l, ACTION_LOOKUP, "/etc/bin/three.conf"));
 	assert_non_null(actions_find(&l, ACTION_WARM, "/bin/three"));
-	host_fini(&h);
 }
 
 /* Are there open guesses of what path needs, or that it runs? */
@@ -58,118 +54,98 @@ static bool guessed_of(const struct host *h, const char *path)
 /* To guess what a shell will start took up to 5 ms, and meanwhile nothing was read for the shell itself. */
 static void test_engine_asks_for_the_start_first(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
 	struct action a;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 3; i++) {
-		host_run_tool(&h, 1, "/bin/first");
-		host_run_tool(&h, 1, "/bin/next");
-		actions_carry_out(&h, &l, true);
-		host_rest(&h, 30 * S);
-		actions_take(&h, &l);
+		host_run_tool(h, 1, "/bin/first");
+		host_run_tool(h, 1, "/bin/next");
+		actions_carry_out(h, &l, true);
+		host_rest(h, 30 * S);
+		actions_take(h, &l);
 	}
-	host_spawn(&h, 1, "/bin/first", NULL);
-	assert_true(guessed_of(&h, "/bin/first"));
+	host_spawn(h, 1, "/bin/first", NULL);
+	assert_true(guessed_of(h, "/bin/first"));
 	do {
-		assert_false(guessed_of(&h, "/bin/next"));
-		assert_true(engine_next_action(h.engine, &a));
+		assert_false(guessed_of(h, "/bin/next"));
+		assert_true(engine_next_action(h->engine, &a));
 	} while (a.kind != ACTION_WARM);
 	assert_string_equal(a.name, "/lib/bin/first.so");
-	actions_take(&h, &l);
-	assert_true(guessed_of(&h, "/bin/next"));
-	host_fini(&h);
+	actions_take(h, &l);
+	assert_true(guessed_of(h, "/bin/next"));
 }
 
 /* What follows a start is guessed all the same when nobody asks before something else is seen. */
 static void test_engine_guesses_the_rest_unasked(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 3; i++) {
-		host_run_tool(&h, 1, "/bin/first");
-		host_run_tool(&h, 1, "/bin/next");
-		actions_carry_out(&h, &l, true);
-		host_rest(&h, 30 * S);
-		actions_take(&h, &l);
+		host_run_tool(h, 1, "/bin/first");
+		host_run_tool(h, 1, "/bin/next");
+		actions_carry_out(h, &l, true);
+		host_rest(h, 30 * S);
+		actions_take(h, &l);
 	}
-	host_exit(&h, host_spawn(&h, 1, "/bin/first", NULL));
-	assert_true(guessed_of(&h, "/bin/next"));
-	host_fini(&h);
+	host_exit(h, host_spawn(h, 1, "/bin/first", NULL));
+	assert_true(guessed_of(h, "/bin/next"));
 }
 
 /* When what a shell starts next will be needed is known from the times between its commands. */
 static void test_engine_tells_when_a_later_step_comes(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
 	const struct guess *g;
 	uint64_t it = 0;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 8; i++) {
-		host_exit(&h, host_spawn(&h, 1, "/bin/near", NULL));
-		host_pass(&h, S / 2);
-		host_exit(&h, host_spawn(&h, 1, "/bin/far", NULL));
-		host_rest(&h, 30 * S);
-		actions_take(&h, &l);
+		host_exit(h, host_spawn(h, 1, "/bin/near", NULL));
+		host_pass(h, S / 2);
+		host_exit(h, host_spawn(h, 1, "/bin/far", NULL));
+		host_rest(h, 30 * S);
+		actions_take(h, &l);
 	}
-	host_spawn(&h, 1, "/bin/near", NULL);
-	actions_take(&h, &l);
+	host_spawn(h, 1, "/bin/near", NULL);
+	actions_take(h, &l);
 	/* The newest. */
-	assert_true(engine_next_guess(h.engine, &it, &g));
-	assert_string_equal(graph_node_const(engine_graph_const(h.engine), g->dep)->name,
+	assert_true(engine_next_guess(h->engine, &it, &g));
+	assert_string_equal(graph_node_const(engine_graph_const(h->engine), g->dep)->name,
 			    "/bin/far");
-	assert_int_equal(g->made_ns, h.now_ns);
+	assert_int_equal(g->made_ns, h->now_ns);
 	assert_in_range(g->lead_ns, S / 4, S);
-	host_fini(&h);
 }
 
 static void test_engine_follows_a_changed_habit(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 30; i++)
-		host_run_script(&h, "/bin/three");
+		host_run_script(h, "/bin/three");
 	for (int i = 0; i < 20; i++)
-		host_run_script(&h, "/bin/other");
-	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+		host_run_script(h, "/bin/other");
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
 	assert_non_null(actions_find(&l, ACTION_WARM, "/lib/bin/other.so"));
 	assert_null(actions_find(&l, ACTION_WARM, "/lib/bin/three.so"));
-	host_fini(&h);
 }
 
 static void test_engine_keeps_users_apart(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
-	h.uid = 1000;
+	h->uid = 1000;
 	for (int i = 0; i < 5; i++)
-		host_run_script(&h, "/bin/three");
-	actions_take(&h, &l);
-	h.uid = 1001;
-	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	actions_take(&h, &l);
+		host_run_script(h, "/bin/three");
+	actions_take(h, &l);
+	h->uid = 1001;
+	host_spawn(h, 1, "/bin/dash", "/srv/job.sh");
+	actions_take(h, &l);
 	for (size_t i = 0; i < l.n; i++)
 		assert_true(l.actions[i].kind == ACTION_CANCEL);
-	host_fini(&h);
 }
 
 static void run_sum(struct host *h, uint32_t ppid, const char *path)
@@ -183,56 +159,48 @@ static void run_sum(struct host *h, uint32_t ppid, const char *path)
 /* sum needs another file each time; which one, only the script above it knows. */
 static void test_engine_tells_needs_to_the_script_above(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	char path[64];
 	uint32_t pid;
 	bool before;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 12; i++) {
-		pid = host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-		host_pass(&h, 30000000);
-		run_sum(&h, pid, "/data/of-the-job");
-		host_exit(&h, pid);
+		pid = host_spawn(h, 1, "/bin/dash", "/srv/job.sh");
+		host_pass(h, 30000000);
+		run_sum(h, pid, "/data/of-the-job");
+		host_exit(h, pid);
 		for (int j = 0; j < 6; j++) {
 			snprintf(path, sizeof(path), "/data/other-%d-%d", i, j);
-			run_sum(&h, 1, path);
+			run_sum(h, 1, path);
 		}
-		host_rest(&h, 10 * S);
+		host_rest(h, 10 * S);
 	}
 	/* Asked for when the job starts, or before, from what always follows what. */
-	actions_take(&h, &l);
+	actions_take(h, &l);
 	before = actions_find(&l, ACTION_WARM, "/data/of-the-job");
-	host_spawn(&h, 1, "/bin/dash", "/srv/job.sh");
-	actions_take(&h, &l);
+	host_spawn(h, 1, "/bin/dash", "/srv/job.sh");
+	actions_take(h, &l);
 	assert_true(before || actions_find(&l, ACTION_WARM, "/data/of-the-job"));
 	for (size_t i = 0; i < l.n; i++)
 		assert_null(strstr(l.names[i], "other"));
-	host_fini(&h);
 }
 
 static void test_engine_guesses_services(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 4; i++) {
-		pid = host_spawn(&h, 1, "/bin/client", NULL);
-		host_connect(&h, pid, "tcp:127.0.0.1:5432");
-		host_exit(&h, pid);
-		host_rest(&h, 10 * S);
+		pid = host_spawn(h, 1, "/bin/client", NULL);
+		host_connect(h, pid, "tcp:127.0.0.1:5432");
+		host_exit(h, pid);
+		host_rest(h, 10 * S);
 	}
-	host_spawn(&h, 1, "/bin/client", NULL);
-	actions_take(&h, &l);
+	host_spawn(h, 1, "/bin/client", NULL);
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_PRESTART, "tcp:127.0.0.1:5432"));
-	host_fini(&h);
 }
 
 static uint64_t digest_of_a_day(void)
@@ -377,14 +345,14 @@ static void test_engine_keeps_what_runs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_engine_asks_for_later_steps_ahead),
-		cmocka_unit_test(test_engine_asks_for_the_start_first),
-		cmocka_unit_test(test_engine_guesses_the_rest_unasked),
-		cmocka_unit_test(test_engine_tells_when_a_later_step_comes),
-		cmocka_unit_test(test_engine_follows_a_changed_habit),
-		cmocka_unit_test(test_engine_keeps_users_apart),
-		cmocka_unit_test(test_engine_tells_needs_to_the_script_above),
-		cmocka_unit_test(test_engine_guesses_services),
+		WITH_HOST(test_engine_asks_for_later_steps_ahead),
+		WITH_HOST(test_engine_asks_for_the_start_first),
+		WITH_HOST(test_engine_guesses_the_rest_unasked),
+		WITH_HOST(test_engine_tells_when_a_later_step_comes),
+		WITH_HOST(test_engine_follows_a_changed_habit),
+		WITH_HOST(test_engine_keeps_users_apart),
+		WITH_HOST(test_engine_tells_needs_to_the_script_above),
+		WITH_HOST(test_engine_guesses_services),
 		cmocka_unit_test(test_engine_is_deterministic),
 		cmocka_unit_test(test_engine_is_bounded),
 		cmocka_unit_test(test_engine_is_fair_between_users),

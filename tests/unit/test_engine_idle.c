@@ -36,26 +36,22 @@ static void run_once(struct host *h, struct action_list *l, bool resident)
 /* Starts on account of which nothing was read from a disk, ahead or by what ran, are counted. */
 static void test_engine_counts_starts_that_read_nothing(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t script;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 6; i++)
-		run_once(&h, &l, true);
-	script = block_of(&h, "/bin/dash /srv/idle.sh");
-	assert_int_equal(engine_idle_starts(h.engine, script), 6);
-	run_once(&h, &l, false); /* read ahead for it */
-	assert_int_equal(engine_idle_starts(h.engine, script), 0);
-	run_once(&h, &l, true);
-	run_once(&h, &l, true);
-	assert_int_equal(engine_idle_starts(h.engine, script), 2);
-	h.cold = true; /* what it runs had to read */
-	run_once(&h, &l, true);
-	assert_int_equal(engine_idle_starts(h.engine, script), 0);
-	host_fini(&h);
+		run_once(h, &l, true);
+	script = block_of(h, "/bin/dash /srv/idle.sh");
+	assert_int_equal(engine_idle_starts(h->engine, script), 6);
+	run_once(h, &l, false); /* read ahead for it */
+	assert_int_equal(engine_idle_starts(h->engine, script), 0);
+	run_once(h, &l, true);
+	run_once(h, &l, true);
+	assert_int_equal(engine_idle_starts(h->engine, script), 2);
+	h->cold = true; /* what it runs had to read */
+	run_once(h, &l, true);
+	assert_int_equal(engine_idle_starts(h->engine, script), 0);
 }
 
 /* Is there an open guess about it? */
@@ -77,30 +73,26 @@ static bool guessed(struct host *h, const char *name)
  * what those need is. */
 static void test_engine_looks_after_no_needs_that_are_ready(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t pid, guessed_n = 0;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 6; i++)
-		run_once(&h, &l, true);
-	h.exec_flags = OBS_F_READY;
+		run_once(h, &l, true);
+	h->exec_flags = OBS_F_READY;
 	for (int i = 0; i < 4; i++) {
-		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+		pid = actions_of_start(h, &l, "/bin/dash", "/srv/idle.sh");
 		assert_int_equal(l.n, 0);
-		guessed_n += guessed(&h, "/bin/tool");
-		assert_false(guessed(&h, "/srv/idle.conf"));
-		assert_false(guessed(&h, "/data/idle"));
-		host_exit(&h, pid);
-		host_rest(&h, 10 * S);
+		guessed_n += guessed(h, "/bin/tool");
+		assert_false(guessed(h, "/srv/idle.conf"));
+		assert_false(guessed(h, "/data/idle"));
+		host_exit(h, pid);
+		host_rest(h, 10 * S);
 	}
 	assert_int_equal(guessed_n, 1);
-	h.exec_flags = 0;
-	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
+	h->exec_flags = 0;
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/idle.sh");
 	assert_non_null(actions_find(&l, ACTION_WARM, "/srv/idle.conf"));
-	host_fini(&h);
 }
 
 /* What was seen in memory a moment ago is not looked at again, but when something has left memory since. */
@@ -133,39 +125,35 @@ static void test_engine_looks_again_after_something_left(void **state)
  * that it would not be acted on is told beforehand. */
 static void test_engine_gives_a_habit_up(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct guess list[64];
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 	size_t n;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 40; i++)
-		run_once(&h, &l, true);
+		run_once(h, &l, true);
 	for (int i = 0; i < 8;
 	     i++) { /* not so often that the step is not thought likely any more */
-		pid = actions_of_start(&h, &l, "/bin/dash", "/srv/idle.sh");
-		assert_true(guessed(&h, "/bin/tool"));
-		assert_int_equal(guessed(&h, "/data/idle"), i < 4);
-		actions_finish(&h, &l, true);
-		host_open(&h, pid, "/srv/idle.conf", 0);
-		host_exit(&h, pid);
-		host_rest(&h, 10 * S);
+		pid = actions_of_start(h, &l, "/bin/dash", "/srv/idle.sh");
+		assert_true(guessed(h, "/bin/tool"));
+		assert_int_equal(guessed(h, "/data/idle"), i < 4);
+		actions_finish(h, &l, true);
+		host_open(h, pid, "/srv/idle.conf", 0);
+		host_exit(h, pid);
+		host_rest(h, 10 * S);
 	}
-	n = engine_predict_block(h.engine, block_of(&h, "/bin/dash /srv/idle.sh"), list,
+	n = engine_predict_block(h->engine, block_of(h, "/bin/dash /srv/idle.sh"), list,
 				 ARRAY_SIZE(list));
 	for (size_t i = 0; i < n; i++) {
 		const char *name =
-			graph_node_const(engine_graph_const(h.engine), list[i].dep)->name;
+			graph_node_const(engine_graph_const(h->engine), list[i].dep)->name;
 
 		if (!strcmp(name, "/data/idle"))
 			assert_int_equal(list[i].decision, DECISION_UNTRUSTED);
 		if (!strcmp(name, "/srv/idle.conf"))
 			assert_int_equal(list[i].decision, DECISION_NONE);
 	}
-	host_fini(&h);
 }
 
 /* What is asked for again so long after it was found to be there. */
@@ -187,30 +175,26 @@ static size_t asked_after(struct host *h, struct action_list *l, uint64_t ns, ui
 /* While nothing is told to have left memory nothing is looked for again and again. */
 static void test_engine_looks_no_more_while_nothing_leaves(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
 	for (int i = 0; i < 8; i++)
-		(void)asked_after(&h, &l, 10 * S, 0);
-	assert_true(asked_after(&h, &l, 10 * S, 0) > 0); /* nobody tells */
-	assert_true(asked_after(&h, &l, 10 * S, 7) > 0); /* as of before */
-	assert_int_equal(asked_after(&h, &l, 10 * S, 7), 0);
-	assert_true(asked_after(&h, &l, 10 * S, 8) > 0);
-	assert_true(asked_after(&h, &l, 40 * S, 8) > 0); /* not for ever */
-	host_fini(&h);
+		(void)asked_after(h, &l, 10 * S, 0);
+	assert_true(asked_after(h, &l, 10 * S, 0) > 0); /* nobody tells */
+	assert_true(asked_after(h, &l, 10 * S, 7) > 0); /* as of before */
+	assert_int_equal(asked_after(h, &l, 10 * S, 7), 0);
+	assert_true(asked_after(h, &l, 10 * S, 8) > 0);
+	assert_true(asked_after(h, &l, 40 * S, 8) > 0); /* not for ever */
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_engine_counts_starts_that_read_nothing),
-		cmocka_unit_test(test_engine_looks_after_no_needs_that_are_ready),
+		WITH_HOST(test_engine_counts_starts_that_read_nothing),
+		WITH_HOST(test_engine_looks_after_no_needs_that_are_ready),
 		cmocka_unit_test(test_engine_looks_again_after_something_left),
-		cmocka_unit_test(test_engine_gives_a_habit_up),
-		cmocka_unit_test(test_engine_looks_no_more_while_nothing_leaves),
+		WITH_HOST(test_engine_gives_a_habit_up),
+		WITH_HOST(test_engine_looks_no_more_while_nothing_leaves),
 	};
 
 	return cmocka_run_group_tests_name("engine_idle", tests, NULL, NULL);

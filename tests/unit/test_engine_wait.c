@@ -39,153 +39,129 @@ static void learn(struct host *h, int n, uint64_t after_ns)
 
 static void test_engine_waits_while_there_is_time(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
 	uint64_t due_ns;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
-	learn(&h, 8, 400 * MS);
-	assert_int_equal(engine_due_ns(h.engine), 0);
-	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+	learn(h, 8, 400 * MS);
+	assert_int_equal(engine_due_ns(h->engine), 0);
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 	assert_non_null(actions_find(&l, ACTION_PRESTART, "unix:/run/needed"));
-	assert_int_equal(host_decision(&h, "/data/needed"), DECISION_WAITS);
-	due_ns = engine_due_ns(h.engine);
-	assert_in_range(due_ns, h.now_ns + 50 * MS, h.now_ns + 150 * MS);
-	h.now_ns = due_ns - 1;
-	host_tick(&h);
-	actions_take(&h, &l);
+	assert_int_equal(host_decision(h, "/data/needed"), DECISION_WAITS);
+	due_ns = engine_due_ns(h->engine);
+	assert_in_range(due_ns, h->now_ns + 50 * MS, h->now_ns + 150 * MS);
+	h->now_ns = due_ns - 1;
+	host_tick(h);
+	actions_take(h, &l);
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	h.now_ns = due_ns;
-	assert_int_equal(engine_tick(h.engine, h.now_ns, NULL), 0);
-	actions_take(&h, &l);
+	h->now_ns = due_ns;
+	assert_int_equal(engine_tick(h->engine, h->now_ns, NULL), 0);
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 /* The script ends before: nothing was read, and nothing is any more. */
 static void test_engine_reads_nothing_of_what_has_ended(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
-	learn(&h, 8, 400 * MS);
-	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
-	assert_true(engine_due_ns(h.engine) > 0);
-	host_pass(&h, 30 * MS);
-	host_exit(&h, pid);
-	assert_int_equal(engine_due_ns(h.engine), 0);
-	host_rest(&h, S);
-	actions_take(&h, &l);
+	learn(h, 8, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	assert_true(engine_due_ns(h->engine) > 0);
+	host_pass(h, 30 * MS);
+	host_exit(h, pid);
+	assert_int_equal(engine_due_ns(h->engine), 0);
+	host_rest(h, S);
+	actions_take(h, &l);
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 /* It comes sooner than ever: then it is read at once. */
 static void test_engine_waits_no_longer_for_what_has_come(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
-	learn(&h, 8, 400 * MS);
-	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
-	host_pass(&h, 10 * MS);
-	(void)host_spawn(&h, pid, "/bin/second", NULL);
-	actions_take(&h, &l);
+	learn(h, 8, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	host_pass(h, 10 * MS);
+	(void)host_spawn(h, pid, "/bin/second", NULL);
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 /* Whoever reads was busy, or had no room: that does not make it wait once more. */
 static void test_engine_tries_again_without_waiting(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	const struct action *a;
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
-	learn(&h, 8, 400 * MS);
-	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
-	host_rest(&h, 150 * MS);
-	actions_take(&h, &l);
+	learn(h, 8, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(h, 150 * MS);
+	actions_take(h, &l);
 	a = actions_find(&l, ACTION_WARM, "/data/needed");
 	assert_non_null(a);
-	assert_int_equal(engine_result(h.engine, &(struct action_result){.guess_id = a->guess_id,
-									 .err = EBUSY,
-									 .done_ns = h.now_ns}),
+	assert_int_equal(engine_result(h->engine, &(struct action_result){.guess_id = a->guess_id,
+									  .err = EBUSY,
+									  .done_ns = h->now_ns}),
 			 0);
-	host_pass(&h, 3 * S / 2);
-	host_exit(&h, host_spawn(&h, pid, "/bin/first", NULL));
-	actions_take(&h, &l);
+	host_pass(h, 3 * S / 2);
+	host_exit(h, host_spawn(h, pid, "/bin/first", NULL));
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 /* More than so young a habit is trusted with: not read before the program runs, but then at once. */
 static void test_engine_reads_for_who_runs_what_it_did_not_on_trust(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 	uint32_t pid;
 
-	(void)state;
-	host_init(&h, &limits);
-	h.file_bytes = 32 << 20;
-	learn(&h, 2, 400 * MS);
-	pid = actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
-	host_rest(&h, 150 * MS);
-	actions_take(&h, &l);
+	h->file_bytes = 32 << 20;
+	learn(h, 2, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(h, 150 * MS);
+	actions_take(h, &l);
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	assert_int_equal(host_decision(&h, "/data/needed"), DECISION_UNTRUSTED);
-	(void)host_spawn(&h, pid, "/bin/second", NULL);
-	actions_take(&h, &l);
+	assert_int_equal(host_decision(h, "/data/needed"), DECISION_UNTRUSTED);
+	(void)host_spawn(h, pid, "/bin/second", NULL);
+	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 /* Of what came at once now and then is not known that it has time; that is forgotten after some twenty times. */
 static void test_engine_waits_only_for_what_never_comes_sooner(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	struct action_list l;
-	struct host h;
 
-	(void)state;
-	host_init(&h, &limits);
-	learn(&h, 8, 400 * MS);
-	learn(&h, 1, MS);
-	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+	learn(h, 8, 400 * MS);
+	learn(h, 1, MS);
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_rest(&h, 30 * S);
-	learn(&h, 25, 400 * MS);
-	(void)actions_of_start(&h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(h, 30 * S);
+	learn(h, 25, 400 * MS);
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
-	host_fini(&h);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_engine_waits_while_there_is_time),
-		cmocka_unit_test(test_engine_reads_nothing_of_what_has_ended),
-		cmocka_unit_test(test_engine_waits_no_longer_for_what_has_come),
-		cmocka_unit_test(test_engine_tries_again_without_waiting),
-		cmocka_unit_test(test_engine_reads_for_who_runs_what_it_did_not_on_trust),
-		cmocka_unit_test(test_engine_waits_only_for_what_never_comes_sooner),
+		WITH_HOST(test_engine_waits_while_there_is_time),
+		WITH_HOST(test_engine_reads_nothing_of_what_has_ended),
+		WITH_HOST(test_engine_waits_no_longer_for_what_has_come),
+		WITH_HOST(test_engine_tries_again_without_waiting),
+		WITH_HOST(test_engine_reads_for_who_runs_what_it_did_not_on_trust),
+		WITH_HOST(test_engine_waits_only_for_what_never_comes_sooner),
 	};
 
 	return cmocka_run_group_tests_name("engine_wait", tests, NULL, NULL);

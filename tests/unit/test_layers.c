@@ -8,13 +8,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "core/naming.h"
+#include "support/scratch.h"
 #include "sys/layers.h"
 #include "sys/mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <forewarm/event.h>
-#include <ftw.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,12 +31,6 @@ struct fix {
 	char image[NAMING_TEXT_MAX], text[1024];
 	struct layers *l;
 };
-
-static int rm_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
 
 static const char *at(const struct fix *f, const char *name)
 {
@@ -130,7 +124,7 @@ static int teardown(void **state)
 	struct fix *f = *state;
 
 	layers_free(f->l);
-	nftw(f->dir, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)scratch_remove(f->dir);
 	free(f);
 	return 0;
 }

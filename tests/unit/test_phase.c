@@ -70,43 +70,35 @@ static void boot(struct host *h)
 
 static void test_phase_boot_asks_for_what_boots_need(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	const struct graph *g;
-	struct host h;
 	uint32_t block;
 
-	(void)state;
-	host_init(&h, &limits);
-	engine_phases(h.engine, 60 * S, true);
+	engine_phases(h->engine, 60 * S, true);
 	for (int i = 0; i < 3; i++)
-		boot(&h);
-	g = engine_graph_const(h.engine);
+		boot(h);
+	g = engine_graph_const(h->engine);
 	block = graph_find(g, NODE_BLOCK, "boot");
 	assert_int_not_equal(block, 0);
 	assert_int_equal(graph_node_const(g, block)->runs_n, 3);
 	assert_null(
 		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/later.conf"), EDGE_BELOW));
-	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
-	assert_true(warms(&h, "/etc/two.conf"));
-	later(&h, 600 * S);
-	(void)warms(&h, "");
-	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
-	assert_true(asks(&h, ACTION_LOOKUP, "/etc/two.conf.d"));
-	host_fini(&h);
+	assert_int_equal(engine_boot(h->engine, h->now_ns), 0);
+	assert_true(warms(h, "/etc/two.conf"));
+	later(h, 600 * S);
+	(void)warms(h, "");
+	assert_int_equal(engine_boot(h->engine, h->now_ns), 0);
+	assert_true(asks(h, ACTION_LOOKUP, "/etc/two.conf.d"));
 }
 
 static void test_phase_off_learns_nothing(void **state)
 {
-	struct engine_limits limits = host_limits();
-	struct host h;
+	struct host *h = *state;
 
-	(void)state;
-	host_init(&h, &limits);
-	engine_phases(h.engine, 0, true);
+	engine_phases(h->engine, 0, true);
 	for (int i = 0; i < 3; i++)
-		boot(&h);
-	assert_int_equal(graph_find(engine_graph_const(h.engine), NODE_BLOCK, "boot"), 0);
-	host_fini(&h);
+		boot(h);
+	assert_int_equal(graph_find(engine_graph_const(h->engine), NODE_BLOCK, "boot"), 0);
 }
 
 /* A shell that lives as long as the session, and a program that reads the user's notes. */
@@ -127,70 +119,63 @@ static void login(struct host *h, uint32_t uid, const char *notes)
 
 static void test_phase_login_is_of_one_user(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	const struct graph *g;
-	struct host h;
 	uint32_t shell;
 
-	(void)state;
-	host_init(&h, &limits);
-	engine_phases(h.engine, 60 * S, true);
+	engine_phases(h->engine, 60 * S, true);
 	for (int i = 0; i < 3; i++) {
-		login(&h, 1000, "/home/a/notes");
-		login(&h, 1001, "/home/b/notes");
+		login(h, 1000, "/home/a/notes");
+		login(h, 1001, "/home/b/notes");
 	}
-	g = engine_graph_const(h.engine);
+	g = engine_graph_const(h->engine);
 	assert_int_equal(graph_node_const(g, graph_find(g, NODE_BLOCK, "login:1000"))->runs_n, 3);
-	h.uid = 1000;
-	shell = host_spawn(&h, 1, "/bin/true", NULL); /* nothing that would say which notes */
-	assert_true(warms(&h, "/home/a/notes"));
-	later(&h, 600 * S);
-	(void)warms(&h, "");
+	h->uid = 1000;
+	shell = host_spawn(h, 1, "/bin/true", NULL); /* nothing that would say which notes */
+	assert_true(warms(h, "/home/a/notes"));
+	later(h, 600 * S);
+	(void)warms(h, "");
 	/* Not a login: something of the user runs. */
-	(void)host_spawn(&h, 1, "/bin/true", NULL);
-	assert_false(warms(&h, "/home/a/notes"));
+	(void)host_spawn(h, 1, "/bin/true", NULL);
+	assert_false(warms(h, "/home/a/notes"));
 	assert_int_equal(graph_node_const(g, graph_find(g, NODE_BLOCK, "login:1000"))->runs_n, 4);
-	host_exit(&h, shell);
-	h.uid = 1002;
-	(void)host_spawn(&h, 1, "/bin/true", NULL);
-	assert_false(warms(&h, "/home/a/notes"));
-	host_fini(&h);
+	host_exit(h, shell);
+	h->uid = 1002;
+	(void)host_spawn(h, 1, "/bin/true", NULL);
+	assert_false(warms(h, "/home/a/notes"));
 }
 
 /* A start that is well known tells nothing of what it opens: it is taken to need what it usually does. */
 static void test_phase_knows_what_quiet_starts_need(void **state)
 {
-	struct engine_limits limits = host_limits();
+	struct host *h = *state;
 	const struct graph *g;
-	struct host h;
 	uint32_t block;
 
-	(void)state;
-	host_init(&h, &limits);
-	engine_phases(h.engine, 60 * S, false);
+	engine_phases(h->engine, 60 * S, false);
 	for (int i = 0; i < 6; i++) {
-		uint32_t pid = host_spawn(&h, 1, "/sbin/one", NULL);
+		uint32_t pid = host_spawn(h, 1, "/sbin/one", NULL);
 
-		host_open(&h, pid, "/etc/one.conf", 0);
-		host_look(&h, pid, "/etc/one.asked");
+		host_open(h, pid, "/etc/one.conf", 0);
+		host_look(h, pid, "/etc/one.asked");
 		if (i == 0)
-			host_open(&h, pid, "/etc/one.once", 0);
-		h.open_flags = OBS_F_WRITE;
-		host_open(&h, pid, "/var/one.log", 0);
-		h.open_flags = 0;
-		host_exit(&h, pid);
-		later(&h, 300 * S);
+			host_open(h, pid, "/etc/one.once", 0);
+		h->open_flags = OBS_F_WRITE;
+		host_open(h, pid, "/var/one.log", 0);
+		h->open_flags = 0;
+		host_exit(h, pid);
+		later(h, 300 * S);
 	}
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
-		later(&h, 5 * S);
-		h.exec_flags = OBS_F_QUIET;
-		host_exit(&h, host_spawn(&h, 1, "/sbin/one", NULL));
-		h.exec_flags = 0;
-		later(&h, 600 * S);
-		(void)warms(&h, "");
+		assert_int_equal(engine_boot(h->engine, h->now_ns), 0);
+		later(h, 5 * S);
+		h->exec_flags = OBS_F_QUIET;
+		host_exit(h, host_spawn(h, 1, "/sbin/one", NULL));
+		h->exec_flags = 0;
+		later(h, 600 * S);
+		(void)warms(h, "");
 	}
-	g = engine_graph_const(h.engine);
+	g = engine_graph_const(h->engine);
 	block = graph_find(g, NODE_BLOCK, "boot");
 	assert_int_not_equal(block, 0);
 	assert_non_null(
@@ -201,18 +186,17 @@ static void test_phase_knows_what_quiet_starts_need(void **state)
 		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/etc/one.asked"), EDGE_BELOW));
 	assert_null(
 		graph_edge_find(g, block, graph_find(g, NODE_FILE, "/var/one.log"), EDGE_BELOW));
-	assert_int_equal(engine_boot(h.engine, h.now_ns), 0);
-	assert_true(warms(&h, "/etc/one.conf"));
-	host_fini(&h);
+	assert_int_equal(engine_boot(h->engine, h->now_ns), 0);
+	assert_true(warms(h, "/etc/one.conf"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_phase_boot_asks_for_what_boots_need),
-		cmocka_unit_test(test_phase_off_learns_nothing),
-		cmocka_unit_test(test_phase_login_is_of_one_user),
-		cmocka_unit_test(test_phase_knows_what_quiet_starts_need),
+		WITH_HOST(test_phase_boot_asks_for_what_boots_need),
+		WITH_HOST(test_phase_off_learns_nothing),
+		WITH_HOST(test_phase_login_is_of_one_user),
+		WITH_HOST(test_phase_knows_what_quiet_starts_need),
 	};
 
 	return cmocka_run_group_tests_name("phase", tests, NULL, NULL);

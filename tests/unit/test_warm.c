@@ -4,11 +4,11 @@
 
 #include "base/cleanup.h"
 #include "support/pages.h"
+#include "support/scratch.h"
 #include "sys/warm.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,6 @@ struct fix {
 	struct warm *w;
 	struct warm_limits limits;
 };
-
-static int rm_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
 
 /* A disk-backed folder: TMPDIR, else the build folder; a tmpfs has nothing to warm. */
 static int setup(void **state)
@@ -55,7 +49,7 @@ static int teardown(void **state)
 	struct fix *f = *state;
 
 	warm_free(f->w);
-	nftw(f->dir, rm_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)scratch_remove(f->dir);
 	free(f);
 	return 0;
 }
