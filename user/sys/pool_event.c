@@ -174,6 +174,9 @@ static void ctl_message(struct pool *p, struct sandbox *sb, const struct box_upp
 		return;
 	if (m->kind == BOX_PARKED && sb->sm.state == SANDBOX_FILLING) {
 		on_parked(p, sb);
+	} else if (m->kind == BOX_FAILED &&
+		   (sb->sm.state == SANDBOX_FILLING || sb->sm.state == SANDBOX_STARTING)) {
+		on_failed(p, sb, m, false); /* its id is that of the sandbox: no command ran yet */
 	} else if (m->kind == BOX_STARTED && sb->sm.state == SANDBOX_STARTING && fd_n == 1) {
 		sb->command_pidfd = TAKE_FD(fds[0]);
 		sb->times.started_ns = clock_ns(CLOCK_MONOTONIC);
