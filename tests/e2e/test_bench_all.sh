@@ -54,8 +54,8 @@ tap_check "all the time is its own" budget capture 2400
 tap_check "it fits 80 columns" narrow
 tap_check "all parts come to one page" [ "$(all --minutes 10)" = 0 ]
 tap_check "which is kept" grep -q '3000 ns *100 ns 30.0x' "$dir/.output/bench/all.txt"
-tap_check "the time is divided" budget capture 168
-tap_check "among the forms of one benchmark as well" budget wrong '60 of wrong'
+tap_check "the time is divided" budget capture 156
+tap_check "among the forms of one benchmark as well" budget wrong '108 of wrong'
 tap_check "everybody who does the like is there" named
 tap_check "with a reason where there is no figure" reasons
 tap_check "the part's own one, where it has one" grep -A 1 'crun *not here' "$dir/out"

@@ -41,7 +41,7 @@ struct capture_opts {
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
 	bool keep_pseudo; /* report /proc, /sys and their like too */
 	bool keep;	  /* leave programs attached and pinned at close */
-	bool aside; /* a thread puts hooks on and takes them off: see capture_set_mode() */
+	bool aside;	  /* a thread puts hooks on and takes them off: see capture_set_mode() */
 	decoder_image_fn
 		image_of; /* names containers' files by their image; NULL: not told apart */
 	enum capture_tier tier;

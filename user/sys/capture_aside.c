@@ -10,6 +10,7 @@
 #include "sys/capture_impl.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <pthread.h>
@@ -18,7 +19,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+/* So long after a hook came off the kernel is done with it, and puts all on in 3 ms: a new program's first opens
+ * are not to be missed for waking a thread. */
+#define QUIET_NS 1000000000ull
+
+enum { NICE_FIRST = -19 };
 
 struct aside {
 	pthread_t thread;
@@ -27,7 +37,8 @@ struct aside {
 	struct prog *todo[PROG_MAX];
 	size_t n;
 	int done_fd;
-	int err; /* the last one nobody was told of */
+	int err;	 /* the last one nobody was told of */
+	uint64_t off_ns; /* when one came off */
 	bool on, busy, stop;
 };
 
@@ -49,6 +60,8 @@ static void *run(void *arg)
 	struct aside *a = c->aside;
 
 	(void)prctl(PR_SET_NAME, "forewarm-hooks", 0, 0, 0);
+	/* What it does takes waiting, not work; without the right to it, like everybody. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE_FIRST);
 	(void)pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
 		int err;
@@ -62,9 +75,10 @@ static void *run(void *arg)
 		(void)pthread_mutex_lock(&a->lock);
 		a->err = err ? err : a->err;
 		a->busy = false;
+		if (!a->on)
+			a->off_ns = clock_ns(CLOCK_MONOTONIC);
 		if (a->on)
-			(void)eventfd_write(a->done_fd,
-					    1); /* full: then it is readable as well */
+			(void)eventfd_write(a->done_fd, 1); /* full: then it is readable as well */
 	}
 	(void)pthread_mutex_unlock(&a->lock);
 	return NULL;
@@ -82,8 +96,8 @@ int capture_aside_start(struct capture *c)
 	(void)pthread_mutex_init(&a->lock, NULL);
 	(void)pthread_cond_init(&a->changed, NULL);
 	a->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r = a->done_fd < 0 ||
-			    epoll_ctl(ring_buffer__epoll_fd(c->ring), EPOLL_CTL_ADD, a->done_fd, &ev) < 0
+	r = a->done_fd < 0 || epoll_ctl(ring_buffer__epoll_fd(c->ring), EPOLL_CTL_ADD, a->done_fd,
+					&ev) < 0
 		    ? fault_errno()
 		    : 0;
 	c->aside = a;
@@ -158,7 +172,7 @@ int capture_progs_put(struct capture *c, struct prog *const *todo, size_t n, boo
 	struct aside *a = c->aside;
 	int err;
 
-	if (!a) {
+	if (!a || (on && clock_ns(CLOCK_MONOTONIC) - a->off_ns > QUIET_NS)) {
 		err = put(c, todo, n, on);
 		return err < 0 ? fault(err) : 0;
 	}

@@ -99,7 +99,7 @@ bool capture_aside_busy(struct capture *c);
 int capture_aside_err(struct capture *c);
 /* capture_fd() was readable for this, too. */
 void capture_aside_seen(struct capture *c);
-/* On or off, while it is not busy. CAPTURE_MORE: it will be. */
+/* On or off, while it is not busy, so that off_ns is the caller's to read. CAPTURE_MORE: it will be. */
 int capture_progs_put(struct capture *c, struct prog *const *todo, size_t n, bool on);
 
 /* capture_look.c */
