@@ -133,43 +133,11 @@ static void test_unknown_programs_wake_a_detached_daemon(void **state)
 	capture_close(c);
 }
 
-/* The loop of a daemon waits for nothing meanwhile, and is told when the hooks are back. */
-static void test_hooks_are_switched_aside(void **state)
-{
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED, .aside = true});
-	struct pollfd p = {.fd = capture_fd(c), .events = POLLIN};
-	int r;
-
-	(void)state;
-	run_true(c, 1, NULL);
-	assert_int_equal(drain(c).libc_n, 1);
-	while ((r = capture_set_mode(c, CAPTURE_DETACHED)) == CAPTURE_MORE)
-		usleep(1000);
-	assert_int_equal(r, 0);
-	run_true(c, 1, NULL);
-	assert_int_equal(drain(c).libc_n, 0);
-
-	assert_int_equal(capture_set_mode(c, CAPTURE_SAMPLE), CAPTURE_MORE);
-	do {
-		assert_int_equal(poll(&p, 1, 5000), 1);
-		(void)drain(c);
-	} while ((r = capture_set_mode(c, CAPTURE_SAMPLE)) == CAPTURE_MORE);
-	assert_int_equal(r, 0);
-	assert_int_equal(poll(&p, 1, 0), 0);
-	run_true(c, 1, NULL);
-	assert_int_equal(drain(c).libc_n, 1);
-
-	/* While some are being switched it can be closed. */
-	assert_int_equal(capture_detach_step(c), CAPTURE_MORE);
-	capture_close(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_blocks_are_sampled),
 		cmocka_unit_test(test_unknown_programs_wake_a_detached_daemon),
-		cmocka_unit_test(test_hooks_are_switched_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,7 +160,6 @@ static int open_capture(struct daemon *d)
 				    .ring_bytes = (uint32_t)d->config.ring_bytes,
 				    .name_max = NAME_MAX_N,
 				    .keep = d->options.keep,
-				    .aside = true,
 				    .image_of = procfs_image,
 				    .only_targets = d->options.only_pid != 0,
 				    .why = why,

@@ -30,8 +30,7 @@ struct watch {
 	uint64_t settle_ns, since_ns;
 	uint32_t started[STARTED_MAX]; /* unknown programs while the hooks were off */
 	size_t started_n;
-	bool coming_off;  /* some hooks are detached already, on the way to DETACHED */
-	bool coming_back; /* from there, before it was reached */
+	bool coming_off; /* some hooks are detached already, on the way to DETACHED */
 };
 
 int watch_new(struct capture *c, uint64_t settle_ns, struct watch **ret)
@@ -83,12 +82,9 @@ void watch_observe(struct watch *w, const struct obs *o)
 /* Something new while the hooks were being taken off. */
 static int come_back(struct watch *w, uint64_t now_ns)
 {
-	int r = capture_attach(w->capture);
-
 	w->coming_off = false;
-	w->coming_back = r == CAPTURE_MORE;
 	w->since_ns = now_ns;
-	return r < 0 ? r : 0;
+	return capture_attach(w->capture);
 }
 
 int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
@@ -98,8 +94,6 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 	enum capture_mode mode = w->mode;
 	int r;
 
-	if (w->coming_back)
-		return come_back(w, now_ns);
 	if (!w->since_ns)
 		w->since_ns = now_ns;
 	else if (mode == CAPTURE_DETACHED && (w->started_n || in_mode_ns > RESAMPLE * w->settle_ns))
@@ -114,10 +108,8 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 		w->coming_off = true;
 		return 0;
 	}
-	r = capture_set_mode(w->capture, mode);
-	if (r == CAPTURE_MORE)
-		return 0;
 	w->coming_off = false;
+	r = capture_set_mode(w->capture, mode);
 	w->mode = mode;
 	w->since_ns = now_ns;
 	for (size_t i = 0; i < w->started_n; i++)

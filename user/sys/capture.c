@@ -144,7 +144,6 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx)
 	c->fn = fn;
 	c->ctx = ctx;
 	__atomic_store_n(&c->skel->bss->wake_sent, 0, __ATOMIC_SEQ_CST);
-	capture_aside_seen(c);
 	r = ring_buffer__consume(c->ring);
 	if (r < 0 && r != -EAGAIN)
 		return fault(r);
@@ -349,8 +348,6 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 		r = capture_progs_attach(c, o);
 	if (r >= 0 && o->pin_dir)
 		r = capture_pin_all(c, o);
-	if (r >= 0 && o->aside)
-		r = capture_aside_start(c);
 	if (r < 0) {
 		(void)capture_close(TAKE_PTR(c));
 		return r;
@@ -369,7 +366,6 @@ struct capture *capture_close(struct capture *c)
 {
 	if (!c)
 		return NULL;
-	capture_aside_end(c);
 	for (size_t i = 0; i < c->prog_n; i++) {
 		if (c->keep && c->progs[i].link)
 			bpf_link__disconnect(c->progs[i].link); /* the pin holds it */

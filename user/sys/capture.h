@@ -41,7 +41,6 @@ struct capture_opts {
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
 	bool keep_pseudo; /* report /proc, /sys and their like too */
 	bool keep;	  /* leave programs attached and pinned at close */
-	bool aside;	  /* a thread puts hooks on and takes them off: see capture_set_mode() */
 	decoder_image_fn
 		image_of; /* names containers' files by their image; NULL: not told apart */
 	enum capture_tier tier;
@@ -94,8 +93,6 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 bool capture_woken(const struct capture *c);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
-/* Here and in the next three: CAPTURE_MORE, there is more to do, call it again. With opts->aside it may be under
- * way: when hooks are on, capture_fd() is readable. */
 int capture_set_mode(struct capture *c, enum capture_mode mode);
 /* Detaching one hook keeps the kernel busy for 40-80 ms, in which none can be attached, and attaching all
  * of them takes 3 ms: so come off one at a time, and set the mode after the last. */

@@ -4,8 +4,7 @@
  *
  * Shape    capture.c opens, closes and reads the ring; capture_progs.c chooses and attaches the
  *          programs, capture_pins.c has what is seen of them below /sys/fs/bpf, capture_look.c
- *          switches how closely they look, capture_aside.c does so on a thread of its own,
- *          capture_tables.c writes what they look up.
+ *          switches how closely they look, capture_tables.c writes what they look up.
  * Owner    struct capture is capture_open()'s.
  * Errors   as in capture.h; where opts are given, capture_why() says it in words.
  */
@@ -42,7 +41,6 @@ struct capture {
 	struct decoder *decoder;
 	struct prog progs[PROG_MAX];
 	size_t prog_n;
-	struct aside *aside; /* NULL: who switches hooks waits for it */
 	enum capture_mode mode;
 	char *pin_dir;
 	bool keep;
@@ -89,18 +87,6 @@ int capture_progs_find(struct capture *c, const struct btf *btf);
 int capture_progs_attach(struct capture *c, const struct capture_opts *o);
 int capture_prog_attach(struct capture *c, struct prog *p);
 void capture_prog_detach(struct prog *p);
-
-/* capture_aside.c: until capture_close(). */
-int capture_aside_start(struct capture *c);
-/* Waits for what is under way. */
-void capture_aside_end(struct capture *c);
-bool capture_aside_busy(struct capture *c);
-/* Of what was put on since it was last asked. */
-int capture_aside_err(struct capture *c);
-/* capture_fd() was readable for this, too. */
-void capture_aside_seen(struct capture *c);
-/* On or off, while it is not busy, so that off_ns is the caller's to read. CAPTURE_MORE: it will be. */
-int capture_progs_put(struct capture *c, struct prog *const *todo, size_t n, bool on);
 
 /* capture_look.c */
 void capture_timed_from_now(struct capture *c, bool on);

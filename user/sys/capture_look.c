@@ -15,8 +15,6 @@
 
 int capture_detach_step(struct capture *c)
 {
-	if (capture_aside_busy(c))
-		return CAPTURE_MORE;
 	/* Exits first: an enter without its exit leaves a note nobody reads, the other way round a failure
 	 * would be told as unreadable. Programs stand with their enters first in each file. */
 	for (size_t i = c->prog_n; i-- > 0;) {
@@ -24,7 +22,7 @@ int capture_detach_step(struct capture *c)
 
 		if (!p->link || !(p->calls || p->pages))
 			continue;
-		(void)capture_progs_put(c, &p, 1, false);
+		capture_prog_detach(p);
 		return CAPTURE_MORE;
 	}
 	return 0;
@@ -40,11 +38,11 @@ void capture_timed_from_now(struct capture *c, bool on)
 
 int capture_attach(struct capture *c)
 {
-	struct prog *todo[PROG_MAX];
-	size_t n = 0;
+	int r = 0;
 
-	if (capture_aside_busy(c))
-		return CAPTURE_MORE;
+	/* What was renamed or mounted meanwhile was not seen. */
+	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
+	capture_timed_from_now(c, c->timed);
 	for (size_t i = 0; i < c->prog_n; i++) {
 		struct prog *p = &c->progs[i];
 
@@ -52,26 +50,17 @@ int capture_attach(struct capture *c)
 		    ((p->times || p->pages || p->looks) && !c->timed) ||
 		    (p->pages && !c->skel->bss->learn_ns) || (p->looks && !c->skel->bss->look_ns))
 			continue;
-		todo[n++] = p;
+		if (capture_prog_attach(c, p) < 0)
+			r = fault(p->err);
 	}
-	if (n == 0)
-		return capture_aside_err(c);
-	/* What was renamed or mounted meanwhile was not seen. */
-	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
-	capture_timed_from_now(c, c->timed);
-	return capture_progs_put(c, todo, n, true);
+	return r;
 }
 
 int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 {
-	struct prog *todo[PROG_MAX];
-	size_t n = 0;
-
 	if (!c->args)
 		return CAPTURE_ALWAYS;
 	__atomic_store_n(&c->skel->bss->wake_starts, on ? 0 : wake_starts, __ATOMIC_SEQ_CST);
-	if (capture_aside_busy(c))
-		return CAPTURE_MORE;
 	if (on != c->timed)
 		capture_timed_from_now(c, on);
 	for (size_t i = 0; i < c->prog_n; i++) {
@@ -82,29 +71,27 @@ int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 		    p->err || on == (p->link != NULL))
 			continue;
 		if (!on) {
-			(void)capture_progs_put(c, &p, 1, false);
+			capture_prog_detach(p);
 			return CAPTURE_MORE;
 		}
-		if (c->mode != CAPTURE_DETACHED)
-			todo[n++] = p;
+		if (c->mode != CAPTURE_DETACHED && capture_prog_attach(c, p) < 0)
+			return fault(p->err);
 	}
-	return n ? capture_progs_put(c, todo, n, true) : capture_aside_err(c);
+	return 0;
 }
 
 int capture_set_mode(struct capture *c, enum capture_mode mode)
 {
 	int r = 0;
 
-	/* What is put on by a thread is waited for before anything else is switched. */
-	if (mode != CAPTURE_DETACHED && c->mode == CAPTURE_DETACHED)
-		r = capture_attach(c);
-	if (r == CAPTURE_MORE)
-		return r;
 	c->skel->bss->sampling = mode != CAPTURE_LEARN;
 	c->skel->bss->wake_unknown = mode == CAPTURE_DETACHED;
-	while (mode == CAPTURE_DETACHED && r == 0 && capture_detach_step(c) == CAPTURE_MORE)
-		if (c->aside)
-			return CAPTURE_MORE;
+	if (mode == CAPTURE_DETACHED) {
+		while (capture_detach_step(c) == CAPTURE_MORE)
+			;
+	} else if (c->mode == CAPTURE_DETACHED) {
+		r = capture_attach(c);
+	}
 	c->mode = mode;
 	return r;
 }

@@ -307,17 +307,14 @@ size_t capture_progs(struct capture *c, struct capture_prog *progs, size_t max)
 		const struct prog *p = &c->progs[i];
 		struct bpf_prog_info info = {0};
 		uint32_t len = sizeof(info);
-		/* A thread may be about to switch it. */
-		bool on = __atomic_load_n(&p->link, __ATOMIC_RELAXED) != NULL;
-		int err = __atomic_load_n(&p->err, __ATOMIC_RELAXED);
 
-		if (!err)
+		if (!p->err)
 			(void)bpf_obj_get_info_by_fd(bpf_program__fd(p->bpf), &info,
 						     &len); /* else zeros */
 		progs[i] = (struct capture_prog){.name = bpf_program__name(p->bpf),
 						 .section = bpf_program__section_name(p->bpf),
-						 .err = err,
-						 .off = !err && !on,
+						 .err = p->err,
+						 .off = !p->err && !p->link,
 						 .id = info.id,
 						 .missed_n = info.recursion_misses,
 						 .run_n = info.run_cnt,
