@@ -8,13 +8,13 @@
 
 #include "api/routes.h"
 #include "base/cleanup.h"
+#include "support/ask.h"
 #include "support/host.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 static long fail_at, allocations; /* 0: never */
 
@@ -66,28 +66,9 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Asks over a connection of its own; what came, whole. */
-static const char *ask(struct fixture *f, const char *question)
+static const char *ask(const struct fixture *f, const char *question)
 {
-	static char answer[1 << 16];
-	int ends[2];
-	size_t used = 0;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-	assert_int_equal(api_adopt(f->api, ends[1]), 0);
-	assert_int_equal(send(ends[0], question, strlen(question), 0), strlen(question));
-	for (int i = 0; i < 20; i++) {
-		ssize_t n;
-
-		assert_int_equal(api_dispatch(f->api, f->host.now_ns), 0);
-		n = recv(ends[0], answer + used, sizeof(answer) - 1 - used, 0);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	answer[used] = '\0';
-	close(ends[0]);
-	assert_int_equal(api_dispatch(f->api, f->host.now_ns), 0);
-	assert_int_equal(api_clients_n(f->api), 0);
-	return answer;
+	return ask_api(f->api, f->host.now_ns, question);
 }
 
 static void test_routes_survive_each_failed_allocation(void **state)

@@ -51,6 +51,18 @@ static bool guessed_of(const struct host *h, const char *path)
 	return false;
 }
 
+/* After /bin/first comes /bin/next; what was asked for then is settled. */
+static void learn_next(struct host *h, struct action_list *l)
+{
+	for (int i = 0; i < 3; i++) {
+		host_run_tool(h, 1, "/bin/first");
+		host_run_tool(h, 1, "/bin/next");
+		actions_carry_out(h, l, true);
+		host_rest(h, 30 * S);
+		actions_take(h, l);
+	}
+}
+
 /* To guess what a shell will start took up to 5 ms, and meanwhile nothing was read for the shell itself. */
 static void test_engine_asks_for_the_start_first(void **state)
 {
@@ -58,13 +70,7 @@ static void test_engine_asks_for_the_start_first(void **state)
 	struct action_list l;
 	struct action a;
 
-	for (int i = 0; i < 3; i++) {
-		host_run_tool(h, 1, "/bin/first");
-		host_run_tool(h, 1, "/bin/next");
-		actions_carry_out(h, &l, true);
-		host_rest(h, 30 * S);
-		actions_take(h, &l);
-	}
+	learn_next(h, &l);
 	host_spawn(h, 1, "/bin/first", NULL);
 	assert_true(guessed_of(h, "/bin/first"));
 	do {
@@ -82,13 +88,7 @@ static void test_engine_guesses_the_rest_unasked(void **state)
 	struct host *h = *state;
 	struct action_list l;
 
-	for (int i = 0; i < 3; i++) {
-		host_run_tool(h, 1, "/bin/first");
-		host_run_tool(h, 1, "/bin/next");
-		actions_carry_out(h, &l, true);
-		host_rest(h, 30 * S);
-		actions_take(h, &l);
-	}
+	learn_next(h, &l);
 	host_exit(h, host_spawn(h, 1, "/bin/first", NULL));
 	assert_true(guessed_of(h, "/bin/next"));
 }

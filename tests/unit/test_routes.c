@@ -4,14 +4,13 @@
 
 #include "api/routes.h"
 #include "base/cleanup.h"
+#include "support/ask.h"
 #include "support/host.h"
 
 #include <forewarm/ctl.h>
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 struct fixture {
 	struct host host;
@@ -74,26 +73,12 @@ static int teardown(void **state)
 /* Asks; the answer's lines, but for the closing one, are kept. Its status. */
 static int ask(struct fixture *f, const char *cmd, const char *args)
 {
-	static char answer[1 << 18];
-	char question[512];
-	size_t used = 0;
-	int ends[2], status = -1;
+	char question[512], *answer;
+	int status = -1;
 
 	forget(f);
 	snprintf(question, sizeof(question), "{\"v\":1,\"cmd\":\"%s\",\"args\":{%s}}\n", cmd, args);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-	assert_int_equal(api_adopt(f->api, ends[1]), 0);
-	assert_int_equal(send(ends[0], question, strlen(question), 0), strlen(question));
-	for (int i = 0; i < 50; i++) {
-		ssize_t n;
-
-		assert_int_equal(api_dispatch(f->api, f->host.now_ns), 0);
-		n = recv(ends[0], answer + used, sizeof(answer) - 1 - used, 0);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	answer[used] = '\0';
-	(void)close(ends[0]);
-	assert_int_equal(api_dispatch(f->api, f->host.now_ns), 0);
+	answer = ask_api(f->api, f->host.now_ns, question);
 	for (char *line = strtok(answer, "\n"); line; line = strtok(NULL, "\n")) {
 		json_t *o = json_loads(line, 0, NULL), *s = json_object_get(o, "status");
 
