@@ -148,35 +148,71 @@ static void test_pool_survives_the_death_of_its_filler(void **state)
 	box_wait_parked(&box, SANDBOX_NET_PRIVATE, 2);
 }
 
+/* What runs in the pool of all, taken over by p. */
+static void adopt(struct pool *p, struct box_result *r, struct box_result *adopted)
+{
+	struct pool_adopt a = {.id = sandbox_id(r->sb),
+			       .ctl_fd = dup(sandbox_ctl_fd(r->sb)),
+			       .init_pidfd = dup(sandbox_init_pidfd(r->sb)),
+			       .command_pidfd = dup(sandbox_pidfd(r->sb))};
+
+	pool_disown(box.pool, r->sb);
+	close(r->out_fd);
+	memset(adopted, 0, sizeof(*adopted));
+	adopted->out_fd = -1;
+	box_await(adopted);
+	assert_int_equal(pool_adopt(p, &a, box_on_event, adopted, &adopted->sb), 0);
+}
+
+static int adopted_status(struct pool *p, struct box_result *adopted)
+{
+	struct box other = {.cgroup = box.cgroup, .pool = p};
+
+	for (int i = 0; i < 50 && !adopted->exited; i++)
+		box_pump(&other, adopted, 100);
+	assert_true(adopted->exited);
+	box_release(&other, adopted);
+	return WEXITSTATUS(adopted->status);
+}
+
 static void test_pool_adopts_what_another_left(void **state)
 {
 	struct pool_options o = {.cgroup = box.cgroup};
-	struct pool_adopt a;
+	static struct box_result adopted;
 	struct box_result r;
 	struct pool *p;
-	static struct box_result adopted;
-	struct box other = {.cgroup = box.cgroup};
 
 	(void)state;
 	assert_int_equal(pool_new(&o, &p), 0);
 	box_start_sh(&box, "sleep 0.5; exit 9", &r);
-	a = (struct pool_adopt){.id = sandbox_id(r.sb),
-				.ctl_fd = dup(sandbox_ctl_fd(r.sb)),
-				.init_pidfd = dup(sandbox_init_pidfd(r.sb)),
-				.command_pidfd = dup(sandbox_pidfd(r.sb))};
-	pool_disown(box.pool, r.sb);
-	close(r.out_fd);
-	memset(&adopted, 0, sizeof(adopted));
-	other.pool = p;
-	adopted.out_fd = -1;
-	box_await(&adopted);
-	assert_int_equal(pool_adopt(p, &a, box_on_event, &adopted, &adopted.sb), 0);
+	adopt(p, &r, &adopted);
 	assert_int_equal(sandbox_freeze(adopted.sb), 0);
 	assert_int_equal(sandbox_thaw(adopted.sb), 0);
-	while (!adopted.exited)
-		box_pump(&other, &adopted, 100);
-	assert_int_equal(WEXITSTATUS(adopted.status), 9);
-	box_release(&other, &adopted);
+	assert_int_equal(adopted_status(p, &adopted), 9);
+	p = pool_free(p);
+}
+
+/* With the end still to be read, and read by who was killed before it had done anything about it. */
+static void test_pool_tells_of_an_end_before_the_adoption(void **state)
+{
+	struct pool_options o = {.cgroup = box.cgroup};
+	static struct box_result adopted;
+	struct box_result r;
+	struct pool *p;
+
+	(void)state;
+	assert_int_equal(pool_new(&o, &p), 0);
+	for (int was_read = 0; was_read < 2; was_read++) {
+		box_start_sh(&box, "sleep 60", &r);
+		(void)kill(sandbox_pid_of(sandbox_pidfd(r.sb)), SIGKILL);
+		while (sandbox_pid_of(sandbox_pidfd(r.sb)) != 0)
+			box_nap_ms(1);
+		while (was_read && !r.exited)
+			box_pump(&box, &r, 10);
+		adopt(p, &r, &adopted);
+		(void)adopted_status(p, &adopted);
+		assert_int_equal(adopted.status, was_read ? 0 : SIGKILL);
+	}
 	p = pool_free(p);
 }
 
@@ -654,6 +690,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_pool_refill_keeps_its_budget, box_after),
 		cmocka_unit_test_teardown(test_pool_survives_the_death_of_its_filler, box_after),
 		cmocka_unit_test_teardown(test_pool_adopts_what_another_left, box_after),
+		cmocka_unit_test_teardown(test_pool_tells_of_an_end_before_the_adoption, box_after),
 		cmocka_unit_test_teardown(test_pool_command_is_the_process_made_ahead, box_after),
 		cmocka_unit_test_teardown(test_pool_init_that_slept_through_a_command_tells_all,
 					  box_after),

@@ -5,11 +5,14 @@
 #include "base/cleanup.h"
 #include "support/manager.h"
 #include "support/service_host.h"
+#include "sys/fdstore.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -433,6 +436,41 @@ static void test_service_survives_kill_9_of_the_daemon(void **state)
 	survive_kill_9();
 }
 
+/* What the sandbox of that service has said last, read as the daemon would have. */
+static void read_end(const char *name)
+{
+	char run[96], key[64], message[4096];
+	struct fdstore *f = NULL;
+	struct pollfd p = {.events = POLLIN};
+
+	(void)snprintf(run, sizeof(run), "%s/run", host.dir);
+	(void)snprintf(key, sizeof(key), "%s.ctl", name);
+	assert_int_equal(fdstore_open(run, &f), 0);
+	assert_int_equal(fdstore_take(f, key, &p.fd), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_true(recv(p.fd, message, sizeof(message), 0) > 0);
+	(void)close(p.fd);
+	(void)fdstore_close(f, false);
+}
+
+/* Which was killed between reading of it and doing something about it. */
+static void test_service_whose_end_only_a_killed_daemon_knew_is_started_anew(void **state)
+{
+	struct unit_addr a = unix_addr("ex");
+	char got[64];
+
+	(void)state;
+	unix_unit("ex", "", "X-Forewarm-FreezeAfterSec=infinity\n");
+	assert_int_equal(service_host_start(&host), 0);
+	echo(&a);
+	service_host_kill(&host);
+	(void)service_ask(&a, "exit 0", got, sizeof(got), NULL);
+	read_end("ex");
+	assert_int_equal(service_host_start(&host), 0);
+	echo(&a);
+	assert_int_equal(service_host_view(&host, "ex").figures.start_n, 1);
+}
+
 /* Started by a service manager, that keeps the descriptors: there is no holder. */
 static void test_service_survives_kill_9_under_a_manager(void **state)
 {
@@ -553,6 +591,7 @@ int main(void)
 		WITH_HOST(test_service_crash_loop_heals_and_loses_nobody),
 		WITH_HOST(test_service_exit_and_bad_exit_are_started_anew),
 		WITH_HOST(test_service_survives_kill_9_of_the_daemon),
+		WITH_HOST(test_service_whose_end_only_a_killed_daemon_knew_is_started_anew),
 		WITH_HOST(test_service_survives_kill_9_under_a_manager),
 		WITH_HOST(test_service_a_hundred_frozen_cost_nothing),
 		WITH_HOST(test_service_unit_that_cannot_be_honoured_is_refused),

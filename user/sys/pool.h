@@ -79,7 +79,8 @@ struct cgroup_host *pool_cgroup(const struct pool *p);
 void pool_each(struct pool *p, void (*fn)(void *ctx, struct sandbox *sb), void *ctx);
 
 /* After a restart: takes over a sandbox from descriptors kept elsewhere (see sandbox_ctl_fd()).
- * Takes the descriptors on success. frozen: the state it was left in. */
+ * Takes the descriptors on success. frozen: the state it was left in. A command that has ended in the
+ * meantime is told of as EXITED, with status 0 if who has read the true one is gone. */
 struct pool_adopt {
 	uint32_t id;
 	enum sandbox_net net;

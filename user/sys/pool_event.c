@@ -253,6 +253,27 @@ static void on_init_gone(struct pool *p, struct sandbox *sb)
 	pool_slot_remove(p, sb);
 }
 
+/* Of those that were adopted without their command: killed before it had done what follows an end, the pool
+ * before this one may have read of it. */
+static void tell_ended(struct pool *p)
+{
+	for (uint32_t i = 0; i < p->o.sandbox_max && p->any_ended; i++) {
+		struct sandbox *sb = &p->slots[i];
+
+		if (!sb->ended)
+			continue;
+		sb->ended = false;
+		if (sb->ctl >= 0)
+			on_ctl(p, sb); /* or it is still to be read, with its status */
+		if (sb->sm.state == SANDBOX_EMPTY || sb->sm.state == SANDBOX_RELEASING ||
+		    sb->exited)
+			continue;
+		sb->exited = true;
+		pool_emit(sb, SANDBOX_EV_EXITED, 0);
+	}
+	p->any_ended = false;
+}
+
 static void unsent_retry(struct pool *p)
 {
 	if (p->filler < 0 && !p->closing)
@@ -294,6 +315,7 @@ int pool_dispatch(struct pool *p)
 			on_init_gone(p, &p->slots[slot]);
 		}
 	}
+	tell_ended(p);
 	unsent_retry(p);
 	pool_refill(p);
 	return 0;

@@ -27,7 +27,7 @@ struct pool {
 	uint32_t refilling_n[SANDBOX_NET_MAX];
 	int epoll, timer, filler;
 	pid_t filler_pid;
-	bool closing;
+	bool closing, any_ended;
 	uint64_t next_fill_ns, backoff_ns, timer_ns, handed_ns;
 	uint32_t unsent_n;
 	uint32_t stub_wanted_n; /* the filler has so many fewer than it may */

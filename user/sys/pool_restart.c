@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 enum { SERIALS_A_FILLER = 1 << 20 /* numbers from its first which may be its stubs */ };
@@ -42,6 +43,11 @@ int pool_adopt(struct pool *p, const struct pool_adopt *a, sandbox_event_fn fn, 
 		a->frozen     ? SANDBOX_FROZEN
 		: a->starting ? SANDBOX_STARTING
 			      : SANDBOX_READY);
+	sb->ended = a->command_pidfd >= 0 && sandbox_pid_of(a->command_pidfd) == 0;
+	if (sb->ended) { /* its init may have told nobody but who is gone */
+		p->any_ended = true;
+		pool_timer_at(p, clock_ns(CLOCK_MONOTONIC) + 1);
+	}
 	*ret = sb;
 	return 0;
 }

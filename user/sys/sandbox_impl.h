@@ -29,7 +29,8 @@ struct sandbox {
 	enum sandbox_net net;
 	int ctl, init_pidfd, command_pidfd, freeze_fd;
 	bool sent /* its command */, exited, init_gone, released, disowned, background;
-	bool next; /* another command was sent, and nothing is known of it yet */
+	bool next;  /* another command was sent, and nothing is known of it yet */
+	bool ended; /* its command had, before it was adopted */
 	/* Where it is FROZEN. */
 	enum { FROZEN_BY_GROUP, FROZEN_BY_SIGNAL, FROZEN_BY_ITSELF } frozen_by;
 	char group[CGROUP_NAME_LEN];
