@@ -360,12 +360,14 @@ static __always_inline __u32 start_ask(struct start *l, __u32 arg, __u32 tables,
 		told |= wake_new ? START_WAKES : 0;
 	else if (g->wake == FWM_WAKE_YES)
 		told |= START_WAKES;
-	else if (g->wake == FWM_WAKE_LEFT)
+	else if (g->wake == FWM_WAKE_LEFT || g->wake == FWM_WAKE_IDLE)
 		told |= START_READY;
 	now = told;
 	if (g && g->wake != FWM_WAKE_NO && g->left_n != left) {
 		g->left_n = left; /* one wakeup for all that left until now */
-		now = (told | START_WAKES) & ~START_READY;
+		now = told & ~START_READY;
+		if (g->wake != FWM_WAKE_IDLE)
+			now |= START_WAKES;
 	}
 	if (l->arg != arg)
 		l->starts_n = 0;

@@ -50,6 +50,8 @@ enum fwm_wake {
 	FWM_WAKE_LEFT,
 	/* The same of what was started a moment ago: what it needed then was seen to. */
 	FWM_WAKE_AGAIN,
+	/* As FWM_WAKE_LEFT, of what is never worth a wakeup. */
+	FWM_WAKE_IDLE,
 };
 
 struct fwm_guess {
@@ -64,7 +66,7 @@ struct fwm_guess_row {
 	char block[FWM_TEXT_MAX];
 	__u32 wake; /* enum fwm_wake: does the start of this block wake the daemon at once? */
 	__u32 guess_n;
-	__u32 left_n; /* FWM_WAKE_LEFT, FWM_WAKE_AGAIN; as of the last start that woke, for each says as much */
+	__u32 left_n; /* FWM_WAKE_LEFT and those after it; as of the last start that was not FWM_F_READY for it */
 	__u32 zero_;
 	struct fwm_guess guesses[FWM_GUESS_TOP];
 };

@@ -162,6 +162,17 @@ static void test_wake_only_for_what_is_worth_acting_on(void **state)
 		run(c, path[0], "report");
 		assert_true(woken(c, WAKE_MS));
 		assert_int_equal(drain_all(c, &s), 1);
+		row.wake = FWM_WAKE_IDLE;
+		assert_int_equal(capture_resident_left(c, &row.left_n), 0);
+		assert_int_equal(capture_guesses_update(c, &key[0], &row), 0);
+		for (int i = 0; i < 3; i++) {
+			if (i == 1) /* it is to be looked after, but that can wait */
+				capture_resident_clear(c);
+			run(c, path[0], "report");
+			assert_false(woken(c, QUIET_MS));
+			assert_int_equal(drain_all(c, &s), 1);
+			assert_int_equal(!(s.flags & OBS_F_READY), i == 1);
+		}
 	}
 	(void)capture_close(c);
 	assert_int_equal(scratch_remove(dir), 0);

@@ -18,13 +18,13 @@ daemon_start --set plan.act=no --set capture.duty=no --set capture.drain=500ms
 printf '#!/bin/sh\n/usr/bin/python3 -c pass\n' >"$dir/job"
 chmod +x "$dir/job"
 
-# The row of the script: every field by its name.
-row() { # python expression over row
+# The row of the script, or of another program: every field by its name.
+row() { # python expression over row, program
 	"$bpftool" -j map dump pinned "/sys/fs/bpf/$name/guesses" >"$dir/rows" 2>/dev/null
-	python3 - "$dir/rows" "$1" <<'END'
+	python3 - "$dir/rows" "$1" "${2-job}" <<'END'
 import json, sys
 rows = [r["formatted"]["value"] for r in json.load(open(sys.argv[1]))]
-rows = [r for r in rows if r["block"].endswith("/job")]
+rows = [r for r in rows if r["block"].endswith("/" + sys.argv[3])]
 sys.exit(not (len(rows) >= 1 and all(eval(sys.argv[2]) for row in rows)))
 END
 }
@@ -53,6 +53,16 @@ for ((i = 0, seen = 1; i < 5 && seen; i++)); do
 	sleep 1.1
 done
 ok "one that follows another wakes only if something left memory in between" $seen
+cp /bin/true "$dir/true"
+# All it needs was there time and again: it is not looked for, however often this starts. Whether it would be worth a
+# wakeup if something left is up to the disk.
+for ((i = 0; i < 15; i++)); do
+	"$dir/true"
+	sleep 0.1
+done
+sleep 1.1
+row 'row["wake"] in ((2, 4) if '"$tells"' else (0,))' true
+ok "what finds all in memory is not looked after at each start" $?
 "$dir/job"
 sleep 1.1
 row 'row["guesses"][0]["support"] >= 5'

@@ -54,6 +54,27 @@ static void test_engine_counts_starts_that_read_nothing(void **state)
 	assert_int_equal(engine_idle_starts(h->engine, script), 0);
 }
 
+/* One that had to read could have been foretold by what was started before it, if that were asked. */
+static void test_engine_who_comes_before_a_reader_is_not_idle(void **state)
+{
+	static const char *const names[] = {"/bin/first", "/bin/second", "/bin/reader"};
+	struct host *h = *state;
+	uint32_t shell = host_spawn(h, 1, "/bin/dash", NULL);
+
+	for (int i = 0; i < 6; i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(names); k++) {
+			uint32_t pid = host_spawn(h, shell, names[k], NULL);
+
+			h->cold = i == 5 && k == 2;
+			host_exit(h, pid);
+			h->cold = false;
+		}
+		for (size_t k = 0; k < ARRAY_SIZE(names); k++)
+			assert_int_equal(engine_idle_starts(h->engine, block_of(h, names[k])),
+					 i < 5 ? i + 1 : 0);
+	}
+}
+
 /* Is there an open guess about it? */
 static bool guessed(struct host *h, const char *name)
 {
@@ -93,6 +114,37 @@ static void test_engine_looks_after_no_needs_that_are_ready(void **state)
 	h->exec_flags = 0;
 	(void)actions_of_start(h, &l, "/bin/dash", "/srv/idle.sh");
 	assert_non_null(actions_find(&l, ACTION_WARM, "/srv/idle.conf"));
+}
+
+/* The longer that is so the more rarely: what it starts is what it was. When it has to read again, it is as at
+ * first. */
+static void test_engine_guesses_ever_more_rarely_what_is_ready(void **state)
+{
+	struct host *h = *state;
+	uint32_t guessed_n = 0, counted[3];
+	struct action_list l;
+
+	for (int i = 0; i < 6; i++)
+		run_once(h, &l, true);
+	h->exec_flags = OBS_F_READY;
+	for (uint32_t i = 0; i < 3; i++) {
+		guessed_n = 0;
+		for (uint32_t n = 0; n < 64; n++) {
+			uint32_t pid = actions_of_start(h, &l, "/bin/dash", "/srv/idle.sh");
+
+			guessed_n += guessed(h, "/bin/tool");
+			host_exit(h, host_spawn(h, pid, "/bin/tool", NULL));
+			h->cold = i == 1 && n == 63;
+			host_exit(h, pid);
+			h->cold = false;
+			host_rest(h, 200 * S);
+		}
+		counted[i] = guessed_n;
+	}
+	assert_int_equal(counted[0],
+			 15); /* the 8th to the 60th, and the 64th: from there on one in 16 */
+	assert_int_equal(counted[1], 4);
+	assert_int_equal(counted[2], 16);
 }
 
 /* What was seen in memory a moment ago is not looked at again, but when something has left memory since. */
@@ -191,7 +243,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_HOST(test_engine_counts_starts_that_read_nothing),
+		WITH_HOST(test_engine_who_comes_before_a_reader_is_not_idle),
 		WITH_HOST(test_engine_looks_after_no_needs_that_are_ready),
+		WITH_HOST(test_engine_guesses_ever_more_rarely_what_is_ready),
 		cmocka_unit_test(test_engine_looks_again_after_something_left),
 		WITH_HOST(test_engine_gives_a_habit_up),
 		WITH_HOST(test_engine_looks_no_more_while_nothing_leaves),

@@ -128,8 +128,11 @@ static const struct {
 /* "python3.11" is python, "gcc-12" gcc; "x86_64-linux-gnu-gcc-12" has a row of its own. */
 static bool stem_is(const char *base, const char *stem)
 {
-	size_t n = strlen(stem);
+	size_t n;
 
+	if (base[0] != stem[0]) /* most of them: each start is compared with all */
+		return false;
+	n = strlen(stem);
 	if (strncmp(base, stem, n) != 0)
 		return false;
 	base += n;

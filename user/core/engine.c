@@ -231,8 +231,19 @@ static uint32_t newest_child(const struct run *rn)
 	return n > 1 ? rn->stream.history[(n - 1) % VOMM_HISTORY] : 0;
 }
 
-/* Of the starts for which nothing has to be done, so many are not guessed from, but for one. */
+/* Of the starts for which nothing has to be done one in so many is guessed from, and the longer that is so the
+ * fewer. */
 #define READY_EVERY 4
+#define READY_EVERY_MAX 64
+
+static bool ready_guessed(uint32_t idle_n)
+{
+	uint32_t every = READY_EVERY;
+
+	while (every < READY_EVERY_MAX && idle_n >= every * 16)
+		every *= 4;
+	return idle_n % every == 0;
+}
 
 static int observe_exec(struct engine *e, const struct obs *o)
 {
@@ -322,7 +333,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	}
 	/* Nothing will be done for it: now and then is enough to see whether what it starts is what it was. */
 	if (o->flags & OBS_F_READY) {
-		if (e->aux[block].idle_n % READY_EVERY == 0)
+		if (ready_guessed(e->aux[block].idle_n))
 			predict_programs(e, run);
 	} else if (!(o->flags & OBS_F_SEED)) {
 		predict_from(e, run);
@@ -336,13 +347,22 @@ static bool was_cold(const struct obs_use *use)
 	return use->read_bytes || use->majflt_n;
 }
 
-/* How far up it counts that a program had to read from a disk. */
+/* How far up it counts that a program had to read from a disk, and how far back: of what was started before it
+ * there, each could have foretold it. */
 #define READ_DEPTH 3
+#define READ_BEFORE 4
 
 static void not_idle(struct engine *e, uint32_t run)
 {
 	for (int i = 0; i <= READ_DEPTH && run != RUN_NONE; i++) {
-		e->aux[lineage_run(e->lineage, run)->block].idle_n = 0;
+		const struct run *rn = lineage_run(e->lineage, run);
+		uint32_t n = rn->stream.length;
+
+		e->aux[rn->block].idle_n = 0;
+		for (uint32_t k = 1; i > 0 && k <= READ_BEFORE && k < n; k++)
+			e->aux[engine_block_of_symbol(e,
+						      rn->stream.history[(n - k) % VOMM_HISTORY])]
+				.idle_n = 0;
 		run = lineage_parent(e->lineage, run);
 	}
 }

@@ -121,11 +121,18 @@ static void fill_row(struct engine *e, uint32_t block, struct fwm_guess_row *row
 	row->guess_n = n < FWM_GUESS_TOP ? (uint32_t)n : FWM_GUESS_TOP;
 }
 
-static enum fwm_wake wake_of(const struct seen *s, uint32_t idle_starts, bool seldom)
+static enum fwm_wake wake_of(const struct seen *s, double worth_us, uint32_t idle_starts,
+			     bool seldom)
 {
-	if (!seldom)
-		return s->looked ? FWM_WAKE_AGAIN : FWM_WAKE_NO;
-	return s->looked && idle_starts > IDLE_STARTS ? FWM_WAKE_LEFT : FWM_WAKE_YES;
+	bool idle = s->looked && idle_starts > IDLE_STARTS;
+
+	if (worth_us < WAKE_WORTH_US)
+		return idle ? FWM_WAKE_IDLE : FWM_WAKE_NO;
+	if (idle)
+		return FWM_WAKE_LEFT;
+	if (seldom)
+		return FWM_WAKE_YES;
+	return s->looked ? FWM_WAKE_AGAIN : FWM_WAKE_NO;
 }
 
 static void write_row(struct table *t, struct engine *e, struct capture *c, uint32_t block,
@@ -135,8 +142,7 @@ static void write_row(struct table *t, struct engine *e, struct capture *c, uint
 	double worth;
 
 	fill_row(e, block, &row, &worth);
-	if (worth >= WAKE_WORTH_US)
-		row.wake = wake_of(&t->seen[block], engine_idle_starts(e, block), seldom);
+	row.wake = wake_of(&t->seen[block], worth, engine_idle_starts(e, block), seldom);
 	row.left_n = t->seen[block].left_n;
 	t->seen[block].wakes = seldom;
 	if (capture_guesses_update(c, &key, &row) < 0)
