@@ -124,6 +124,33 @@ static void test_service_stop_resumes_on_each_connection(void **state)
 	service_host_stop(&host);
 }
 
+/* Beside a host that goes on working it would be owed time, and preempt its client. */
+static void test_service_stop_ends_for_a_guess_when_all_else_is_done(void **state)
+{
+	struct svc_view v;
+	struct unit_addr a;
+
+	(void)state;
+	if (!kernel_resumes())
+		skip_because("the kernel has no bpf_send_signal_task");
+	a = unit("one", "", stops);
+	assert_int_equal(service_host_start(&host), 0);
+	echo_until_frozen(&a, "one");
+	assert_int_equal(service_host_predict_look(&host, "one", 1, 1000000), 1);
+	service_host_await(&host, "one", SVC_READY, 2000);
+	assert_int_equal(service_host_in_state(&host, 'T'), 0);
+	/* Who comes before that finds it as if it had not been foretold. */
+	echo_until_frozen(&a, "one");
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(service_host_in_state(&host, 'T'), 1);
+		assert_true(service_host_predict(&host, "one", 1, 1000000));
+		echo_until_frozen(&a, "one");
+	}
+	v = service_host_view(&host, "one");
+	assert_int_equal(v.figures.start_n, 1);
+	service_host_stop(&host);
+}
+
 static void test_service_stop_is_taken_over_by_the_next_daemon(void **state)
 {
 	struct unit_addr a;
@@ -602,6 +629,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define WITH_HOST(f) cmocka_unit_test_setup_teardown(f, service_host_before, service_host_after)
 		WITH_HOST(test_service_stop_resumes_on_each_connection),
+		WITH_HOST(test_service_stop_ends_for_a_guess_when_all_else_is_done),
 		WITH_HOST(test_service_stop_is_taken_over_by_the_next_daemon),
 		WITH_HOST(test_service_stop_goes_on_while_others_are_called),
 		WITH_HOST(test_service_stop_forgets_no_connection_of_the_time_between),

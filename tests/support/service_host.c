@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ASK_VIEW = 1, ASK_PREDICT, ASK_STOP, ASK_BOXES, ASK_CPU };
+enum { ASK_VIEW = 1, ASK_PREDICT, ASK_STOP, ASK_BOXES, ASK_CPU, ASK_PREDICT_LOOK };
 
 struct service_host host;
 
@@ -52,7 +52,8 @@ static void on_say(void *ctx, enum services_say level, const char *text)
 		(void)fprintf(stderr, "# %s\n", text);
 }
 
-static bool reply(int ctl, struct services *s, struct pool *pool, const struct ask *a)
+static bool reply(const struct service_host *h, int ctl, struct services *s, struct pool *pool,
+		  const struct ask *a)
 {
 	struct svc_view view = {0};
 	struct pool_figures f;
@@ -70,6 +71,10 @@ static bool reply(int ctl, struct services *s, struct pool *pool, const struct a
 		return send(ctl, &view, sizeof(view), 0) > 0;
 	case ASK_PREDICT:
 		n = services_predict(s, a->name, a->p, a->lead_ns);
+		return send(ctl, &n, sizeof(n), 0) > 0;
+	case ASK_PREDICT_LOOK:
+		(void)services_predict(s, a->name, a->p, a->lead_ns);
+		n = (uint32_t)service_host_in_state(h, 'T');
 		return send(ctl, &n, sizeof(n), 0) > 0;
 	case ASK_CPU:
 		pool_each(pool, add_cpu, &sum);
@@ -136,7 +141,7 @@ static _Noreturn void host_main(const struct service_host *h, int ctl)
 			_exit(16);
 		if (fds[2].revents)
 			stop = recv(ctl, &a, sizeof(a), 0) != sizeof(a) ||
-			       !reply(ctl, s, o.pool, &a);
+			       !reply(h, ctl, s, o.pool, &a);
 		services_tick(s, 0);
 	}
 	(void)services_free(s, false);
@@ -251,6 +256,16 @@ bool service_host_predict(struct service_host *h, const char *name, double p, ui
 	(void)snprintf(a.name, sizeof(a.name), "%s", name);
 	ask(h, &a, &found, sizeof(found));
 	return found;
+}
+
+int service_host_predict_look(struct service_host *h, const char *name, double p, uint64_t lead_ns)
+{
+	struct ask a = {.what = ASK_PREDICT_LOOK, .p = p, .lead_ns = lead_ns};
+	uint32_t n = 0;
+
+	(void)snprintf(a.name, sizeof(a.name), "%s", name);
+	ask(h, &a, &n, sizeof(n));
+	return (int)n;
 }
 
 struct svc_view service_host_view(struct service_host *h, const char *name)

@@ -41,6 +41,8 @@ void service_host_kill(struct service_host *h);
 void service_host_stop(struct service_host *h);
 
 bool service_host_predict(struct service_host *h, const char *name, double p, uint64_t lead_ns);
+/* The same; how many processes are stopped when the guess has been taken, and nothing else was done. */
+int service_host_predict_look(struct service_host *h, const char *name, double p, uint64_t lead_ns);
 struct svc_view service_host_view(struct service_host *h, const char *name);
 /* Waits until the service is in that state; fails the test after ms. */
 void service_host_await(struct service_host *h, const char *name, enum svc_state state, int ms);

@@ -154,20 +154,64 @@ static void do_check(struct service *v)
 	service_tell(v, e);
 }
 
+static void thaw(struct service *v)
+{
+	v->thaw_due = false;
+	if (v->box && sandbox_thaw(v->box) < 0)
+		service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
+	v->thawed_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+/* What is stopped for a guess has time, and is thawed when this process has nothing else to do: beside whoever
+ * runs on, it would be owed processor time when it sleeps again. Then it preempts its client in the midst
+ * of connect(), finds no request yet, and is woken a second time: a tenth of what a Python service takes.
+ * Until then its sockets are watched as they were while it was down, so no client waits for this. */
+static void thaw_due(struct services *s)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		struct service *v = &s->all[i];
+		bool came;
+
+		if (!v->used || !v->thaw_due)
+			continue;
+		thaw(v);
+		came = waker_disarm(s->waker, i);
+		if (came)
+			service_tell(v, (struct svc_event){.kind = SVC_EV_CONNECTION});
+		else
+			service_watch(v, SVC_WATCH_ONCE);
+		any |= came;
+	}
+	if (any)
+		services_act(s);
+}
+
+static bool may_wait(const struct service *v, const struct svc_action *a)
+{
+	return a->why == SVC_WHY_GUESS && v->box && !sandbox_is_resting(v->box);
+}
+
 static void do_action(struct service *v, const struct svc_action *a)
 {
+	bool watch_once = a->kind == SVC_DO_WATCH && a->arg == SVC_WATCH_ONCE;
+
+	if (v->thaw_due && !watch_once)
+		thaw(v);
 	switch (a->kind) {
 	case SVC_DO_WATCH:
-		service_watch(v, (enum svc_watch)a->arg);
+		if (!v->thaw_due) /* else until then a connection thaws it */
+			service_watch(v, (enum svc_watch)a->arg);
 		break;
 	case SVC_DO_START:
 		service_start(v);
 		break;
 	case SVC_DO_THAW:
 		v->freezing = false;
-		if (v->box && sandbox_thaw(v->box) < 0)
-			service_say(v->all, SERVICES_SAY_ERROR, "%s: cannot be thawed", v->name);
-		v->thawed_ns = clock_ns(CLOCK_MONOTONIC);
+		v->thaw_due = may_wait(v, a);
+		if (!v->thaw_due)
+			thaw(v);
 		service_watchdog(v, true);
 		break;
 	case SVC_DO_FREEZE:
@@ -203,6 +247,8 @@ static void set_timer(struct services *s)
 			next = v->freeze_look_ns;
 		if (v->used && v->watchdog_at_ns < next)
 			next = v->watchdog_at_ns;
+		if (v->used && v->thaw_due && !s->dispatching)
+			next = 0;
 	}
 	if (next == s->timer_ns)
 		return;
@@ -376,6 +422,7 @@ int services_dispatch(struct services *s)
 
 	if (n < 0 && errno != EINTR)
 		return fault_errno();
+	s->dispatching = true;
 	services_take_notes(s);
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.u32 == ON_WAKER)
@@ -393,6 +440,8 @@ int services_dispatch(struct services *s)
 	s->timer_ns = 0; /* it may have run out: set it anew */
 	svc_run(s->svc, clock_ns(CLOCK_MONOTONIC), s->pressure);
 	services_act(s);
+	s->dispatching = false;
+	thaw_due(s);
 	return 0;
 }
 

@@ -6,7 +6,9 @@
  *          in the fd store) and from then on carries out what core/svc.h decides: start in a
  *          sandbox of the pool, freeze, thaw, release. The sockets stay ours: whoever connects waits in
  *          the kernel's queue, never at a closed door. A frozen service is thawed by the waker's thread
- *          (waker.h), everything else is the event loop's.
+ *          (waker.h), everything else is the event loop's. Who is thawed for a guess is so at the end of
+ *          the next services_dispatch(), which is due at once: before the loop sleeps, and after what it
+ *          does besides. A client that comes earlier does not wait for it.
  * Units    ns of CLOCK_MONOTONIC.
  * Bounds   limits.service_max services.
  * Owner    services_new() to services_free(). Options are copied; pool, cgroup and fdstore are

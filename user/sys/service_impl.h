@@ -139,6 +139,7 @@ struct service {
 	size_t exec_i;	       /* which of them */
 	int freeze_fd;
 	bool freezing, stopping;
+	bool thaw_due;	/* for a guess: at the end of the next services_dispatch() */
 	bool failed;	/* it is released for what it did, not for our sake */
 	int rest_fd;	/* pidfd of one that is waited for when the main process has ended */
 	bool side;	/* one of ExecStartPost=, ExecStop= runs beside it */
@@ -169,7 +170,7 @@ struct services {
 	int epoll, timer, diag;
 	double pressure;
 	uint64_t saved_ns, timer_ns;
-	bool acting;
+	bool acting, dispatching;
 	struct service_left left[SERVICES_LEFT_MAX]; /* the first ones */
 	size_t left_n;
 };

@@ -399,7 +399,7 @@ static void box_gone(struct service *v)
 	service_watchdog(v, false);
 	if (keep == UNIT_PRESERVE_NO || (keep == UNIT_PRESERVE_RESTART && !v->failed))
 		service_dirs_remove(v);
-	v->freezing = v->stopping = v->failed = v->side = false;
+	v->freezing = v->thaw_due = v->stopping = v->failed = v->side = false;
 	service_unkeep_box(v);
 }
 
