@@ -29,6 +29,14 @@ static const struct svc_config config = {
 
 DEFINE_CLEANUP(struct svc *, svc_free)
 
+static inline bool near(double a, double b)
+{
+	return a > b * 0.999 - 1e-9 && a < b * 1.001 + 1e-9;
+}
+
+/* What is assumed of each held for so long, in MB*s. */
+#define HELD(ns) (16.0 * (double)(ns) / 1e9)
+
 /* All that is to be done now, as text: "start0 watch0=2 ". */
 static inline const char *todo(struct svc *s)
 {
