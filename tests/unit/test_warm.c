@@ -399,6 +399,79 @@ static void test_warm_hurries_what_had_time(void **state)
 		assert_int_not_equal(take(f).id, JOBS);
 }
 
+static void running(struct fix *f, uint32_t n)
+{
+	struct warm_stats s;
+
+	do
+		warm_stats(f->w, &s);
+	while (s.running_n != n && usleep(1000) == 0);
+}
+
+enum { NAMES = 40, FILES = 8 };
+
+/* Each later one is due sooner, names have the ids from 1, files those after them. */
+static void names_and_files(struct fix *f)
+{
+	const char *p = file(f, "there", 4096);
+
+	use(p);
+	for (uint64_t i = 1; i <= NAMES + FILES; i++) {
+		struct warm_job j = {.id = i,
+				     .kind = i <= NAMES ? WARM_DENTRY : WARM_FILE,
+				     .path = p,
+				     .deadline_ns = UINT64_MAX - i};
+
+		assert_int_equal(warm_submit(f->w, &j, NULL), 0);
+	}
+}
+
+/* Both by deadline; of one thread, a name after each file. */
+static void test_warm_has_files_and_names_in_turn(void **state)
+{
+	struct fix *f = *state;
+
+	skip_on_tmpfs(f);
+	f->limits.thread_n = 1;
+	plug(f, 1, 0);
+	running(f, 1);
+	names_and_files(f);
+	assert_int_equal(warm_cancel(f->w, PLUG), 1);
+	assert_int_equal(take(f).id, PLUG);
+	for (uint64_t i = 0; i < FILES; i++) {
+		assert_int_equal(take(f).id, NAMES - i); /* the last to have its turn was a file */
+		assert_int_equal(take(f).id, NAMES + FILES - i);
+	}
+	for (uint64_t i = FILES; i < NAMES; i++)
+		assert_int_equal(take(f).id, NAMES - i);
+}
+
+/* While a thread is at a file for long, the other has the names done. */
+static void test_warm_names_do_not_wait_for_a_long_read(void **state)
+{
+	struct fix *f = *state;
+
+	skip_on_tmpfs(f);
+	f->limits.thread_n = 2;
+	plug(f, 1, 0);
+	assert_int_equal(warm_submit(f->w,
+				     &(struct warm_job){.id = PLUG + 1,
+							.kind = WARM_FILE,
+							.path = file(f, "second plug", MIB)},
+				     NULL),
+			 0);
+	running(f, 2);
+	names_and_files(f);
+	assert_int_equal(warm_cancel(f->w, PLUG + 1), 1);
+	assert_int_equal(take(f).id, PLUG + 1);
+	for (uint64_t i = 0; i < NAMES; i++)
+		assert_int_equal(take(f).id, NAMES - i);
+	for (uint64_t i = 0; i < FILES; i++)
+		assert_int_equal(take(f).id, NAMES + FILES - i);
+	assert_int_equal(warm_cancel(f->w, PLUG), 1);
+	assert_int_equal(take(f).id, PLUG);
+}
+
 /* Settled before it was read: it stays all the same. */
 static void test_warm_keeps_what_is_settled_early(void **state)
 {
@@ -619,6 +692,8 @@ int main(void)
 		T(test_warm_leaves_times_alone),
 		T(test_warm_cancels_and_is_late),
 		T(test_warm_hurries_what_had_time),
+		T(test_warm_has_files_and_names_in_turn),
+		T(test_warm_names_do_not_wait_for_a_long_read),
 		T(test_warm_keeps_what_is_settled_early),
 		T(test_warm_keeps_to_its_rate),
 		T(test_warm_is_bounded),

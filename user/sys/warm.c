@@ -65,11 +65,11 @@ static void work_lane(struct warm *w, struct lane *lane)
 	for (;;) {
 		struct job *j;
 
-		while (!w->stop && !lane->queued_n)
+		while (!w->stop && !warm_lane_queued(lane))
 			warm_lane_wait_locked(lane, &w->lock);
 		if (w->stop)
 			break;
-		j = warm_heap_take(lane, 0);
+		j = warm_lane_next_locked(lane);
 		warm_lane_wake_locked(lane);
 		j->next = w->running;
 		w->running = j;
@@ -80,6 +80,7 @@ static void work_lane(struct warm *w, struct lane *lane)
 
 		pthread_mutex_lock(&w->lock);
 		warm_running_remove_locked(w, j);
+		warm_lane_done_locked(lane, j);
 		warm_took_keep_locked(w, j);
 		warm_job_finish_locked(w, j);
 		pthread_cond_broadcast(&w->budget);
@@ -145,9 +146,13 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	r = w->event_fd < 0 ? fault_errno() : 0;
 	for (int i = 0; i < LANE_N; i++) {
 		pthread_cond_init(&w->lanes[i].work, NULL);
-		w->lanes[i].heap = calloc(limits->job_max, sizeof(struct job *));
-		if (!r && !w->lanes[i].heap)
-			r = fault(-ENOMEM);
+		for (int n = 0; n < WORK_N; n++) {
+			struct queue *q = &w->lanes[i].queues[n];
+
+			q->heap = calloc(limits->job_max, sizeof(struct job *));
+			if (!r && !q->heap)
+				r = fault(-ENOMEM);
+		}
 	}
 	if (!r)
 		r = mounts_new(&w->mounts);
@@ -159,6 +164,13 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	}
 	*ret = w;
 	return 0;
+}
+
+static void queue_free(struct queue *q)
+{
+	for (uint32_t i = 0; i < q->queued_n; i++)
+		warm_job_free(q->heap[i]);
+	free(q->heap);
 }
 
 struct warm *warm_free(struct warm *w)
@@ -174,9 +186,8 @@ struct warm *warm_free(struct warm *w)
 	for (uint32_t i = 0; i < w->thread_n; i++)
 		pthread_join(w->threads[i], NULL);
 	for (int i = 0; i < LANE_N; i++) {
-		for (uint32_t n = 0; n < w->lanes[i].queued_n; n++)
-			warm_job_free(w->lanes[i].heap[n]);
-		free(w->lanes[i].heap);
+		for (int n = 0; n < WORK_N; n++)
+			queue_free(&w->lanes[i].queues[n]);
 		pthread_cond_destroy(&w->lanes[i].work);
 	}
 	while (w->results) {
@@ -204,6 +215,11 @@ int warm_fd(const struct warm *w)
 	return w->event_fd;
 }
 
+static uint32_t queued_locked(const struct warm *w)
+{
+	return warm_lane_queued(&w->lanes[LANE_NOW]) + warm_lane_queued(&w->lanes[LANE_AHEAD]);
+}
+
 static int job_queue(struct warm *w, const struct warm_job *job, enum job_kind kind,
 		     uint64_t *ret_cookie)
 {
@@ -214,9 +230,7 @@ static int job_queue(struct warm *w, const struct warm_job *job, enum job_kind k
 		return fault(-ENOMEM);
 	j->job_kind = kind;
 	pthread_mutex_lock(&w->lock);
-	if (w->lanes[LANE_NOW].queued_n + w->lanes[LANE_AHEAD].queued_n + w->running_n +
-		    w->results_n <
-	    w->limits.job_max) {
+	if (queued_locked(w) + w->running_n + w->results_n < w->limits.job_max) {
 		j->seq = ++w->seq;
 		j->result.cookie = j->seq;
 		if (ret_cookie)
@@ -228,7 +242,7 @@ static int job_queue(struct warm *w, const struct warm_job *job, enum job_kind k
 			warm_result_end(j, WARM_RELEASED, 0);
 			warm_job_finish_locked(w, j);
 		} else {
-			warm_heap_push(warm_lane_of(w, j), j);
+			warm_lane_push(warm_lane_of(w, j), j);
 			warm_lane_wake_locked(warm_lane_of(w, j));
 		}
 		r = 0;
@@ -246,19 +260,19 @@ int warm_submit(struct warm *w, const struct warm_job *job, uint64_t *ret_cookie
 	return job_queue(w, job, JOB_WARM, ret_cookie);
 }
 
-static int lane_cancel_locked(struct warm *w, struct lane *lane, uint64_t id)
+static int queue_cancel_locked(struct warm *w, struct queue *q, uint64_t id)
 {
 	int n = 0;
 
-	for (uint32_t i = 0; i < lane->queued_n;) {
-		struct job *j = lane->heap[i];
+	for (uint32_t i = 0; i < q->queued_n;) {
+		struct job *j = q->heap[i];
 
 		if (j->job.id != id || j->job_kind != JOB_WARM) {
 			i++;
 			continue;
 		}
-		/* warm_heap_take() may move an unseen job to a place before i: look at all again. */
-		warm_heap_take(lane, i);
+		/* An unseen job may be at a place before i now: look at all again. */
+		(void)warm_queue_take(q, i);
 		i = 0;
 		warm_result_end(j, WARM_CANCELLED, 0);
 		warm_job_finish_locked(w, j);
@@ -269,11 +283,12 @@ static int lane_cancel_locked(struct warm *w, struct lane *lane, uint64_t id)
 
 int warm_cancel(struct warm *w, uint64_t id)
 {
-	int n;
+	int n = 0;
 
 	pthread_mutex_lock(&w->lock);
-	n = lane_cancel_locked(w, &w->lanes[LANE_NOW], id) +
-	    lane_cancel_locked(w, &w->lanes[LANE_AHEAD], id);
+	for (int i = 0; i < LANE_N; i++)
+		for (int k = 0; k < WORK_N; k++)
+			n += queue_cancel_locked(w, &w->lanes[i].queues[k], id);
 	for (struct job *j = w->running; j; j = j->next) {
 		if (j->job.id != id || j->job_kind != JOB_WARM)
 			continue;
@@ -285,22 +300,26 @@ int warm_cancel(struct warm *w, uint64_t id)
 	return n;
 }
 
-void warm_hurry(struct warm *w, uint64_t id)
+static void queue_hurry_locked(struct queue *q, struct lane *now, uint64_t id)
 {
-	struct lane *now = &w->lanes[LANE_NOW], *ahead = &w->lanes[LANE_AHEAD];
-
-	pthread_mutex_lock(&w->lock);
-	for (uint32_t i = 0; i < ahead->queued_n; i++) {
-		struct job *j = ahead->heap[i];
+	for (uint32_t i = 0; i < q->queued_n; i++) {
+		struct job *j = q->heap[i];
 
 		if (j->job.id != id || j->job_kind != JOB_WARM)
 			continue;
-		warm_heap_take(ahead, i);
+		(void)warm_queue_take(q, i);
 		i = UINT32_MAX; /* from the start again: it may have moved an unseen one */
 		j->job.priority = 0;
-		warm_heap_push(now, j);
+		warm_lane_push(now, j);
 		warm_lane_wake_locked(now);
 	}
+}
+
+void warm_hurry(struct warm *w, uint64_t id)
+{
+	pthread_mutex_lock(&w->lock);
+	for (int i = 0; i < WORK_N; i++)
+		queue_hurry_locked(&w->lanes[LANE_AHEAD].queues[i], &w->lanes[LANE_NOW], id);
 	for (struct job *j = w->running; j; j = j->next)
 		if (j->job.id == id)
 			j->hurried = true;
@@ -332,6 +351,13 @@ int warm_next_result(struct warm *w, struct warm_result *ret)
 	return 0;
 }
 
+static void queue_settle_locked(struct queue *q, uint64_t id)
+{
+	for (uint32_t i = 0; i < q->queued_n; i++)
+		if (q->heap[i]->job.id == id)
+			q->heap[i]->settled = true;
+}
+
 void warm_settle(struct warm *w, uint64_t id)
 {
 	struct took *t;
@@ -341,9 +367,8 @@ void warm_settle(struct warm *w, uint64_t id)
 		if (j->job.id == id)
 			j->settled = true;
 	for (int i = 0; i < LANE_N; i++)
-		for (uint32_t n = 0; n < w->lanes[i].queued_n; n++)
-			if (w->lanes[i].heap[n]->job.id == id)
-				w->lanes[i].heap[n]->settled = true;
+		for (int k = 0; k < WORK_N; k++)
+			queue_settle_locked(&w->lanes[i].queues[k], id);
 	while ((t = warm_took_find_locked(w, id))) {
 		warm_took_unlink_locked(w, t);
 		warm_took_free(t);
@@ -364,7 +389,7 @@ void warm_stats(struct warm *w, struct warm_stats *ret)
 	pthread_mutex_lock(&w->lock);
 	*ret = w->stats;
 	ret->held_bytes = w->held_bytes;
-	ret->queued_n = w->lanes[LANE_NOW].queued_n + w->lanes[LANE_AHEAD].queued_n;
+	ret->queued_n = queued_locked(w);
 	ret->running_n = w->running_n;
 	ret->results_n = w->results_n;
 	pthread_mutex_unlock(&w->lock);

@@ -2,11 +2,12 @@
 /*
  * warm.h - has files, directory entries and absences in memory before someone asks for them.
  *
- * Shape    A bounded queue by priority, then deadline, then order of submission; a few threads that
- *          read in chunks, several in flight, and wait until mincore() says that every page is
- *          there; a bounded queue of results. warm_fd() is readable while results wait. What is wanted
- *          now (priority 0) and what has time have threads of their own: the latter may have fewer
- *          bytes in flight and the nicer CPU, for whoever waits goes first.
+ * Shape    Bounded queues by priority, then deadline, then order of submission: one of files and one of
+ *          names, and neither waits for the other. A few threads that read in chunks, several in flight,
+ *          and wait until mincore() says that every page is there; a bounded queue of results. warm_fd()
+ *          is readable while results wait. What is wanted now (priority 0) and what has time have threads
+ *          of their own: the latter may have fewer bytes in flight and the nicer CPU, for whoever waits
+ *          goes first.
  * Units    bytes; ns of CLOCK_MONOTONIC; deadline 0: none. Priority 0 first.
  * Bounds   struct warm_limits: jobs, threads, bytes a second, in flight, a job, and in total for
  *          guesses that are not settled. Memory follows from job_max and took_max.

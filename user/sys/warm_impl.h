@@ -59,10 +59,19 @@ struct job {
 
 /* What is wanted now, and what has time. */
 enum { LANE_NOW, LANE_AHEAD, LANE_N };
+/* What reads pages, and all else: a read takes as long as many lookups, and one start asks for hundreds of
+ * those. */
+enum { WORK_PAGES, WORK_NAMES, WORK_N };
 
-struct lane {
+struct queue {
 	struct job **heap;
 	uint32_t queued_n;
+	uint32_t running_n; /* threads of the lane that are at one of these */
+};
+
+struct lane {
+	struct queue queues[WORK_N];
+	int turn; /* of which it is, where as many threads are at either */
 	uint64_t inflight_bytes;
 	pthread_cond_t work; /* something was queued, or the engine stops */
 	uint32_t waiting_n;  /* threads that wait for it */
@@ -103,8 +112,13 @@ struct warm {
 
 /* warm_queue.c: lanes, the list of those that run, results */
 struct lane *warm_lane_of(struct warm *w, const struct job *j);
-void warm_heap_push(struct lane *l, struct job *j);
-struct job *warm_heap_take(struct lane *l, uint32_t i);
+uint32_t warm_lane_queued(const struct lane *l);
+void warm_lane_push(struct lane *l, struct job *j);
+/* What is to be done next, there is something; it runs until warm_lane_done_locked(). */
+struct job *warm_lane_next_locked(struct lane *l);
+void warm_lane_done_locked(struct lane *l, const struct job *j);
+/* Another may be at its place afterwards, one that was before it as well. */
+struct job *warm_queue_take(struct queue *q, uint32_t i);
 void warm_lane_wake_locked(struct lane *l);
 void warm_lane_wait_locked(struct lane *l, pthread_mutex_t *lock);
 bool warm_running_has_locked(const struct warm *w, uint64_t id);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * warm_queue.c - jobs and where they are: a heap by priority, deadline, order in each of two lanes, the
- * list of those that run, the results.
+ * warm_queue.c - jobs and where they are: in each of two lanes a heap by priority, deadline, order of what
+ * reads pages and one of all else; the list of those that run; the results.
+ *
+ * Neither of the two waits for the other: a thread takes from that which fewer threads are at, and where as
+ * many are at either, in turn. In one heap, files waited 46 to 125 ms for hundreds of lookups of the same
+ * start. Priority goes before that: what has time never keeps what is wanted now.
  *
  * A job is in exactly one of these places. job_max counts all three, so a result always has room and
  * none is ever lost.
@@ -28,50 +32,91 @@ static bool job_before(const struct job *a, const struct job *b)
 	return da != db ? da < db : a->seq < b->seq;
 }
 
-static void heap_up(struct lane *l, uint32_t i)
+static void heap_up(struct queue *q, uint32_t i)
 {
-	while (i && job_before(l->heap[i], l->heap[(i - 1) / 2])) {
-		struct job *j = l->heap[i];
+	while (i && job_before(q->heap[i], q->heap[(i - 1) / 2])) {
+		struct job *j = q->heap[i];
 
-		l->heap[i] = l->heap[(i - 1) / 2];
-		l->heap[(i - 1) / 2] = j;
+		q->heap[i] = q->heap[(i - 1) / 2];
+		q->heap[(i - 1) / 2] = j;
 		i = (i - 1) / 2;
 	}
 }
 
-static void heap_down(struct lane *l, uint32_t i)
+static void heap_down(struct queue *q, uint32_t i)
 {
 	for (;;) {
 		uint32_t least = i, left = 2 * i + 1, right = left + 1;
 		struct job *j;
 
-		if (left < l->queued_n && job_before(l->heap[left], l->heap[least]))
+		if (left < q->queued_n && job_before(q->heap[left], q->heap[least]))
 			least = left;
-		if (right < l->queued_n && job_before(l->heap[right], l->heap[least]))
+		if (right < q->queued_n && job_before(q->heap[right], q->heap[least]))
 			least = right;
 		if (least == i)
 			return;
-		j = l->heap[i];
-		l->heap[i] = l->heap[least];
-		l->heap[least] = j;
+		j = q->heap[i];
+		q->heap[i] = q->heap[least];
+		q->heap[least] = j;
 		i = least;
 	}
 }
 
-void warm_heap_push(struct lane *l, struct job *j)
+static struct queue *queue_of(struct lane *l, const struct job *j)
 {
-	l->heap[l->queued_n] = j;
-	heap_up(l, l->queued_n++);
+	return &l->queues[j->job_kind == JOB_WARM && j->job.kind == WARM_FILE ? WORK_PAGES
+									      : WORK_NAMES];
 }
 
-struct job *warm_heap_take(struct lane *l, uint32_t i)
+uint32_t warm_lane_queued(const struct lane *l)
 {
-	struct job *j = l->heap[i];
+	return l->queues[WORK_PAGES].queued_n + l->queues[WORK_NAMES].queued_n;
+}
 
-	l->heap[i] = l->heap[--l->queued_n];
-	if (i < l->queued_n) {
-		heap_down(l, i);
-		heap_up(l, i);
+void warm_lane_push(struct lane *l, struct job *j)
+{
+	struct queue *q = queue_of(l, j);
+
+	q->heap[q->queued_n] = j;
+	heap_up(q, q->queued_n++);
+}
+
+static int lane_choose(const struct lane *l)
+{
+	const struct queue *pages = &l->queues[WORK_PAGES], *names = &l->queues[WORK_NAMES];
+
+	if (!pages->queued_n || !names->queued_n)
+		return pages->queued_n ? WORK_PAGES : WORK_NAMES;
+	if (pages->heap[0]->job.priority != names->heap[0]->job.priority)
+		return pages->heap[0]->job.priority < names->heap[0]->job.priority ? WORK_PAGES
+										   : WORK_NAMES;
+	if (pages->running_n != names->running_n)
+		return pages->running_n < names->running_n ? WORK_PAGES : WORK_NAMES;
+	return l->turn;
+}
+
+struct job *warm_lane_next_locked(struct lane *l)
+{
+	int work = lane_choose(l);
+
+	l->turn = work == WORK_PAGES ? WORK_NAMES : WORK_PAGES;
+	l->queues[work].running_n++;
+	return warm_queue_take(&l->queues[work], 0);
+}
+
+void warm_lane_done_locked(struct lane *l, const struct job *j)
+{
+	queue_of(l, j)->running_n--;
+}
+
+struct job *warm_queue_take(struct queue *q, uint32_t i)
+{
+	struct job *j = q->heap[i];
+
+	q->heap[i] = q->heap[--q->queued_n];
+	if (i < q->queued_n) {
+		heap_down(q, i);
+		heap_up(q, i);
 	}
 	return j;
 }
@@ -82,7 +127,7 @@ struct job *warm_heap_take(struct lane *l, uint32_t i)
  */
 void warm_lane_wake_locked(struct lane *l)
 {
-	if (!l->queued_n || l->coming_n || !l->waiting_n)
+	if (!warm_lane_queued(l) || l->coming_n || !l->waiting_n)
 		return;
 	l->coming_n++;
 	pthread_cond_signal(&l->work);
