@@ -434,11 +434,12 @@ gap_tables() {
 			record "${k%.*}_time_${k#*.}" "$w" "$(median "$k.$w")" us guess 0 "$rounds"
 		done
 	done
-	if [[ -n ${sample[first_read_p99]-} ]]; then
-		printf 'from a program'"'"'s start to the first read for it: p50 %s ms, p99 %s ms, of %s starts\n' \
-			"$(ms1 first_read_p50)" "$(ms1 first_read_p99)" "$(sum ${sample[first_read_n]})"
-		record first_read_p99 all "$(median first_read_p99)" us start 0 "$(sum ${sample[first_read_n]})"
-	fi
+	for k in first_read first_pages; do
+		[[ -n ${sample[${k}_p99]-} ]] || continue
+		printf 'from a program'"'"'s start to the first read for it%s: p50 %s ms, p99 %s ms, of %s starts\n' \
+			"$([[ $k == first_read ]] || echo ", of a file")" "$(ms1 ${k}_p50)" "$(ms1 ${k}_p99)" "$(sum ${sample[${k}_n]})"
+		record ${k}_p99 all "$(median ${k}_p99)" us start 0 "$(sum ${sample[${k}_n]})"
+	done
 	echo "time between the first step and the others: $lead s"
 	[[ -z ${sample[preload.knew]-} ]] ||
 		echo "preload knew $(median preload.knew) of the programs after $((train * ${#workloads[@]} * 2)) runs: it looks each second, and
@@ -446,16 +447,18 @@ learns what is still there at its next look; of one that was there for 8 s: $(me
 	echo "cold runs $(count_of runs.cold), done again as the kernel took pages back: $(count_of runs.disturbed)"
 	record runs_disturbed all "$(count_of runs.disturbed)" runs all 0 "$(count_of runs.cold)"
 }
-# From the start of a program to the first read for it, since the daemon started.
+# From the start of a program to the first read for it, of anything and of a file, since the daemon started.
 first_read_note() {
-	local status k
+	local status of k
 	status=$(ask --json status)
-	for k in starts_n p50_ns p99_ns; do
-		[[ $status =~ \"first_read\":\ *\{[^}]*\"$k\":\ *([0-9]+) ]] || continue
-		case $k in
-		starts_n) note first_read_n "${BASH_REMATCH[1]}" ;;
-		*) note "first_read_${k%_ns}" $((BASH_REMATCH[1] / 1000)) ;;
-		esac
+	for of in first_read first_pages; do
+		for k in starts_n p50_ns p99_ns; do
+			[[ $status =~ \"$of\":\ *\{[^}]*\"$k\":\ *([0-9]+) ]] || continue
+			case $k in
+			starts_n) note ${of}_n "${BASH_REMATCH[1]}" ;;
+			*) note "${of}_${k%_ns}" $((BASH_REMATCH[1] / 1000)) ;;
+			esac
+		done
 	done
 }
 sum() { printf '%s\n' "$@" | awk '{ n += $1 } END { print n + 0 }'; }

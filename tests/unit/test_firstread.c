@@ -30,6 +30,20 @@ static void test_firstread_counts_a_start_once_it_is_over(void **state)
 	assert_null(firstread_free(f));
 }
 
+static void test_firstread_is_none_of_what_was_read_ahead(void **state)
+{
+	struct firstread_view v;
+	struct firstread *f;
+
+	(void)state;
+	assert_int_equal(firstread_new(&f), 0);
+	firstread_note(f, 10 * S, 10 * S + 30 * MS);
+	firstread_note(f, 10 * S, 10 * S - MS); /* of what was under way for it */
+	firstread_view(f, 16 * S, 5 * S, &v);
+	assert_int_equal(v.starts_n, 0);
+	assert_null(firstread_free(f));
+}
+
 static void test_firstread_quantiles(void **state)
 {
 	struct firstread_view v;
@@ -51,6 +65,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_firstread_counts_a_start_once_it_is_over),
+		cmocka_unit_test(test_firstread_is_none_of_what_was_read_ahead),
 		cmocka_unit_test(test_firstread_quantiles),
 	};
 

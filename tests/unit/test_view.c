@@ -258,15 +258,17 @@ static void test_view_status_tells_all_that_is_known(void **state)
 	assert_null(json_object_get(pressure, "io_some_avg10"));
 	assert_true(json_real_value(json_object_get(pressure, "cpu_some_avg10")) == 2.5);
 	assert_null(json_object_get(first, "first_read"));
+	assert_null(json_object_get(first, "first_pages"));
 	h.degraded = "openat";
-	h.first_read_n = 81;
-	h.first_read_p50_ns = 82;
-	h.first_read_p99_ns = 83;
+	h.first_read = (struct view_first){81, 82, 83};
+	h.first_pages = (struct view_first){84, 85, 86};
 	second = view_status(&s, &h);
 	assert_string_equal(text(json_object_get(second, "cost"), "degraded"), "openat");
 	assert_int_equal(number(json_object_get(second, "first_read"), "starts_n"), 81);
 	assert_int_equal(number(json_object_get(second, "first_read"), "p50_ns"), 82);
 	assert_int_equal(number(json_object_get(second, "first_read"), "p99_ns"), 83);
+	assert_int_equal(number(json_object_get(second, "first_pages"), "starts_n"), 84);
+	assert_int_equal(number(json_object_get(second, "first_pages"), "p99_ns"), 86);
 }
 
 static void test_view_node_and_edge_tell_what_they_are(void **state)

@@ -317,6 +317,19 @@ static json_t *view_pressure(const struct pressure *p)
 	return o;
 }
 
+static void put_first(json_t *o, const char *key, const struct view_first *f)
+{
+	json_t *first;
+
+	if (!f->starts_n)
+		return;
+	first = json_object();
+	put_n(first, "starts_n", f->starts_n);
+	put_n(first, "p50_ns", f->p50_ns);
+	put_n(first, "p99_ns", f->p99_ns);
+	put_object(o, key, first);
+}
+
 json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 {
 	static const char *const kinds[OBS_KIND_MAX] = {"none", "fork",	   "exec",   "exit",
@@ -345,14 +358,8 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put_object(o, "score", view_score(&s->score));
 	put_object(o, "score_all", view_score(&s->score_all));
 	put_object(o, "pressure", view_pressure(&h->pressure));
-	if (h->first_read_n) {
-		json_t *first = json_object();
-
-		put_n(first, "starts_n", h->first_read_n);
-		put_n(first, "p50_ns", h->first_read_p50_ns);
-		put_n(first, "p99_ns", h->first_read_p99_ns);
-		put_object(o, "first_read", first);
-	}
+	put_first(o, "first_read", &h->first_read);
+	put_first(o, "first_pages", &h->first_pages);
 	return o;
 }
 

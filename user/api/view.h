@@ -45,8 +45,11 @@ struct view_host {
 		degraded; /* hooks that do not see, by the self-test: "openat, connect"; NULL: none */
 	bool acting;	  /* false: guesses are only scored */
 	struct pressure pressure;
-	/* From a program's start to the first read made for it, of those it needed at once. */
-	uint64_t first_read_n, first_read_p50_ns, first_read_p99_ns;
+	/* From a program's start to the first read made for it, of those it needed at once: of anything, a name or a
+	 * directory as well, and of pages of a file. */
+	struct view_first {
+		uint64_t starts_n, p50_ns, p99_ns;
+	} first_read, first_pages;
 };
 
 json_t *view_status(const struct engine_stats *s, const struct view_host *h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * firstread.h - how long after a program's start, or after it was due, the first read for it was asked for.
+ * Of a start for which something was read before it, none is: it did not wait.
  *
  * Shape    Jobs of one start end in any order: which read was the first is known when another start takes
  *          the place of this one, or when it is long over. Then it is counted, in a histogram.

@@ -159,6 +159,7 @@ void daemon_take_results(struct daemon *d)
 		if (r.bytes_planned > r.bytes_read)
 			targets_back(d->targets, tag_group(w.tag), r.bytes_planned - r.bytes_read);
 		firstread_note(d->firstread, w.event_ns, w.first_io_ns);
+		firstread_note(d->firstpages, w.event_ns, w.first_pages_ns);
 		trust_end(d->trust, w.id,
 			  (w.outcome == WARM_DONE || w.outcome == WARM_RESIDENT) &&
 				  !w.bytes_missing);

@@ -70,7 +70,7 @@ struct daemon {
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
 	sd_event_source *due;			   /* of what has time, at due_ns; 0: nothing has */
 	uint64_t due_ns;
-	struct firstread *firstread;
+	struct firstread *firstread, *firstpages; /* of anything, and of a file's pages */
 	struct pressure pressure;
 	uint64_t left_ns; /* when the engine was last told what left memory */
 	bool learns_pages;

@@ -282,6 +282,8 @@ static int open_sight(struct daemon *d)
 	r = trust_new(d->capture, &d->trust);
 	if (r >= 0)
 		r = firstread_new(&d->firstread);
+	if (r == 0)
+		r = firstread_new(&d->firstpages);
 	if (r < 0)
 		return r;
 	r = fresh_new(&fresh, clock_ns(CLOCK_MONOTONIC), &d->fresh);
@@ -430,6 +432,7 @@ struct daemon *daemon_free(struct daemon *d)
 	d->table = table_free(d->table);
 	d->trust = trust_free(d->trust);
 	d->firstread = firstread_free(d->firstread);
+	d->firstpages = firstread_free(d->firstpages);
 	d->naming = naming_free(d->naming);
 	d->layers = layers_free(d->layers);
 	d->engine = engine_free(d->engine);

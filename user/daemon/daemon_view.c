@@ -59,11 +59,18 @@ static void bpf_cost(struct daemon *d, struct view_host *ret)
 		ret->bpf_runs_n = ret->bpf_ns = VIEW_UNKNOWN;
 }
 
+static struct view_first first_of(struct firstread *f, uint64_t now_ns)
+{
+	struct firstread_view v;
+
+	firstread_view(f, now_ns, LOOKED_NS, &v);
+	return (struct view_first){v.starts_n, v.p50_ns, v.p99_ns};
+}
+
 void daemon_view(void *ctx, struct view_host *ret)
 {
 	struct daemon *d = ctx;
 	struct capture_counters counters;
-	struct firstread_view first;
 	struct warm_stats reads;
 
 	watch_own_cost(d);
@@ -80,16 +87,14 @@ void daemon_view(void *ctx, struct view_host *ret)
 		.pressure = d->pressure,
 	};
 	ret->up_ns = ret->now_ns - d->start_ns;
-	firstread_view(d->firstread, ret->now_ns, LOOKED_NS, &first);
+	ret->first_read = first_of(d->firstread, ret->now_ns);
+	ret->first_pages = first_of(d->firstpages, ret->now_ns);
 	ret->rows_refused_n = table_refused(d->table);
 	ret->contained_n = naming_processes(d->naming, &ret->uncontained_n);
 	warm_stats(d->warm, &reads);
 	ret->reads_refused_n = reads.full_n;
 	ret->reads_forgotten_n = reads.took_lost_n;
 	ret->held_bytes = reads.held_bytes;
-	ret->first_read_n = first.starts_n;
-	ret->first_read_p50_ns = first.p50_ns;
-	ret->first_read_p99_ns = first.p99_ns;
 	bpf_cost(d, ret);
 	if (capture_counters(d->capture, &counters) == 0)
 		for (int i = 0; i < FWM_HOOK_MAX; i++)

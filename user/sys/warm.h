@@ -117,8 +117,11 @@ struct warm_result {
 	uint64_t bytes_read;	 /* of those, not there before and there now */
 	uint64_t bytes_missing;	 /* of those, still not there */
 	uint64_t began_ns;	 /* when a thread took it up */
-	uint64_t first_io_ns;	 /* first readahead call, 0: none */
-	uint64_t took_ns;	 /* from began_ns */
+	uint64_t first_pages_ns; /* first readahead call, 0: none */
+	/* When it first asked the disk for anything: the same, or for a name, or a directory's entries, that was not in
+	 * memory. 0: for nothing. */
+	uint64_t first_io_ns;
+	uint64_t took_ns; /* from began_ns */
 };
 
 struct warm_stats {

@@ -18,8 +18,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* What this thread has had the disk read, and since when. */
+struct asked {
+	uint64_t ns;
+	long blocks_n;
+};
+
+static long blocks_read(void)
+{
+	struct rusage u = {0};
+
+	(void)getrusage(RUSAGE_THREAD, &u);
+	return u.ru_inblock;
+}
+
+static struct asked asked_from_now(void)
+{
+	return (struct asked){clock_ns(CLOCK_MONOTONIC), blocks_read()};
+}
+
+/* A name that is not cached may be found in blocks that are: only what made the thread read counts. */
+static void asked_note(const struct asked *a, struct job *j)
+{
+	if (!j->result.first_io_ns && blocks_read() > a->blocks_n)
+		j->result.first_io_ns = a->ns;
+}
 
 static void work_file(struct warm *w, struct job *j, const struct path_end *end)
 {
@@ -50,7 +77,9 @@ static void work_file(struct warm *w, struct job *j, const struct path_end *end)
 	res->bytes_resident = count.bytes_resident;
 	res->bytes_read = count.bytes_read;
 	res->bytes_missing = count.bytes_missing;
-	res->first_io_ns = count.first_io_ns;
+	res->first_pages_ns = count.first_io_ns;
+	if (!res->first_io_ns)
+		res->first_io_ns = count.first_io_ns;
 	pthread_mutex_lock(&w->lock);
 	w->stats.reads_n += count.reads_n;
 	w->stats.reissued_n += count.reissued_n;
@@ -95,7 +124,7 @@ static bool sample_cached(int fd, const char *buf, long n)
 }
 
 /* Listing a directory reads its blocks; for a sweep the entries themselves are looked up as well. */
-static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
+static void dir_read(struct warm *w, struct job *j, const struct path_end *end)
 {
 	_cleanup_(freep) char *buf = malloc(DIR_BUF);
 	_cleanup_(closep) int fd = -1;
@@ -109,8 +138,6 @@ static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
 	fd = path_open(end->fd, O_RDONLY | O_NONBLOCK | O_DIRECTORY);
 	if (fd < 0 || !buf)
 		return warm_result_end(j, WARM_REFUSED, fd < 0 ? -fd : ENOMEM);
-	if (!end->cached)
-		j->result.first_io_ns = clock_ns(CLOCK_MONOTONIC);
 	while (entries_n < w->limits.dir_entry_max) {
 		long n = syscall(SYS_getdents64, fd, buf, DIR_BUF);
 
@@ -202,6 +229,14 @@ static bool may_read(const struct warm_job *j, const struct stat *st)
 	return !j->root_image[0] || !j->uid || st->st_uid == j->uid || (st->st_mode & S_IROTH);
 }
 
+static void work_dir(struct warm *w, struct job *j, const struct path_end *end)
+{
+	const struct asked asked = asked_from_now();
+
+	dir_read(w, j, end);
+	asked_note(&asked, j);
+}
+
 /* A directory of an image is what all its layers have of it. */
 static void work_dirs(struct warm *w, struct job *j, const struct layers_end *e)
 {
@@ -225,11 +260,14 @@ static void work_dirs(struct warm *w, struct job *j, const struct layers_end *e)
 static void work_warm(struct warm *w, struct job *j)
 {
 	struct layers_end e;
+	const struct asked asked = asked_from_now();
 	int why = 0, r;
 
 	e.end = (struct path_end){.fd = -1};
 	e.more_n = 0;
 	r = walk_from(w, &j->job.root_pid, j->job.root_image, j->job.path, &e, &why);
+	if (!e.end.cached)
+		asked_note(&asked, j);
 	if (r < 0)
 		return warm_result_end(j, WARM_REFUSED, -r);
 	if (r == PATH_REFUSED)
