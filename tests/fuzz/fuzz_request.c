@@ -62,15 +62,24 @@ static void see_something(void)
 	}
 }
 
+static pid_t named_by;
+
+static void name_gone(void)
+{
+	if (getpid() == named_by) /* not each child that runs a file of inputs */
+		(void)unlink(sa.sun_path);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
-	/* The name is ours alone: a run beside this one has another pid. It is gone at once, the
-	 * listening socket lives on and is connected to by /proc's name for it. */
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/fwm-fuzz-%d.sock", (int)getpid());
+	/* The name is ours alone: a run beside this one has another pid. */
+	named_by = getpid();
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/fwm-fuzz-%d.sock", (int)named_by);
 	see_something();
 	routes = (struct routes){.engine = engine, .host = host};
 	must(api_open(&(struct api_options){sa.sun_path, NULL, routes_answer, &routes}, &api) == 0);
+	must(atexit(name_gone) == 0);
 	return 0;
 }
 
