@@ -446,6 +446,73 @@ static void test_warm_has_files_and_names_in_turn(void **state)
 		assert_int_equal(take(f).id, NAMES - i);
 }
 
+struct queued {
+	uint64_t id, cookie, deadline_ns;
+	uint32_t priority;
+};
+
+static int by_turn(const void *a, const void *b)
+{
+	const struct queued *x = a, *y = b;
+
+	if (x->priority != y->priority)
+		return x->priority < y->priority ? -1 : 1;
+	if (x->deadline_ns != y->deadline_ns)
+		return x->deadline_ns < y->deadline_ns ? -1 : 1;
+	return x->cookie < y->cookie ? -1 : 1;
+}
+
+/* Out of the midst of hundreds some are cancelled and some hurried: all others keep their order. */
+static void test_warm_any_of_those_queued_is_found(void **state)
+{
+	enum { QUEUED = 600, IDS = 200 };
+	struct queued left[QUEUED];
+	struct fix *f = *state;
+	uint32_t left_n = 0;
+	const char *p;
+
+	skip_on_tmpfs(f);
+	f->limits.thread_n = 1;
+	f->limits.ahead_thread_n = 0;
+	plug(f, 1, 0);
+	running(f, 1);
+	p = file(f, "there", 4096);
+	srandom(1);
+	for (int i = 0; i < QUEUED; i++) {
+		struct queued q = {.id = 1 + (uint64_t)random() % IDS,
+				   .deadline_ns = UINT64_MAX / 2 + (uint64_t)random() % 100,
+				   .priority = (uint32_t)random() % 2};
+		struct warm_job j = {.id = q.id,
+				     .kind = WARM_DENTRY,
+				     .path = p,
+				     .priority = q.priority,
+				     .deadline_ns = q.deadline_ns};
+
+		assert_int_equal(warm_submit(f->w, &j, &q.cookie), 0);
+		if (q.id % 5 == 0)
+			continue;
+		if (q.id % 7 == 0)
+			q.priority = 0;
+		left[left_n++] = q;
+	}
+	for (uint64_t id = 1; id <= IDS; id++) {
+		if (id % 7 == 0)
+			warm_hurry(f->w, id);
+		if (id % 5)
+			continue;
+		for (int n = warm_cancel(f->w, id); n > 0; n--) {
+			struct warm_result r = take(f);
+
+			assert_true(r.id == id && r.outcome == WARM_CANCELLED);
+		}
+	}
+	assert_int_equal(warm_cancel(f->w, PLUG), 1);
+	assert_int_equal(take(f).id, PLUG);
+	qsort(left, left_n, sizeof(left[0]), by_turn);
+	for (uint32_t i = 0; i < left_n; i++)
+		assert_int_equal(take(f).cookie, left[i].cookie);
+}
+
 /* While a thread is at a file for long, the other has the names done. */
 static void test_warm_names_do_not_wait_for_a_long_read(void **state)
 {
@@ -693,6 +760,7 @@ int main(void)
 		T(test_warm_cancels_and_is_late),
 		T(test_warm_hurries_what_had_time),
 		T(test_warm_has_files_and_names_in_turn),
+		T(test_warm_any_of_those_queued_is_found),
 		T(test_warm_names_do_not_wait_for_a_long_read),
 		T(test_warm_keeps_what_is_settled_early),
 		T(test_warm_keeps_to_its_rate),

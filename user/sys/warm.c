@@ -260,35 +260,18 @@ int warm_submit(struct warm *w, const struct warm_job *job, uint64_t *ret_cookie
 	return job_queue(w, job, JOB_WARM, ret_cookie);
 }
 
-static int queue_cancel_locked(struct warm *w, struct queue *q, uint64_t id)
-{
-	int n = 0;
-
-	for (uint32_t i = 0; i < q->queued_n;) {
-		struct job *j = q->heap[i];
-
-		if (j->job.id != id || j->job_kind != JOB_WARM) {
-			i++;
-			continue;
-		}
-		/* An unseen job may be at a place before i now: look at all again. */
-		(void)warm_queue_take(q, i);
-		i = 0;
-		warm_result_end(j, WARM_CANCELLED, 0);
-		warm_job_finish_locked(w, j);
-		n++;
-	}
-	return n;
-}
-
 int warm_cancel(struct warm *w, uint64_t id)
 {
 	int n = 0;
 
 	pthread_mutex_lock(&w->lock);
-	for (int i = 0; i < LANE_N; i++)
-		for (int k = 0; k < WORK_N; k++)
-			n += queue_cancel_locked(w, &w->lanes[i].queues[k], id);
+	for (struct job *j = warm_queued_next_locked(w, id, NULL), *next; j; j = next) {
+		next = warm_queued_next_locked(w, id, j);
+		warm_queued_take_locked(w, j);
+		warm_result_end(j, WARM_CANCELLED, 0);
+		warm_job_finish_locked(w, j);
+		n++;
+	}
 	for (struct job *j = w->running; j; j = j->next) {
 		if (j->job.id != id || j->job_kind != JOB_WARM)
 			continue;
@@ -300,26 +283,18 @@ int warm_cancel(struct warm *w, uint64_t id)
 	return n;
 }
 
-static void queue_hurry_locked(struct queue *q, struct lane *now, uint64_t id)
-{
-	for (uint32_t i = 0; i < q->queued_n; i++) {
-		struct job *j = q->heap[i];
-
-		if (j->job.id != id || j->job_kind != JOB_WARM)
-			continue;
-		(void)warm_queue_take(q, i);
-		i = UINT32_MAX; /* from the start again: it may have moved an unseen one */
-		j->job.priority = 0;
-		warm_lane_push(now, j);
-		warm_lane_wake_locked(now);
-	}
-}
-
 void warm_hurry(struct warm *w, uint64_t id)
 {
 	pthread_mutex_lock(&w->lock);
-	for (int i = 0; i < WORK_N; i++)
-		queue_hurry_locked(&w->lanes[LANE_AHEAD].queues[i], &w->lanes[LANE_NOW], id);
+	for (struct job *j = warm_queued_next_locked(w, id, NULL), *next; j; j = next) {
+		next = warm_queued_next_locked(w, id, j);
+		if (!j->job.priority)
+			continue;
+		warm_queued_take_locked(w, j);
+		j->job.priority = 0;
+		warm_lane_push(warm_lane_of(w, j), j);
+		warm_lane_wake_locked(warm_lane_of(w, j));
+	}
 	for (struct job *j = w->running; j; j = j->next)
 		if (j->job.id == id)
 			j->hurried = true;
@@ -351,13 +326,6 @@ int warm_next_result(struct warm *w, struct warm_result *ret)
 	return 0;
 }
 
-static void queue_settle_locked(struct queue *q, uint64_t id)
-{
-	for (uint32_t i = 0; i < q->queued_n; i++)
-		if (q->heap[i]->job.id == id)
-			q->heap[i]->settled = true;
-}
-
 void warm_settle(struct warm *w, uint64_t id)
 {
 	struct took *t;
@@ -366,9 +334,8 @@ void warm_settle(struct warm *w, uint64_t id)
 	for (struct job *j = w->running; j; j = j->next)
 		if (j->job.id == id)
 			j->settled = true;
-	for (int i = 0; i < LANE_N; i++)
-		for (int k = 0; k < WORK_N; k++)
-			queue_settle_locked(&w->lanes[i].queues[k], id);
+	for (struct job *j = NULL; (j = warm_queued_next_locked(w, id, j));)
+		j->settled = true;
 	while ((t = warm_took_find_locked(w, id))) {
 		warm_took_unlink_locked(w, t);
 		warm_took_free(t);

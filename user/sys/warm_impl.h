@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
-enum { THREAD_MAX = 64, TOOK_BUCKETS = 1024 };
+enum { THREAD_MAX = 64, TOOK_BUCKETS = 1024, JOB_BUCKETS = 1024 };
 
 enum job_kind { JOB_WARM, JOB_RELEASE };
 
@@ -39,7 +39,9 @@ TAILQ_HEAD(took_age, took);
 LIST_HEAD(took_bucket, took);
 
 struct job {
-	struct job *next; /* in the list of results, or of jobs under way */
+	struct job *next;      /* in the list of results, or of jobs under way */
+	LIST_ENTRY(job) by_id; /* while it is queued; */
+	uint32_t at;	       /* then its place in the queue's heap */
 	uint64_t seq;
 	enum job_kind job_kind;
 	struct warm_job job;
@@ -56,6 +58,7 @@ struct job {
 	struct file_range *parts;
 	/* then the path and the ranges */
 };
+LIST_HEAD(job_bucket, job);
 
 /* What is wanted now, and what has time. */
 enum { LANE_NOW, LANE_AHEAD, LANE_N };
@@ -91,7 +94,8 @@ struct warm {
 	atomic_bool stop;      /* also read by a thread in the middle of a job, without the lock */
 
 	struct lane lanes[LANE_N];
-	struct job *running; /* list */
+	struct job_bucket job_buckets[JOB_BUCKETS]; /* those in the lanes */
+	struct job *running;			    /* list */
 	uint32_t running_n;
 	struct job *results, **results_tail;
 	uint32_t results_n;
@@ -117,8 +121,10 @@ void warm_lane_push(struct lane *l, struct job *j);
 /* What is to be done next, there is something; it runs until warm_lane_done_locked(). */
 struct job *warm_lane_next_locked(struct lane *l);
 void warm_lane_done_locked(struct lane *l, const struct job *j);
-/* Another may be at its place afterwards, one that was before it as well. */
-struct job *warm_queue_take(struct queue *q, uint32_t i);
+/* The jobs of guess id that wait, one after the other: NULL first, and at the end. A start brings hundreds of
+ * guesses, each of which is hurried, settled or cancelled. */
+struct job *warm_queued_next_locked(struct warm *w, uint64_t id, const struct job *before);
+void warm_queued_take_locked(struct warm *w, struct job *j);
 void warm_lane_wake_locked(struct lane *l);
 void warm_lane_wait_locked(struct lane *l, pthread_mutex_t *lock);
 bool warm_running_has_locked(const struct warm *w, uint64_t id);

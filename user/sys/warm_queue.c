@@ -32,34 +32,36 @@ static bool job_before(const struct job *a, const struct job *b)
 	return da != db ? da < db : a->seq < b->seq;
 }
 
-static void heap_up(struct queue *q, uint32_t i)
+static void put_at(struct queue *q, uint32_t i, struct job *j)
 {
-	while (i && job_before(q->heap[i], q->heap[(i - 1) / 2])) {
-		struct job *j = q->heap[i];
-
-		q->heap[i] = q->heap[(i - 1) / 2];
-		q->heap[(i - 1) / 2] = j;
-		i = (i - 1) / 2;
-	}
+	q->heap[i] = j;
+	j->at = i;
 }
 
-static void heap_down(struct queue *q, uint32_t i)
+/* Puts j at place i, which is free, or as far above it as it belongs. */
+static void heap_up(struct queue *q, uint32_t i, struct job *j)
 {
-	for (;;) {
-		uint32_t least = i, left = 2 * i + 1, right = left + 1;
-		struct job *j;
+	for (; i && job_before(j, q->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		put_at(q, i, q->heap[(i - 1) / 2]);
+	put_at(q, i, j);
+}
 
-		if (left < q->queued_n && job_before(q->heap[left], q->heap[least]))
-			least = left;
-		if (right < q->queued_n && job_before(q->heap[right], q->heap[least]))
-			least = right;
-		if (least == i)
-			return;
-		j = q->heap[i];
-		q->heap[i] = q->heap[least];
-		q->heap[least] = j;
-		i = least;
+/* Likewise, below it. */
+static void heap_down(struct queue *q, uint32_t i, struct job *j)
+{
+	for (uint32_t next; (next = 2 * i + 1) < q->queued_n; i = next) {
+		if (next + 1 < q->queued_n && job_before(q->heap[next + 1], q->heap[next]))
+			next++;
+		if (!job_before(q->heap[next], j))
+			break;
+		put_at(q, i, q->heap[next]);
 	}
+	put_at(q, i, j);
+}
+
+static struct job_bucket *bucket_of(struct warm *w, uint64_t id)
+{
+	return &w->job_buckets[id % JOB_BUCKETS];
 }
 
 static struct queue *queue_of(struct lane *l, const struct job *j)
@@ -77,8 +79,20 @@ void warm_lane_push(struct lane *l, struct job *j)
 {
 	struct queue *q = queue_of(l, j);
 
-	q->heap[q->queued_n] = j;
-	heap_up(q, q->queued_n++);
+	LIST_INSERT_HEAD(bucket_of(j->warm, j->job.id), j, by_id);
+	q->queued_n++;
+	heap_up(q, q->queued_n - 1, j);
+}
+
+static void take(struct queue *q, struct job *j)
+{
+	struct job *last = q->heap[--q->queued_n];
+
+	LIST_REMOVE(j, by_id);
+	if (last == j)
+		return;
+	heap_down(q, j->at, last);
+	heap_up(q, last->at, last);
 }
 
 static int lane_choose(const struct lane *l)
@@ -98,10 +112,13 @@ static int lane_choose(const struct lane *l)
 struct job *warm_lane_next_locked(struct lane *l)
 {
 	int work = lane_choose(l);
+	struct queue *q = &l->queues[work];
+	struct job *j = q->heap[0];
 
 	l->turn = work == WORK_PAGES ? WORK_NAMES : WORK_PAGES;
-	l->queues[work].running_n++;
-	return warm_queue_take(&l->queues[work], 0);
+	q->running_n++;
+	take(q, j);
+	return j;
 }
 
 void warm_lane_done_locked(struct lane *l, const struct job *j)
@@ -109,16 +126,18 @@ void warm_lane_done_locked(struct lane *l, const struct job *j)
 	queue_of(l, j)->running_n--;
 }
 
-struct job *warm_queue_take(struct queue *q, uint32_t i)
+struct job *warm_queued_next_locked(struct warm *w, uint64_t id, const struct job *before)
 {
-	struct job *j = q->heap[i];
+	struct job *j = before ? LIST_NEXT(before, by_id) : LIST_FIRST(bucket_of(w, id));
 
-	q->heap[i] = q->heap[--q->queued_n];
-	if (i < q->queued_n) {
-		heap_down(q, i);
-		heap_up(q, i);
-	}
+	while (j && (j->job.id != id || j->job_kind != JOB_WARM))
+		j = LIST_NEXT(j, by_id);
 	return j;
+}
+
+void warm_queued_take_locked(struct warm *w, struct job *j)
+{
+	take(queue_of(warm_lane_of(w, j), j), j);
 }
 
 /*
