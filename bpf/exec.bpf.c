@@ -10,17 +10,12 @@
 #include "filter.bpf.h"
 #include "names.bpf.h"
 #include "pending.bpf.h"
+#include "starts.bpf.h"
 
 __u64 layer_add(__u64 hash, __u64 layer);
 
 /* Of an overlay, directories to tell images apart by; engines make at most about as many. */
 #define LAYERS_MAX 128
-
-static __always_inline bool children_none(struct task_struct *task)
-{
-	return (__u64)task->children.next ==
-	       (__u64)__builtin_preserve_access_index(&task->children);
-}
 
 /* Who made the current process; false: that is not to be told. As heir_of() by plain loads, for this comes with
  * each start of a program. */
@@ -82,12 +77,18 @@ static __always_inline void proc_end(struct proc *p, __u32 tgid, struct task_str
 	else if (p->epoch != marks_epoch)
 		marks_again(p, tgid);
 	if (!children_none(task)) {
-		if (p->flags & PROC_NEW)
+		if (p->flags & (PROC_NEW | PROC_FOLDED))
 			proc_tell((__u64)bpf_get_current_task());
 		children_tell((__u64)bpf_get_current_task());
 	}
 	if (p->again_n && p->tgid == tgid)
 		again_tell(p, now);
+	if (p->tgid != tgid)
+		return;
+	if (p->flags & PROC_FOLDED)
+		start_late(tgid);
+	if (p->makes)
+		starts_tell(tgid, true);
 }
 
 /* Docker gives each container a layer of its own below the writable one. */
@@ -196,43 +197,6 @@ static __noinline int slot_claim(struct proc *p, __u32 tgid, __u32 flags, __u64 
 	return true;
 }
 
-/* What was found at the last start of a program: where nothing of what it was found by is another, it is not
- * looked for again, for that took 500 of 1,600 ns. A rename, a mount, another root or a changed
- * program is seen at once, as is what the daemon says of the block; that a loader was removed and made anew in its
- * place, or a link on the way to it, after LOADER_NS. Per CPU, where this program never runs within itself. */
-#define STARTS_MAX 256 /* power of two */
-#define LOADER_NS 1000000000ull
-
-struct start {
-	__u64 dentry, mnt, parent, hash_len; /* of the program */
-	__u64 ino, changed;
-	__u64 root_mnt, root_dentry;
-	__u64 until_ns; /* 0: nothing was found */
-	__u32 gen, dev, name;
-	__u32 mntns;
-	__u32 inval;
-	/* Of it with this argument. */
-	__u32 arg;
-	__u32 told;   /* START_*; 0: nothing */
-	__u32 left_n; /* then */
-	__u32 tables; /* and of tables_n */
-	__u32 starts_n;
-	struct fwm_file loader; /* all 0: there is none */
-};
-#define START_TOLD (1u << 0)
-#define START_WAKES (1u << 1) /* it is worth waking the daemon for */
-#define START_READY (1u << 2)
-#define START_ASKED (1u << 3) /* known was looked at, */
-#define START_KNOWN (1u << 4) /* and has it */
-#define START_SKIP (1u << 5)  /* its opens are not reported this time */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, STARTS_MAX);
-	__type(key, __u32);
-	__type(value, struct start);
-} starts SEC(".maps");
-
 /* When the inode was last changed, whatever of it. */
 static __always_inline __u64 changed(const struct inode *i)
 {
@@ -286,6 +250,7 @@ static __always_inline int start_find(struct start *l, struct task_struct *task,
 
 	l->until_ns = 0;
 	l->told = 0;
+	l->args = 0;
 	l->starts_n = 0;
 	head.ino = i->i_ino;
 	head.gen = i->i_generation;
@@ -456,14 +421,15 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct fwm_exec *e, *room = NULL;
 	struct pending *s;
 	struct start *l;
-	__u64 wake;
+	__u64 wake, args = 0;
 
 	if (!c || !p)
 		return 0;
 	o.owner = *(volatile __u64 *)&p->owner;
 	mine = o.tgid == tgid;
 	if (unlikely(p->again_n) || unlikely(!children_none(task)) ||
-	    (mine ? unlikely(p->epoch != marks_epoch)
+	    (mine ? unlikely(p->epoch != marks_epoch) || unlikely(p->makes) ||
+			     unlikely(o.flags & PROC_FOLDED)
 		  : unlikely(o.tgid && !(o.tgid & PROC_GONE)) || unlikely(mark_likely(tgid)))) {
 		proc_end(p, tgid, task, now);
 		o.owner = *(volatile __u64 *)&p->owner;
@@ -475,6 +441,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		struct heir h;
 
 		p->row = 0;
+		p->makes = 0;
 		p->epoch = marks_epoch;
 		heir_now(&h, task);
 		flags = h.flags & ~HEIR_PAGES;
@@ -505,6 +472,24 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	arg_start = task->mm->arg_start;
 	arg_len = task->mm->arg_end - arg_start;
+	if (folding) {
+		bool time = fold_time(now);
+		__u32 start = 0;
+
+		if (likely(arg_len < FWM_FOLD_ARGS) && likely(bprm->filename == bprm->interp) &&
+		    (!host_mntns || likely(mntns == host_mntns))) {
+			args = args_hash(arg_start, arg_len);
+			start = known_start(l, args, task->cred->uid.val);
+		}
+		if (time && start && likely(owned) &&
+		    likely(start_fold(p, o.owner, tgid, flags, start, task->real_parent->tgid,
+				      now))) {
+			count_call(c, folded);
+			return 0;
+		}
+	}
+	if (unlikely(folded_ever))
+		starts_before(task->real_parent->tgid);
 	/* From here to where it is sent nothing else may be sent. */
 	if (likely(arg_len < EXEC_SMALL) && likely(bprm->filename == bprm->interp))
 		room = bpf_ringbuf_reserve(&ring, EXEC_SMALL_SIZE, 0);
@@ -555,8 +540,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (sampling && (told & START_KNOWN))
 		/* With the open hooks off nothing known is reported. */
 		quiet = wake_unknown || (told & START_SKIP);
-	else if (wake_unknown)
+	else if (wake_unknown) {
 		urgent = true;
+		folding = 0; /* hooks will come on again */
+	}
 
 	e->image = 0;
 	if (host_mntns && unlikely(mntns != host_mntns)) {
@@ -576,6 +563,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if ((told & START_READY))
 		e->hdr.flags |= FWM_F_READY;
 
+	l->args = args;
 	to.tgid = tgid;
 	to.flags = (flags & ~(FWM_MARK_QUIET | PROC_NEW)) | (quiet ? FWM_MARK_QUIET : 0);
 	if (likely(owned) && (likely(!p->row) || to.flags == (flags & ~PROC_NEW))) {
@@ -651,11 +639,17 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		goto filtered;
 	}
 	start_ns = leader->start_time;
+	if (p->tgid == tgid && (p->flags & PROC_FOLDED) &&
+	    exit_fold(p, task, sig, now - start_ns, now)) {
+		count_call(c, folded);
+		return 0;
+	}
 	/* Two threads ended at once, and each saw that it was the last. */
 	if (unlikely(p->tgid == (tgid | PROC_GONE)) && start_ns <= p->exec_ns)
 		goto filtered;
 	if (unlikely(p->tgid != tgid) || unlikely(p->again_n) ||
-	    unlikely(p->epoch != marks_epoch) || unlikely(!children_none(task)))
+	    unlikely(p->epoch != marks_epoch) || unlikely(!children_none(task)) ||
+	    unlikely(p->makes) || unlikely(p->flags & PROC_FOLDED))
 		proc_end(p, tgid, task, now);
 	if (unlikely(!wanted(tgid, p))) {
 		exit_slot(p, tgid, now);

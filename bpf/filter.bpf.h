@@ -83,6 +83,30 @@ static __always_inline void mark_drop(__u32 tgid)
 		__sync_fetch_and_add(&marks_n, -1);
 }
 
+static __always_inline struct proc *proc_slot(__u32 tgid)
+{
+	__u32 slot = tgid & procs_mask;
+
+	return bpf_map_lookup_elem(&procs, &slot);
+}
+
+static __always_inline struct fwm_maker *maker_slot(__u32 tgid)
+{
+	__u32 slot = tgid & (FWM_MAKERS_MAX - 1);
+
+	return bpf_map_lookup_elem(&makers, &slot);
+}
+
+/* In bpf/starts.bpf.c. Tells of the start of a process that was only counted; who comes first does. */
+int start_late(__u32 tgid);
+/* Fills the slot of one that makes others, and of which nothing is to be told; false: another has it. */
+int maker_enter(__u32 maker);
+/* The row of this start in the place of who makes it; FWM_STARTS_TOP: there is no room. Not inlined, to be verified
+ * once. */
+__u32 maker_row(__u32 maker, __u32 start);
+/* Tells what a process started that was only counted. gone: and it starts nothing more. */
+int starts_tell(__u32 maker, __u32 gone);
+
 /* What a process has from the one that made it, until it executes something itself. */
 struct heir {
 	__u64 exec_ns;
@@ -106,13 +130,13 @@ static __always_inline bool heir_of(struct heir *h, __u32 maker)
 		h->flags = own_children ? 0 : FWM_MARK_IGNORE;
 		return true;
 	}
-	if (likely(q) && likely(o.tgid == maker) && likely(!(o.flags & PROC_NEW))) {
+	if (likely(q) && likely(o.tgid == maker) && likely(!(o.flags & (PROC_NEW | PROC_FOLDED)))) {
 		h->exec_ns = q->exec_ns;
 		h->exec_tgid = q->exec_tgid;
 		h->flags = o.flags;
 		m = likely(q->epoch == marks_epoch) ? NULL : mark_of(maker);
 	} else {
-		m = mark_of(maker);
+		m = q && o.tgid == maker && (o.flags & PROC_FOLDED) ? NULL : mark_of(maker);
 		if (!m)
 			return false;
 	}
@@ -133,6 +157,11 @@ static __always_inline void slot_take(struct proc *p, __u32 tgid, const struct h
 
 	if (p->again_n)
 		again_tell(p, 0);
+	if (unlikely(p->flags & PROC_FOLDED))
+		start_late(p->tgid);
+	if (unlikely(p->makes))
+		starts_tell(p->tgid & ~PROC_GONE, true);
+	p->makes = 0;
 	p->last_ino = 0;
 	p->exec_ns = h->exec_ns;
 	p->exec_tgid = h->exec_tgid;
@@ -172,7 +201,7 @@ static __always_inline void marks_again(struct proc *p, __u32 tgid)
 	p->row = m != NULL;
 	p->epoch = marks_epoch;
 	if (m)
-		p->flags = m->flags | (p->flags & PROC_NEW);
+		p->flags = m->flags | (p->flags & (PROC_NEW | PROC_FOLDED));
 }
 
 /* What is known of the current process; fills its slot when that holds another one. */
@@ -185,6 +214,8 @@ static __always_inline struct proc *proc_get(__u32 tgid)
 		proc_enter(tgid);
 	else if (p && unlikely(p->epoch != marks_epoch))
 		marks_again(p, tgid);
+	if (p && unlikely(p->flags & PROC_FOLDED))
+		start_late(tgid);
 	return p;
 }
 

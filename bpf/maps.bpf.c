@@ -67,6 +67,13 @@ struct page_starts_map page_starts SEC(".maps");
 struct folds_map folds0 SEC(".maps");
 struct folds_map folds1 SEC(".maps");
 
+/* Written by the daemon, each new phase afresh. Full: such a start is told. */
+struct foldable_map foldable SEC(".maps");
+
+/* Counts of starts, a place each by the low bits of who starts them; mapped by the daemon, which takes counts out of
+ * it now and then. The place is another's, or has no row left: such a start is told. */
+struct makers_map makers SEC(".maps");
+
 const volatile __u32 own_tgid = 0;
 const volatile __u32 own_children = 0;
 const volatile __u32 only_targets = 0;
@@ -79,6 +86,7 @@ const volatile __u32 host_root_dev = 0;
 const volatile __u64 host_root_ino = 0;
 const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
+const volatile __u32 fold_starts = 54;
 
 __u32 wake_sent = 0;
 __u32 name_inval = 1;
@@ -96,6 +104,8 @@ __u64 again_lost = 0;
 __u32 wake_new = 0;
 __u32 tables_n[FWM_TABLES] = {};
 __u32 wake_unknown = 0;
+__u32 folding = 0;
+__u32 folded_ever = 0;
 __u64 timed_since = 0;
 __u32 wake_starts = 0;
 __u32 left_n = 0;

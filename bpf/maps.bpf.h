@@ -47,17 +47,28 @@ struct proc {
 	__u32 exec_tgid; /* who executed at exec_ns: itself, or the one it was forked from */
 	__u32 looks_n;	 /* lookups told, see bpf/look.bpf.c */
 	__u16 pages;	 /* not 0: what it uses of files is to be learnt */
-	__u16 row;	 /* not 0: marks has a row of it */
+	__u8 row;	 /* not 0: marks has a row of it */
+	__u8 makes;	 /* MAKES_*; else it has no place in makers */
 	/* The file it opened last, 0: none; and how often since that was told. A lookup in vain: a hash of it in
 	 * place of the inode, LAST_MISS of the device, and in place of gen whether missed has it. */
-	__u64 last_ino;
+	union {
+		__u64 last_ino;
+		/* Of one whose start was only counted (PROC_FOLDED): by which number, and for whom. */
+		struct {
+			__u32 start, maker;
+		};
+	};
 	__u32 last_dev, last_gen, last_name;
 	__u32 again_n;
 	__u64 told_jiffies;
 };
 
-#define PROC_GONE (1u << 31) /* of tgid: it ended, and nobody has taken the slot */
-#define PROC_NEW (1u << 31)  /* of flags: that it was made is still to be told */
+#define PROC_GONE (1u << 31)   /* of tgid: it ended, and nobody has taken the slot */
+#define PROC_NEW (1u << 31)    /* of flags: that it was made is still to be told */
+#define PROC_FOLDED (1u << 29) /* likewise: so is its start, which was counted */
+
+#define MAKES_UNTOLD 1 /* and started what is to be told before it starts more */
+#define MAKES_TOLD 2
 
 #define LAST_MISS (~0u) /* no device */
 
@@ -323,6 +334,22 @@ struct folds_map {
 	__type(value, struct fwm_fold_row);
 };
 
+struct foldable_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, FWM_FOLDABLE_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct fwm_foldable_key);
+	__type(value, __u32);
+};
+
+struct makers_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FWM_MAKERS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fwm_maker);
+};
+
 extern struct ring_map ring SEC(".maps");
 extern struct counts_map counts SEC(".maps");
 extern struct pending_map pending SEC(".maps");
@@ -345,6 +372,8 @@ extern struct page_starts_map page_starts SEC(".maps");
 extern struct edges_map edges SEC(".maps");
 extern struct folds_map folds0 SEC(".maps");
 extern struct folds_map folds1 SEC(".maps");
+extern struct foldable_map foldable SEC(".maps");
+extern struct makers_map makers SEC(".maps");
 
 /* Set before load. */
 extern const volatile __u32 own_tgid;	    /* the daemon: never traced */
@@ -359,6 +388,8 @@ extern const volatile __u32 host_root_dev;
 extern const volatile __u64 host_root_ino;
 extern const volatile __u64 wake_bytes; /* this much unread data wakes the reader */
 extern const volatile __u64 fold_bytes; /* with this much unread data opens are folded */
+extern const volatile __u32
+	fold_starts; /* so many starts in a window, and known ones are counted in the next */
 
 /* Changed while running, by both sides. */
 extern __u32 wake_sent;	   /* the reader was woken and has not drained since */
@@ -380,6 +411,8 @@ extern __u32 left_n;	   /* files known to be resident that left memory */
 extern __u64 learn_ns;	   /* what pages a process uses is noted for so long; 0: not at all */
 extern __u32 wake_new;	   /* not 0: so does that of one without a row in guesses */
 extern __u32 tables_n[FWM_TABLES]; /* counts what the reader changed in guesses and known */
+extern __u32 folding;		   /* not 0: the phase in which starts in foldable may be counted */
+extern __u32 folded_ever;	   /* one was, and makers may have something */
 extern __u32 wake_unknown;	   /* not 0: the start of a block not in known wakes the reader */
 
 #endif

@@ -91,7 +91,7 @@ int task_unknown(__u64 task)
 	    BPF_CORE_READ(t, exit_state))
 		return false;
 	if (o.tgid == tgid)
-		return o.flags & PROC_NEW;
+		return o.flags & (PROC_NEW | PROC_FOLDED);
 	return !proc_gone(tgid, start_ns) && !mark_of(tgid);
 }
 
@@ -111,6 +111,8 @@ int one_tell(__u64 task)
 		if (!heir_of(&h, BPF_CORE_READ(t, real_parent, tgid)))
 			h.flags = only_targets ? 0 : PROC_NEW;
 		slot_take(p, tgid, &h, false);
+	} else if (p->flags & PROC_FOLDED) {
+		return start_late(tgid);
 	}
 	fork_tell(task);
 	return 0;

@@ -10,7 +10,7 @@
  *         namespace give them. err is 0 or a positive errno.
  * Errors  none cross here: a record that was not sent is counted, see struct fwm_counts.
  * Trust   the layout is ours; the text belongs to whoever ran the program.
- * Source  one hook each, named in bpf/exec.bpf.c, bpf/open.bpf.c, bpf/connect.bpf.c.
+ * Source  one hook each, named in bpf/exec.bpf.c, bpf/starts.bpf.c, bpf/open.bpf.c, bpf/connect.bpf.c.
  *
  * Both sides include this, so: fixed-width types, no pointers, no implicit padding.
  */
@@ -38,6 +38,8 @@ enum fwm_event_kind {
 	FWM_EVENT_MISS,
 	FWM_EVENT_CONNECT,
 	FWM_EVENT_LISTEN,
+	FWM_EVENT_STARTS,
+	FWM_EVENT_LATE,
 	FWM_EVENT_KIND_MAX,
 };
 
@@ -138,6 +140,31 @@ struct fwm_exec {
 	char text[FWM_ARGS_MAX + FWM_PATH_MAX];
 };
 
+#define FWM_STARTS_TOP 8
+
+/* So many starts of one program as it was invoked, and how many of them ended, with what those took. */
+struct fwm_starts_row {
+	__u32 start; /* which: the number the reader gave it, see struct fwm_foldable_key; 0: no row */
+	__u32 count, ends_n;
+	__u32 zero;
+	__u64 life_ns, cpu_ns; /* sums */
+};
+
+/* STARTS: what one process started since the last that was told of it, kept as counts while all that runs is known
+ * and much is started. Comes before the next start by it that is told, and before it executes or ends: of the
+ * order of these nothing is known. No row: the reader took the counts meanwhile. */
+struct fwm_starts {
+	struct fwm_hdr hdr; /* tgid: who started them */
+	struct fwm_starts_row rows[FWM_STARTS_TOP];
+};
+
+/* LATE: a start that is in such a count, of a process that does more than was expected of it, before what it does. */
+struct fwm_late {
+	struct fwm_hdr hdr; /* ts_ns: when it was executed */
+	__u32 parent;
+	__u32 start; /* as in struct fwm_starts_row */
+};
+
 struct fwm_exit {
 	struct fwm_hdr hdr;
 	__u64 life_ns;		       /* since its first thread started */
@@ -207,6 +234,7 @@ enum fwm_hook {
 	FWM_HOOK_NAME,	 /* not a hook of its own: each path that had to be resolved */
 	FWM_HOOK_LOOK,	 /* stat, access, readlink while they are learnt */
 	FWM_HOOK_RENAME, /* whatever makes known paths doubtful: rename, mount; nothing is sent */
+	FWM_HOOK_STARTS, /* not a hook of its own: each FWM_EVENT_STARTS and FWM_EVENT_LATE */
 	FWM_HOOK_MAX,
 };
 
@@ -218,7 +246,7 @@ struct fwm_counts {
 	__u64 unreadable; /* something the hook needed could not be read */
 	__u64 ring_full;  /* lost: no room in the ring, and none to fold it either */
 	__u64 sent;
-	__u64 folded; /* kept as a count only, see struct fwm_fold */
+	__u64 folded; /* kept as a count only, see struct fwm_fold_key and struct fwm_starts */
 };
 
 _Static_assert(sizeof(struct fwm_hdr) == 24, "fwm_hdr is ABI");
@@ -227,6 +255,8 @@ _Static_assert(sizeof(struct fwm_name) == 88 + FWM_COMPS_MAX, "fwm_name is ABI")
 _Static_assert(sizeof(struct fwm_fork) == 32, "fwm_fork is ABI");
 _Static_assert(sizeof(struct fwm_exec) == 136 + FWM_ARGS_MAX + FWM_PATH_MAX, "fwm_exec is ABI");
 _Static_assert(sizeof(struct fwm_exit) == 88, "fwm_exit is ABI");
+_Static_assert(sizeof(struct fwm_starts) == 24 + 32 * FWM_STARTS_TOP, "fwm_starts is ABI");
+_Static_assert(sizeof(struct fwm_late) == 32, "fwm_late is ABI");
 _Static_assert(sizeof(struct fwm_open) == 56, "fwm_open is ABI");
 _Static_assert(sizeof(struct fwm_miss) == 72 + FWM_PATH_MAX, "fwm_miss is ABI");
 _Static_assert(__builtin_offsetof(struct fwm_miss, latency_ns) ==

@@ -8,12 +8,14 @@
  *          edges:   the strongest edges of the graph, for reading only.
  *          marks:   processes the hooks treat in a special way.
  *          folds:   edge counts which were kept in the kernel while the ring was under pressure.
+ *          foldable: starts that are only counted while all that runs is known and much is started,
+ *          makers:  and these counts, by who starts them.
  * Bounds   the maxima below; each map says in bpf/maps.bpf.c what happens when it is full.
  */
 #ifndef FWM_TABLE_H
 #define FWM_TABLE_H
 
-#include <linux/types.h>
+#include <forewarm/event.h>
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic error "-Wpadded"
@@ -25,6 +27,8 @@
 #define FWM_FIRST_STARTS 8  /* so many of a block are its first: looked at closer, pages noted */
 #define FWM_FOLDS_MAX 16384
 #define FWM_RESIDENT_MAX 16384 /* files */
+#define FWM_FOLDABLE_MAX 512   /* starts */
+#define FWM_MAKERS_MAX 1024    /* processes, a power of two */
 #define FWM_TEXT_MAX 64	       /* of a name in a table; the end of a longer one, after "..." */
 
 /* How the exec hook finds a block: the file that runs and a hash of argv[1] (0: whatever it is). */
@@ -115,6 +119,35 @@ struct fwm_fold_row {
 	char path[FWM_FOLD_PATH]; /* as asked for; longer ones with the same start count as one */
 };
 
+/* A start that need not be told: which file by which path, by whom, with which arguments. */
+struct fwm_foldable_key {
+	__u64 ino;
+	__u32 dev;
+	__u32 name; /* as in struct fwm_file */
+	__u64 args; /* fwm_args_hash() of all of argv */
+	__u32 uid;
+	__u32 zero;
+};
+
+/* Its number: what is told of it is told with that. Above the lowest bits the phase it was given in, and in
+ * another it is told again. */
+#define FWM_START_BITS 10
+#define FWM_START_PHASE(start) ((start) >> FWM_START_BITS)
+
+/* What a living process started since the reader looked, by the number of the start. */
+struct fwm_maker_row {
+	__u32 count, ends_n;
+	__u64 life_ns, cpu_ns; /* sums over those that ended */
+};
+
+struct fwm_maker {
+	__u32 tgid; /* 0: free */
+	__u32 zero;
+	__u32 start[FWM_STARTS_TOP]; /* 0: no row */
+	__u64 zero_[3];
+	struct fwm_maker_row rows[FWM_STARTS_TOP];
+};
+
 /* A file of which all that was asked for is in memory; the value says what was asked for. */
 struct fwm_resident_key {
 	__u64 ino;
@@ -141,6 +174,23 @@ static inline __u32 fwm_arg_hash(const union fwm_arg_head *head)
 	return (__u32)(h >> 32) ? (__u32)(h >> 32) : 1;
 }
 
+/* All of argv, each argument with its NUL, zero-padded; with more a start is told always. */
+#define FWM_FOLD_ARGS 64
+
+static inline __u64 fwm_args_hash(const __u64 words[FWM_FOLD_ARGS / 8])
+{
+	__u64 h = 0x9e3779b97f4a7c15ull;
+	__u32 i;
+
+	for (i = 0; i < FWM_FOLD_ARGS / 8; i++) {
+		h = (h ^ words[i]) * 0xbf58476d1ce4e5b9ull;
+		h ^= h >> 29;
+	}
+	return h;
+}
+
+_Static_assert(sizeof(struct fwm_foldable_key) == 32, "fwm_foldable_key is ABI");
+_Static_assert(sizeof(struct fwm_maker) == 256, "fwm_maker is ABI");
 _Static_assert(sizeof(struct fwm_block_key) == 16, "fwm_block_key is ABI");
 _Static_assert(sizeof(struct fwm_guess_row) == 80 + FWM_GUESS_TOP * 80, "fwm_guess_row is ABI");
 _Static_assert(sizeof(struct fwm_edge_row) == 152, "fwm_edge_row is ABI");

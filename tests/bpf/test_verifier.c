@@ -67,6 +67,8 @@ static int load_alone(unsigned int nth, const char *name, bool uring_cqe, bool c
 	assert(skel);
 	skel->rodata->uring_cqe = uring_cqe;
 	skel->rodata->can_peek = can_peek;
+	skel->rodata->host_mntns =
+		1; /* as the daemon has it: else what is only for containers is no code */
 	wanted = bpf_object__find_program_by_name(skel->obj, name);
 	bpf_object__for_each_program(p, skel->obj) bpf_program__set_autoload(p, p == wanted);
 	section = bpf_program__section_name(wanted);

@@ -13,13 +13,17 @@
 
 static uint64_t seen_n;
 
+/* Each start gets a number, so that the records that are told by one have what to name. */
 static void check(void *ctx, const struct obs *o)
 {
-	(void)ctx;
+	struct fwm_foldable_key key;
+
+	if (o->kind == OBS_EXEC)
+		(void)decoder_keep(ctx, &key);
 	seen_n++;
 	assert_true(o->kind > OBS_NONE && o->kind < OBS_KIND_MAX);
 	assert_true(o->count >= 1);
-	if (o->kind != OBS_FORK && o->kind != OBS_EXIT) {
+	if (o->kind != OBS_FORK && o->kind != OBS_EXIT && o->kind != OBS_GAP) {
 		assert_non_null(o->name);
 		assert_true(strlen(o->name) > 0 && strlen(o->name) < OBS_NAME_MAX);
 	}
@@ -45,7 +49,7 @@ static void feed(struct decoder *d, const uint8_t *data, size_t n)
 		exact = malloc(len ? len
 				   : 1); /* exact, so that the sanitizer sees one byte too far */
 		memcpy(exact, data, len);
-		(void)event_decode(d, exact, len, check, NULL);
+		(void)event_decode(d, exact, len, check, d);
 		free(exact);
 		data += len;
 		n -= len;
@@ -58,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct decoder *d = NULL;
 
 	assert_int_equal(decoder_new(16, 400, 4096, &d), 0);
+	(void)decoder_phase(d);
 	feed(d, data, n);
 	decoder_free(d);
 	return 0;
@@ -91,6 +96,8 @@ static size_t valid(uint8_t *buf)
 		[FWM_EVENT_OPEN] = sizeof(struct fwm_open),
 		[FWM_EVENT_CONNECT] = sizeof(struct fwm_sock),
 		[FWM_EVENT_LISTEN] = sizeof(struct fwm_sock),
+		[FWM_EVENT_STARTS] = sizeof(struct fwm_starts),
+		[FWM_EVENT_LATE] = sizeof(struct fwm_late),
 	};
 	uint32_t kind = 1 + draw(FWM_EVENT_KIND_MAX - 1);
 	size_t n = fixed[kind];
@@ -119,6 +126,15 @@ static size_t valid(uint8_t *buf)
 		e.sock.family = (uint16_t)(draw(3) ? 1 : draw(12));
 		e.sock.path_len = (uint16_t)draw(FWM_SUN_MAX + 3);
 		memset(e.sock.path, draw(2) ? 'x' : 0, FWM_SUN_MAX);
+	} else if (kind == FWM_EVENT_STARTS) {
+		for (size_t i = 0; i < FWM_STARTS_TOP; i++)
+			((struct fwm_starts *)e.bytes)->rows[i] = (struct fwm_starts_row){
+				.start = 1u << FWM_START_BITS | draw(FWM_FOLDABLE_MAX + 2),
+				.count = draw(3),
+				.ends_n = draw(3)};
+	} else if (kind == FWM_EVENT_LATE) {
+		((struct fwm_late *)e.bytes)->start =
+			1u << FWM_START_BITS | draw(FWM_FOLDABLE_MAX + 2);
 	} else if (kind == FWM_EVENT_OPEN) {
 		((struct fwm_open *)e.bytes)->file.ino = draw(4);
 	}

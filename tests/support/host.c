@@ -38,7 +38,7 @@ void host_see(struct host *h, struct obs o)
 	h->now_ns += STEP_NS;
 	o.ts_ns = h->now_ns;
 	o.uid = h->uid;
-	o.count = 1;
+	o.count = o.count ? o.count : 1;
 	assert_int_equal(h->see ? h->see(h->ctx, &o) : engine_observe(h->engine, &o), 0);
 }
 

@@ -42,7 +42,7 @@ int host_teardown(void **state);
 /* The same with h->see, and no engine. */
 void host_begin(struct host *h);
 
-/* Anything, now; time, user and count are filled in. */
+/* Anything, now; time, user and a count of 1 where there is none are filled in. */
 void host_see(struct host *h, struct obs o);
 
 void host_pass(struct host *h, uint64_t ns);

@@ -201,6 +201,75 @@ static void test_others_are_not_taken_for_it(void **state)
 	duty_free(d);
 }
 
+/* Whether the next start need not be told. */
+static bool leaf(struct duty *d)
+{
+	bool r;
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET);
+	r = duty_leaf(d, 5);
+	tell(d, OBS_EXIT, 5, NULL, 0);
+	return r;
+}
+
+/* From when on its starts need not be told: after so many in which it did nothing else. */
+static unsigned rest(struct duty *d)
+{
+	unsigned n = 0;
+
+	while (!leaf(d))
+		assert_true(++n < 1000);
+	return n;
+}
+
+static void test_what_does_more_than_open_files_is_no_leaf(void **state)
+{
+	static const char *const needs[] = {"/a", "/b", NULL};
+	struct duty *d = fresh();
+	struct obs late = {.kind = OBS_EXIT, .ts_ns = 1, .pid = 5, .use.life_ns = 1000000000};
+	unsigned quarantine;
+
+	(void)state;
+	assert_false(leaf(d)); /* it is not known */
+	for (uint32_t i = 0; i < 2 * limits.calm_n; i++)
+		start(d, needs, 0);
+	assert_true(leaf(d));
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET);
+	assert_int_equal(duty_observe(d,
+				      &(struct obs){.kind = OBS_EXEC,
+						    .ts_ns = ++clock_ns,
+						    .pid = 6,
+						    .ppid = 5,
+						    .count = 1,
+						    .name = "/bin/child",
+						    .file = {.ino = 8, .dev = 1}},
+				      &key, &row),
+			 0);
+	tell(d, OBS_EXIT, 5, NULL, 0);
+	quarantine = rest(d);
+	assert_true(quarantine > 16);
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET);
+	tell(d, OBS_CONNECT, 5, "/a", 0);
+	tell(d, OBS_EXIT, 5, NULL, 0);
+	assert_int_equal(rest(d), quarantine);
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET); /* it lives long */
+	assert_int_equal(duty_observe(d, &late, &key, &row), 0);
+	assert_int_equal(rest(d), quarantine);
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET | OBS_F_COUNTED);
+	tell(d, OBS_EXIT, 5, NULL, 0);
+	assert_int_equal(rest(d), quarantine);
+
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET);
+	tell(d, OBS_EXEC, 5, "/bin/x", OBS_F_QUIET); /* in its place */
+	tell(d, OBS_EXIT, 5, NULL, 0);
+	assert_false(leaf(d));
+	duty_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_temporary_files_of_unseen_writers_are_no_news),
 		cmocka_unit_test(test_a_block_of_many_needs_becomes_known),
 		cmocka_unit_test(test_others_are_not_taken_for_it),
+		cmocka_unit_test(test_what_does_more_than_open_files_is_no_leaf),
 		cmocka_unit_test(test_it_settles_when_nothing_is_new),
 	};
 

@@ -51,6 +51,20 @@ static bool guessed_of(const struct host *h, const char *path)
 	return false;
 }
 
+/* Is it guessed that path will be started? */
+static bool guessed(const struct host *h, const char *path)
+{
+	const struct graph *g = engine_graph_const(h->engine);
+	const struct guess *guess;
+	uint64_t it = 0;
+
+	while (engine_next_guess(h->engine, &it, &guess))
+		if (guess->outcome == OUTCOME_OPEN &&
+		    strcmp(graph_node_const(g, guess->dep)->name, path) == 0)
+			return true;
+	return false;
+}
+
 /* After /bin/first comes /bin/next; what was asked for then is settled. */
 static void learn_next(struct host *h, struct action_list *l)
 {
@@ -342,6 +356,81 @@ static void test_engine_keeps_what_runs(void **state)
 	host_fini(&h);
 }
 
+static const struct edge *edge_between(const struct host *h, const char *from, const char *to)
+{
+	const struct graph *g = engine_graph_const(h->engine);
+
+	return graph_edge_find(g, graph_find(g, NODE_BLOCK, from), graph_find(g, NODE_BLOCK, to),
+			       EDGE_EXEC);
+}
+
+/* n starts of exe by pid that were only counted, and as many ends. */
+static void counted(struct host *h, uint32_t pid, const char *exe, uint64_t n)
+{
+	host_see(h, (struct obs){.kind = OBS_GAP, .pid = pid});
+	host_see(h, (struct obs){.kind = OBS_STARTS, .pid = pid, .name = exe, .count = n});
+	host_see(h, (struct obs){.kind = OBS_ENDS,
+				 .pid = pid,
+				 .name = exe,
+				 .count = n,
+				 .use = {.life_ns = n * 1000, .cpu_ns = n * 100}});
+}
+
+static void test_engine_counts_starts_that_were_not_told(void **state)
+{
+	struct host *h = *state;
+	const struct edge *edge;
+	uint64_t count, use_n, life_ns;
+
+	host_exit(h, host_spawn(h, 1, "/bin/near", NULL));
+	edge = edge_between(h, "/bin/shell", "/bin/near");
+	assert_non_null(edge);
+	count = edge->count;
+	use_n = edge->use->use_n;
+	life_ns = edge->use->life_sum_ns;
+	counted(h, 1, "/bin/near", 1000);
+	edge = edge_between(h, "/bin/shell", "/bin/near");
+	assert_int_equal(edge->count, count + 1000);
+	assert_int_equal(edge->use->use_n, use_n + 1000);
+	assert_int_equal(edge->use->life_sum_ns, life_ns + 1000000);
+
+	/* By whom is not known any more: the program is. */
+	counted(h, 4000, "/bin/near", 10);
+	assert_int_equal(edge_between(h, "/bin/shell", "/bin/near")->count, count + 1000);
+
+	/* Told late: it is counted already, and what it starts is its. */
+	host_see(h, (struct obs){.kind = OBS_FORK, .pid = 4001, .ppid = 1});
+	host_see(h, (struct obs){.kind = OBS_EXEC,
+				 .pid = 4001,
+				 .ppid = 1,
+				 .name = "/bin/near",
+				 .flags = OBS_F_QUIET | OBS_F_COUNTED});
+	assert_int_equal(edge_between(h, "/bin/shell", "/bin/near")->count, count + 1000);
+	host_exit(h, host_spawn(h, 4001, "/bin/far", NULL));
+	assert_non_null(edge_between(h, "/bin/near", "/bin/far"));
+	assert_null(edge_between(h, "/bin/shell", "/bin/far"));
+}
+
+/* Which starts followed which is not known across what was only counted, and is as it was afterwards. */
+static void test_engine_learns_nothing_across_counts(void **state)
+{
+	struct host *h = *state;
+	struct action_list l;
+
+	learn_next(h, &l);
+	for (int i = 0; i < 40; i++) {
+		host_exit(h, host_spawn(h, 1, "/bin/first", NULL));
+		counted(h, 1, "/bin/next", 5);
+		host_exit(h, host_spawn(h, 1, "/bin/other", NULL));
+		host_rest(h, 30 * S);
+		actions_take(h, &l);
+	}
+	host_spawn(h, 1, "/bin/first", NULL);
+	actions_take(h, &l);
+	assert_true(guessed(h, "/bin/next"));
+	assert_false(guessed(h, "/bin/other"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +442,8 @@ int main(void)
 		WITH_HOST(test_engine_keeps_users_apart),
 		WITH_HOST(test_engine_tells_needs_to_the_script_above),
 		WITH_HOST(test_engine_guesses_services),
+		WITH_HOST(test_engine_counts_starts_that_were_not_told),
+		WITH_HOST(test_engine_learns_nothing_across_counts),
 		cmocka_unit_test(test_engine_is_deterministic),
 		cmocka_unit_test(test_engine_is_bounded),
 		cmocka_unit_test(test_engine_is_fair_between_users),

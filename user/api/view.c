@@ -319,8 +319,9 @@ static json_t *view_pressure(const struct pressure *p)
 
 json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 {
-	static const char *const kinds[OBS_KIND_MAX] = {"none", "fork",	   "exec",   "exit",
-							"open", "connect", "listen", "fold"};
+	static const char *const kinds[OBS_KIND_MAX] = {"none",	  "fork",    "exec",   "exit",
+							"open",	  "connect", "listen", "fold",
+							"starts", "ends",    "gap"};
 	json_t *o = put_new("status"), *obs = json_object(), *graph = json_object();
 
 	put_text(o, "version", h->version);

@@ -105,11 +105,15 @@ static void each_status(void *ctx, json_t *o)
 	else
 		printf("a trace of %s\n", cli_ns(get_n(cost, "up_ns")));
 	printf("  events      %s: %s runs, %s opens, %s connects",
-	       cli_count(get_n(cost, "events_n")), cli_count(get_n(obs, "exec")),
-	       cli_count(get_n(obs, "open")), cli_count(get_n(obs, "connect")));
+	       cli_count(get_n(cost, "events_n")),
+	       cli_count(get_n(obs, "exec") + get_n(obs, "starts")), cli_count(get_n(obs, "open")),
+	       cli_count(get_n(obs, "connect")));
 	if (has(cost, "lost_n"))
 		printf("; %s lost", cli_count(get_n(cost, "lost_n")));
 	printf("\n");
+	if (get_n(obs, "starts"))
+		printf("  counted     %s of these runs, of known programs while much was started\n",
+		       cli_count(get_n(obs, "starts")));
 	if (has(cost, "degraded"))
 		printf("  degraded    these hooks see nothing: %s (sudo forewarm probe)\n",
 		       cli_text(get_text(cost, "degraded")));

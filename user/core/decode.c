@@ -10,6 +10,7 @@
 #include "base/index.h"
 #include "core/naming.h"
 #include "core/redact.h"
+#include "core/starts.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -47,6 +48,10 @@ struct decoder {
 	decoder_image_fn image_of;
 	struct listener listeners[LISTENERS_MAX];
 	struct names *names;
+	struct starts *starts;
+	/* while a start is handed on */
+	const struct fwm_exec *exec;
+	const struct obs *exec_obs;
 	uint32_t page_size;
 	char name[OBS_NAME_MAX];
 	char base[OBS_NAME_MAX];
@@ -63,8 +68,12 @@ int decoder_new(uint32_t name_max, uint32_t chunk_max, uint32_t page_size, struc
 	if (!d)
 		return fault(-ENOMEM);
 	r = names_new(name_max, chunk_max, &d->names);
-	if (r < 0)
+	if (r >= 0)
+		r = starts_new(&d->starts);
+	if (r < 0) {
+		(void)names_free(d->names);
 		return r;
+	}
 	d->page_size = page_size;
 	*ret = TAKE_PTR(d);
 	return 0;
@@ -75,6 +84,7 @@ struct decoder *decoder_free(struct decoder *d)
 	if (!d)
 		return NULL;
 	(void)names_free(d->names);
+	(void)starts_free(d->starts);
 	free(d);
 	return NULL;
 }
@@ -339,7 +349,11 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	if (r)
 		return r;
 	o.name = d->name;
+	d->exec = e;
+	d->exec_obs = &o;
 	fn(ctx, &o);
+	d->exec = NULL;
+	d->exec_obs = NULL;
 	/* It is among the opens, of which none is reported of a quiet start. */
 	if (!e->loader.ino || e->hdr.flags & FWM_F_QUIET ||
 	    file_decode(d, &e->loader, d->name, &o.file))
@@ -350,6 +364,32 @@ static int exec_decode(struct decoder *d, const struct fwm_exec *e, size_t n, ob
 	o.flags |= OBS_F_MAPPED;
 	fn(ctx, &o);
 	return 0;
+}
+
+uint32_t decoder_phase(struct decoder *d)
+{
+	return starts_phase(d->starts);
+}
+
+uint32_t decoder_keep(struct decoder *d, struct fwm_foldable_key *ret_key)
+{
+	const struct fwm_exec *e = d->exec;
+	uint64_t words[FWM_FOLD_ARGS / sizeof(uint64_t)] = {0};
+
+	if (!e || e->args_len >= FWM_FOLD_ARGS || e->script_len || e->hdr.flags & FWM_F_CUT)
+		return 0;
+	memcpy(words, e->text, e->args_len);
+	*ret_key = (struct fwm_foldable_key){.ino = e->exe.ino,
+					     .dev = e->exe.dev,
+					     .name = e->exe.name,
+					     .uid = e->uid,
+					     .args = fwm_args_hash((const __u64 *)words)};
+	return starts_keep(d->starts, d->exec_obs, ret_key);
+}
+
+const struct starts *decoder_starts(const struct decoder *d)
+{
+	return d->starts;
 }
 
 static uint32_t open_flags(uint32_t oflags)
@@ -636,6 +676,14 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 		if (n != sizeof(struct fwm_sock))
 			break;
 		return sock_decode(d, rec, fn, ctx);
+	case FWM_EVENT_STARTS:
+		if (n != sizeof(struct fwm_starts))
+			break;
+		return starts_decode(d->starts, rec, fn, ctx);
+	case FWM_EVENT_LATE:
+		if (n != sizeof(struct fwm_late))
+			break;
+		return starts_late_decode(d->starts, rec, fn, ctx);
 	default:
 		break;
 	}

@@ -42,6 +42,11 @@ int event_decode(struct decoder *d, const void *rec, size_t n, obs_fn fn, void *
 /* An edge count which was kept in the kernel, as an OBS_FOLD. */
 int fold_decode(struct decoder *d, const struct fwm_fold_key *key, const struct fwm_fold_row *row,
 		obs_fn fn, void *ctx);
+/* Starts that the kernel may only count, see core/starts.h: a phase of them begins; the start being handed on gets a
+ * number (0: none), to be put into the kernel's table under *ret_key. */
+uint32_t decoder_phase(struct decoder *d);
+uint32_t decoder_keep(struct decoder *d, struct fwm_foldable_key *ret_key);
+const struct starts *decoder_starts(const struct decoder *d);
 /* Files in another mount namespace than the host's get the image's name before their path, so that
  * "image:HASH:/bin/sh" is the same in every container of that image and never the host's. Without
  * this all paths are taken for the host's. */

@@ -19,6 +19,10 @@
  * new for ever. */
 #define NEED_WAYS 4
 
+/* A leaf starts nothing, connects to nothing and is soon over: so many starts in a row. */
+#define LEAF_STARTS 64
+#define LEAF_LIFE_NS 500000000ull
+
 struct process {
 	uint32_t pid;
 	uint32_t block; /* place in blocks */
@@ -30,6 +34,7 @@ struct block {
 	struct fwm_block_key key;
 	bool used;
 	uint32_t calm_n, every;
+	uint32_t rest_n; /* so many starts more until it may count as a leaf */
 };
 
 struct duty {
@@ -89,6 +94,21 @@ static struct process *process_of(struct duty *d, uint32_t pid)
 	return &d->processes[hash_mix(pid) & (d->limits.process_max - 1)];
 }
 
+static void no_leaf(struct duty *d, uint32_t pid)
+{
+	const struct process *p = process_of(d, pid);
+
+	if (p->pid == pid)
+		d->blocks[p->block].rest_n = LEAF_STARTS;
+}
+
+bool duty_leaf(const struct duty *d, uint32_t pid)
+{
+	const struct process *p = &d->processes[hash_mix(pid) & (d->limits.process_max - 1)];
+
+	return p->pid == pid && p->own && d->blocks[p->block].every && !d->blocks[p->block].rest_n;
+}
+
 static int observe_exec(struct duty *d, const struct obs *o, struct fwm_block_key *ret_key,
 			struct fwm_known_row *ret_row)
 {
@@ -98,12 +118,17 @@ static int observe_exec(struct duty *d, const struct obs *o, struct fwm_block_ke
 	struct process *p = process_of(d, o->pid);
 	bool pushed_out = b->used && memcmp(&b->key, &key, sizeof(key)) != 0 && b->every;
 
+	no_leaf(d, o->ppid);
+	if (p->own)
+		no_leaf(d, o->pid); /* what it was became another program */
 	*p = (struct process){
 		.pid = o->pid, .block = place, .own = true, .quiet = o->flags & OBS_F_QUIET};
 	d->stats.starts_n++;
 	d->stats.quiet_n += p->quiet;
-	if (b->used && !memcmp(&b->key, &key, sizeof(key)))
+	if (b->used && !memcmp(&b->key, &key, sizeof(key))) {
+		b->rest_n = o->flags & OBS_F_COUNTED ? LEAF_STARTS : b->rest_n - !!b->rest_n;
 		return 0;
+	}
 	d->fresh_ns = o->ts_ns;
 	if (pushed_out) {
 		*ret_key = b->key;
@@ -121,6 +146,7 @@ static void observe_fork(struct duty *d, const struct obs *o)
 
 	if (parent->pid != o->ppid)
 		return;
+	no_leaf(d, o->ppid);
 	*p = (struct process){.pid = o->pid, .block = parent->block, .quiet = parent->quiet};
 }
 
@@ -207,6 +233,8 @@ static int observe_exit(struct duty *d, const struct obs *o, struct fwm_block_ke
 
 	if (p->pid != o->pid)
 		return 0;
+	if (o->use.life_ns > LEAF_LIFE_NS)
+		no_leaf(d, o->pid);
 	p->pid = 0;
 	/* A quiet start says nothing; a child's part of a start is counted with what it opened. */
 	if (p->quiet || !p->own)
@@ -241,6 +269,8 @@ int duty_observe(struct duty *d, const struct obs *o, struct fwm_block_key *ret_
 	case OBS_OPEN:
 	case OBS_FOLD:
 	case OBS_CONNECT:
+		if (o->kind == OBS_CONNECT)
+			no_leaf(d, o->pid);
 		return observe_need(d, o, ret_key, ret_row);
 	case OBS_EXIT:
 		return observe_exit(d, o, ret_key, ret_row);

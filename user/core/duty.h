@@ -44,6 +44,9 @@ struct duty *duty_free(struct duty *d);
 /* DUTY_CHANGED: *ret_key is to be reported as *ret_row says; every 0 means always, and no row at all. */
 int duty_observe(struct duty *d, const struct obs *o, struct fwm_block_key *ret_key,
 		 struct fwm_known_row *ret_row);
+/* Of one that has just started: it is known, and of all its starts lately none did anything but to open files, and
+ * was soon over. Then it need not be told at all. */
+bool duty_leaf(const struct duty *d, uint32_t pid);
 /* Nothing that was watched has been new for settle_ns. */
 bool duty_settled(const struct duty *d, uint64_t now_ns);
 const struct duty_stats *duty_stats(const struct duty *d);

@@ -239,7 +239,7 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	char name[BLOCK_NAME_MAX];
 	uint32_t from = lineage_run_of(e->lineage, o->pid), block, program, run, ended;
 	size_t program_n = block_name(o, name);
-	bool quiet = o->flags & OBS_F_QUIET;
+	bool quiet = o->flags & OBS_F_QUIET, counted = o->flags & OBS_F_COUNTED;
 	uint32_t features[VOMM_FEATURE_MAX] = {0};
 	struct node *n;
 	struct run *rn;
@@ -263,13 +263,13 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	if (from != RUN_NONE) {
 		struct run *f = lineage_run(e->lineage, from);
 
-		r = needs_take(e, from, EDGE_EXEC, block, o);
+		r = counted ? 0 : needs_take(e, from, EDGE_EXEC, block, o);
 		if (r < 0)
 			return r;
 		features[VOMM_PARENT] = symbol_of(e, f->block);
 		features[VOMM_BEFORE] = newest_child(f);
 		e->aux[f->block].parent = true;
-		if (symbol_of(e, block) && !(o->flags & OBS_F_SEED))
+		if (symbol_of(e, block) && !(o->flags & (OBS_F_SEED | OBS_F_COUNTED)))
 			(void)vomm_observe(e->model, &f->stream, symbol_of(e, block), o->ts_ns,
 					   NULL);
 	}
@@ -324,11 +324,59 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	if (o->flags & OBS_F_READY) {
 		if (e->aux[block].idle_n % READY_EVERY == 0)
 			predict_programs(e, run);
-	} else if (!(o->flags & OBS_F_SEED)) {
+	} else if (!(o->flags & (OBS_F_SEED | OBS_F_COUNTED))) {
 		predict_from(e, run);
 	}
 	e->aux[block].idle_n++;
 	return 0;
+}
+
+/* What a run starts next follows on starts that nobody told one by one: nothing is known of what came before. */
+static int observe_gap(struct engine *e, const struct obs *o)
+{
+	uint32_t run = lineage_run_of(e->lineage, o->pid), features[VOMM_FEATURE_MAX];
+	struct run *rn;
+
+	if (run == RUN_NONE)
+		return 0;
+	rn = lineage_run(e->lineage, run);
+	memcpy(features, rn->stream.feature, sizeof(features));
+	features[VOMM_BEFORE] = 0;
+	vomm_stream_init(&rn->stream, features);
+	vomm_stream_headless(&rn->stream);
+	return 0;
+}
+
+/* Starts and ends of a known block, as counts: as many as if each had been told. */
+static int observe_starts(struct engine *e, const struct obs *o)
+{
+	uint32_t run = lineage_run_of(e->lineage, o->pid), block;
+	char name[BLOCK_NAME_MAX];
+	struct edge *edge;
+	int r;
+
+	(void)block_name(o, name);
+	r = engine_intern(e, NODE_BLOCK, name, o, &block);
+	if (r != 0)
+		return r;
+	if (run == RUN_NONE) {
+		e->stats.obs_orphan_n += o->count;
+		return 0;
+	}
+	if (o->kind == OBS_STARTS) {
+		e->aux[block].idle_n += (uint32_t)o->count;
+		e->aux[lineage_run(e->lineage, run)->block].parent = true;
+		r = needs_take(e, run, EDGE_EXEC, block, o);
+		return r < 0 || !e->phases.open_n ? r : phase_quiet(e, block, o);
+	}
+	r = graph_edge(e->graph, lineage_run(e->lineage, run)->block, block, EDGE_EXEC,
+		       engine_wall(e, o->ts_ns), &edge);
+	if (r == 0 && edge->count) {
+		edge->use->use_n += o->count;
+		edge->use->life_sum_ns += o->use.life_ns;
+		edge->use->cpu_sum_ns += o->use.cpu_ns;
+	}
+	return r;
 }
 
 static bool was_cold(const struct obs_use *use)
@@ -413,6 +461,11 @@ static int observe(struct engine *e, const struct obs *o)
 		return observe_exec(e, o);
 	case OBS_EXIT:
 		return observe_exit(e, o);
+	case OBS_GAP:
+		return observe_gap(e, o);
+	case OBS_STARTS:
+	case OBS_ENDS:
+		return observe_starts(e, o);
 	case OBS_OPEN:
 	case OBS_FOLD:
 	case OBS_CONNECT:

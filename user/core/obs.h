@@ -30,6 +30,9 @@ enum obs_kind {
 	OBS_CONNECT, /* pid connected to the service name, or failed to */
 	OBS_LISTEN,  /* pid answers at the service name */
 	OBS_FOLD, /* pid opened name count times, single times not known: under overload, or the same again */
+	OBS_STARTS, /* pid started name count times, single times not known, and nothing of those it started */
+	OBS_ENDS, /* count of these ended; use is what they used together */
+	OBS_GAP,  /* pid started programs that come as such counts: before what it starts next */
 	OBS_KIND_MAX
 };
 
@@ -85,6 +88,8 @@ struct obs {
 #define OBS_F_UPDATE (1u << 7) /* OPEN with OBS_F_WRITE: also of what it has, as a database is */
 #define OBS_F_QUIET (1u << 5)  /* EXEC: well known, so its opens are not reported this time */
 #define OBS_F_READY (1u << 8)  /* EXEC: what it needs is in memory, as at its last starts */
+
+#define OBS_F_COUNTED (1u << 9) /* EXEC: it is in an OBS_STARTS too */
 
 /* What is made by who opens it: there is nothing in it that is needed. */
 static inline bool obs_produces(const struct obs *o)

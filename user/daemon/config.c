@@ -59,7 +59,8 @@ static const struct key keys[] = {
 	 "calls are timed, used pages and lookups noted; else for a second a minute. 0: always."},
 	{"capture", "duty", TYPE_BOOL, FIELD(duty), "yes", 0, 1, false,
 	 "yes: of programs that are well known only a sample of the starts has its opens "
-	 "reported."},
+	 "reported; while many are started and nothing is new, most of these starts are only "
+	 "counted."},
 	{"capture", "settle", TYPE_TIME, FIELD(settle_ns), "60s", 0, 86400 * S, false,
 	 "Nothing new for this long: opens are not watched until an unknown program starts. 0: "
 	 "never."},

@@ -210,6 +210,8 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)usec;
 	behind_begin(d->behind);
+	drain(d); /* what a process started is told of it while it is known */
+	(void)capture_take_starts(d->capture, daemon_observe, d);
 	keep_flush(d->keep, d->engine);
 	daemon_unwatch_cost(d);
 	return again(d, s, d->config.flush_ns);
@@ -298,5 +300,6 @@ int daemon_run(struct daemon *d)
 	if (r < 0)
 		log_error("daemon: the event loop ended: %s", strerror(-r));
 	drain(d);
+	(void)capture_take_starts(d->capture, daemon_observe, d);
 	return r < 0 ? r : 0;
 }

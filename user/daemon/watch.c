@@ -73,10 +73,12 @@ void watch_observe(struct watch *w, const struct obs *o)
 	if (w->mode == CAPTURE_DETACHED && o->kind == OBS_EXEC &&
 	    !(o->flags & (OBS_F_QUIET | OBS_F_SEED)) && w->started_n < STARTED_MAX)
 		w->started[w->started_n++] = o->pid;
-	if (duty_observe(w->duty, o, &key, &row) != DUTY_CHANGED)
-		return;
 	/* A full table is no fault: that block is then reported at each start. */
-	(void)capture_known_update(w->capture, &key, row.every ? &row : NULL);
+	if (duty_observe(w->duty, o, &key, &row) == DUTY_CHANGED)
+		(void)capture_known_update(w->capture, &key, row.every ? &row : NULL);
+	if (w->mode == CAPTURE_DETACHED && o->kind == OBS_EXEC &&
+	    (o->flags & (OBS_F_QUIET | OBS_F_COUNTED)) == OBS_F_QUIET && duty_leaf(w->duty, o->pid))
+		(void)capture_fold(w->capture);
 }
 
 /* Something new while the hooks were being taken off. */

@@ -5,7 +5,8 @@
  * Shape    Follows the observations with core/duty.h and tells the hooks: blocks that are well known
  *          are sampled, and when nothing has been new for a while the open hooks are detached. A
  *          program that is not known brings them back at its start; what it had loaded by then is
- *          read from /proc.
+ *          read from /proc. Meanwhile starts of what is known and starts nothing itself may come as
+ *          counts, while there are many (capture_fold()).
  * Bounds   as in core/duty.h; 64 programs to look up at a time.
  * Owner    The caller owns struct watch; the capture outlives it.
  * Errors   < 0 -errno.

@@ -19,6 +19,7 @@
 #include <linux/membarrier.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -87,6 +88,8 @@ static int record(void *ctx, void *rec, size_t n)
 	} else {
 		c->records_n++;
 	}
+	if (open->hdr.kind == FWM_EVENT_LATE && r == 0)
+		capture_unfold(c, ((const struct fwm_late *)rec)->start);
 	if (r < 0)
 		c->malformed_n++;
 	else if (r == DECODE_UNNAMED)
@@ -253,6 +256,8 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	c->skel->rodata->keep_pseudo = o->keep_pseudo;
 	c->skel->rodata->wake_bytes = ring_bytes / 4;
 	c->skel->rodata->fold_bytes = ring_bytes / 4 * 3;
+	if (o->fold_starts)
+		c->skel->rodata->fold_starts = o->fold_starts;
 	/* We must remember what the kernel takes us to know: half as many there as here. */
 	while (sets * 2 * NAME_SLOTS_PER_SET <= name_max / 2)
 		sets *= 2;
@@ -345,6 +350,11 @@ int capture_open(const struct capture_opts *o, struct capture **ret)
 					strerror(errno));
 	}
 	if (r >= 0)
+		r = capture_makers_map(c);
+	if (r < 0 && c->ring && !c->makers)
+		(void)capture_why(o, r, "the counts of starts could not be mapped: %s",
+				  strerror(-r));
+	if (r >= 0)
 		r = capture_progs_attach(c, o);
 	if (r >= 0 && o->pin_dir)
 		r = capture_pin_all(c, o);
@@ -374,6 +384,8 @@ struct capture *capture_close(struct capture *c)
 		else
 			(void)bpf_link__destroy(c->progs[i].link);
 	}
+	if (c->makers)
+		(void)munmap(c->makers, FWM_MAKERS_MAX * sizeof(*c->makers));
 	ring_buffer__free(c->ring);
 	forewarm_bpf__destroy(c->skel);
 	closep(&c->cgroup_fd);

@@ -32,12 +32,13 @@ enum capture_tier {
 };
 
 struct capture_opts {
-	const char *pin_dir; /* on a bpf file system, made when missing; NULL: nothing is pinned */
-	uint32_t ring_bytes; /* power of two; 0: 2 MiB */
-	uint32_t name_max;   /* paths remembered; 0: 40,960 */
-	uint32_t proc_slots; /* power of two: processes the hooks remember at once; 0: 32,768 */
-	uint32_t own_tgid;   /* never traced, nor its children; 0: this process */
-	bool trace_children; /* only own_tgid itself is not traced */
+	const char *pin_dir;  /* on a bpf file system, made when missing; NULL: nothing is pinned */
+	uint32_t ring_bytes;  /* power of two; 0: 2 MiB */
+	uint32_t name_max;    /* paths remembered; 0: 40,960 */
+	uint32_t proc_slots;  /* power of two: processes the hooks remember at once; 0: 32,768 */
+	uint32_t fold_starts; /* so many starts in 268 ms, and known ones may be counted; 0: 54 */
+	uint32_t own_tgid;    /* never traced, nor its children; 0: this process */
+	bool trace_children;  /* only own_tgid itself is not traced */
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
 	bool keep_pseudo; /* report /proc, /sys and their like too */
 	bool keep;	  /* leave programs attached and pinned at close */
@@ -135,6 +136,13 @@ int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
 			   const struct fwm_guess_row *row);
 int capture_known_update(struct capture *c, const struct fwm_block_key *key,
 			 const struct fwm_known_row *row);
+/* Of the OBS_EXEC just being handed over, while detached: alike starts may come as counts from now on, while many
+ * programs are started, until one of them does more than that, or the mode is another. CAPTURE_TOLD: not so;
+ * such a start is told always. */
+int capture_fold(struct capture *c);
+enum { CAPTURE_TOLD = 1 };
+/* Hands over what is counted of starts and was not yet told with what came after. After a drain. */
+int capture_take_starts(struct capture *c, obs_fn fn, void *ctx);
 int capture_edges_update(struct capture *c, uint32_t id, const struct fwm_edge_row *row);
 /* From now on the start of a block without a row of guesses wakes the reader too. */
 void capture_wake_new(struct capture *c);

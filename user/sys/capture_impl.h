@@ -55,6 +55,7 @@ struct capture {
 	int cpu_n;
 	uint32_t netns;		   /* inode number of ours */
 	struct fwm_counts *percpu; /* cpu_n */
+	struct fwm_maker *makers;  /* the kernel's; FWM_MAKERS_MAX */
 	uint64_t unnamed_n, malformed_n, records_n, folded_n, resend_ns;
 	/* while draining */
 	size_t left;
@@ -87,6 +88,17 @@ int capture_progs_find(struct capture *c, const struct btf *btf);
 int capture_progs_attach(struct capture *c, const struct capture_opts *o);
 int capture_prog_attach(struct capture *c, struct prog *p);
 void capture_prog_detach(struct prog *p);
+
+/* capture_tables.c */
+/* Of the program with this inode: what the exec hook keeps of it holds no more. */
+void capture_table_changed(struct capture *c, uint64_t ino);
+
+/* capture_starts.c */
+int capture_makers_map(struct capture *c);
+/* Whether starts may be counted: a phase of that begins or ends. */
+void capture_folding(struct capture *c, bool on);
+/* This one is told from now on. */
+void capture_unfold(struct capture *c, uint32_t start);
 
 /* capture_look.c */
 void capture_timed_from_now(struct capture *c, bool on);

@@ -86,12 +86,16 @@ int capture_set_mode(struct capture *c, enum capture_mode mode)
 
 	c->skel->bss->sampling = mode != CAPTURE_LEARN;
 	c->skel->bss->wake_unknown = mode == CAPTURE_DETACHED;
+	if (mode != CAPTURE_DETACHED)
+		capture_folding(c, false);
 	if (mode == CAPTURE_DETACHED) {
 		while (capture_detach_step(c) == CAPTURE_MORE)
 			;
 	} else if (c->mode == CAPTURE_DETACHED) {
 		r = capture_attach(c);
 	}
+	if (mode == CAPTURE_DETACHED && c->mode != CAPTURE_DETACHED)
+		capture_folding(c, true);
 	c->mode = mode;
 	return r;
 }

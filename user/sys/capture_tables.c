@@ -28,9 +28,9 @@ static int table_update(const struct bpf_map *map, const void *key, const void *
 }
 
 /* The exec hook keeps what it found there. */
-static void table_changed(struct capture *c, const struct fwm_block_key *key)
+void capture_table_changed(struct capture *c, uint64_t ino)
 {
-	__atomic_add_fetch(&c->skel->bss->tables_n[fwm_tables_of(key->ino)], 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&c->skel->bss->tables_n[fwm_tables_of(ino)], 1, __ATOMIC_SEQ_CST);
 }
 
 int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
@@ -38,7 +38,7 @@ int capture_guesses_update(struct capture *c, const struct fwm_block_key *key,
 {
 	int r = table_update(c->skel->maps.guesses, key, row);
 
-	table_changed(c, key);
+	capture_table_changed(c, key->ino);
 	return r;
 }
 
@@ -93,7 +93,7 @@ int capture_known_update(struct capture *c, const struct fwm_block_key *key,
 {
 	int r = table_update(c->skel->maps.known, key, row);
 
-	table_changed(c, key);
+	capture_table_changed(c, key->ino);
 	return r;
 }
 

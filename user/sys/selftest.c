@@ -43,6 +43,7 @@ static const char *const names[FWM_HOOK_MAX] = {
 	[FWM_HOOK_NAME] = "paths",
 	[FWM_HOOK_LOOK] = "lookups",
 	[FWM_HOOK_RENAME] = "rename",
+	[FWM_HOOK_STARTS] = "counted starts",
 };
 
 const char *hook_name(enum fwm_hook hook)
@@ -189,7 +190,8 @@ static int counted(struct capture *c, const struct capture_counters *before, str
 
 	if (r < 0)
 		return r;
-	t->ok[FWM_HOOK_LOOK] = true; /* off but while it is learnt what programs ask about */
+	t->ok[FWM_HOOK_LOOK] = true;   /* off but while it is learnt what programs ask about */
+	t->ok[FWM_HOOK_STARTS] = true; /* only what is known is counted */
 	t->ok[FWM_HOOK_HANDLE] =
 		after.hook[FWM_HOOK_HANDLE].seen > before->hook[FWM_HOOK_HANDLE].seen;
 	t->ok[FWM_HOOK_RENAME] =
