@@ -399,6 +399,11 @@ static void test_cli_why_tells_the_story(void **state)
 	assert_non_null(strstr(got, " later, with probability "));
 	assert_non_null(strstr(got, "Made ready"));
 	assert_non_null(strstr(got, "Hit: it was needed"));
+	assert_int_equal(run(*state, "why cc1", got, sizeof(got)), 0);
+	for (char *p = got; (p = strstr(p, "\n  ")); p++)
+		memmove(p, p + 2, strlen(p + 2) + 1), *p = ' ';
+	assert_non_null(strstr(got, " guessed that /usr/libexec/cc1 would run "));
+	assert_null(strstr(got, " /usr/libexec/cc1 would run /usr/libexec/cc1"));
 }
 
 static void test_cli_why_tells_what_was_not_done(void **state)

@@ -60,18 +60,21 @@ static void tell_context(FILE *f, const json_t *o)
 
 static void tell_guess(FILE *f, const json_t *o)
 {
-	const char *kind = get_text(o, "kind");
+	const char *kind = get_text(o, "kind"), *dep = get_text(o, "dep"), *does = " would open ";
+	const char *via = has(o, "via") ? get_text(o, "via") : "it";
 
-	fprintf(f, "guessed that %s", has(o, "via") ? cli_text(get_text(o, "via")) : "it");
 	if (strcmp(kind, "exec") == 0)
-		fprintf(f, " would run ");
+		does = " would run ";
 	else if (strcmp(kind, "connect") == 0)
-		fprintf(f, " would connect to ");
+		does = " would connect to ";
+	else if (has(o, "absent"))
+		does = " would look in vain for ";
+	else if (has(o, "lookup"))
+		does = " would ask about ";
+	if (strcmp(via, dep) == 0) /* a later step itself */
+		fprintf(f, "guessed that %s would run", cli_text(dep));
 	else
-		fprintf(f, has(o, "absent")   ? " would look in vain for "
-			   : has(o, "lookup") ? " would ask about "
-					      : " would open ");
-	fprintf(f, "%s", cli_text(get_text(o, "dep")));
+		fprintf(f, "guessed that %s%s%s", cli_text(via), does, cli_text(dep));
 	if (get_n(o, "lead_ns"))
 		fprintf(f, " %s later", cli_ns(get_n(o, "lead_ns")));
 	fprintf(f, ", with probability %.2f", get_real(o, "p"));
