@@ -299,22 +299,36 @@ static void test_service_stop_leaves_who_rests(void **state)
 	service_host_stop(&host);
 }
 
-/* The init that tells of it is frozen with it. */
-static void test_service_stop_does_not_keep_an_end_to_itself(void **state)
+/* Started by each request, and ended by it while it is being frozen. */
+static void ends_each_time(const char *name, const char *options, unsigned times)
 {
-	struct unit_addr a;
+	struct unit_addr a =
+		unit(name, options, "X-Forewarm-MayStop=no\nX-Forewarm-FreezeAfterSec=1ms\n");
 
-	(void)state;
-	a = unit("fat", "--fat 320", "X-Forewarm-MayStop=no\nX-Forewarm-FreezeAfterSec=1ms\n");
 	assert_int_equal(service_host_start(&host), 0);
-	for (int i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < times; i++) {
 		char got[64];
 
 		assert_true(service_ask(&a, "leave\n", got, sizeof(got), NULL));
-		service_host_await(&host, "fat", SVC_COLD, 4000);
+		service_host_await(&host, name, SVC_COLD, 4000);
 	}
-	assert_int_equal(service_host_view(&host, "fat").figures.start_n, 4);
+	assert_int_equal(service_host_view(&host, name).figures.start_n, times);
 	service_host_stop(&host);
+}
+
+/* The init that tells of it is frozen with it. */
+static void test_service_stop_does_not_keep_an_end_to_itself(void **state)
+{
+	(void)state;
+	ends_each_time("fat", "--fat 320", 4);
+}
+
+/* Of many threads the first that is told to end is gone long before the last: on v1 these stay if they are
+ * frozen meanwhile. */
+static void test_service_stop_lets_threads_end(void **state)
+{
+	(void)state;
+	ends_each_time("many", "--threads 400", 8);
 }
 
 /* Asks it until it is found resting. */
@@ -335,25 +349,6 @@ static bool comes_to_rest(const struct unit_addr *a, const char *name, const cha
 }
 
 /* Threads, a child, and one that could tell a stop: nobody is stopped. */
-/* Of many threads the first that is told to end is gone long before the last: on v1 these stay if they are
- * frozen meanwhile. */
-static void test_service_stop_lets_threads_end(void **state)
-{
-	struct unit_addr a;
-
-	(void)state;
-	a = unit("many", "--threads 400", "X-Forewarm-MayStop=no\nX-Forewarm-FreezeAfterSec=1ms\n");
-	assert_int_equal(service_host_start(&host), 0);
-	for (int i = 0; i < 8; i++) {
-		char got[64];
-
-		assert_true(service_ask(&a, "leave\n", got, sizeof(got), NULL));
-		service_host_await(&host, "many", SVC_COLD, 4000);
-	}
-	assert_int_equal(service_host_view(&host, "many").figures.start_n, 8);
-	service_host_stop(&host);
-}
-
 static void test_service_stop_leaves_all_of_one_who_rests(void **state)
 {
 	static const struct {
