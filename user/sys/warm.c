@@ -60,13 +60,22 @@ static void thread_manners(const struct warm *w, bool ahead)
 
 static void work_lane(struct warm *w, struct lane *lane)
 {
+	struct warm_root root = WARM_ROOT_NONE;
+
 	thread_manners(w, lane == &w->lanes[LANE_AHEAD]);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		struct job *j;
 
-		while (!w->stop && !warm_lane_queued(lane))
+		while (!w->stop && !warm_lane_queued(lane)) {
+			if (warm_root_is_open(&root)) {
+				pthread_mutex_unlock(&w->lock);
+				warm_root_close(&root);
+				pthread_mutex_lock(&w->lock);
+				continue;
+			}
 			warm_lane_wait_locked(lane, &w->lock);
+		}
 		if (w->stop)
 			break;
 		j = warm_lane_next_locked(lane);
@@ -76,7 +85,7 @@ static void work_lane(struct warm *w, struct lane *lane)
 		w->running_n++;
 		pthread_mutex_unlock(&w->lock);
 
-		warm_job_run(w, j);
+		warm_job_run(w, &root, j);
 
 		pthread_mutex_lock(&w->lock);
 		warm_running_remove_locked(w, j);
@@ -86,6 +95,7 @@ static void work_lane(struct warm *w, struct lane *lane)
 		pthread_cond_broadcast(&w->budget);
 	}
 	pthread_mutex_unlock(&w->lock);
+	warm_root_close(&root);
 }
 
 static void *now_main(void *arg)

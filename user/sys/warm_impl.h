@@ -4,7 +4,7 @@
  *
  * Shape    warm.c has the threads and what the owner calls; warm_queue.c the jobs that wait, run and are
  *          done; warm_gate.c whether a chunk may be read now; warm_work.c the work of one job;
- *          warm_took.c what was read in for a guess.
+ *          warm_root.c the container it is in; warm_took.c what was read in for a guess.
  * Owner    struct warm is warm_new()'s. A job is its queue's, then its thread's, then the results'.
  * Threads  _locked: w->lock is held. The others take it themselves, or touch their own job only.
  */
@@ -152,7 +152,31 @@ void warm_took_unlink_locked(struct warm *w, struct took *t);
 void warm_took_free(struct took *t);
 bool warm_held_room_locked(struct warm *w, uint64_t bytes);
 
+/* warm_root.c: one each thread has, for the job it is at and the next in the same container */
+struct warm_root {
+	int fd; /* -1: none */
+	struct mounts *mounts;
+	uint32_t pid;
+	char image[WARM_IMAGE_MAX];
+	uint64_t until_ns;
+};
+#define WARM_ROOT_NONE                                                                             \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+
+static inline bool warm_root_is_open(const struct warm_root *r)
+{
+	return r->fd >= 0;
+}
+
+/* The root of process pid, if that is made of image, and its mounts. -ESRCH: it is not, or no longer. */
+int warm_root_open(struct warm_root *r, uint32_t pid, const char *image);
+/* Closes one of another process, or one that has been kept long enough. */
+void warm_root_leave(struct warm_root *r, uint32_t pid, const char *image);
+void warm_root_close(struct warm_root *r);
+
 /* warm_work.c: fills j->result */
-void warm_job_run(struct warm *w, struct job *j);
+void warm_job_run(struct warm *w, struct warm_root *root, struct job *j);
 
 #endif

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sys/layers.h"
-#include "sys/procfs.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
 
@@ -162,31 +161,6 @@ static void dir_read(struct warm *w, struct job *j, const struct path_end *end)
 	warm_result_end(j, WARM_DONE, EFBIG);
 }
 
-/* The root of process pid, if that is made of image, and its mounts. /proc/PID, once open, is of that
- * process for ever: as it can be asked for its root after it was looked at, it was the one. */
-static int root_open(uint32_t pid, const char *image, int *ret_fd, struct mounts **ret_mounts)
-{
-	_cleanup_(closep) int proc = -1, root = -1;
-	char path[32], is[WARM_IMAGE_MAX];
-	int mountinfo, r;
-
-	snprintf(path, sizeof(path), "/proc/%u", pid);
-	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = proc < 0 ? -ESRCH : procfs_image(pid, is, sizeof(is));
-	if (r < 0 || strncmp(is, image, sizeof(is)) != 0)
-		return -ESRCH;
-	root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	mountinfo = openat(proc, "mountinfo", O_RDONLY | O_CLOEXEC);
-	if (root < 0 || mountinfo < 0) {
-		closep(&mountinfo);
-		return -ESRCH;
-	}
-	r = mounts_new_of(mountinfo, ret_mounts);
-	if (r == 0)
-		*ret_fd = TAKE_FD(root);
-	return r;
-}
-
 static int walk_layers(struct warm *w, const char *image, const char *path, struct layers_end *ret,
 		       int *ret_why)
 {
@@ -202,25 +176,21 @@ static int walk_layers(struct warm *w, const char *image, const char *path, stru
 
 /* path_walk() from the host's root, or from that of a container: of process *root_pid, or, where that is 0 as
  * it is when the process is gone, by its layers. */
-static int walk_from(struct warm *w, uint32_t *root_pid, const char *image, const char *path,
-		     struct layers_end *ret, int *ret_why)
+static int walk_from(struct warm *w, struct warm_root *root, uint32_t *root_pid, const char *image,
+		     const char *path, struct layers_end *ret, int *ret_why)
 {
-	_cleanup_(closep) int root = -1;
-	struct mounts *mounts = NULL;
 	int r;
 
 	if (!image[0])
 		return path_walk(w->mounts, path, w->limits.remote_fs, &ret->end, ret_why);
-	r = *root_pid ? root_open(*root_pid, image, &root, &mounts) : -ESRCH;
+	r = *root_pid ? warm_root_open(root, *root_pid, image) : -ESRCH;
 	if (r == -ESRCH) {
 		*root_pid = 0;
 		return walk_layers(w, image, path, ret, ret_why);
 	}
 	if (r < 0)
 		return r;
-	r = path_walk_in(mounts, root, path, w->limits.remote_fs, &ret->end, ret_why);
-	mounts_free(mounts);
-	return r;
+	return path_walk_in(root->mounts, root->fd, path, w->limits.remote_fs, &ret->end, ret_why);
 }
 
 /* In a container, who made its root decides where its names lead. */
@@ -257,7 +227,7 @@ static void work_dirs(struct warm *w, struct job *j, const struct layers_end *e)
 		warm_result_end(j, WARM_DONE, 0);
 }
 
-static void work_warm(struct warm *w, struct job *j)
+static void work_warm(struct warm *w, struct warm_root *root, struct job *j)
 {
 	struct layers_end e;
 	const struct asked asked = asked_from_now();
@@ -265,7 +235,7 @@ static void work_warm(struct warm *w, struct job *j)
 
 	e.end = (struct path_end){.fd = -1};
 	e.more_n = 0;
-	r = walk_from(w, &j->job.root_pid, j->job.root_image, j->job.path, &e, &why);
+	r = walk_from(w, root, &j->job.root_pid, j->job.root_image, j->job.path, &e, &why);
 	if (!e.end.cached)
 		asked_note(&asked, j);
 	if (r < 0)
@@ -296,13 +266,13 @@ static void work_warm(struct warm *w, struct job *j)
 	layers_end_close(&e);
 }
 
-static void release_one(struct warm *w, struct job *j, const struct took *t)
+static void release_one(struct warm *w, struct warm_root *root, struct job *j, const struct took *t)
 {
 	uint32_t root_pid = t->root_pid;
 	uint64_t dropped = 0;
 	_cleanup_(layers_end_close) struct layers_end e = {.end.fd = -1};
 	_cleanup_(closep) int fd = -1;
-	int why = 0, r = walk_from(w, &root_pid, t->root_image, t->path, &e, &why);
+	int why = 0, r = walk_from(w, root, &root_pid, t->root_image, t->path, &e, &why);
 
 	/* Another file by now: what we read is no longer to be had by this name. */
 	if (r || e.end.st.st_dev != t->dev || e.end.st.st_ino != t->ino ||
@@ -316,7 +286,7 @@ static void release_one(struct warm *w, struct job *j, const struct took *t)
 	j->result.bytes_read += dropped;
 }
 
-static void work_release(struct warm *w, struct job *j)
+static void work_release(struct warm *w, struct warm_root *root, struct job *j)
 {
 	struct took *t;
 
@@ -327,7 +297,7 @@ static void work_release(struct warm *w, struct job *j)
 	while (!w->stop && (t = warm_took_find_locked(w, j->job.id))) {
 		warm_took_unlink_locked(w, t);
 		pthread_mutex_unlock(&w->lock);
-		release_one(w, j, t);
+		release_one(w, root, j, t);
 		warm_took_free(t);
 		pthread_mutex_lock(&w->lock);
 	}
@@ -335,16 +305,17 @@ static void work_release(struct warm *w, struct job *j)
 	warm_result_end(j, WARM_RELEASED, j->result.err);
 }
 
-void warm_job_run(struct warm *w, struct job *j)
+void warm_job_run(struct warm *w, struct warm_root *root, struct job *j)
 {
 	j->result.began_ns = clock_ns(CLOCK_MONOTONIC);
+	warm_root_leave(root, j->job.root_pid, j->job.root_image);
 	if (j->job_kind == JOB_RELEASE)
-		work_release(w, j);
+		work_release(w, root, j);
 	else if (atomic_load(&j->cancelled))
 		warm_result_end(j, WARM_CANCELLED, 0);
 	else if (warm_job_late(j))
 		warm_result_end(j, WARM_LATE, 0);
 	else
-		work_warm(w, j);
+		work_warm(w, root, j);
 	j->result.took_ns = clock_ns(CLOCK_MONOTONIC) - j->result.began_ns;
 }
