@@ -13,7 +13,6 @@
  */
 #include "filemap.bpf.h"
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 /* Full: the daemon is told so by the update that fails, and starts over with an empty map. */
@@ -29,11 +28,12 @@ SEC("tp_btf/mm_filemap_delete_from_page_cache")
 int BPF_PROG(on_evict, struct folio *folio)
 {
 	struct fwm_resident_key key = {};
-	struct inode *inode = BPF_CORE_READ(folio, mapping, host);
+	struct inode *inode = folio->mapping->host;
 
-	key.ino = BPF_CORE_READ(inode, i_ino);
-	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	if (!bpf_map_delete_elem(&resident, &key))
+	key.ino = inode->i_ino;
+	key.dev = inode->i_sb->s_dev;
+	/* A lookup takes no lock, and mostly it is all. */
+	if (bpf_map_lookup_elem(&resident, &key) && !bpf_map_delete_elem(&resident, &key))
 		__sync_fetch_and_add(&left_n, 1);
 	return 0;
 }
