@@ -58,6 +58,16 @@ static __always_inline bool heir_now(struct heir *h, struct task_struct *t)
 	return true;
 }
 
+/* Its slot, for heir_now(). */
+static __always_inline void maker_touch(struct task_struct *t)
+{
+	__u32 slot = task_typed() ? t->real_parent->tgid & procs_mask : 0;
+	const struct proc *q = bpf_map_lookup_elem(&procs, &slot);
+
+	if (q)
+		(void)*(const volatile __u64 *)&q->owner;
+}
+
 /* Like proc_enter(), with what is to be told left to the caller: see proc_told(). */
 static __noinline int proc_fill(struct proc *p, __u32 tgid, struct task_struct *t)
 {
@@ -325,18 +335,18 @@ static __always_inline int start_find(struct start *l, struct task_struct *task,
 	return known;
 }
 
-/* Is that still so? */
+/* Is that still so, until l->until_ns? */
 static __always_inline bool start_same(const struct start *l, const struct task_struct *task,
 				       const struct file *file, const struct dentry *d,
-				       const struct inode *i, __u32 mntns, __u64 now)
+				       const struct inode *i, __u32 mntns)
 {
 	const struct fs_struct *fs = task->fs;
 
 	return likely(l->dentry == (__u64)d) && likely(l->mnt == (__u64)file->f_path.mnt) &&
-	       likely(now < l->until_ns) && likely(l->inval == name_inval) &&
-	       likely(l->mntns == mntns) && likely(l->ino == i->i_ino) &&
-	       likely(l->gen == i->i_generation) && likely(l->changed == changed(i)) &&
-	       likely(l->parent == (__u64)d->d_parent) && likely(d->d_hash.pprev) &&
+	       likely(l->inval == name_inval) && likely(l->mntns == mntns) &&
+	       likely(l->ino == i->i_ino) && likely(l->gen == i->i_generation) &&
+	       likely(l->changed == changed(i)) && likely(l->parent == (__u64)d->d_parent) &&
+	       likely(d->d_hash.pprev) &&
 	       likely(l->hash_len == ((__u64)d->d_name.len << 32 | d->d_name.hash)) &&
 	       likely(l->root_mnt == (__u64)fs->root.mnt) &&
 	       likely(l->root_dentry == (__u64)fs->root.dentry);
@@ -380,6 +390,13 @@ static __always_inline __u32 start_ask(struct start *l, __u32 arg, __u32 tables,
 	    k->starts_n++ % k->every != 0) /* a lost update is harmless */
 		now |= START_SKIP;
 	return now;
+}
+
+/* As bpf_get_current_cgroup_id() has it. */
+static __always_inline __u64 cgroup_of(const struct task_struct *t)
+{
+	return task_typed() && bpf_core_field_exists(t->cgroups) ? t->cgroups->dfl_cgrp->kn->id
+								 : bpf_get_current_cgroup_id();
 }
 
 /* A record with few arguments and no script: written where it is sent from. */
@@ -444,12 +461,11 @@ static __always_inline __u32 exec_text(struct fwm_exec *e, struct task_struct *t
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct fwm_counts *c = count_call_seen(FWM_HOOK_EXEC);
-	__u64 now = bpf_ktime_get_ns();
 	__u32 tgid = task->tgid, slot = tgid & procs_mask;
 	struct proc *p = bpf_map_lookup_elem(&procs, &slot);
+	struct fwm_counts *c;
 	__u32 zero = 0, len, key, flags, mntns, arg = 0, quiet = 0, told, tables, starts_n = ~0u;
-	bool ask, mine, owned = true, pages, urgent;
+	bool ask, mine, owned = true, pages, urgent, same;
 	struct proc o, to;
 	const struct file *exe_file;
 	const struct dentry *d;
@@ -458,10 +474,25 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	struct fwm_exec *e, *room = NULL;
 	struct pending *s;
 	struct start *l;
-	__u64 wake;
+	__u64 wake, now;
 
-	if (!c || !p)
+	/* What is likely to be out of the caches is asked for first, all of it at once: to read the clock waits until
+	 * it is there. */
+	maker_touch(task);
+	exe_file = task->mm->exe_file;
+	d = exe_file->f_path.dentry;
+	inode = exe_file->f_inode;
+	key = ((inode->i_ino * 0x9e3779b97f4a7c15ull) >> 40) & (STARTS_MAX - 1);
+	l = bpf_map_lookup_elem(&starts, &key);
+	if (!p || !l)
 		return 0;
+	(void)*(volatile __u64 *)&p->owner;
+	mntns = task->nsproxy->mnt_ns->ns.inum;
+	same = start_same(l, task, exe_file, d, inode, mntns);
+	c = count_call_seen(FWM_HOOK_EXEC);
+	if (!c)
+		return 0;
+	now = bpf_ktime_get_ns();
 	o.owner = *(volatile __u64 *)&p->owner;
 	mine = o.tgid == tgid;
 	if (unlikely(p->again_n) || unlikely(!children_none(task)) ||
@@ -489,19 +520,11 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		return 0;
 	}
 
-	exe_file = task->mm->exe_file;
-	if (unlikely(!exe_file))
-		goto unreadable;
-	d = exe_file->f_path.dentry;
-	inode = exe_file->f_inode;
+	barrier_var(d); /* or the check would be taken to be superfluous */
+	barrier_var(inode);
 	if (unlikely(!d) || unlikely(!inode))
 		goto unreadable;
-	key = ((inode->i_ino * 0x9e3779b97f4a7c15ull) >> 40) & (STARTS_MAX - 1);
-	l = bpf_map_lookup_elem(&starts, &key);
-	if (!l)
-		goto unreadable;
-	mntns = task->nsproxy->mnt_ns->ns.inum;
-	if (unlikely(!start_same(l, task, exe_file, d, inode, mntns, now)) &&
+	if (unlikely(!same || now >= l->until_ns) &&
 	    start_find(l, task, exe_file, d, inode, mntns, now) == NAME_UNREADABLE)
 		goto unreadable;
 
@@ -533,7 +556,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	}
 	e->exe = (struct fwm_file){.ino = l->ino, .dev = l->dev, .gen = l->gen, .name = l->name};
 	e->loader = l->loader;
-	e->cgroup = bpf_get_current_cgroup_id();
+	e->cgroup = cgroup_of(task);
 	e->parent = task->real_parent->tgid;
 	e->uid = task->cred->uid.val;
 	e->mntns = mntns;

@@ -240,6 +240,18 @@ struct nsproxy {
 	struct net *net_ns;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp; /* in the v2 hierarchy */
+};
+
 struct cred {
 	kuid_t uid;
 };
@@ -280,6 +292,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct task_io_accounting ioac;
 };

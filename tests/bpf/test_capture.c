@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "support/watch.h"
+#include "sys/procfs.h"
 #include "sys/selftest.h"
 
 #include <arpa/inet.h>
@@ -28,8 +29,8 @@ struct seen {
 	char dir[SCRATCH_DIR_MAX];
 	uint32_t subject;
 	unsigned fork_n, exec_n, exit_n, open_n, miss_n, connect_n, refused_n, listen_n, unix_n;
-	unsigned loader_n, peer_n, abstract_n, code_n, arg_n, script_n;
-	uint64_t latency_ns;
+	unsigned loader_n, peer_n, abstract_n, code_n, arg_n, script_n, cgroup_n;
+	uint64_t latency_ns, cgroup;
 	char unix_name[256];
 };
 
@@ -46,6 +47,7 @@ static void observe(void *ctx, const struct obs *o)
 		if (o->args_len == sizeof("true\0-x") &&
 		    !memcmp(o->args, "true\0-x", sizeof("true\0-x")))
 			s->arg_n++;
+		s->cgroup_n += o->cgroup == s->cgroup;
 		if (o->script && strstr(o->script, "/script.sh"))
 			s->script_n++;
 		break;
@@ -165,9 +167,28 @@ static void do_processes(const void *arg)
 	_exit(END_CODE);
 }
 
+/* By its number, which is that of its directory; 0: this host has none mounted. */
+static uint64_t own_cgroup(void)
+{
+	char dir[256], line[512], path[768];
+	struct stat st = {0};
+	FILE *f = fopen("/proc/self/cgroup", "re");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "0::", 3) || procfs_cgroup2_dir(dir, sizeof(dir)) < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s%s", dir, line + 3);
+		(void)stat(path, &st);
+	}
+	(void)fclose(f);
+	return st.st_ino;
+}
+
 static void test_processes_are_counted(void **state)
 {
-	struct seen s = {0};
+	struct seen s = {.cgroup = own_cgroup()};
 	struct capture *c = start();
 	char script[128];
 
@@ -180,6 +201,8 @@ static void test_processes_are_counted(void **state)
 	assert_int_equal(s.fork_n, K + 1);
 	assert_int_equal(s.exec_n, K + 1);
 	assert_int_equal(s.arg_n, K);
+	if (s.cgroup)
+		assert_int_equal(s.cgroup_n, K + 1);
 	assert_int_equal(s.loader_n, K + 1);
 	assert_int_equal(s.script_n, 1);
 	assert_int_equal(s.exit_n, K + 2);
