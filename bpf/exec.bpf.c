@@ -542,7 +542,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 		if (len > EXEC_SMALL - 1)
 			len = EXEC_SMALL - 1;
 		/* The pages were written a moment ago; if they are gone already there are no arguments. */
-		if (bpf_probe_read_user(e->text, len, (const void *)arg_start))
+		if ((arguments_only && bprm->argc == 1) ||
+		    bpf_probe_read_user(e->text, len, (const void *)arg_start))
 			len = 0;
 		e->args_len = len;
 		e->text[len] = 0;

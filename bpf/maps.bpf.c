@@ -70,6 +70,7 @@ struct folds_map folds1 SEC(".maps");
 const volatile __u32 own_tgid = 0;
 const volatile __u32 own_children = 0;
 const volatile __u32 only_targets = 0;
+const volatile __u32 arguments_only = 0;
 const volatile __u32 keep_pseudo = 0;
 const volatile __u32 uring_cqe = 0;
 const volatile __u32 name_sets_mask = NAME_SETS_MAX - 1;

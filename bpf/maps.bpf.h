@@ -349,6 +349,7 @@ extern struct folds_map folds1 SEC(".maps");
 /* Set before load. */
 extern const volatile __u32 own_tgid;	    /* the daemon: never traced */
 extern const volatile __u32 own_children;   /* not 0: what own_tgid forks is traced all the same */
+extern const volatile __u32 arguments_only; /* not 0: of a start without any, argv[0] is not told */
 extern const volatile __u32 only_targets;   /* not 0: trace only FWM_MARK_TARGET */
 extern const volatile __u32 keep_pseudo;    /* not 0: report /proc, /sys and their like too */
 extern const volatile __u32 uring_cqe;	    /* io_uring_complete has a pointer to the completion */

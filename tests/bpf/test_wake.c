@@ -23,6 +23,8 @@ struct seen {
 	struct fwm_block_key key; /* of the last start */
 	unsigned exec_n;
 	uint32_t flags;
+	size_t args_len;
+	char args[64];
 };
 
 static void observe(void *ctx, const struct obs *o)
@@ -34,6 +36,8 @@ static void observe(void *ctx, const struct obs *o)
 	s->exec_n++;
 	s->flags = o->flags;
 	s->key = block_key_of(&o->file, o->args, o->args_len);
+	s->args_len = o->args_len;
+	memcpy(s->args, o->args, o->args_len < sizeof(s->args) ? o->args_len : sizeof(s->args));
 }
 
 static bool woken(struct capture *c, int ms)
@@ -224,6 +228,36 @@ static void test_the_argument_is_found_behind_any_name(void **state)
 	(void)unlink(path);
 }
 
+/* argv[0] alone is not read for who does not ask for it; what it was started as is told all the same, and so are
+ * arguments. */
+static void test_a_name_without_arguments_is_told_to_who_asks(void **state)
+{
+	static const char both[] = "x\0report";
+
+	(void)state;
+	for (int only = 0; only < 2; only++) {
+		struct capture *c = watch_open(
+			(struct capture_opts){WATCH_STARTED, .arguments_only = only == 1});
+		char path[] = "/tmp/forewarm-wake-XXXXXX";
+		struct seen s = {0}, alone = {0};
+
+		make_true(path);
+		assert_int_equal(watch_run(c, start_named, &(struct named){path, "x", "report"}),
+				 0);
+		assert_int_equal(drain_all(c, &s), 1);
+		assert_int_equal(s.args_len, sizeof(both));
+		assert_memory_equal(s.args, both, sizeof(both));
+		assert_int_equal(watch_run(c, start_named, &(struct named){path, "x", NULL}), 0);
+		assert_int_equal(drain_all(c, &alone), 1);
+		assert_int_equal(alone.args_len, only ? 0 : sizeof("x"));
+		assert_memory_equal(alone.args, only ? "" : "x", alone.args_len);
+		assert_int_equal(alone.key.ino, s.key.ino);
+		assert_int_equal(alone.key.arg, 0);
+		(void)capture_close(c);
+		(void)unlink(path);
+	}
+}
+
 struct meanwhile {
 	struct capture *c;
 	const char *path;
@@ -269,6 +303,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wake_only_for_what_is_worth_acting_on),
 		cmocka_unit_test(test_the_argument_is_found_behind_any_name),
+		cmocka_unit_test(test_a_name_without_arguments_is_told_to_who_asks),
 		cmocka_unit_test(test_a_wakeup_during_a_drain_is_not_the_last),
 	};
 

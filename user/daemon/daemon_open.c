@@ -161,6 +161,7 @@ static int open_capture(struct daemon *d)
 				    .name_max = NAME_MAX_N,
 				    .keep = d->options.keep,
 				    .image_of = procfs_image,
+				    .arguments_only = true,
 				    .only_targets = d->options.only_pid != 0,
 				    .why = why,
 				    .log = libbpf_says};

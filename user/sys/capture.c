@@ -245,6 +245,7 @@ static int load(struct capture *c, const struct capture_opts *o, uint32_t name_m
 	c->skel->rodata->own_tgid = o->own_tgid ? o->own_tgid : (uint32_t)getpid();
 	c->skel->rodata->own_children = o->trace_children;
 	c->skel->rodata->only_targets = o->only_targets;
+	c->skel->rodata->arguments_only = o->arguments_only;
 	if (o->image_of && stat("/proc/self/ns/mnt", &st) == 0)
 		c->skel->rodata->host_mntns = (uint32_t)st.st_ino;
 	(void)procfs_root(&root_dev, &root_ino); /* none: no root is the host's */

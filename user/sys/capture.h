@@ -39,8 +39,9 @@ struct capture_opts {
 	uint32_t own_tgid;   /* never traced, nor its children; 0: this process */
 	bool trace_children; /* only own_tgid itself is not traced */
 	bool only_targets; /* trace only what capture_mark() marked FWM_MARK_TARGET, and its children */
-	bool keep_pseudo; /* report /proc, /sys and their like too */
-	bool keep;	  /* leave programs attached and pinned at close */
+	bool arguments_only; /* of a start without arguments nothing of argv is told: args_len is 0 */
+	bool keep_pseudo;    /* report /proc, /sys and their like too */
+	bool keep;	     /* leave programs attached and pinned at close */
 	decoder_image_fn
 		image_of; /* names containers' files by their image; NULL: not told apart */
 	enum capture_tier tier;
