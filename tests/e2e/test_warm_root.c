@@ -50,7 +50,8 @@ static pid_t start_box(void)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) || unshare(CLONE_NEWNS) ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 		    mount(dir, dir, NULL, MS_BIND, NULL) || chdir(dir) || chroot(".") ||
 		    write(ready[1], "x", 1) != 1)
 			_exit(1);

@@ -118,6 +118,55 @@ static void test_engine_tries_again_without_waiting(void **state)
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 }
 
+/* It was asked for before, and is not there yet: now a program waits for it. */
+static void test_engine_hurries_what_has_come(void **state)
+{
+	struct host *h = *state;
+	const struct action *a;
+	struct action_list l;
+	uint64_t guess_id;
+	uint32_t pid;
+
+	learn(h, 8, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(h, 150 * MS);
+	actions_take(h, &l);
+	a = actions_find(&l, ACTION_WARM, "/data/needed");
+	assert_non_null(a);
+	assert_int_equal(a->priority, WANT_LATER);
+	assert_int_equal(a->event_ns, 0);
+	guess_id = a->guess_id;
+	(void)host_spawn(h, pid, "/bin/second", NULL);
+	actions_take(h, &l);
+	for (a = l.actions; a->kind != ACTION_HURRY || a->guess_id != guess_id; a++)
+		assert_true(a + 1 < l.actions + l.n);
+	assert_int_equal(a->priority, WANT_NOW);
+	assert_int_equal(a->event_ns, h->now_ns);
+}
+
+/* What was hurried has come by now: another start that will need it has time again. */
+static void test_engine_hurries_no_more_what_is_there(void **state)
+{
+	struct host *h = *state;
+	const struct action *a;
+	struct action_list l;
+	uint32_t pid;
+
+	learn(h, 8, 400 * MS);
+	pid = actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	host_rest(h, 150 * MS);
+	actions_take(h, &l);
+	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
+	(void)host_spawn(h, pid, "/bin/second", NULL);
+	actions_finish(h, &l, false);
+	host_rest(h, 3 * S / 2);
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	a = actions_find(&l, ACTION_WARM, "/data/needed");
+	assert_non_null(a);
+	assert_int_equal(a->priority, WANT_LATER);
+	assert_in_range(a->need_ns, h->now_ns + 300 * MS, h->now_ns + 500 * MS);
+}
+
 /* More than so young a habit is trusted with: not read before the program runs, but then at once. */
 static void test_engine_reads_for_who_runs_what_it_did_not_on_trust(void **state)
 {
@@ -159,6 +208,8 @@ int main(void)
 		WITH_HOST(test_engine_waits_while_there_is_time),
 		WITH_HOST(test_engine_reads_nothing_of_what_has_ended),
 		WITH_HOST(test_engine_waits_no_longer_for_what_has_come),
+		WITH_HOST(test_engine_hurries_what_has_come),
+		WITH_HOST(test_engine_hurries_no_more_what_is_there),
 		WITH_HOST(test_engine_tries_again_without_waiting),
 		WITH_HOST(test_engine_reads_for_who_runs_what_it_did_not_on_trust),
 		WITH_HOST(test_engine_waits_only_for_what_never_comes_sooner),

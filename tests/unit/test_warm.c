@@ -259,19 +259,20 @@ static void test_warm_hurries_what_had_time(void **state)
 
 	bed_skip_on_tmpfs(f);
 	f->limits.thread_n = f->limits.ahead_thread_n = 1;
-	bed_plug(f, 1, 1);
+	bed_plug(f, 1, WARM_AHEAD);
 	for (uint64_t i = 1; i <= JOBS; i++) {
 		snprintf(name, sizeof(name), "hurry%d", (int)i);
 		p = bed_file(f, name, MIB);
 		bed_use(p);
-		assert_int_equal(
-			warm_submit(f->w,
-				    &(struct warm_job){
-					    .id = i, .kind = WARM_FILE, .path = p, .priority = 1},
-				    NULL),
-			0);
+		assert_int_equal(warm_submit(f->w,
+					     &(struct warm_job){.id = i,
+								.kind = WARM_FILE,
+								.path = p,
+								.priority = WARM_AHEAD},
+					     NULL),
+				 0);
 	}
-	warm_hurry(f->w, JOBS);
+	warm_hurry(f->w, &(struct warm_job){.id = JOBS});
 	assert_int_equal(bed_take(f).id, JOBS); /* it was the last */
 	assert_int_equal(warm_cancel(f->w, PLUG), 1);
 	for (int i = 1; i < JOBS; i++)
@@ -352,7 +353,7 @@ static void test_warm_any_of_those_queued_is_found(void **state)
 	for (int i = 0; i < QUEUED; i++) {
 		struct queued q = {.id = 1 + (uint64_t)random() % IDS,
 				   .deadline_ns = UINT64_MAX / 2 + (uint64_t)random() % 100,
-				   .priority = (uint32_t)random() % 2};
+				   .priority = (uint32_t)random() % WARM_RANKS};
 		struct warm_job j = {.id = q.id,
 				     .kind = WARM_DENTRY,
 				     .path = p,
@@ -368,7 +369,7 @@ static void test_warm_any_of_those_queued_is_found(void **state)
 	}
 	for (uint64_t id = 1; id <= IDS; id++) {
 		if (id % 7 == 0)
-			warm_hurry(f->w, id);
+			warm_hurry(f->w, &(struct warm_job){.id = id});
 		if (id % 5)
 			continue;
 		for (int n = warm_cancel(f->w, id); n > 0; n--) {
@@ -584,9 +585,10 @@ static void test_warm_yields_to_those_who_read(void **state)
 		uint32_t others, priority;
 		bool yields;
 	} cases[] = {
-		{"nobody else reads", 0, 1, false},
-		{"others read", 1, 1, true},
-		{"others read, and it is wanted now", 1, 0, false},
+		{"nobody else reads", 0, WARM_AHEAD, false},
+		{"others read", 1, WARM_AHEAD, true},
+		{"others read, and it is wanted soon", 1, WARM_SOON, false},
+		{"others read, and it is wanted now", 1, WARM_NOW, false},
 	};
 	struct warm_bed *f = *state;
 	static uint32_t others;

@@ -56,9 +56,16 @@ enum action_kind {
 	ACTION_LOOKUP,	 /* have its dentry and inode cached, or its absence */
 	ACTION_PRESTART, /* have the service name answer */
 	ACTION_CANCEL,	 /* the guess is dead: stop, and release what it took */
-	ACTION_HURRY,	 /* what the guess is about is wanted now: whatever is left of it first */
-	ACTION_SETTLE,	 /* the guess came true: what it took is not ours to release */
+	ACTION_HURRY, /* what is left of what the guess is about is more urgent now: see priority */
+	ACTION_SETTLE, /* the guess came true: what it took is not ours to release */
 	ACTION_MAX
+};
+
+/* How urgent it is: an action's priority. */
+enum want {
+	WANT_NOW,   /* a program that has started needs it */
+	WANT_SOON,  /* so may one that is about to start */
+	WANT_LATER, /* there is time */
 };
 
 /* Something to do now. name is borrowed. */
@@ -73,11 +80,12 @@ struct action {
 	uint64_t bytes;	      /* expected; 0 unknown */
 	uint64_t deadline_ns; /* of no use after */
 	uint64_t lead_ns;     /* expected from now to the need */
+	uint64_t need_ns;     /* when that is */
 	uint32_t uid;	      /* on whose behalf */
 	uint32_t pid;	      /* a process that will need it, or start who does; 0: not known */
-	uint32_t priority;    /* 0 first */
-	bool list;	      /* LOOKUP: of a directory whose entries will be read */
-	bool sweep;	      /* LOOKUP: and each of which will be asked about */
+	enum want priority;
+	bool list;			 /* LOOKUP: of a directory whose entries will be read */
+	bool sweep;			 /* LOOKUP: and each of which will be asked about */
 	const struct file_range *ranges; /* WARM: the parts of it, by first use; borrowed */
 	size_t range_n;			 /* 0: not known, so all of it or what seems right */
 };
@@ -133,7 +141,7 @@ struct guess {
 	uint8_t decision;	  /* enum decision, the latest */
 	int32_t err;		  /* DECISION_FAILED: errno */
 	bool resident;		  /* acted on, and nothing had to be read */
-	bool has_time;		  /* acted on as not urgent */
+	uint8_t want;		  /* enum want, the most urgent it has been */
 	bool lookup; /* it will only be asked about (stat): dentry and inode are enough */
 	bool sweep;  /* of a directory: so will be its entries */
 	uint32_t uid, pid;

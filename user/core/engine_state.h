@@ -61,6 +61,14 @@ struct node_aux {
 	uint64_t asking_n, asking_last;
 };
 
+/* About an action given out before: see struct action. */
+struct word {
+	uint64_t id;
+	enum action_kind kind;
+	enum want want;
+	uint64_t event_ns, need_ns;
+};
+
 /* A block that may run, and when. */
 struct candidate {
 	uint32_t block;
@@ -96,10 +104,7 @@ struct engine {
 
 	struct engine_stats stats;
 	/* Guesses that ended with something to release, or to keep, or that have become urgent. */
-	struct {
-		uint64_t id;
-		enum action_kind kind;
-	} words[WORD_MAX];
+	struct word words[WORD_MAX];
 	uint32_t word_head, word_n;
 	struct candidate candidates[CANDIDATE_MAX];
 	size_t candidate_n;

@@ -158,16 +158,17 @@ static void guess_again(struct engine *e, struct guess *open, const struct guess
 		guess_worth(e, open, bytes, g->lead_ns);
 	}
 	book_extend(e->book, open, g->deadline_ns);
-	if (open->acted && !open->done_ns && open->has_time &&
-	    (!guess_is_ahead(g) || g->lead_ns <= SOON_NS)) {
-		open->has_time = false;
-		action_say(e, open->id, ACTION_HURRY);
-	}
+	if (guess_wanted(open, (enum want)g->want) && open->acted && !open->done_ns)
+		action_hurry(e, open, e->now_ns + g->lead_ns);
 	/* Seen to too long ago to be sure, or given up (too late, unworthy, no room): again. What
 	 * was not worth it a moment ago may be by now. */
 	if (trusted && ((open->acted && (open->done_ns || more || wider)) ||
 			(!open->acted && (surer || nearer || runs ||
 					  open->queued_ns + e->policy.recheck_ns < e->now_ns)))) {
+		if (open->done_ns) { /* what was wanted then is there */
+			open->want = g->want;
+			open->lead_ns = e->now_ns + g->lead_ns - open->made_ns;
+		}
 		open->acted = 0;
 		open->done_ns = 0;
 		if (nearer || !had_time(open))
@@ -228,6 +229,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 			   .due_ns = wait_ns ? e->now_ns + wait_ns : 0,
 			   .lead_ns = lead_ns,
 			   .deadline_ns = expiry(e->now_ns, lead_ns)};
+	g.want = (uint8_t)guess_want(&g, lead_ns);
 	bytes = lookup ? 0 : block_bytes(e, g.via, dep);
 	g.gain = via == c->block ? c->gain : block_gain(e, c->block, via);
 	guess_worth(e, &g, bytes, lead_ns);

@@ -9,15 +9,26 @@
 /* Guesses looked through when a run ends; what is older expires by its time. */
 #define HOPELESS_MAX 4096
 
-void action_say(struct engine *e, uint64_t guess_id, enum action_kind kind)
+static void say(struct engine *e, const struct word *word)
 {
-	uint32_t at = (e->word_head + e->word_n) % WORD_MAX;
-
 	if (e->word_n == WORD_MAX)
 		return;
-	e->words[at].id = guess_id;
-	e->words[at].kind = kind;
+	e->words[(e->word_head + e->word_n) % WORD_MAX] = *word;
 	e->word_n++;
+}
+
+void action_say(struct engine *e, uint64_t guess_id, enum action_kind kind)
+{
+	say(e, &(struct word){.id = guess_id, .kind = kind});
+}
+
+void action_hurry(struct engine *e, const struct guess *g, uint64_t need_ns)
+{
+	say(e, &(struct word){.id = g->id,
+			      .kind = ACTION_HURRY,
+			      .want = (enum want)g->want,
+			      .event_ns = g->want == WANT_NOW ? e->now_ns : 0,
+			      .need_ns = need_ns});
 }
 
 static void settle(struct engine *e, struct guess *g, enum outcome outcome)
@@ -195,8 +206,13 @@ static bool next_action(struct engine *e, struct action *ret)
 	bool lookup;
 
 	if (e->word_n) {
-		*ret = (struct action){.kind = e->words[e->word_head].kind,
-				       .guess_id = e->words[e->word_head].id};
+		const struct word *said = &e->words[e->word_head];
+
+		*ret = (struct action){.kind = said->kind,
+				       .guess_id = said->id,
+				       .event_ns = said->event_ns,
+				       .need_ns = said->need_ns,
+				       .priority = said->want};
 		e->word_head = (e->word_head + 1) % WORD_MAX;
 		e->word_n--;
 		return true;
@@ -226,13 +242,14 @@ static bool next_action(struct engine *e, struct action *ret)
 		.deadline_ns = g->deadline_ns,
 		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
 							       : 0,
+		.need_ns = g->made_ns + g->lead_ns,
 		.uid = g->uid,
 		.pid = g->from_pid,
 		.ranges = e->ranges};
 	if (guess_is_ahead(g))
 		book_risk(e->book, g, g->bytes_read + ret->bytes);
-	g->has_time = guess_is_ahead(g) && ret->lead_ns > SOON_NS;
-	ret->priority = g->has_time;
+	guess_wanted(g, guess_want(g, ret->lead_ns));
+	ret->priority = (enum want)g->want;
 	if (ret->kind == ACTION_WARM)
 		ret->range_n = guess_ranges(e, g);
 	return true;

@@ -16,7 +16,7 @@
 
 /* Bytes of an inode, a directory block, a small file: what the device reads for it at least. */
 #define LOOKUP_BYTES (16ull << 10)
-/* What is needed that soon is as urgent as what is needed now. */
+/* What is needed that soon is next after what is needed now. */
 #define SOON_NS (50ull * 1000 * 1000)
 
 static inline uint64_t edge_lead_ns(const struct edge *edge)
@@ -39,6 +39,20 @@ static inline bool edge_is_need(const struct edge *edge)
 static inline bool guess_is_ahead(const struct guess *g)
 {
 	return g->via != g->block;
+}
+
+static inline enum want guess_want(const struct guess *g, uint64_t lead_ns)
+{
+	return !guess_is_ahead(g) ? WANT_NOW : lead_ns <= SOON_NS ? WANT_SOON : WANT_LATER;
+}
+
+/* Is that more urgent than it was? */
+static inline bool guess_wanted(struct guess *g, enum want want)
+{
+	bool sooner = want < g->want;
+
+	g->want = sooner ? (uint8_t)want : g->want;
+	return sooner;
 }
 
 /* What is never needed within so long need not be read at once: what turns out not to come meanwhile was
@@ -111,5 +125,7 @@ void guess_worth(const struct engine *e, struct guess *g, uint64_t bytes, uint64
 /* A word about an action given out before. Without room it stays unsaid: then more is read than needed, or
  * later. */
 void action_say(struct engine *e, uint64_t guess_id, enum action_kind kind);
+/* It is more urgent than when it was given out: as g says by now. */
+void action_hurry(struct engine *e, const struct guess *g, uint64_t need_ns);
 
 #endif

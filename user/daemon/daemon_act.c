@@ -46,6 +46,10 @@ static void inner(struct daemon *d, const struct action *a, struct warm_job *job
 	job->path = path;
 }
 
+_Static_assert((int)WANT_NOW == WARM_NOW && (int)WANT_SOON == WARM_SOON &&
+		       (int)WANT_LATER == WARM_AHEAD,
+	       "an action's priority is its job's");
+
 /* What is planned, and for which control group: a job's tag. */
 #define TAG_BYTES ((1ull << 56) - 1)
 
@@ -65,7 +69,8 @@ static void act(struct daemon *d, const struct action *a)
 	struct warm_job job = {.id = a->guess_id,
 			       .tag = tag_of(a->bytes, UINT8_MAX),
 			       .event_ns = a->event_ns,
-			       .priority = a->priority,
+			       .need_ns = a->need_ns,
+			       .priority = (uint32_t)a->priority,
 			       .path = a->name,
 			       .deadline_ns = a->deadline_ns};
 	uint8_t group;
@@ -78,7 +83,7 @@ static void act(struct daemon *d, const struct action *a)
 		(void)warm_release(d->warm, a->guess_id);
 		return;
 	case ACTION_HURRY:
-		warm_hurry(d->warm, a->guess_id);
+		warm_hurry(d->warm, &job);
 		return;
 	case ACTION_SETTLE:
 		warm_settle(d->warm, a->guess_id);

@@ -67,7 +67,7 @@ static void work_lane(struct warm *w, struct lane *lane)
 	for (;;) {
 		struct job *j;
 
-		while (!w->stop && !warm_lane_queued(lane)) {
+		while (!w->stop && !warm_lane_ready(lane)) {
 			if (warm_root_is_open(&root)) {
 				pthread_mutex_unlock(&w->lock);
 				warm_root_close(&root);
@@ -155,6 +155,7 @@ int warm_new(const struct warm_limits *limits, struct warm **ret)
 	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = w->event_fd < 0 ? fault_errno() : 0;
 	for (int i = 0; i < LANE_N; i++) {
+		w->lanes[i].soon_max = limits->soon_thread_n ? limits->soon_thread_n : THREAD_MAX;
 		pthread_cond_init(&w->lanes[i].work, NULL);
 		for (int n = 0; n < WORK_N; n++) {
 			struct queue *q = &w->lanes[i].queues[n];
@@ -293,21 +294,30 @@ int warm_cancel(struct warm *w, uint64_t id)
 	return n;
 }
 
-void warm_hurry(struct warm *w, uint64_t id)
+static void hurry_locked(struct job *j, const struct warm_job *as)
+{
+	j->rank = as->priority;
+	if (as->event_ns)
+		j->result.event_ns = as->event_ns;
+}
+
+void warm_hurry(struct warm *w, const struct warm_job *as)
 {
 	pthread_mutex_lock(&w->lock);
-	for (struct job *j = warm_queued_next_locked(w, id, NULL), *next; j; j = next) {
-		next = warm_queued_next_locked(w, id, j);
-		if (!j->job.priority)
+	for (struct job *j = warm_queued_next_locked(w, as->id, NULL), *next; j; j = next) {
+		next = warm_queued_next_locked(w, as->id, j);
+		if (j->job.priority <= as->priority)
 			continue;
 		warm_queued_take_locked(w, j);
-		j->job.priority = 0;
+		hurry_locked(j, as);
+		j->job.priority = as->priority;
+		j->job.need_ns = as->need_ns;
 		warm_lane_push(warm_lane_of(w, j), j);
 		warm_lane_wake_locked(warm_lane_of(w, j));
 	}
 	for (struct job *j = w->running; j; j = j->next)
-		if (j->job.id == id)
-			j->hurried = true;
+		if (j->job.id == as->id && j->job_kind == JOB_WARM && j->rank > as->priority)
+			hurry_locked(j, as); /* and stays where it is */
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 }

@@ -2,13 +2,13 @@
 /*
  * warm.h - has files, directory entries and absences in memory before someone asks for them.
  *
- * Shape    Bounded queues by priority, then deadline, then order of submission: one of files and one of
+ * Shape    Bounded queues by priority, then need, deadline, order of submission: one of files and one of
  *          names, and neither waits for the other. A few threads that read in chunks, several in flight,
  *          and wait until mincore() says that every page is there; a bounded queue of results. warm_fd()
- *          is readable while results wait. What is wanted now (priority 0) and what has time have threads
+ *          is readable while results wait. What is wanted now or soon and what has time have threads
  *          of their own: the latter may have fewer bytes in flight and the nicer CPU, for whoever waits
  *          goes first.
- * Units    bytes; ns of CLOCK_MONOTONIC; deadline 0: none. Priority 0 first.
+ * Units    bytes; ns of CLOCK_MONOTONIC; deadline 0: none.
  * Bounds   struct warm_limits: jobs, threads, bytes a second, in flight, a job, and in total for
  *          guesses that are not settled. Memory follows from job_max and took_max.
  * Owner    The caller owns struct warm. Path and ranges of a job are copied.
@@ -44,6 +44,10 @@ enum {
 
 enum { WARM_IMAGE_MAX = 32 };
 
+/* Priorities: a program that runs waits for it, one that is about to start may, there is time. What is more than
+ * the last is like that, and after it. */
+enum { WARM_NOW, WARM_SOON, WARM_AHEAD, WARM_RANKS };
+
 enum warm_kind {
 	WARM_FILE,   /* pages of a regular file, its dentry and inode with them */
 	WARM_DENTRY, /* what a stat() of the path needs: also the fact that it is not there */
@@ -66,20 +70,23 @@ struct layers;
 
 struct warm_limits {
 	uint32_t thread_n;
-	uint32_t ahead_thread_n; /* more threads, for jobs of priority > 0 only; 0: all do all */
+	uint32_t ahead_thread_n; /* more threads, for jobs from WARM_AHEAD on only; 0: all do all */
+	uint32_t soon_thread_n;	 /* of thread_n, at most so many for WARM_SOON at a time; 0: all */
 	uint32_t job_max;	 /* queued, running or with a result not yet taken */
 	uint32_t took_max;	 /* files remembered for warm_release() */
 	uint32_t chunk_bytes;	 /* asked for and waited for at once; a multiple of 64 KiB */
 	uint32_t dir_entry_max;	 /* of one directory */
 	uint64_t bytes_per_s;	 /* read, all jobs together; 0: no bound */
 	uint64_t inflight_bytes_max; /* asked for and not yet there, all jobs together */
-	uint64_t ahead_inflight_max; /* of that, by jobs of priority > 0; 0: no bound of its own */
-	uint64_t job_bytes_max;	     /* read by one job, whatever it asks for */
-	uint64_t held_bytes_max;     /* read for guesses neither settled, released nor expired */
-	uint64_t held_ns;	     /* a guess not settled after this is taken as settled */
-	int ahead_nice;		     /* of the threads for what has time; and for releases */
-	bool remote_fs;		     /* also read from network and FUSE file systems */
-	struct layers *layers;	     /* where those of images are; may be NULL */
+	/* Of that, by WARM_SOON, and by those ahead: what is wanted now waits for no more than these. 0: no bound of
+	 * its own. */
+	uint64_t soon_inflight_max, ahead_inflight_max;
+	uint64_t job_bytes_max;	 /* read by one job, whatever it asks for */
+	uint64_t held_bytes_max; /* read for guesses neither settled, released nor expired */
+	uint64_t held_ns;	 /* a guess not settled after this is taken as settled */
+	int ahead_nice;		 /* of the threads for what has time; and for releases */
+	bool remote_fs;		 /* also read from network and FUSE file systems */
+	struct layers *layers;	 /* where those of images are; may be NULL */
 	/* How many reads are under way at the disk of dev, if others keep it reading; may be NULL. Asked where
 	 * none is ours: while there are some, what has time is read in small pieces, one at a time. From any
 	 * thread. */
@@ -91,9 +98,10 @@ struct warm_job {
 	uint64_t id;  /* of the guess; several jobs may share one; 0: of none, never released */
 	uint64_t tag; /* the caller's own, handed back in the result */
 	uint64_t event_ns; /* likewise: when happened what led to it */
+	uint64_t need_ns;  /* when it will be needed, as far as is known; 0: at once */
 	enum warm_kind kind;
-	uint32_t priority;
-	const char *path; /* absolute */
+	uint32_t priority; /* WARM_NOW first */
+	const char *path;  /* absolute */
 	/* In a container: what its root is made of as procfs_image() says, a process of it whose root it is
 	 * (0, or gone: by its layers), and for whom: what that user may not read is refused. "": the
 	 * host's own. */
@@ -131,6 +139,7 @@ struct warm_stats {
 	uint64_t throttled_ns;	      /* threads waited for the byte rate */
 	uint64_t yielded_n;	      /* small pieces read while others read */
 	uint64_t held_bytes, took_n, took_lost_n;
+	uint64_t inflight_peak[WARM_RANKS]; /* most bytes under way at once, by priority */
 	uint32_t queued_n, running_n, results_n;
 };
 
@@ -152,8 +161,9 @@ int warm_submit(struct warm *w, const struct warm_job *job, uint64_t *ret_cookie
  * still gives its result. Returns how many were met. */
 int warm_cancel(struct warm *w, uint64_t id);
 
-/* What of guess id is still to be read is wanted now, as if submitted with priority 0. */
-void warm_hurry(struct warm *w, uint64_t id);
+/* What of guess as->id is still to be read is more urgent now: as if submitted with the priority and the need of as,
+ * and its event if it has one. */
+void warm_hurry(struct warm *w, const struct warm_job *as);
 
 /* The next result, or WARM_EMPTY. */
 int warm_next_result(struct warm *w, struct warm_result *ret);

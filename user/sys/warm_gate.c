@@ -62,9 +62,9 @@ static bool lane_look_locked(struct warm *w, struct lane *l, dev_t dev)
 
 	if (now - l->looked_ns < (l->yields ? LOOK_AGAIN_NS : LOOK_NS))
 		return true;
-	if (l->inflight_bytes)
+	if (w->inflight_of[WARM_AHEAD])
 		return false;
-	if (w->lanes[LANE_NOW].inflight_bytes) /* that is ours: nothing can be seen */
+	if (w->inflight_bytes) /* that is ours: nothing can be seen */
 		return true;
 	l->looked_ns = now;
 	pthread_mutex_unlock(&w->lock);
@@ -74,18 +74,45 @@ static bool lane_look_locked(struct warm *w, struct lane *l, dev_t dev)
 	return true;
 }
 
+static bool over(uint64_t inflight, uint64_t bytes, uint64_t max)
+{
+	return inflight && max && inflight + bytes > max;
+}
+
 /* Must what has time wait? May ask for less. */
 static bool ahead_slow_locked(struct warm *w, struct lane *l, const struct job *j, uint64_t *bytes)
 {
-	const uint64_t max = w->limits.ahead_inflight_max;
+	const uint64_t inflight = w->inflight_of[WARM_AHEAD];
 
 	if (w->limits.disk_reads && !lane_look_locked(w, l, j->dev))
 		return true;
 	if (w->limits.disk_reads && l->yields) {
 		*bytes = *bytes < YIELD_BYTES ? *bytes : YIELD_BYTES;
-		return l->inflight_bytes;
+		return inflight;
 	}
-	return l->inflight_bytes && max && l->inflight_bytes + *bytes > max;
+	return over(inflight, *bytes, w->limits.ahead_inflight_max);
+}
+
+static bool has_time(const struct warm *w, const struct lane *l, const struct job *j)
+{
+	return l == &w->lanes[LANE_AHEAD] && j->rank >= WARM_AHEAD;
+}
+
+/* Must it wait for others of its rank? What is wanted now never does. */
+static bool rank_slow_locked(struct warm *w, struct lane *l, const struct job *j, uint64_t *bytes)
+{
+	if (has_time(w, l, j))
+		return ahead_slow_locked(w, l, j, bytes);
+	return j->rank != WARM_NOW &&
+	       over(w->inflight_of[WARM_SOON], *bytes, w->limits.soon_inflight_max);
+}
+
+static void rank_flies_locked(struct warm *w, uint32_t rank, uint64_t bytes)
+{
+	uint64_t *peak = &w->stats.inflight_peak[rank];
+
+	w->inflight_of[rank] += bytes;
+	*peak = w->inflight_of[rank] > *peak ? w->inflight_of[rank] : *peak;
 }
 
 int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
@@ -98,9 +125,8 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 
 	pthread_mutex_lock(&w->lock);
 	while (!warm_gate_stopped(j)) {
-		bool has_time = lane == &w->lanes[LANE_AHEAD] && !j->hurried;
 		uint64_t bytes = *ret_bytes;
-		bool slow = has_time && ahead_slow_locked(w, lane, j, &bytes);
+		bool slow = rank_slow_locked(w, lane, j, &bytes);
 
 		if (w->limits.bytes_per_s) {
 			tokens_refill_locked(w);
@@ -115,11 +141,11 @@ int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n)
 		}
 		if (!slow) {
 			w->inflight_bytes += bytes;
-			lane->inflight_bytes += bytes;
+			rank_flies_locked(w, warm_rank(j), bytes);
 			w->held_bytes += bytes;
 			if (w->limits.bytes_per_s)
 				w->tokens -= (double)bytes;
-			w->stats.yielded_n += has_time && lane->yields;
+			w->stats.yielded_n += has_time(w, lane, j) && lane->yields;
 			*ret_bytes = bytes;
 			r = 0;
 			break;
@@ -139,11 +165,11 @@ void warm_gate_landed(void *ctx, uint64_t bytes)
 {
 	struct job *j = ctx;
 	struct warm *w = j->warm;
-	struct lane *lane = warm_lane_of(w, j);
+	uint64_t *of = &w->inflight_of[warm_rank(j)];
 
 	pthread_mutex_lock(&w->lock);
 	w->inflight_bytes -= bytes < w->inflight_bytes ? bytes : w->inflight_bytes;
-	lane->inflight_bytes -= bytes < lane->inflight_bytes ? bytes : lane->inflight_bytes;
+	*of -= bytes < *of ? bytes : *of;
 	pthread_cond_broadcast(&w->budget);
 	pthread_mutex_unlock(&w->lock);
 }

@@ -46,8 +46,8 @@ struct job {
 	enum job_kind job_kind;
 	struct warm_job job;
 	atomic_bool cancelled;
-	bool hurried; /* under the lock: runs as one that has time, and has none any more */
-	bool settled; /* under the lock: what it takes is not ours to drop */
+	uint32_t rank; /* under the lock: its priority, unless it is more urgent since it runs */
+	bool settled;  /* under the lock: what it takes is not ours to drop */
 	struct warm_result result;
 	struct warm *warm;
 	/* what it took so far */
@@ -74,11 +74,11 @@ struct queue {
 
 struct lane {
 	struct queue queues[WORK_N];
-	int turn; /* of which it is, where as many threads are at either */
-	uint64_t inflight_bytes;
-	pthread_cond_t work; /* something was queued, or the engine stops */
-	uint32_t waiting_n;  /* threads that wait for it */
-	uint32_t coming_n;   /* of those, woken and not here yet */
+	int turn;		   /* of which it is, where as many threads are at either */
+	uint32_t soon_n, soon_max; /* threads that are at what is wanted soon, and may be */
+	pthread_cond_t work;	   /* something was queued, or the engine stops */
+	uint32_t waiting_n;	   /* threads that wait for it */
+	uint32_t coming_n;	   /* of those, woken and not here yet */
 	/* Of what has time: */
 	bool yields; /* others read */
 	uint64_t looked_ns;
@@ -105,8 +105,8 @@ struct warm {
 	struct took_bucket took_buckets[TOOK_BUCKETS];
 	uint64_t held_bytes; /* of all tooks, and of the jobs that are running */
 
-	uint64_t inflight_bytes;
-	double tokens; /* bytes that may be asked for now */
+	uint64_t inflight_bytes, inflight_of[WARM_RANKS]; /* these by priority */
+	double tokens;					  /* bytes that may be asked for now */
 	uint64_t tokens_ns;
 
 	struct warm_stats stats;
@@ -117,8 +117,10 @@ struct warm {
 /* warm_queue.c: lanes, the list of those that run, results */
 struct lane *warm_lane_of(struct warm *w, const struct job *j);
 uint32_t warm_lane_queued(const struct lane *l);
+/* A thread that has nothing to do may take the next. */
+bool warm_lane_ready(const struct lane *l);
 void warm_lane_push(struct lane *l, struct job *j);
-/* What is to be done next, there is something; it runs until warm_lane_done_locked(). */
+/* What is to be done next, the lane is ready; it runs until warm_lane_done_locked(). */
 struct job *warm_lane_next_locked(struct lane *l);
 void warm_lane_done_locked(struct lane *l, const struct job *j);
 /* The jobs of guess id that wait, one after the other: NULL first, and at the end. A start brings hundreds of
@@ -134,6 +136,12 @@ void warm_job_free(struct job *j);
 void warm_result_end(struct job *j, enum warm_outcome outcome, int err);
 /* Puts it to the results. */
 void warm_job_finish_locked(struct warm *w, struct job *j);
+
+/* Of priorities, that which the job is counted with. */
+static inline uint32_t warm_rank(const struct job *j)
+{
+	return j->job.priority < WARM_AHEAD ? j->job.priority : WARM_AHEAD;
+}
 
 /* warm_gate.c: struct pages_gate of a job, which is the ctx */
 int warm_gate_ask(void *ctx, uint64_t *ret_bytes, uint32_t flight_n);

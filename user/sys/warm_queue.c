@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * warm_queue.c - jobs and where they are: in each of two lanes a heap by priority, deadline, order of what
+ * warm_queue.c - jobs and where they are: in each of two lanes a heap by priority, need, deadline, order of what
  * reads pages and one of all else; the list of those that run; the results.
  *
  * Neither of the two waits for the other: a thread takes from that which fewer threads are at, and where as
  * many are at either, in turn. In one heap, files waited 46 to 125 ms for hundreds of lookups of the same
- * start. Priority goes before that: what has time never keeps what is wanted now.
+ * start. Priority goes before that: no guess of what may start keeps a program that runs.
  *
  * A job is in exactly one of these places. job_max counts all three, so a result always has room and
  * none is ever lost.
@@ -19,7 +19,8 @@
 
 struct lane *warm_lane_of(struct warm *w, const struct job *j)
 {
-	return &w->lanes[w->limits.ahead_thread_n && j->job.priority ? LANE_AHEAD : LANE_NOW];
+	return &w->lanes[w->limits.ahead_thread_n && j->job.priority >= WARM_AHEAD ? LANE_AHEAD
+										   : LANE_NOW];
 }
 
 static bool job_before(const struct job *a, const struct job *b)
@@ -29,6 +30,8 @@ static bool job_before(const struct job *a, const struct job *b)
 
 	if (a->job.priority != b->job.priority)
 		return a->job.priority < b->job.priority;
+	if (a->job.need_ns != b->job.need_ns)
+		return a->job.need_ns < b->job.need_ns;
 	return da != db ? da < db : a->seq < b->seq;
 }
 
@@ -109,6 +112,16 @@ static int lane_choose(const struct lane *l)
 	return l->turn;
 }
 
+bool warm_lane_ready(const struct lane *l)
+{
+	const struct job *j;
+
+	if (!warm_lane_queued(l))
+		return false;
+	j = l->queues[lane_choose(l)].heap[0];
+	return j->job.priority != WARM_SOON || l->soon_n < l->soon_max;
+}
+
 struct job *warm_lane_next_locked(struct lane *l)
 {
 	int work = lane_choose(l);
@@ -117,6 +130,7 @@ struct job *warm_lane_next_locked(struct lane *l)
 
 	l->turn = work == WORK_PAGES ? WORK_NAMES : WORK_PAGES;
 	q->running_n++;
+	l->soon_n += j->job.priority == WARM_SOON;
 	take(q, j);
 	return j;
 }
@@ -124,6 +138,7 @@ struct job *warm_lane_next_locked(struct lane *l)
 void warm_lane_done_locked(struct lane *l, const struct job *j)
 {
 	queue_of(l, j)->running_n--;
+	l->soon_n -= j->job.priority == WARM_SOON;
 }
 
 struct job *warm_queued_next_locked(struct warm *w, uint64_t id, const struct job *before)
@@ -146,7 +161,7 @@ void warm_queued_take_locked(struct warm *w, struct job *j)
  */
 void warm_lane_wake_locked(struct lane *l)
 {
-	if (!warm_lane_queued(l) || l->coming_n || !l->waiting_n)
+	if (!warm_lane_ready(l) || l->coming_n || !l->waiting_n)
 		return;
 	l->coming_n++;
 	pthread_cond_signal(&l->work);
@@ -209,6 +224,7 @@ struct job *warm_job_new(struct warm *w, const struct warm_job *job)
 	memcpy(tail + range_bytes, job->path, path_bytes - 1);
 	j->job.path = tail + range_bytes;
 	j->warm = w;
+	j->rank = job->priority;
 	j->result.id = job->id;
 	j->result.tag = job->tag;
 	j->result.event_ns = job->event_ns;
