@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HOG_MAX = 128, LEARN_RUNS = 3, STARTS = 3, WAIT_MS = 20000 };
+enum { HOG_MAX = 128, LEARN_RUNS = 3, STARTS = 3, WAIT_MS = 20000, IDLE_S = 4 };
 
 static const char *const sets[] = {"plan.recheck=50ms", "plan.io-pressure-max=100%",
 				   "plan.memory-pressure-max=100%", NULL};
@@ -217,11 +217,63 @@ static void test_behind_keeps_no_guess_waiting(void **state)
 	forewarmd_fini(&f);
 }
 
+/* --- where nothing happens ---------------------------------------------------------------------------- */
+
+/* Of the loop's thread, and of the one that fetches it. */
+static long waits_n(pid_t pid)
+{
+	char path[64], line[128], name[32] = "";
+	struct dirent *e;
+	long sum = 0, n;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d))) {
+		_cleanup_(fclosep) FILE *f = NULL;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%.16s/status", (int)pid,
+			       e->d_name);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "Name: %31s", name) != 1 &&
+			    sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1 &&
+			    (atoi(e->d_name) == pid || !strcmp(name, "forewarm-fetch")))
+				sum += n;
+	}
+	(void)closedir(d);
+	return sum;
+}
+
+/* Ten drains a second, and with them what else the time brings: 17 wakeups where each came by itself. */
+static void test_behind_comes_together(void **state)
+{
+	struct forewarmd f;
+	long before, n;
+
+	(void)state;
+	forewarmd_need();
+	forewarmd_init(&f);
+	f.only_us = true;
+	forewarmd_start(&f, NULL);
+	usleep(1000000);
+	before = waits_n(f.pid);
+	usleep(IDLE_S * 1000000);
+	n = waits_n(f.pid) - before;
+	print_message("# %ld wakeups in %d s\n", n, IDLE_S);
+	assert_true(before > 0 && n > 0);
+	assert_true(n < 13 * IDLE_S);
+	assert_int_equal(forewarmd_stop(&f), 0);
+	forewarmd_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_behind_is_the_loop_and_nobody_else),
 		cmocka_unit_test(test_behind_keeps_no_guess_waiting),
+		cmocka_unit_test(test_behind_comes_together),
 	};
 
 	return cmocka_run_group_tests_name("behind", tests, NULL, NULL);

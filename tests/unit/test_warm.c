@@ -411,6 +411,32 @@ static void test_warm_names_do_not_wait_for_a_long_read(void **state)
 	assert_int_equal(bed_take(f).id, PLUG);
 }
 
+/* However many are done before somebody comes for them. */
+static void test_warm_tells_of_results_once(void **state)
+{
+	struct warm_bed *f = *state;
+	const struct warm_job job = {.id = 1, .kind = WARM_DENTRY, .path = bed_at(f, "nothing")};
+	struct warm_stats s = {0};
+	uint64_t told;
+
+	bed_start(f);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(warm_submit(f->w, &job, NULL), 0);
+		for (int ms = 0; ms < 20000 && s.results_n < 8; ms++) {
+			usleep(1000);
+			warm_stats(f->w, &s);
+		}
+		assert_int_equal(s.results_n, 8);
+		assert_int_equal(read(warm_fd(f->w), &told, sizeof(told)), sizeof(told));
+		assert_int_equal(told, 1);
+		for (int i = 0; i < 8; i++)
+			(void)bed_take(f);
+		assert_int_equal(warm_next_result(f->w, &(struct warm_result){0}), WARM_EMPTY);
+		s.results_n = 0;
+	}
+}
+
 /* Settled before it was read: it stays all the same. */
 static void test_warm_keeps_what_is_settled_early(void **state)
 {
@@ -636,6 +662,7 @@ int main(void)
 		T(test_warm_has_files_and_names_in_turn),
 		T(test_warm_any_of_those_queued_is_found),
 		T(test_warm_names_do_not_wait_for_a_long_read),
+		T(test_warm_tells_of_results_once),
 		T(test_warm_keeps_what_is_settled_early),
 		T(test_warm_keeps_to_its_rate),
 		T(test_warm_is_bounded),

@@ -41,6 +41,7 @@ struct daemon {
 	struct daemon_options options;
 	sd_event *loop;
 	struct behind *behind; /* NULL: nothing steps behind anybody */
+	bool may_wait;	       /* what is seen next can: step behind then */
 	struct engine *engine;
 	struct capture *capture;
 	struct warm *warm;

@@ -250,11 +250,14 @@ void behind_begin(struct behind *b)
 
 void behind_end(struct behind *b)
 {
+	const struct itimerspec never = {0};
+
 	if (!b || b->where == HERE)
 		return;
 	(void)attr_set(0, &b->own); /* was tried out */
 	set_where(b, HERE);
 	(void)watch(b, EPOLL_CTL_MOD, b->loop, EPOLLONESHOT, AT_LOOP);
+	(void)timerfd_settime(b->timer, 0, &never, NULL); /* would wake the other one for nothing */
 	if (!__atomic_load_n(&b->late, __ATOMIC_SEQ_CST)) {
 		b->hold_ns = 0;
 		return;

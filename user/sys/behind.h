@@ -9,7 +9,7 @@
  *          BEHIND_LATE_MS, as it does where no CPU is ever idle, it fetches the thread back. After the
  *          latter the thread stays as it is for BEHIND_HOLD_S, and twice as long each time in a row.
  * Units    ms, s.
- * Bounds   Five system calls for each piece of work. In the middle of one the loop's thread can be kept
+ * Bounds   Six system calls for each piece of work. In the middle of one the loop's thread can be kept
  *          waiting for BEHIND_LATE_MS, with what locks it holds.
  * Owner    The caller owns struct behind; the descriptor of the loop is borrowed until behind_free().
  * Errors   < 0 -errno, > 0 BEHIND_ outcomes.

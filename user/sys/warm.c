@@ -333,10 +333,11 @@ int warm_next_result(struct warm *w, struct warm_result *ret)
 		if (!w->results)
 			w->results_tail = &w->results;
 		w->results_n--;
-	} else {
+	} else if (w->told) {
 		uint64_t n;
 
 		(void)!read(w->event_fd, &n, sizeof(n)); /* under the lock: no result slips by */
+		w->told = false;
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (!j)

@@ -99,6 +99,7 @@ struct warm {
 	uint32_t running_n;
 	struct job *results, **results_tail;
 	uint32_t results_n;
+	bool told; /* event_fd is readable */
 	uint64_t seq;
 
 	struct took_age tooks; /* oldest first */

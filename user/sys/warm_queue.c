@@ -190,7 +190,9 @@ void warm_job_finish_locked(struct warm *w, struct job *j)
 		w->stats.bytes_read += j->result.bytes_read;
 		w->stats.bytes_resident += j->result.bytes_resident;
 	}
-	(void)!write(w->event_fd, &one, sizeof(one)); /* EAGAIN at 2^64: it is readable anyway */
+	if (!w->told) /* readable already: whoever reads results takes this one, too */
+		(void)!write(w->event_fd, &one, sizeof(one));
+	w->told = true;
 }
 
 void warm_job_free(struct job *j)
