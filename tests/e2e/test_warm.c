@@ -110,6 +110,15 @@ static struct warm_result run(struct warm *w, enum warm_kind kind, const char *p
 	return take(w);
 }
 
+static void evict_file(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+}
+
 static void write_file(const char *path, uint64_t bytes)
 {
 	static char block[65536];
@@ -119,8 +128,8 @@ static void write_file(const char *path, uint64_t bytes)
 	for (uint64_t o = 0; o < bytes; o += sizeof(block))
 		assert_int_equal(write(fd, block, sizeof(block)), sizeof(block));
 	assert_int_equal(fsync(fd), 0);
-	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	close(fd);
+	evict_file(path);
 }
 
 /* One name is now a file, now a FIFO, now a link to a device, now a link to the FIFO. */
@@ -547,12 +556,38 @@ static void test_warm_goes_where_the_name_leads(void **state)
 	assert_int_equal(rmdir(at("hides")), 0);
 }
 
+/* Whether all of it is there after a job, said where not. Some hosts take pages back that nobody has
+ * used for a while, a few of a file within seconds: what a call left out is left out of each try. */
+static bool warms_whole(const char *path, uint64_t bytes)
+{
+	enum { TRIES = 5 };
+	struct warm_result r;
+	struct warm_stats st;
+	struct warm *w;
+	uint64_t there;
+
+	for (int i = 0; i < TRIES; i++) {
+		evict_file(path);
+		w = start();
+		r = run(w, WARM_FILE, path);
+		there = pages_of_file(path);
+		warm_stats(w, &st);
+		warm_free(w);
+		printf("# %llu reads, %llu of them again: %llu of %llu bytes there, %llu missed\n",
+		       (unsigned long long)st.reads_n, (unsigned long long)st.reissued_n,
+		       (unsigned long long)there, (unsigned long long)bytes,
+		       (unsigned long long)r.bytes_missing);
+		if (!r.bytes_missing && there == bytes)
+			return true;
+	}
+	return false;
+}
+
 /* A device that takes so many KiB at a time: a larger call is clipped, and must be made good. */
 static void warm_from_small(int kib)
 {
-	struct warm_stats st;
-	struct warm *w;
 	char cmd[2048];
+	bool whole;
 	int r;
 
 	mkdir(at("small"), 0755);
@@ -567,15 +602,11 @@ static void warm_from_small(int kib)
 	if (r != 0)
 		skip_because("no loop device with ext4 can be had here");
 	write_file(at("small/f"), 16 * MIB);
-	w = start();
-	assert_int_equal(run(w, WARM_FILE, at("small/f")).bytes_missing, 0);
-	assert_int_equal(pages_of_file(at("small/f")), 16 * MIB);
-	warm_stats(w, &st);
-	printf("# %d KiB: %llu reads, %llu of them again\n", kib, (unsigned long long)st.reads_n,
-	       (unsigned long long)st.reissued_n);
-	warm_free(w);
+	printf("# a device of %d KiB a request\n", kib);
+	whole = warms_whole(at("small/f"), 16 * MIB);
 	snprintf(cmd, sizeof(cmd), "umount %s/small; losetup -d $(cat %s/loop)", dir, dir);
 	assert_int_equal(system(cmd), 0);
+	assert_true(whole);
 }
 
 static void test_warm_makes_good_what_is_clipped(void **state)
