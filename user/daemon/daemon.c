@@ -26,9 +26,10 @@
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
 #define EDGES_NS (5000ull * 1000 * 1000)
-/* Whoever looks at the edges with bpftool waits longer where it takes longer to find the busiest: so much of the
- * time at most goes into that. */
+/* Whoever looks at the edges with bpftool waits longer where it takes longer to find the busiest: a 5000th of the
+ * time goes into that, unless they would be older than a minute. */
 #define EDGES_SHARE 5000
+#define EDGES_MAX_NS (60000ull * 1000 * 1000)
 #define TICK_NS (250ull * 1000 * 1000)
 /* What comes back by the time comes with a drain where one is due so soon: each wakeup finds the caches full of
  * somebody else's. */
@@ -237,7 +238,9 @@ static int on_edges(sd_event_source *s, uint64_t usec, void *userdata)
 	behind_begin(d->behind);
 	table_edges(d->table, d->engine, d->capture);
 	rest_ns = (clock_ns(CLOCK_MONOTONIC) - began_ns) * EDGES_SHARE;
-	return again(d, s, rest_ns > EDGES_NS ? rest_ns : EDGES_NS);
+	if (rest_ns < EDGES_NS)
+		rest_ns = EDGES_NS;
+	return again(d, s, rest_ns < EDGES_MAX_NS ? rest_ns : EDGES_MAX_NS);
 }
 
 static int on_api(sd_event_source *s, int fd, uint32_t revents, void *userdata)
