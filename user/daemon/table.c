@@ -19,12 +19,20 @@
  * needs for each of a thousand starts a second would cost more than it tells. */
 #define ROW_OLD_NS 500000000ull
 #define LOOK_MAX 64
+/* Of a block for whose starts nothing had to be done, time and again: what is in its row besides whether it wakes is
+ * for whoever looks. */
+#define ROW_IDLE_OLD_NS (10ull * 1000 * 1000 * 1000)
 /* After so many starts on account of which nothing was read from a disk, one is not worth it unless something
  * that was in memory has left it. */
 #define IDLE_STARTS 8
 
 struct seen {
 	uint64_t start_ns, row_ns; /* its last start, and the one its row was written at */
+	uint64_t row_ino;	   /* of the file it was then, on */
+	uint32_t row_dev;
+	float worth_us;	    /* as its row was written */
+	enum fwm_wake wake; /* likewise, and */
+	uint32_t row_left_n;
 	uint32_t left_n; /* files that had left memory when its needs were last looked after */
 	bool looked;	 /* they were, and the kernel tells what leaves */
 	bool wakes;
@@ -138,18 +146,35 @@ static enum fwm_wake wake_of(const struct seen *s, double worth_us, uint32_t idl
 static void write_row(struct table *t, struct engine *e, struct capture *c, uint32_t block,
 		      struct fwm_block_key key, bool seldom)
 {
+	struct seen *s = &t->seen[block];
 	struct fwm_guess_row row;
 	double worth;
 
 	fill_row(e, block, &row, &worth);
-	row.wake = wake_of(&t->seen[block], worth, engine_idle_starts(e, block), seldom);
-	row.left_n = t->seen[block].left_n;
-	t->seen[block].wakes = seldom;
+	row.wake = wake_of(s, worth, engine_idle_starts(e, block), seldom);
+	row.left_n = s->left_n;
+	s->wakes = seldom;
+	s->worth_us = (float)worth;
+	s->wake = row.wake;
+	s->row_left_n = row.left_n;
+	s->row_ino = key.ino;
+	s->row_dev = key.dev;
 	if (capture_guesses_update(c, &key, &row) < 0)
 		t->refused_n++;
 	key.arg = 0; /* however else it is called: better than nothing */
 	if (capture_guesses_update(c, &key, &row) < 0)
 		t->refused_n++;
+}
+
+/* Its row says the same as it would now: whether it was started a moment ago makes no difference to one that only
+ * wakes when something has left memory. */
+static bool row_holds(const struct seen *s, const struct fwm_block_key *key, uint32_t idle_starts,
+		      uint64_t now_ns, bool seldom)
+{
+	return s->row_ns && now_ns - s->row_ns < ROW_IDLE_OLD_NS && s->row_ino == key->ino &&
+	       s->row_dev == key->dev && (s->wake == FWM_WAKE_LEFT || s->wake == FWM_WAKE_IDLE) &&
+	       s->row_left_n == s->left_n &&
+	       wake_of(s, s->worth_us, idle_starts, seldom) == s->wake;
 }
 
 void table_note(struct table *t, struct engine *e, struct capture *c, const struct obs *o)
@@ -173,8 +198,12 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 	s->start_ns = o->ts_ns;
 	if (n->runs_n < 2 || (seldom == s->wakes && s->row_ns && o->ts_ns - s->row_ns < ROW_OLD_NS))
 		return;
-	s->row_ns = o->ts_ns;
-	write_row(t, e, c, block, key, seldom);
+	if (row_holds(s, &key, engine_idle_starts(e, block), o->ts_ns, seldom)) {
+		s->wakes = seldom;
+	} else {
+		s->row_ns = o->ts_ns;
+		write_row(t, e, c, block, key, seldom);
+	}
 	if (!seldom && !s->busy && t->busy_n < TABLE_BUSY) {
 		s->busy = true;
 		t->busy[t->busy_n++] = (struct busy){block, key};
@@ -195,7 +224,8 @@ void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t n
 		}
 		s->busy = false;
 		t->busy[i] = t->busy[--t->busy_n];
-		if (!n || n->kind != NODE_BLOCK || s->wakes)
+		if (!n || n->kind != NODE_BLOCK || s->wakes ||
+		    row_holds(s, &b.key, engine_idle_starts(e, b.block), now_ns, true))
 			continue;
 		s->row_ns = now_ns;
 		write_row(t, e, c, b.block, b.key, true);
