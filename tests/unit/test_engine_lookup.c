@@ -298,6 +298,53 @@ static void test_engine_takes_who_asks_much_as_sweeping(void **state)
 	assert_true(a && !a->sweep);
 }
 
+/* A program is quicker than whoever looks after what it needs: what comes of that is known all the same. */
+static void test_engine_knows_what_was_there_for_who_was_quicker(void **state)
+{
+	struct host *h = *state;
+	struct action_list l, again;
+	uint32_t pid;
+
+	for (int i = 0; i < 4; i++) {
+		host_exit(h, ask_and_open(h));
+		actions_carry_out(h, &l, true);
+		host_rest(h, 10 * S);
+	}
+	pid = actions_of_start(h, &l, "/bin/tool", NULL);
+	assert_non_null(actions_find(&l, ACTION_LOOKUP, "/data/asked"));
+	assert_non_null(actions_find(&l, ACTION_WARM, "/data/opened"));
+	host_look(h, pid, "/data/asked");
+	host_open(h, pid, "/data/opened", 0);
+	actions_finish(h, &l, true);
+	host_exit(h, pid);
+	pid = actions_of_start(h, &again, "/bin/tool", NULL);
+	assert_null(actions_find(&again, ACTION_LOOKUP, "/data/asked"));
+	assert_null(actions_find(&again, ACTION_WARM, "/data/opened"));
+	host_exit(h, pid);
+	host_rest(h, 10 * S);
+	(void)actions_of_start(h, &again, "/bin/tool", NULL); /* for so long it is not believed */
+	assert_non_null(actions_find(&again, ACTION_LOOKUP, "/data/asked"));
+	assert_non_null(actions_find(&again, ACTION_WARM, "/data/opened"));
+}
+
+/* What is read for a guess that turned out wrong is dropped again: that it was there says nothing. */
+static void test_engine_believes_nothing_that_is_given_back(void **state)
+{
+	struct host *h = *state;
+	struct action_list l, again;
+
+	for (int i = 0; i < 4; i++) {
+		host_exit(h, ask_and_open(h));
+		actions_carry_out(h, &l, true);
+		host_rest(h, 10 * S);
+	}
+	host_exit(h, actions_of_start(h, &l, "/bin/tool", NULL)); /* needs nothing of it */
+	host_rest(h, 10 * S);
+	actions_finish(h, &l, false);
+	(void)actions_of_start(h, &again, "/bin/tool", NULL);
+	assert_non_null(actions_find(&again, ACTION_WARM, "/data/opened"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +357,8 @@ int main(void)
 		WITH_HOST(test_engine_sweeps_what_is_asked_about_entry_by_entry),
 		WITH_HOST(test_engine_stores_a_sweep_once),
 		WITH_HOST(test_engine_takes_who_asks_much_as_sweeping),
+		WITH_HOST(test_engine_knows_what_was_there_for_who_was_quicker),
+		WITH_HOST(test_engine_believes_nothing_that_is_given_back),
 	};
 
 	return cmocka_run_group_tests_name("engine_lookup", tests, NULL, NULL);

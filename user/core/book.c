@@ -143,6 +143,13 @@ struct guess *book_open_by_id(struct book *b, uint64_t id)
 	return g->id == id && is_open(g) ? g : NULL;
 }
 
+const struct guess *book_ended_by_id(const struct book *b, uint64_t id)
+{
+	const struct guess *g = &b->guesses[id % b->guess_max];
+
+	return id && g->id == id && g->outcome != OUTCOME_OPEN ? g : NULL;
+}
+
 struct guess *book_open_by_dep(struct book *b, uint32_t dep)
 {
 	return b->open_of[dep] ? book_open_by_id(b, b->open_of[dep]) : NULL;

@@ -31,6 +31,8 @@ uint64_t book_bytes(const struct book *b);
 struct guess *book_open(struct book *b, const struct guess *g);
 /* NULL when the id is too old or ended. */
 struct guess *book_open_by_id(struct book *b, uint64_t id);
+/* NULL when the id is too old, or open. */
+const struct guess *book_ended_by_id(const struct book *b, uint64_t id);
 struct guess *book_open_by_dep(struct book *b, uint32_t dep);
 /* Open guesses from the newest to the oldest; NULL at the end. g may have ended since it was come to, as others may,
  * but none may have been opened. */

@@ -264,12 +264,38 @@ bool engine_next_action(struct engine *e, struct action *ret)
 	return true;
 }
 
+/* What g is about was in memory then. */
+static void seen_there(struct engine *e, const struct guess *g, uint64_t done_ns)
+{
+	struct node_aux *a = &e->aux[g->dep];
+	uint64_t *until = g->lookup ? &a->looked_ns : &a->resident_ns;
+
+	if (g->lookup)
+		a->looked_left_n = e->left_n;
+	else
+		resident_for_guess(e, g);
+	if (done_ns + e->policy.recheck_ns > *until)
+		*until = done_ns + e->policy.recheck_ns;
+}
+
+/* Of what a program needs right after its start most is needed before it can be told that it is there. It is so all
+ * the same, and at the next start need not be looked at again; but for what is given back. */
+static void came_true_seen(struct engine *e, const struct action_result *r)
+{
+	const struct guess *g = book_ended_by_id(e->book, r->guess_id);
+	const struct node *dep = g ? graph_node_const(e->graph, g->dep) : NULL;
+
+	if (!dep || dep->kind != NODE_FILE || dep->first_ns > engine_wall(e, g->made_ns) ||
+	    g->outcome == OUTCOME_WASTED || g->outcome == OUTCOME_DROPPED)
+		return;
+	seen_there(e, g, r->done_ns);
+}
+
 int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
 	bool wasted, ahead;
 	uint32_t block = 0;
-	uint64_t *until;
 
 	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
 	if (!g) { /* it was needed, or given up, while this was under way */
@@ -277,6 +303,8 @@ int engine_result(struct engine *e, const struct action_result *r)
 		e->aux[block].idle_n = 0; /* 0: of no block */
 		if (wasted)
 			plan_feedback(e->plan, ahead, OUTCOME_WASTED, r->bytes_read);
+		if (!r->err)
+			came_true_seen(e, r);
 		return 0;
 	}
 	if (r->err) {
@@ -296,14 +324,7 @@ int engine_result(struct engine *e, const struct action_result *r)
 	g->saved_ns += r->resident ? 0 : r->took_ns;
 	/* A service is not there for some time because it once was: it may be released at any moment, and
 	 * whoever holds it knows best whether a guess needs anything done. */
-	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
-		return 0;
-	if (g->lookup)
-		e->aux[g->dep].looked_left_n = e->left_n;
-	else
-		resident_for_guess(e, g);
-	until = g->lookup ? &e->aux[g->dep].looked_ns : &e->aux[g->dep].resident_ns;
-	if (r->done_ns + e->policy.recheck_ns > *until)
-		*until = r->done_ns + e->policy.recheck_ns;
+	if (graph_node_const(e->graph, g->dep)->kind != NODE_SERVICE)
+		seen_there(e, g, r->done_ns);
 	return 0;
 }
