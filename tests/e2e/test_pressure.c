@@ -28,7 +28,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STALLERS = 6, BUILD_MS = 30000, FADE_MS = 60000, RUNS = 10, BUSY_RUNS = 5 };
+enum {
+	STALLERS = 6,
+	BUILD_MS = 30000,
+	FADE_MS = 60000,
+	RUNS = 10,
+	BUSY_RUNS = 5,
+	HABIT_RUNS = 6,
+	TRIES = 3
+};
 
 /* What the daemon is told, what is waited for: well above; and well below, in percent. */
 #define LIMIT "plan.io-pressure-max=15%"
@@ -133,6 +141,16 @@ static void give_up(struct forewarmd *f, const char *because)
 	skip_because("%s", because);
 }
 
+/* So often that its steps are trusted with more bytes than they have, whatever else the script may do next. */
+static void make_habit(struct job *s)
+{
+	for (int i = 0; i < HABIT_RUNS; i++) {
+		job_start(s);
+		job_finish(s);
+		usleep(300000);
+	}
+}
+
 /* Is it read ahead, and said to be, in one of some runs? Those in which others made the disk waited for do not
  * count: there it must not be. */
 static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file look, int runs)
@@ -185,12 +203,12 @@ static double most_resident(struct job *s, struct job_file look, int ms)
 
 static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state)
 {
-	char waits[32], outcome[32];
+	char waits[32] = "", outcome[32] = "";
 	pid_t stallers[STALLERS];
 	struct job_file look;
 	struct forewarmd f;
-	unsigned long id = 0;
-	double share;
+	unsigned long id;
+	double share = 0;
 	struct job s;
 
 	(void)state;
@@ -198,6 +216,7 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 	look = job_look(&s, "second");
 	if (stalled() < 0)
 		give_up(&f, "this kernel does not tell what is waited for");
+	make_habit(&s);
 	assert_true(is_read_ahead(&f, &s, look, RUNS));
 	if (!stallers_start(&s, stallers))
 		give_up(&f, "this file system does not read past its cache");
@@ -205,11 +224,15 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 		stallers_end(stallers);
 		give_up(&f, "this disk is not waited for");
 	}
-	share = most_resident(&s, look, 1500);
-	why(&f, &s, "second", "decision", &id, waits);
-	job_finish(&s);
-	sleep(1); /* drained since */
-	why(&f, &s, "second", "outcome", &id, outcome);
+	/* In one of some runs: the moment in which it is guessed is not ours to choose. It is never read. */
+	for (int i = 0; i < TRIES && (strcmp(waits, "waits") || strcmp(outcome, "missed")); i++) {
+		id = 0;
+		share = fmax(share, most_resident(&s, look, 1500));
+		why(&f, &s, "second", "decision", &id, waits);
+		job_finish(&s);
+		sleep(1); /* drained since */
+		why(&f, &s, "second", "outcome", &id, outcome);
+	}
 	stallers_end(stallers);
 	if (share > 0.1 || strcmp(waits, "waits") != 0 || strcmp(outcome, "missed") != 0)
 		forewarmd_show_log(&f);
