@@ -175,6 +175,8 @@ void service_host_setup(struct service_host *h)
 
 void service_host_teardown(struct service_host *h)
 {
+	if (h->killed)
+		(void)service_host_start(h); /* only a daemon ends what one that is gone left */
 	service_host_stop(h);
 	(void)scratch_remove(h->dir);
 }
@@ -221,6 +223,7 @@ uint32_t service_host_start(struct service_host *h)
 	}
 	(void)close(sv[1]);
 	h->ctl = sv[0];
+	h->killed = false;
 	assert_true(recv(h->ctl, &refused, sizeof(refused), 0) == sizeof(refused));
 	return refused;
 }
@@ -230,6 +233,7 @@ void service_host_kill(struct service_host *h)
 	assert_int_equal(kill(h->pid, SIGKILL), 0);
 	assert_true(waitpid(h->pid, NULL, 0) == h->pid);
 	h->pid = -1;
+	h->killed = true;
 	(void)close(h->ctl);
 	h->ctl = -1;
 }

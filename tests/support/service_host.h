@@ -18,12 +18,13 @@ struct service_host {
 	uint32_t parked, run_max, pool_max;
 	bool managed; /* started as a service of manager.h, which has been started */
 	pid_t pid;
+	bool killed; /* and not started again: the holder, services and groups may be there still */
 	int ctl;
 };
 
 /* Skips (cmocka) when not root or when nothing can be frozen here. */
 void service_host_setup(struct service_host *h);
-/* Ends it if it runs, and the holder; asserts that nothing is left. */
+/* Ends it and the holder, also after a test that failed with the daemon killed. */
 void service_host_teardown(struct service_host *h);
 
 /* That of the tests of one program: made before each, ended after it. */
