@@ -109,6 +109,8 @@ static void test_text_escape_is_safe_for_any_bytes(void **state)
 	}
 }
 
+#define DIGEST "e0f3af585347d957f1e7ac29d39a6e880193bda30530472a9136378b50cacef7"
+
 static void test_text_fit_keeps_the_last_name(void **state)
 {
 	static const struct {
@@ -119,6 +121,11 @@ static void test_text_fit_keeps_the_last_name(void **state)
 		{"/usr/bin/git", 12, "/usr/bin/git"},
 		{"/usr/lib/x86_64-linux-gnu/libc.so.6", 24, "/usr/lib/.../libc.so.6"},
 		{"/usr/lib/gcc/x86_64-linux-gnu/12/cc1", 30, "/usr/lib/gcc/.../12/cc1"},
+		{DIGEST "/diff", 69, DIGEST "/diff"},
+		{"/var/lib/docker/overlay2/" DIGEST "/diff", 49,
+		 "/var/lib/docker/overlay2/e0f3af585347.../diff"},
+		{"/var/lib/containers/storage/overlay/" DIGEST "/diff", 49,
+		 "/var/lib/.../overlay/e0f3af585347.../diff"},
 		{"no-slash-at-all-but-very-long-indeed", 20, "no-sla...long-indeed"},
 		{"/srv/\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97/x", 10, "/srv/.../x"},
 	};

@@ -325,6 +325,11 @@ static size_t head_bytes(const char *s, size_t columns)
 	return bytes;
 }
 
+enum {
+	DIGEST_MIN = 32, /* hexadecimal digits, MD5 and longer */
+	DIGEST_KEPT = 12,
+};
+
 /* Where the end of s that fills at most columns begins: after a slash, if one is near enough. */
 static const char *tail_within(const char *s, size_t columns)
 {
@@ -341,6 +346,28 @@ static const char *tail_within(const char *s, size_t columns)
 	return slash ? slash : tail;
 }
 
+/* Digests are told apart by their first digits: what engines call layers and containers by. */
+static void digests_cut(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		size_t n = strspn(s, "0123456789abcdef");
+		size_t kept = n < DIGEST_MIN ? n : DIGEST_KEPT;
+
+		memmove(to, s, kept);
+		to += kept;
+		if (kept < n) {
+			memcpy(to, "...", 3);
+			to += 3;
+		}
+		s += n;
+		if (*s)
+			*to++ = *s++;
+	}
+	*to = '\0';
+}
+
 const char *text_fit(const char *s, size_t columns, char *buf, size_t n)
 {
 	char safe[4 * 4096 + 1]; /* PATH_MAX, each byte escaped */
@@ -348,6 +375,8 @@ const char *text_fit(const char *s, size_t columns, char *buf, size_t n)
 	const char *tail;
 
 	text_escape(s, safe, sizeof(safe));
+	if (text_columns(safe) > columns)
+		digests_cut(safe);
 	if (text_columns(safe) <= columns) {
 		snprintf(buf, n, "%s", safe);
 		return buf;

@@ -42,8 +42,8 @@ const char *text_escape(const char *s, char *buf, size_t n);
 size_t text_utf8(const char *s, size_t n, uint32_t *ret_point);
 /* Columns of a text on a terminal: one a character, two a wide one of CJK. */
 size_t text_columns(const char *s);
-/* s, escaped, within columns: cut out of the middle, "/usr/lib/.../cc1", the last name kept as long
- * as possible. */
+/* s, escaped, within columns: digests cut to their first digits, "overlay2/e0f3af585347.../diff", then out of the
+ * middle, "/usr/lib/.../cc1", the last name kept as long as possible. */
 const char *text_fit(const char *s, size_t columns, char *buf, size_t n);
 
 /* The word of words nearest to s when it is near enough to be a slip of the finger, else NULL. */
