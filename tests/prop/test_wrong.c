@@ -192,12 +192,42 @@ static void test_wrong_beside_right(void **state)
 	host_fini(&h);
 }
 
+/* One more script runs one of three tools, the first of them a little more often: what is read for it in vain
+ * as often as not is no reason to read less for those that are right each time. */
+static int unsure(void)
+{
+	uint32_t n = chance(16);
+
+	return SCRIPTS + (n < 7 ? 0 : n < 12 ? 1 : 2);
+}
+
+static void test_wrong_unsure_beside_right(void **state)
+{
+	uint64_t unsure_sum = 0, good_sum = 0;
+	struct host h;
+
+	(void)state;
+	random_state = 1;
+	learn(&h);
+	for (int i = 0; i < 40; i++)
+		(void)run_script(&h, SCRIPTS, unsure());
+	for (int i = 0; i < 40; i++) {
+		for (int k = 0; k < 4; k++)
+			unsure_sum += run_script(&h, SCRIPTS, unsure());
+		good_sum += run_script(&h, i % SCRIPTS, i % SCRIPTS);
+	}
+	assert_true(unsure_sum >= 40 * TOOL_BYTES);
+	assert_true(good_sum >= 40 * TOOL_BYTES * 95 / 100);
+	host_fini(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wrong_after_long_right),
 		cmocka_unit_test(test_wrong_from_the_beginning),
 		cmocka_unit_test(test_wrong_beside_right),
+		cmocka_unit_test(test_wrong_unsure_beside_right),
 	};
 
 	return cmocka_run_group_tests_name("wrong", tests, NULL, NULL);

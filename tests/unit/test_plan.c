@@ -17,7 +17,7 @@ static bool item(void *ctx, uint64_t id, struct plan_item *ret)
 	*ret = (struct plan_item){.late_ns = id == LATE_ID ? now_ns - 1 : now_ns + 1000,
 				  .value_us = 80,
 				  .price_us = 42,
-				  .ahead = true};
+				  .odds = PLAN_SURE};
 	return id != ENDED_ID;
 }
 
@@ -93,12 +93,13 @@ static void test_plan_learns_what_a_cold_start_costs(void **state)
 	assert_float_equal(gain_of(5, 60000, 5, 60010, 4096), 1, 0.01);
 	assert_true(gain_of(1, 3, 1, 3, 1024) > gain_of(8, 3, 8, 3, 1024));
 	/* So what gains nothing is not read, however sure; and no gain makes up for a bad guess. */
-	assert_true(
-		plan_worth(p, true, plan_value_us(p, 0.9, 1, bytes), plan_price_us(p, bytes, 0)));
-	assert_false(plan_worth(p, true, plan_value_us(p, 1, gain_of(20, 3, 20, 3, 4096), bytes),
+	assert_true(plan_worth(p, PLAN_SURE, plan_value_us(p, 0.9, 1, bytes),
+			       plan_price_us(p, bytes, 0)));
+	assert_false(plan_worth(p, PLAN_SURE,
+				plan_value_us(p, 1, gain_of(20, 3, 20, 3, 4096), bytes),
 				plan_price_us(p, bytes, 0)));
-	assert_false(
-		plan_worth(p, true, plan_value_us(p, 0.3, 2, bytes), plan_price_us(p, bytes, 0)));
+	assert_false(plan_worth(p, PLAN_SURE, plan_value_us(p, 0.3, 2, bytes),
+				plan_price_us(p, bytes, 0)));
 	assert_null(plan_free(p));
 }
 
@@ -107,32 +108,58 @@ static void test_plan_learns_what_a_cold_start_costs(void **state)
 static void test_plan_dares_less_after_a_loss(void **state)
 {
 	struct plan *p = make(true);
-	struct plan_item it = {.bytes = 8 << 20, .ahead = true, .at_risk_bytes = 200 << 20};
-	const struct plan_item small = {.bytes = 1 << 19, .ahead = true};
+	struct plan_item it = {.bytes = 8 << 20, .odds = PLAN_SURE, .at_risk_bytes = 200 << 20};
+	const struct plan_item small = {.bytes = 1 << 19, .odds = PLAN_SURE};
 	int n;
 
 	(void)state;
 	assert_true(plan_dares(p, &it));
-	it.at_risk_bytes = plan_stake(p);
+	it.at_risk_bytes = plan_stake(p, PLAN_SURE);
 	assert_false(plan_dares(p, &it));
 	it.at_risk_bytes = 0;
 	for (n = 0; plan_dares(p, &it); n++)
-		plan_risked(p, it.bytes, false);
+		plan_risked(p, PLAN_SURE, it.bytes, false);
 	assert_in_range(n, 2, 3);
 	assert_true(plan_dares(p, &small));
 	for (n = 0; n < 1000; n++) /* however much more: it is made up for as soon */
-		plan_risked(p, it.bytes, false);
+		plan_risked(p, PLAN_SURE, it.bytes, false);
 	assert_false(plan_dares(p, &it));
 	for (n = 0; !plan_dares(p, &it); n++)
-		plan_risked(p, small.bytes, true);
+		plan_risked(p, PLAN_SURE, small.bytes, true);
 	assert_in_range(n, 2, 8);
-	plan_risked(p, 1 << 30, false);
+	plan_risked(p, PLAN_SURE, 1 << 30, false);
 	plan_tick(p, now_ns, NULL);
 	assert_false(plan_dares(p, &it));
 	plan_tick(p, now_ns + 300 * now_ns, NULL);
 	assert_true(plan_dares(p, &it));
-	it.ahead = false;
+	it.odds = PLAN_RUNS;
 	it.bytes = 1ull << 40;
+	assert_true(plan_dares(p, &it));
+	assert_null(plan_free(p));
+}
+
+/* What was unsure and did not come bounds what is unsure, and nothing that is sure. */
+static void test_plan_dares_what_is_sure_after_what_was_not(void **state)
+{
+	struct plan *p = make(true);
+	struct plan_item it = {.bytes = 21 << 20, .odds = PLAN_UNSURE};
+	struct plan_stats stats;
+
+	(void)state;
+	plan_risked(p, PLAN_UNSURE, it.bytes, false);
+	assert_false(plan_dares(p, &it));
+	assert_false(plan_worth(p, PLAN_UNSURE, 2, 1));
+	it.odds = PLAN_SURE;
+	assert_true(plan_dares(p, &it));
+	assert_true(plan_worth(p, PLAN_SURE, 2, 1));
+	plan_stats(p, &stats);
+	assert_int_equal(stats.stake_bytes, plan_stake(p, PLAN_SURE));
+	plan_risked(p, PLAN_SURE, it.bytes, false);
+	assert_false(plan_dares(p, &it));
+	/* What comes makes up for both. */
+	plan_risked(p, PLAN_SURE, 1 << 30, true);
+	assert_true(plan_dares(p, &it));
+	it.odds = PLAN_UNSURE;
 	assert_true(plan_dares(p, &it));
 	assert_null(plan_free(p));
 }
@@ -315,12 +342,12 @@ static void test_plan_lambda_follows_what_came_true(void **state)
 		plan_feedback(p, true, OUTCOME_HIT, 1 << 20);
 	assert_true(lambda_of(p) < 1.1);
 	/* What was lost ahead asks for more by itself; what runs has a measure of its own. */
-	plan_risked(p, 8 << 20, false);
+	plan_risked(p, PLAN_SURE, 8 << 20, false);
 	assert_true(near(lambda_of(p), 1.8, 1e-9));
 	plan_restore(p, 2);
-	plan_risked(p, 1 << 30, true);
+	plan_risked(p, PLAN_SURE, 1 << 30, true);
 	assert_true(near(lambda_of(p), 2, 1e-9));
-	assert_true(plan_worth(p, false, 1.01, 1) && !plan_worth(p, true, 1.99, 1));
+	assert_true(plan_worth(p, PLAN_RUNS, 1.01, 1) && !plan_worth(p, PLAN_SURE, 1.99, 1));
 	assert_int_equal(plan_push(p, 0, now_ns, 1), 0);
 	assert_int_equal(plan_push(p, 7, now_ns, 1), 0);
 	assert_int_equal(plan_push_service(p, now_ns, 1), 0);
@@ -424,6 +451,7 @@ int main(void)
 		cmocka_unit_test(test_plan_service_waits_for_no_file),
 		cmocka_unit_test(test_plan_learns_what_a_cold_start_costs),
 		cmocka_unit_test(test_plan_dares_less_after_a_loss),
+		cmocka_unit_test(test_plan_dares_what_is_sure_after_what_was_not),
 		cmocka_unit_test(test_plan_service_too_late_or_over),
 		cmocka_unit_test(test_plan_bytes_are_bounded),
 		cmocka_unit_test(test_plan_waits_for_room),

@@ -10,7 +10,8 @@
  *          start, so that wrong guesses of the one do not stop the other. What cannot run now waits, the most urgent first, and is dropped
  *          when it is too late. lambda asks how sure a guess is; the stake bounds how much is lost by what was
  *          sure and is not any more: at most so many bytes of programs that have yet to start are read at a time,
- *          fewer the more was wasted lately, and of the least next to none.
+ *          fewer the more was wasted lately, and of the least next to none. What was unsure and did not come says
+ *          nothing of what is sure: that loses its stake by its own losses alone.
  * Units    us for value and price, bytes, ns.
  * Bounds   queue_max waiting entries; one more is refused and counted.
  * Owner    The caller owns struct plan.
@@ -29,10 +30,14 @@
 
 enum { PLAN_FULL = 1 };
 
+/* Of a program that runs; of one that has yet to start and is at least as likely to as not; of a less likely one. */
+enum plan_odds { PLAN_RUNS, PLAN_SURE, PLAN_UNSURE };
+
 struct plan_stats {
 	uint64_t queued_n, refused_n, late_n, unworthy_n;
-	double lambda, us_per_mib; /* lambda of what has yet to start */
-	uint64_t stake_bytes;
+	double lambda; /* of what has yet to start and is sure */
+	double us_per_mib;
+	uint64_t stake_bytes; /* likewise */
 };
 
 struct plan;
@@ -50,8 +55,7 @@ double plan_gain(const struct edge_use *u);
 /* Of a guess with chance p, for a program with that gain. */
 double plan_value_us(const struct plan *p, double chance, double gain, uint64_t bytes);
 double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
-/* ahead: of a program that has yet to start. */
-bool plan_worth(const struct plan *p, bool ahead, double value_us, double price_us);
+bool plan_worth(const struct plan *p, enum plan_odds odds, double value_us, double price_us);
 
 /* Queues guess id, needed at need_ns by a program of user uid. */
 int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id);
@@ -62,14 +66,14 @@ int plan_push_service(struct plan *p, uint64_t need_ns, uint64_t id);
 struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */
 	double value_us, price_us;
-	bool ahead;
+	enum plan_odds odds;
 	uint64_t at_risk_bytes; /* by all others that are ahead: they are open */
 };
 /* How many bytes may be at risk, and whether this may be added to them. */
-uint64_t plan_stake(const struct plan *p);
+uint64_t plan_stake(const struct plan *p, enum plan_odds odds);
 bool plan_dares(const struct plan *p, const struct plan_item *it);
 /* What so many of those were read for came, or did not; read or still under way. */
-void plan_risked(struct plan *p, uint64_t bytes, bool came);
+void plan_risked(struct plan *p, enum plan_odds odds, uint64_t bytes, bool came);
 
 /* Tells what guess id is about; false when it has ended meanwhile. */
 typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);

@@ -135,7 +135,7 @@ static void guess_again(struct engine *e, struct guess *open, const struct guess
 	bool wider = false;
 
 	if (trusted && !more && !g->lookup && !open->lookup &&
-	    plan_worth(e->plan, guess_is_ahead(g), g->value_us, g->price_us))
+	    plan_worth(e->plan, guess_odds(g), g->value_us, g->price_us))
 		wider = guess_also(e, open, g->via) || (g->sweep && !open->sweep);
 	if (g->p >= open->p)
 		hope(e, open, from);

@@ -4,8 +4,6 @@
  */
 #include "core/predict_impl.h"
 
-/* That something less likely did not come says nothing. */
-#define LIKELY 0.5
 /* Guesses looked through when a run ends; what is older expires by its time. */
 #define HOPELESS_MAX 4096
 
@@ -50,9 +48,9 @@ static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 		vomm_feedback(e->model, &(struct vomm_guess){.p_path = g->p_model},
 			      outcome == OUTCOME_HIT);
 	if (outcome == OUTCOME_WASTED || outcome == OUTCOME_DROPPED)
-		plan_risked(e->plan, g->risk_bytes, false);
+		plan_risked(e->plan, guess_odds(g), g->risk_bytes, false);
 	else if (guess_is_ahead(g)) /* what is under way may turn out to have been there */
-		plan_risked(e->plan, g->bytes_read, true);
+		plan_risked(e->plan, guess_odds(g), g->bytes_read, true);
 	book_end(e->book, g, outcome, e->now_ns);
 	if (g->kind != EDGE_EXEC)
 		plan_feedback(e->plan, guess_is_ahead(g), outcome, g->bytes_read);
@@ -187,12 +185,12 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
 				  .price_us = g->price_us,
-				  .ahead = guess_is_ahead(g),
+				  .odds = guess_odds(g),
 				  .at_risk_bytes = book_at_risk(e->book) - g->risk_bytes};
 	/* As plan_pop() is about to judge. */
 	g->decision = g->deadline_ns < e->now_ns  ? DECISION_LATE
 		      : !plan_dares(e->plan, ret) ? DECISION_UNTRUSTED
-		      : plan_worth(e->plan, guess_is_ahead(g), g->value_us, g->price_us)
+		      : plan_worth(e->plan, guess_odds(g), g->value_us, g->price_us)
 			      ? DECISION_WAITS
 			      : DECISION_UNWORTHY;
 	return true;

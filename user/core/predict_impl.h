@@ -41,6 +41,14 @@ static inline bool guess_is_ahead(const struct guess *g)
 	return g->via != g->block;
 }
 
+/* That something less likely did not come says nothing of what is sure. */
+#define LIKELY 0.5
+
+static inline enum plan_odds guess_odds(const struct guess *g)
+{
+	return !guess_is_ahead(g) ? PLAN_RUNS : g->p >= LIKELY ? PLAN_SURE : PLAN_UNSURE;
+}
+
 static inline enum want guess_want(const struct guess *g, uint64_t lead_ns)
 {
 	return !guess_is_ahead(g) ? WANT_NOW : lead_ns <= SOON_NS ? WANT_SOON : WANT_LATER;

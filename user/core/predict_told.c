@@ -63,10 +63,10 @@ static enum decision decision_on(const struct engine *e, const struct guess *g,
 				 const struct candidate *c, uint64_t bytes)
 {
 	if (guess_is_ahead(g) && (candidate_credit(e, g->block, c, g) < credit_charge(bytes) ||
-				  plan_stake(e->plan) < bytes))
+				  plan_stake(e->plan, guess_odds(g)) < bytes))
 		return DECISION_UNTRUSTED;
-	return plan_worth(e->plan, guess_is_ahead(g), g->value_us, g->price_us) ? DECISION_NONE
-										: DECISION_UNWORTHY;
+	return plan_worth(e->plan, guess_odds(g), g->value_us, g->price_us) ? DECISION_NONE
+									    : DECISION_UNWORTHY;
 }
 
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max)
