@@ -230,6 +230,45 @@ static void test_book_goes_on_from_what_was_kept(void **state)
 	assert_true(book_bytes(b) > NODE_MAX * sizeof(struct block_score));
 }
 
+static void assert_ended(const struct book *b, const uint64_t *ids, size_t n)
+{
+	const struct guess *seen;
+	uint64_t it = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		assert_true(book_next_ended(b, &it, &seen));
+		assert_int_equal(seen->id, ids[i]);
+	}
+	assert_false(book_next_ended(b, &it, &seen));
+}
+
+static void test_book_tells_what_ended_last(void **state)
+{
+	_cleanup_(book_freep) struct book *b = book_of();
+	struct guess *first, *second;
+
+	(void)state;
+	assert_ended(b, NULL, 0);
+	book_restore_guess(b, &(struct guess){.id = 1000, .dep = 9, .outcome = OUTCOME_HIT});
+	first = opened(b, 5, 100);
+	second = opened(b, 6, 100);
+	(void)opened(b, 7, 100);
+	assert_ended(b, (const uint64_t[]){1}, 1);
+	book_end(b, second, OUTCOME_HIT, 50);
+	book_end(b, first, OUTCOME_HIT, 50);
+	assert_ended(b, (const uint64_t[]){2, 3, 1}, 3);
+	(void)opened(b, 8, 100); /* in the place of the oldest one of them */
+	assert_ended(b, (const uint64_t[]){2, 3}, 2);
+	(void)opened(b, 5, 100); /* of the newest */
+	assert_ended(b, (const uint64_t[]){3}, 1);
+	(void)opened(b, 6, 100); /* of the only one */
+	assert_ended(b, NULL, 0);
+	(void)opened(b, 9, 100); /* of one that was open */
+	assert_ended(b, NULL, 0);
+	book_end(b, book_open_by_dep(b, 8), OUTCOME_HIT, 60);
+	assert_ended(b, (const uint64_t[]){5}, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_book_counts_by_outcome_and_block),
 		cmocka_unit_test(test_book_takes_bytes_that_come_late),
 		cmocka_unit_test(test_book_goes_on_from_what_was_kept),
+		cmocka_unit_test(test_book_tells_what_ended_last),
 	};
 
 	return cmocka_run_group_tests_name("book", tests, NULL, NULL);

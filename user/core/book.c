@@ -4,7 +4,8 @@
  * that it is gone, without an index.
  *
  * Open guesses are linked by age, as few of the newest are open. One that has ended keeps its link to the next
- * older one, so that who goes along may end what he meets.
+ * older one, so that who goes along may end what he meets. Those that have ended are linked by when they did, for
+ * who keeps them comes each second, and there are thousands.
  *
  * The heap holds each open guess at least once, under the deadline it had when pushed; entries of ended or
  * extended guesses are dropped or pushed again when they come up.
@@ -27,13 +28,15 @@
 #define NO_SLOT UINT32_MAX
 
 struct link {
-	uint32_t older, newer; /* slots of open guesses, or NO_SLOT */
+	uint32_t older, newer;	/* slots of open guesses, or NO_SLOT */
+	uint32_t before, after; /* likewise of those that ended */
 };
 
 struct book {
 	struct guess *guesses;
 	struct link *links; /* one each */
 	uint32_t newest;    /* the slot of the newest open one */
+	uint32_t last;	    /* of the one that ended last */
 	uint64_t *open_of;  /* by dependency: the id of its open guess, 0 none */
 	struct heap expiry;
 	uint32_t guess_max, node_max;
@@ -56,7 +59,7 @@ int book_new(uint32_t guess_max, uint32_t node_max, struct book **ret)
 	b->node_max = node_max;
 	b->next_id = 1;
 	b->keep = exp2(-1.0 / HALF_LIFE_GUESSES);
-	b->newest = NO_SLOT;
+	b->newest = b->last = NO_SLOT;
 	b->guesses = calloc(guess_max, sizeof(*b->guesses));
 	b->links = calloc(guess_max, sizeof(*b->links));
 	b->open_of = calloc((size_t)node_max + 1, sizeof(*b->open_of));
@@ -97,7 +100,10 @@ static bool is_open(const struct guess *g)
 
 static void link_newest(struct book *b, uint32_t slot)
 {
-	b->links[slot] = (struct link){.older = b->newest, .newer = NO_SLOT};
+	struct link *l = &b->links[slot];
+
+	l->older = b->newest;
+	l->newer = NO_SLOT;
 	if (b->newest != NO_SLOT)
 		b->links[b->newest].newer = slot;
 	b->newest = slot;
@@ -115,6 +121,30 @@ static void unlink_slot(struct book *b, uint32_t slot)
 		b->newest = l->older;
 }
 
+static void link_last(struct book *b, uint32_t slot)
+{
+	b->links[slot].before = b->last;
+	b->links[slot].after = NO_SLOT;
+	if (b->last != NO_SLOT)
+		b->links[b->last].after = slot;
+	b->last = slot;
+}
+
+/* Another guess has its place from now on. */
+static void forget(struct book *b, uint32_t slot)
+{
+	const struct link *l = &b->links[slot];
+
+	if (!b->guesses[slot].id)
+		return;
+	if (l->before != NO_SLOT)
+		b->links[l->before].after = l->after;
+	if (l->after != NO_SLOT)
+		b->links[l->after].before = l->before;
+	else
+		b->last = l->before;
+}
+
 struct guess *book_open(struct book *b, const struct guess *g)
 {
 	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
@@ -124,6 +154,7 @@ struct guess *book_open(struct book *b, const struct guess *g)
 		book_end(b, slot, slot->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED, g->made_ns);
 		b->evicted_n++;
 	}
+	forget(b, (uint32_t)(slot - b->guesses));
 	*slot = *g;
 	slot->id = b->next_id++;
 	slot->outcome = OUTCOME_OPEN;
@@ -192,10 +223,12 @@ void book_restore_guess(struct book *b, const struct guess *g)
 {
 	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
 
-	assert(g->outcome != OUTCOME_OPEN);
+	assert(g->outcome != OUTCOME_OPEN && !is_open(slot));
+	forget(b, (uint32_t)(slot - b->guesses));
 	*slot = *g;
 	slot->id = b->next_id++;
 	slot->risk_bytes = 0;
+	link_last(b, (uint32_t)(slot - b->guesses));
 }
 
 static void decay(struct book *b)
@@ -212,6 +245,7 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	g->ended_ns = now_ns;
 	book_risk(b, g, 0);
 	unlink_slot(b, (uint32_t)(g - b->guesses));
+	link_last(b, (uint32_t)(g - b->guesses));
 	if (b->open_of[g->dep] == g->id)
 		b->open_of[g->dep] = 0;
 	b->open_n--;
@@ -308,6 +342,17 @@ bool book_next(const struct book *b, uint64_t *it, const struct guess **ret)
 		return false;
 	*ret = &b->guesses[id % b->guess_max];
 	*it = id;
+	return true;
+}
+
+bool book_next_ended(const struct book *b, uint64_t *it, const struct guess **ret)
+{
+	uint32_t slot = *it ? b->links[*it % b->guess_max].before : b->last;
+
+	if (slot == NO_SLOT)
+		return false;
+	*ret = &b->guesses[slot];
+	*it = (*ret)->id;
 	return true;
 }
 

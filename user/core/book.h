@@ -55,10 +55,12 @@ void book_late_bytes(struct book *b, uint64_t id, uint64_t bytes, bool *ret_wast
  * book_end() does not count them. What was in memory all the same is RESIDENT. */
 void book_unmet(struct book *b, uint32_t block, enum outcome outcome, uint32_t n, bool cold);
 
-/* Enters one that ended before this book was made, for book_next() only. Before any is opened. */
+/* Enters one that ended before this book was made, for book_next() and book_next_ended() only. Before any is opened. */
 void book_restore_guess(struct book *b, const struct guess *g);
 
 bool book_next(const struct book *b, uint64_t *it, const struct guess **ret);
+/* Those that ended, the last one first. */
+bool book_next_ended(const struct book *b, uint64_t *it, const struct guess **ret);
 /* Of a node that is gone: of its successor at that id, as well. */
 void book_block_score(const struct book *b, uint32_t block, struct block_score *ret);
 void book_score(const struct book *b, struct score *ret);

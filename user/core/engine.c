@@ -616,6 +616,11 @@ bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess 
 	return book_next(e->book, it, ret);
 }
 
+bool engine_next_ended(const struct engine *e, uint64_t *it, const struct guess **ret)
+{
+	return book_next_ended(e->book, it, ret);
+}
+
 const char *outcome_name(enum outcome o)
 {
 	static const char *const names[] = {

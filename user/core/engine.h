@@ -238,7 +238,7 @@ int engine_restore_ranges(struct engine *e, uint32_t block, uint32_t file, const
 			  size_t n);
 /* What came of guesses before this engine was made. */
 void engine_restore_score(struct engine *e, const struct score *kept);
-/* One that ended then, for engine_next_guess(); the oldest first, before any observation. Returns its id. */
+/* One that ended then, for engine_next_guess() and engine_next_ended(); the oldest first, before any observation. Returns its id. */
 uint64_t engine_restore_guess(struct engine *e, const struct guess *kept);
 void engine_restore_block_score(struct engine *e, uint32_t block, const struct block_score *kept);
 /* After the graph was loaded: knows its blocks by their names in the model again. */
@@ -252,6 +252,8 @@ void engine_model_replace(struct engine *e, struct vomm *v);
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max);
 /* Guesses newest first, open and ended. Start with *it = 0; false at the end. */
 bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret);
+/* Likewise those that ended, the last one first. */
+bool engine_next_ended(const struct engine *e, uint64_t *it, const struct guess **ret);
 
 const char *outcome_name(enum outcome o);
 const char *decision_name(enum decision d);

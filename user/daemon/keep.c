@@ -33,7 +33,7 @@ struct keep {
 	struct writer *writer;
 	struct layers *layers;
 	struct vomm_limits model;
-	uint64_t ended_ns;	       /* of the newest guess that was put */
+	uint64_t ended_id;	       /* the guess that had ended last when they were put */
 	uint64_t model_ns;	       /* when the model was put */
 	uint64_t scores_ns, counts_ns; /* and when scores were, and all that changed in the graph */
 	uint64_t observed_n;	       /* what the model had learnt then */
@@ -258,18 +258,17 @@ static bool was_done(const struct guess *g)
 static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
 {
 	const struct graph *g = engine_graph_const(e);
-	uint64_t it = 0, newest_ns = k->ended_ns;
+	uint64_t it = 0, last_id = 0;
 	const struct guess *guess;
 	unsigned undone_n = 0;
 
-	while (engine_next_guess(e, &it, &guess)) {
+	while (engine_next_ended(e, &it, &guess) && guess->id != k->ended_id &&
+	       guess->id > k->kept_id) {
 		const struct node *block, *via, *dep;
 
-		if (guess->id <= k->kept_id)
-			break;
-		if (guess->ended_ns <= k->ended_ns ||
-		    (!was_done(guess) &&
-		     (guess->decision == DECISION_NONE || undone_n++ >= UNDONE_MAX)))
+		last_id = last_id ? last_id : guess->id;
+		if (!was_done(guess) &&
+		    (guess->decision == DECISION_NONE || undone_n++ >= UNDONE_MAX))
 			continue;
 		block = graph_node_const(g, guess->block);
 		via = graph_node_const(g, guess->via);
@@ -280,10 +279,8 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 			return; /* all of them again next time: putting one twice overwrites */
 		writer_put_guess(k->writer, guess, block->name, via->name, dep->name,
 				 guess->made_ns + wall_offset_ns);
-		if (guess->ended_ns > newest_ns)
-			newest_ns = guess->ended_ns;
 	}
-	k->ended_ns = newest_ns;
+	k->ended_id = last_id ? last_id : k->ended_id;
 }
 
 /* What has no room is changed still. */
