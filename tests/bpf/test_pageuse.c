@@ -3,11 +3,14 @@
 #include "support/support.h"
 #include "support/scratch.h"
 
+#include "base/cleanup.h"
 #include "sys/capture.h"
 #include "sys/pageuse.h"
 
 #include <assert.h>
+#include <bpf/bpf.h>
 #include <fcntl.h>
+#include <forewarm/used.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FILE_PAGES = 1024, PAGE = 4096 };
+enum { FILE_PAGES = 1024, PAGE = 4096, MANY = 4000 };
 
 static char path[512];
 static struct capture *capture;
@@ -249,6 +252,38 @@ static void test_pageuse_of_an_overlay_has_a_name(void **state)
 	snprintf(path, sizeof(path), "%s", was);
 }
 
+static void collect_group(void *ctx, const struct pageuse_run *run)
+{
+	uint8_t *seen = ctx;
+
+	assert_in_range(run->ino, 1, MANY);
+	assert_int_equal(run->uses_n, 1);
+	seen[run->ino - 1]++;
+}
+
+/* More than one visit of the kernel's takes: none is lost, none is told twice. */
+static void test_many_rows_are_taken_in_one_visit(void **state)
+{
+	_cleanup_(closep) int fd =
+		bpf_map_create(BPF_MAP_TYPE_HASH, "used_many", sizeof(struct fwm_used_key),
+			       sizeof(struct fwm_used_row), MANY, NULL);
+	static uint8_t seen[MANY];
+	size_t runs_n = 0;
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (uint64_t i = 1; i <= MANY; i++)
+		assert_int_equal(bpf_map_update_elem(fd, &(struct fwm_used_key){.ino = i},
+						     &(struct fwm_used_row){.pages = 1}, BPF_ANY),
+				 0);
+	assert_int_equal(pageuse_take(fd, collect_group, seen, &runs_n), 0);
+	assert_int_equal(runs_n, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(seen[i], 1);
+	assert_int_equal(pageuse_take(fd, collect_group, seen, &runs_n), 0);
+	assert_int_equal(runs_n, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +291,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_pageuse_learns_only_the_first_while),
 		cmocka_unit_test(test_pageuse_off_sees_nothing),
 		cmocka_unit_test(test_pageuse_of_an_overlay_has_a_name),
+		cmocka_unit_test(test_many_rows_are_taken_in_one_visit),
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "subject"))

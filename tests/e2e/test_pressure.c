@@ -162,7 +162,7 @@ static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file lo
 	for (int i = 0, busy = 0; i < runs && !read; i++) {
 		if (busy == BUSY_RUNS || !wait_stalled(false, FADE_MS))
 			give_up(f, "others keep this host waiting for its disk");
-		usleep(600000); /* the daemon looks four times a second; and a person's runs are some time apart */
+		usleep(1500000); /* the daemon looks each second; and a person's runs are some time apart */
 		job_evict(look);
 		job_start(s); /* stops at the first gate: nothing of ours has read it */
 		for (int ms = 0; ms < 1500 * (int)built_scale() && !read; ms += 50) {
@@ -191,7 +191,7 @@ static double most_resident(struct job *s, struct job_file look, int ms)
 {
 	double share = 0;
 
-	usleep(600000); /* the daemon looks four times a second */
+	usleep(1500000); /* the daemon looks each second */
 	job_evict(look);
 	job_start(s);
 	for (; ms > 0; ms -= 100) {

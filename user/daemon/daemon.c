@@ -31,6 +31,8 @@
 #define EDGES_SHARE 5000
 #define EDGES_MAX_NS (60000ull * 1000 * 1000)
 #define TICK_NS (250ull * 1000 * 1000)
+/* What is waited for the kernel works out anew each 2 s, of the last 10. */
+#define PRESSURE_NS (1000ull * 1000 * 1000)
 /* What comes back by the time comes with a drain where one is due so soon: each wakeup finds the caches full of
  * somebody else's. */
 #define TOGETHER_NS (100ull * 1000 * 1000)
@@ -179,7 +181,10 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	(void)usec;
 	behind_begin(d->behind);
 	keep_off(d);
-	psi_read(d->psi, &d->pressure);
+	if (now_ns - d->pressure_ns >= PRESSURE_NS) {
+		psi_read(d->psi, &d->pressure);
+		d->pressure_ns = now_ns;
+	}
 	disks_tick(d->disks, now_ns);
 	layers_tick(d->layers);
 	(void)engine_tick(d->engine, now_ns, &d->pressure);

@@ -73,7 +73,8 @@ struct daemon {
 	uint64_t due_ns;
 	struct firstread *firstread, *firstpages; /* of anything, and of a file's pages */
 	struct pressure pressure;
-	uint64_t left_ns; /* when the engine was last told what left memory */
+	uint64_t pressure_ns; /* when it was read */
+	uint64_t left_ns;     /* when the engine was last told what left memory */
 	bool learns_pages;
 	char degraded[256]; /* hooks the self-test found blind, "" for none */
 };

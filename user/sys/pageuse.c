@@ -22,19 +22,37 @@ struct row {
 	struct fwm_used_row row;
 };
 
-static int take_batches(int map_fd, struct row *rows, size_t max, size_t *ret_n)
+/* Before rows are taken out of the map there is room for them. Most visits find few: what is as large as for all at
+ * once is mapped anew each time, and unmapping it interrupts who runs on another CPU. */
+static int make_room(struct row **rows, size_t n, size_t *room)
+{
+	struct row *more;
+
+	if (n + BATCH <= *room)
+		return 0;
+	*room = *room ? 2 * *room : BATCH;
+	more = realloc(*rows, *room * sizeof(**rows));
+	if (!more)
+		return fault(-ENOMEM);
+	*rows = more;
+	return 0;
+}
+
+static int take_batches(int map_fd, size_t max, struct row **ret, size_t *ret_n)
 {
 	struct fwm_used_key keys[BATCH];
 	struct fwm_used_row values[BATCH];
 	uint32_t cursor = 0;
 	bool more = true;
-	size_t n = 0;
+	size_t n = 0, room = 0;
 
 	for (uint32_t round = 0; more && n < max; round++) {
 		uint32_t count = max - n < BATCH ? (uint32_t)(max - n) : BATCH;
-		int r = bpf_map_lookup_and_delete_batch(map_fd, round ? &cursor : NULL, &cursor,
-							keys, values, &count, NULL);
+		int r = make_room(ret, n, &room);
 
+		if (r == 0)
+			r = bpf_map_lookup_and_delete_batch(map_fd, round ? &cursor : NULL, &cursor,
+							    keys, values, &count, NULL);
 		if (r < 0 && r != -ENOENT) {
 			if (!n)
 				return fault(r);
@@ -42,7 +60,7 @@ static int take_batches(int map_fd, struct row *rows, size_t max, size_t *ret_n)
 		}
 		more = r == 0;
 		for (uint32_t i = 0; i < count; i++)
-			rows[n++] = (struct row){keys[i], values[i]};
+			(*ret)[n++] = (struct row){keys[i], values[i]};
 	}
 	*ret_n = n;
 	return 0;
@@ -84,16 +102,14 @@ static size_t row_cells(const struct row *row, uint32_t page_bytes, struct range
 
 int pageuse_take(int map_fd, pageuse_run_fn run, void *ctx, size_t *ret_runs_n)
 {
-	_cleanup_(freep) struct row *rows = malloc(FWM_USED_MAX * sizeof(*rows));
+	_cleanup_(freep) struct row *rows = NULL;
 	_cleanup_(freep) struct ranges_use *uses = NULL;
 	uint32_t page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	/* A row is 64 pages: with 64 KiB pages that is 64 cells. */
 	size_t cells_a_row = FWM_USED_PAGES * (size_t)page_bytes / RANGES_CELL, n = 0, runs_n = 0;
 	int r;
 
-	if (!rows)
-		return fault(-ENOMEM);
-	r = take_batches(map_fd, rows, FWM_USED_MAX, &n);
+	r = take_batches(map_fd, FWM_USED_MAX, &rows, &n);
 	if (r < 0)
 		return r;
 	uses = malloc((n ? n : 1) * cells_a_row * sizeof(*uses));
