@@ -288,6 +288,14 @@ def show_capture(p, f, host):
              + host.hooks())
 
 
+def worst_between(f):
+    """Which is the worst workload ahead, and how sure that is."""
+    rows = [o for o in f.results["warm"].rows if o["metric"] == "gap_closed_ahead"]
+    worst = min(rows, key=lambda o: o["value"], default=None)
+    said = worst and f.between("warm", "gap_closed_ahead", {worst["subject"]: worst["subject"]})
+    return "%s %%, of %d rounds" % (said, worst["n"]) if said else ""
+
+
 def show_warm(p, f, host):
     p.title("READING AHEAD")
     p.row("a cold start's gap, closed", "preload 0.6.4", f.median("warm", "gap_closed_preload"),
@@ -297,6 +305,7 @@ def show_warm(p, f, host):
     worst = [v[0] if v else None for v in (f.all("warm", "gap_closed_vmtouch"),
                                            f.all("warm", "gap_closed_ahead"))]
     p.row("  of the worst workload", "vmtouch", worst[0], worst[1], "%", "")
+    p.more(worst_between(f))
     p.row("  from its own start on", "a cold start", 0.0 if worst[1] is not None else None,
           f.median("warm", "gap_closed_exec"), "%", "median")
     used = f.all("warm", "bytes_read_per_used")

@@ -10,7 +10,8 @@
 #   warm     run a moment ago
 #   preload  preload 0.6.4, a cycle of 2 s, no smallest size, all paths, two cycles of time
 #   vmtouch  the oracle: every file it will open, wholly read before, whatever that costs
-# Gap closed is (cold - x) / (cold - warm) of the medians; at exec has a cold of its own.
+# Gap closed is (cold - x) / (cold - warm) of the medians, with a 95 % interval for that ahead; at exec has a
+# cold of its own.
 # Then the harm: an unrelated random reader and an unrelated computation while a cold workload runs, with
 # forewarmd warming it and without, in pairs; and a habit that is wrong every time: the wall time of first
 # steps, after each of which something else is done than what was guessed (gzip, some 0.1 s), against that
@@ -227,6 +228,22 @@ closed() { # mode, cold, warm: sets closed, and takes note of it
 	record "gap_closed_$1" "$w" "$closed" % cold "$(ratio "$(median "us.$1.$w")" "$2")" \
 		"$(wc -w <<<"${sample[us.$1.$w]}")"
 }
+# The interval of the same ahead, of so many rounds.
+between() { # workload: sets between, and takes note of it
+	local k v i=0
+	local -a row
+	for k in cold ahead warm; do
+		i=0
+		for v in ${sample[us.$k.$1]-}; do
+			row[i++]+=" $v"
+		done
+	done
+	between="not known"
+	read -r low high < <(printf '%s\n' "${row[@]-}" | tools/gap-closed.awk) || return 0
+	between="$low to $high"
+	record gap_closed_ahead_low "$1" "$low" % cold 0 "$i"
+	record gap_closed_ahead_high "$1" "$high" % cold 0 "$i"
+}
 ratio() { awk -v x="$1" -v of="$2" 'BEGIN { printf "%.3f", of ? x / of : 0 }'; }
 ms() { awk -v us="$1" 'BEGIN { if (us == "" || us == 0) print "-"; else printf "%.0f\n", us / 1000 }'; }
 stolen() { # file pages the kernel took back, ever
@@ -408,6 +425,12 @@ gap_tables() {
 		[[ -n ${sample[gap.$k]-} ]] && printf 'gap closed %-8s median %4s %%, worst %4s %%\n' "$k" \
 			"$(median "gap.$k")" "$(quantile 0 ${sample[gap.$k]})"
 	done
+	for w in "${workloads[@]}"; do
+		[[ -n ${sample[us.ahead.$w]-} ]] || continue
+		between "$w"
+		printf '%s %s, ' "$w" "$between"
+	done | sed 's/^/of each ahead, 95 % intervals: /; s/, $//' | fold -s -w 79
+	echo
 	[[ -n ${sample[readused]-} ]] && printf 'bytes of files from the device / bytes used, ahead: median %s, worst %s\n' "$(median readused)" "$(quantile 1 ${sample[readused]})"
 	((own_cold == 0)) || echo "and of the file system itself, directories and inodes, MiB in all: $((own_cold / 1024)) cold, $((own_ahead / 1024)) ahead"
 	echo

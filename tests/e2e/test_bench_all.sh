@@ -12,7 +12,7 @@ fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/tools" "$dir/.output/bench"
-cp tools/bench-all.py "$dir/tools/"
+cp tools/bench-all.py tools/gap-closed.awk "$dir/tools/"
 
 stand_in() { # benchmark, commands: in its place
 	printf '#!/bin/bash\n%s\n' "$2" >"$dir/tools/bench-$1.sh"
@@ -24,7 +24,8 @@ figure() { # metric, subject, value
 stand_in capture "echo budget \$BUDGET; $(figure open none 100 && figure open snoops 3100 && figure open forewarm 200 &&
 	figure life_slower snoops 9 && figure life_slower forewarm 2.5 && figure life_slower_low forewarm 2.1 &&
 	figure life_slower_high forewarm 2.9)"
-stand_in warm "echo budget \$BUDGET of \$PARTS; $(figure gap_closed_ahead python 91)
+stand_in warm "echo budget \$BUDGET of \$PARTS; $(figure gap_closed_ahead python 91 &&
+	figure gap_closed_ahead_low python 62 && figure gap_closed_ahead_high python 104)
 	$(figure harm_p99 cpu 900 && figure harm_p99_change cpu 4.6 && figure harm_p99_change_low cpu -0.8 &&
 	figure harm_p99_change_high cpu 14)"
 stand_in sandbox "echo '  crun                 skipped: not on this host'; $(figure run_p50_quiet_20ms bubblewrap 5000)"
@@ -47,6 +48,11 @@ named() {
 		grep -q -- "$other" "$dir/out" || { echo "$other is not on the page" && return 1; }
 	done
 }
+gap_interval() { # lowest and highest it may be, rounds: not between the halves of that
+	local low high
+	read -r low high < <(printf '%s\n' "${@:3}" | "$dir/tools/gap-closed.awk") &&
+		((low >= $1 && high <= $2 && low < high))
+}
 reasons() { # after each that is not here
 	awk '/not here:$/ { getline; if ($0 !~ /^    [^ ]/) exit 1; n++ } END { exit !n }' "$dir/out"
 }
@@ -65,6 +71,11 @@ tap_check "with a reason where there is no figure" reasons
 tap_check "the part's own one, where it has one" grep -A 1 'crun *not here' "$dir/out"
 tap_check "what is published is said to be" grep -q '^ *\* not measured here, what its authors say' "$dir/out"
 tap_check "changes have their interval" grep -q '95 % between -0.8 and +14.0 %, 3 pairs' "$dir/out"
+tap_check "how sure the worst workload is is said" grep -q '95 %: python +62.0 to +104.0 %, of 3 rounds' "$dir/out"
+tap_check "a gap closed has an interval around it" gap_interval 70 130 '400 300 300' '420 300 310' '390 310 290' '410 290 300'
+tap_check "which is wide where the rounds differ" gap_interval -60 110 '400 300 300' '420 430 310' '390 310 290' '410 440 300'
+tap_check "where there is none, or who knows, it is not told" \
+	[ -z "$(printf '%s\n' '300 300 300' '301 290 300' '302 310 300' | "$dir/tools/gap-closed.awk")" ]
 tap_check "slower lives too" grep -q '95 %: learning +2.1 to +2.9$' "$dir/out"
 tap_check "a baseline is named, and whether it is better" grep -q 'x  *B, first guess .* worse' "$dir/out"
 tap_check "the page fits 80 columns" narrow
