@@ -238,7 +238,8 @@ int engine_restore_ranges(struct engine *e, uint32_t block, uint32_t file, const
 			  size_t n);
 /* What came of guesses before this engine was made. */
 void engine_restore_score(struct engine *e, const struct score *kept);
-/* One that ended then, for engine_next_guess() and engine_next_ended(); the oldest first, before any observation. Returns its id. */
+/* One that ended then, for engine_next_guess() and engine_next_ended(); the oldest first, before any observation.
+ * Returns its id. */
 uint64_t engine_restore_guess(struct engine *e, const struct guess *kept);
 void engine_restore_block_score(struct engine *e, uint32_t block, const struct block_score *kept);
 /* After the graph was loaded: knows its blocks by their names in the model again. */

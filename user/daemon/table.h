@@ -6,7 +6,8 @@
  *          first starts, then every 16th, or when it becomes worth waking for. The exec hook
  *          looks the row up to decide whether this start wakes the daemon at once; a person
  *          reads it with bpftool; of a block for whose starts nothing has to be done it is written anew each
- *          10 s at most, but for what decides about the wakeup. table_edges() rewrites the rows of `edges`: the edges taken most often.
+ *          10 s at most, but for what decides about the wakeup. table_edges() rewrites the rows of `edges`: the
+ *          edges taken most often.
  * Bounds   One start time a graph node; TABLE_BUSY blocks that are not worth waking for because they are
  *          started again and again, of more than that the next start after a pause may come late; rows as in forewarm/table.h. A full map is left as it is.
  * Owner    The caller owns struct table.
