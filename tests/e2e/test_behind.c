@@ -67,6 +67,13 @@ static bool descends(pid_t pid, pid_t from)
 	return pid == from;
 }
 
+static bool is_idle(pid_t tid)
+{
+	int policy = sched_getscheduler(tid);
+
+	return policy >= 0 && (policy & ~SCHED_RESET_ON_FORK) == SCHED_IDLE;
+}
+
 /* Threads of the process under SCHED_IDLE, but for its first if that is the daemon. */
 static unsigned idle_threads(pid_t pid, const struct forewarmd *f)
 {
@@ -80,7 +87,7 @@ static unsigned idle_threads(pid_t pid, const struct forewarmd *f)
 	while (d && (e = readdir(d))) {
 		pid_t tid = (pid_t)strtol(e->d_name, NULL, 10);
 
-		if (tid > 0 && tid != f->pid && sched_getscheduler(tid) == SCHED_IDLE) {
+		if (tid > 0 && tid != f->pid && is_idle(tid)) {
 			print_message("# thread %d of %d is SCHED_IDLE\n", (int)tid, (int)pid);
 			n++;
 		}
@@ -114,7 +121,7 @@ static unsigned idle_below(const struct forewarmd *f, unsigned *ret_n)
 static bool seen_behind(const struct forewarmd *f)
 {
 	for (int us = 0; us < WAIT_MS * 1000; us += 100) {
-		if (sched_getscheduler(f->pid) == SCHED_IDLE)
+		if (is_idle(f->pid))
 			return true;
 		if (us % 1000 == 0)
 			(void)access("/nowhere", F_OK); /* something to be told */

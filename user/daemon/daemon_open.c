@@ -13,6 +13,7 @@
 #include "daemon/images.h"
 #include "sys/confine.h"
 #include "sys/procfs.h"
+#include "sys/schedattr.h"
 #include "sys/selftest.h"
 
 #include <fcntl.h>
@@ -353,8 +354,10 @@ static int open_warm(struct daemon *d)
 /* Once there are no more threads to be made, nor processes of ours. */
 static void open_behind(struct daemon *d)
 {
-	int r = behind_new(sd_event_get_fd(d->loop), &d->behind);
+	int r;
 
+	(void)schedattr_prompt(); /* a start waits for it */
+	r = behind_new(sd_event_get_fd(d->loop), &d->behind);
 	if (r == BEHIND_OWN)
 		log_info("daemon: runs under the scheduling policy it was given");
 	else if (r == BEHIND_REFUSED)

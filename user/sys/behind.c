@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "sys/schedattr.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -34,16 +35,6 @@
 enum { AT_LOOP, AT_TIMER, AT_STOP };
 enum { NICE_LEAST = 19, NICE_FIRST = -19, NAP_NS = 50000 };
 
-/* As in linux/sched/types.h, which cannot be had beside sched.h. */
-struct attr {
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime_ns, deadline_ns, period_ns;
-	uint32_t util_min, util_max;
-};
-
 enum where {
 	HERE,
 	GOING, /* as good as gone, for who fetches it must wait for that */
@@ -51,7 +42,7 @@ enum where {
 };
 
 struct behind {
-	struct attr own; /* what the thread was when it went; under the lock */
+	struct schedattr own; /* what the thread was when it went; under the lock */
 	pthread_mutex_t lock;
 	pid_t tid;
 	enum where where; /* written by that thread alone */
@@ -64,20 +55,9 @@ struct behind {
 	pthread_barrier_t ready;
 };
 
-static int attr_get(pid_t tid, struct attr *ret)
+static struct schedattr attr_idle(const struct schedattr *own)
 {
-	*ret = (struct attr){.size = sizeof(*ret)};
-	return syscall(SYS_sched_getattr, tid, ret, sizeof(*ret), 0u) < 0 ? -errno : 0;
-}
-
-static int attr_set(pid_t tid, const struct attr *a)
-{
-	return syscall(SYS_sched_setattr, tid, a, 0u) < 0 ? -errno : 0;
-}
-
-static struct attr attr_idle(const struct attr *own)
-{
-	struct attr a = *own;
+	struct schedattr a = *own;
 
 	a.policy = SCHED_IDLE;
 	a.nice = NICE_LEAST;
@@ -87,13 +67,13 @@ static struct attr attr_idle(const struct attr *own)
 /* --- the thread that fetches ----------------------------------------------------------------------- */
 
 /* May who goes come back? It takes CAP_SYS_NICE or a limit, and nobody who tried it himself would need to know. */
-static int try_out(const struct attr *own)
+static int try_out(const struct schedattr *own)
 {
-	const struct attr idle = attr_idle(own);
-	int r = attr_set(0, &idle);
+	const struct schedattr idle = attr_idle(own);
+	int r = schedattr_set(0, &idle);
 
 	if (r == 0)
-		r = attr_set(0, own);
+		r = schedattr_set(0, own);
 	return r == 0 ? 0 : BEHIND_REFUSED;
 }
 
@@ -101,7 +81,7 @@ static void fetch(struct behind *b, bool late)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
 	enum where where;
-	struct attr own;
+	struct schedattr own;
 
 	while ((where = __atomic_load_n(&b->where, __ATOMIC_SEQ_CST)) == GOING)
 		(void)nanosleep(&nap, NULL);
@@ -112,7 +92,7 @@ static void fetch(struct behind *b, bool late)
 	(void)pthread_mutex_lock(&b->lock);
 	own = b->own;
 	(void)pthread_mutex_unlock(&b->lock);
-	(void)attr_set(b->tid, &own); /* was tried out */
+	(void)schedattr_set(b->tid, &own); /* was tried out */
 }
 
 static void *run(void *arg)
@@ -186,7 +166,7 @@ int behind_new(int loop_fd, struct behind **ret)
 		r = watch(b, EPOLL_CTL_ADD, b->timer, EPOLLIN, AT_TIMER);
 	if (r == 0)
 		r = watch(b, EPOLL_CTL_ADD, b->stop, EPOLLIN, AT_STOP);
-	if (r == 0 && attr_get(0, &b->own) < 0)
+	if (r == 0 && schedattr_get(0, &b->own) < 0)
 		r = BEHIND_REFUSED;
 	if (r == 0 && b->own.policy != SCHED_OTHER)
 		r = BEHIND_OWN;
@@ -228,10 +208,10 @@ static void set_where(struct behind *b, enum where where)
 void behind_begin(struct behind *b)
 {
 	const struct itimerspec late = {.it_value.tv_nsec = BEHIND_LATE_MS * 1000000};
-	struct attr idle, own;
+	struct schedattr idle, own;
 
 	if (!b || b->where != HERE || clock_ns(CLOCK_MONOTONIC) < b->until_ns ||
-	    attr_get(0, &own) < 0 || own.policy != SCHED_OTHER)
+	    schedattr_get(0, &own) < 0 || own.policy != SCHED_OTHER)
 		return;
 	(void)pthread_mutex_lock(&b->lock); /* who may be about to fetch us for the last time */
 	b->own = own;
@@ -241,7 +221,7 @@ void behind_begin(struct behind *b)
 	__atomic_store_n(&b->late, false, __ATOMIC_SEQ_CST);
 	set_where(b, GOING);
 	if (watch(b, EPOLL_CTL_MOD, b->loop, EPOLLIN | EPOLLONESHOT, AT_LOOP) < 0 ||
-	    attr_set(0, &idle) < 0) {
+	    schedattr_set(0, &idle) < 0) {
 		set_where(b, HERE);
 		return;
 	}
@@ -254,7 +234,7 @@ void behind_end(struct behind *b)
 
 	if (!b || b->where == HERE)
 		return;
-	(void)attr_set(0, &b->own); /* was tried out */
+	(void)schedattr_set(0, &b->own); /* was tried out */
 	set_where(b, HERE);
 	(void)watch(b, EPOLL_CTL_MOD, b->loop, EPOLLONESHOT, AT_LOOP);
 	(void)timerfd_settime(b->timer, 0, &never, NULL); /* would wake the other one for nothing */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "sys/schedattr.h"
 #include "sys/warm_pages.h"
 #include "sys/warm_path.h"
 
@@ -52,6 +53,8 @@ static void thread_manners(const struct warm *w, bool ahead)
 	 * the disk and sleeps again, and who started it is about to wait for the disk anyway. Neither is of
 	 * the idle I/O class: mq-deadline keeps such a read back until nothing else is under way, 3 ms and
 	 * more, and whoever needs that page, or a name of the directory it is of, waits with it. */
+	if (!ahead)
+		(void)schedattr_prompt();
 	if (!ahead || !w->limits.ahead_nice)
 		return;
 	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
