@@ -2,9 +2,13 @@
 /*
  * warm_pages.c - see warm_pages.h.
  *
- * mincore() rather than cachestat(): it says "up to date" where cachestat says "allocated", it
- * sees through overlayfs to the file below, and it is there on every kernel. The mapping it needs
- * is never touched: no fault, no SIGBUS when the file shrinks, no page marked as used.
+ * Which pages are there, and have come, mincore() tells: it says "up to date" where cachestat() says
+ * "allocated", it sees through overlayfs to the file below, and it is there on every kernel. The mapping it
+ * needs is never touched: no fault, no SIGBUS when the file shrinks, no page marked as used.
+ *
+ * But most files that are looked at are there, and the threads of a process make mappings one after the other. So
+ * first cachestat() is asked whether there is anything to be read at all: what is allocated and not up to date
+ * somebody is reading already.
  */
 #include "sys/warm_pages.h"
 
@@ -17,6 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +32,7 @@
 #define AGAIN_BYTES (32u << 10) /* of a call after one that was clipped all the same */
 #define CLIPPED_NS 3000000ull	/* no progress for so long: part of the call was left out */
 #define EXTENT_MAX 4096		/* of a sparse file, a call */
+#define ASK_MAX 32		/* ranges of a file that are asked for before it is mapped */
 
 /* Pages of a mapping, asked for and not all there. */
 struct flight {
@@ -39,6 +45,7 @@ struct reader {
 	unsigned char *map;
 	uint64_t map_bytes, size;
 	uint32_t page_bytes, chunk_bytes;
+	bool no_holes;
 	uint64_t left; /* of bytes_max */
 	const struct pages_gate *gate;
 	struct pages_count *count;
@@ -73,11 +80,13 @@ static void nap(uint64_t ns)
 /* How many bytes of a page-aligned part (<= WINDOW_BYTES) are up to date in memory. */
 static uint64_t resident_of(const struct reader *r, uint64_t off, uint64_t len, unsigned char *vec)
 {
-	uint64_t there = 0;
+	uint64_t pages = round_up(len, r->page_bytes) / r->page_bytes, there = 0;
 
-	if (mincore(r->map + off, len, vec) < 0)
+	if (mincore(r->map + off, len, vec) < 0) {
+		memset(vec, 0, pages);
 		return 0;
-	for (uint64_t i = 0; i < round_up(len, r->page_bytes) / r->page_bytes; i++)
+	}
+	for (uint64_t i = 0; i < pages; i++)
 		there += vec[i] & 1 ? r->page_bytes : 0;
 	return there;
 }
@@ -194,11 +203,11 @@ static int window_read(struct reader *r, uint64_t off, uint64_t len)
 static int range_read(struct reader *r, uint64_t off, uint64_t end)
 {
 	for (uint32_t n = 0; off < end && n < EXTENT_MAX; n++) {
-		off_t data = lseek(r->fd, (off_t)off, SEEK_DATA), hole;
+		off_t data = r->no_holes ? -1 : lseek(r->fd, (off_t)off, SEEK_DATA), hole;
 		uint64_t stop;
 		int g;
 
-		if (data < 0 && errno == ENXIO)
+		if (data < 0 && !r->no_holes && errno == ENXIO)
 			return 0; /* nothing but a hole from here */
 		hole = data < 0 ? -1 : lseek(r->fd, data, SEEK_HOLE);
 		off = data < 0 ? off : round_down((uint64_t)data, r->page_bytes);
@@ -212,7 +221,7 @@ static int range_read(struct reader *r, uint64_t off, uint64_t end)
 	return 0;
 }
 
-/* Maps all of fd. 0 with map NULL: the file is empty. */
+/* What fd is; nothing is mapped yet. */
 static int reader_open(struct reader *r, int fd)
 {
 	struct stat st;
@@ -223,17 +232,21 @@ static int reader_open(struct reader *r, int fd)
 	r->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	r->size = (uint64_t)st.st_size;
 	r->map_bytes = round_up(r->size, r->page_bytes);
+	r->no_holes = (uint64_t)st.st_blocks * 512 >= r->size;
 	r->map = NULL;
+	return 0;
+}
+
+/* All of it, unless it is empty. */
+static int reader_map(struct reader *r)
+{
 	if (!r->size)
 		return 0;
-	r->map = mmap(NULL, r->map_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (r->map == MAP_FAILED) {
-		r->map = NULL;
-		return fault_errno();
-	}
-	/* So that unmapping pages pages_drop() faulted in does not count as use. */
-	(void)madvise(r->map, r->map_bytes, MADV_RANDOM);
-	return 0;
+	r->map = mmap(NULL, r->map_bytes, PROT_READ, MAP_SHARED, r->fd, 0);
+	if (r->map != MAP_FAILED)
+		return 0;
+	r->map = NULL;
+	return fault_errno();
 }
 
 static void reader_close(struct reader *r)
@@ -256,11 +269,44 @@ static bool reader_clip(const struct reader *r, const struct file_range *range, 
 	return true;
 }
 
+/* As in linux/mman.h, Linux 6.5. */
+struct cached_range {
+	uint64_t off, len;
+};
+struct cached {
+	uint64_t there_n, dirty_n, writeback_n, evicted_n, recently_n;
+};
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+/* Is there a page for each of the ranges? *ret_bytes: what they come to. Not known, of many, or with holes: no. */
+static bool all_there(const struct reader *r, const struct file_range *ranges, size_t n,
+		      uint64_t *ret_bytes)
+{
+	uint64_t off, end;
+
+	*ret_bytes = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct cached_range range;
+		struct cached c;
+
+		if (!reader_clip(r, &ranges[i], &off, &end))
+			continue;
+		range = (struct cached_range){off, end - off};
+		if (i >= ASK_MAX || syscall(SYS_cachestat, r->fd, &range, &c, 0u) < 0 ||
+		    c.there_n < range.len / r->page_bytes)
+			return false;
+		*ret_bytes += range.len;
+	}
+	return true;
+}
+
 int pages_read(int fd, const struct file_range *ranges, size_t n, uint32_t chunk_bytes,
 	       uint64_t bytes_max, const struct pages_gate *gate, struct pages_count *count)
 {
-	_cleanup_(freep) struct reader *r = calloc(1, sizeof(*r));
-	uint64_t off, end;
+	_cleanup_(freep) struct reader *r = malloc(sizeof(*r));
+	uint64_t off, end, bytes;
 	int err;
 
 	if (!r)
@@ -268,10 +314,19 @@ int pages_read(int fd, const struct file_range *ranges, size_t n, uint32_t chunk
 	err = reader_open(r, fd);
 	if (err < 0)
 		return err;
+	if (all_there(r, ranges, n, &bytes)) {
+		count->bytes_wanted += bytes;
+		count->bytes_resident += bytes;
+		return 0;
+	}
+	err = reader_map(r);
+	if (err < 0)
+		return err;
 	r->gate = gate;
 	r->count = count;
 	r->chunk_bytes = chunk_bytes;
 	r->left = round_up(bytes_max, r->page_bytes);
+	r->first = r->n = 0;
 	for (size_t i = 0; i < n && !err; i++)
 		if (reader_clip(r, &ranges[i], &off, &end))
 			err = range_read(r, off, end);
@@ -399,6 +454,10 @@ int pages_drop(int fd, const struct file_range *ranges, size_t n, uint64_t *ret_
 	err = kernel_pages_open(&k);
 	if (!err)
 		err = reader_open(r, fd);
+	if (!err)
+		err = reader_map(r);
+	if (!err && r->map) /* so that unmapping pages that were faulted in does not count as use */
+		(void)madvise(r->map, r->map_bytes, MADV_RANDOM);
 	for (size_t i = 0; i < n && !err; i++) {
 		if (!reader_clip(r, &ranges[i], &off, &end))
 			continue;

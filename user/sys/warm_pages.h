@@ -2,7 +2,7 @@
 /*
  * warm_pages.h - part of warm: makes pages of an open regular file resident, and drops them again.
  *
- * Shape    The ranges, less holes, less what mincore() says is there, are asked for by readahead()
+ * Shape    The ranges, less holes, less what is there, are asked for by readahead()
  *          in chunks, of calls no larger than the window of a device as Linux sets it up; a chunk is
  *          done when mincore() says that all of it is there. What a smaller window left out all the
  *          same is asked for again, in smaller pieces.
