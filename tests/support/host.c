@@ -168,7 +168,7 @@ void host_tick(struct host *h)
 {
 	struct pressure p = {.mem_available_bytes = 8ull << 30, .mem_total_bytes = 16ull << 30};
 
-	assert_int_equal(engine_tick(h->engine, h->now_ns, &p), 0);
+	assert_int_equal(engine_tick(h->engine, h->now_ns, &p, NULL), 0);
 }
 
 void host_rest(struct host *h, uint64_t ns)

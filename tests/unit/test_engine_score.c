@@ -256,7 +256,7 @@ static void test_engine_says_why_it_did_nothing(void **state)
 		host_rest(&h, 10 * S);
 	}
 	h.now_ns += 10 * S;
-	assert_int_equal(engine_tick(h.engine, h.now_ns, &crowded), 0);
+	assert_int_equal(engine_tick(h.engine, h.now_ns, &crowded, NULL), 0);
 	(void)actions_of_start(&h, &l, "/bin/tool", NULL);
 	assert_int_equal(host_decision(&h, "/data/always"), DECISION_WAITS);
 	host_tick(&h);

@@ -56,7 +56,7 @@ static void test_engine_waits_while_there_is_time(void **state)
 	actions_take(h, &l);
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 	h->now_ns = due_ns;
-	assert_int_equal(engine_tick(h->engine, h->now_ns, NULL), 0);
+	assert_int_equal(engine_tick(h->engine, h->now_ns, NULL, NULL), 0);
 	actions_take(h, &l);
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 }
@@ -202,6 +202,48 @@ static void test_engine_waits_only_for_what_never_comes_sooner(void **state)
 	assert_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 }
 
+static bool yes(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+/* Many guesses come to their end at once: one a call, where a start waits each time. */
+static void test_engine_tick_pauses(void **state)
+{
+	const struct pause always = {.wanted = yes};
+	struct host *h = *state;
+	struct engine_stats s;
+	struct action_list l;
+	unsigned goes_n = 0;
+	uint64_t open_n;
+
+	for (int turn = 0; turn < 6; turn++) {
+		uint32_t pid = host_spawn(h, 1, "/bin/many", NULL);
+
+		for (int i = 0; i < 20; i++) {
+			char name[64];
+
+			snprintf(name, sizeof(name), "/data/many%02d", i);
+			host_open(h, pid, name, 0);
+		}
+		host_exit(h, pid);
+		host_rest(h, 30 * S);
+		actions_carry_out(h, &l, true);
+	}
+	(void)actions_of_start(h, &l, "/bin/many", NULL);
+	engine_stats(h->engine, &s);
+	open_n = s.guesses_open_n;
+	assert_true(open_n >= 20);
+	host_pass(h, 300 * S);
+	while (engine_tick(h->engine, h->now_ns, NULL, &always) == ENGINE_MORE) {
+		goes_n++;
+		engine_stats(h->engine, &s);
+		assert_int_equal(s.guesses_open_n, open_n - goes_n);
+	}
+	assert_int_equal(goes_n, open_n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -213,6 +255,7 @@ int main(void)
 		WITH_HOST(test_engine_tries_again_without_waiting),
 		WITH_HOST(test_engine_reads_for_who_runs_what_it_did_not_on_trust),
 		WITH_HOST(test_engine_waits_only_for_what_never_comes_sooner),
+		WITH_HOST(test_engine_tick_pauses),
 	};
 
 	return cmocka_run_group_tests_name("engine_wait", tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #ifndef CORE_ENGINE_H
 #define CORE_ENGINE_H
 
+#include "base/pause.h"
 #include "core/graph.h"
 #include "core/obs.h"
 #include "core/ranges.h"
@@ -215,8 +216,11 @@ int engine_observe_use(struct engine *e, uint32_t pid, uint64_t exec_ns, uint64_
 /* So many files that were read or found in memory have left it since, counted by whoever can tell: what was seen to
  * be there before this changed is looked at again. */
 void engine_left(struct engine *e, uint32_t left_n);
-/* Ends guesses that are too old, plans what waits; call at least each second. */
-int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p);
+/* Ends guesses that are too old, plans what waits; call at least each second. ENGINE_MORE: it paused before all had
+ * ended, call again. */
+int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p,
+		const struct pause *pause);
+enum { ENGINE_MORE = 1 };
 /* When the next of what has time is due, 0: none: then engine_tick(), which may be without pressure. */
 uint64_t engine_due_ns(struct engine *e);
 /* The next thing to do, or false. Asked right after a start was observed, what that needs comes before the work of

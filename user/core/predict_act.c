@@ -122,7 +122,8 @@ void predict_hopeless(struct engine *e, uint32_t run)
 	hopeless(e, rn, true);
 }
 
-int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
+int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p,
+		const struct pause *pause)
 {
 	struct guess *g;
 
@@ -131,8 +132,11 @@ int engine_tick(struct engine *e, uint64_t now_ns, const struct pressure *p)
 		e->now_ns = now_ns;
 	plan_tick(e->plan, e->now_ns, p);
 	phase_tick(e, e->now_ns);
-	while ((g = book_expired(e->book, e->now_ns)) != NULL)
+	while ((g = book_expired(e->book, e->now_ns)) != NULL) {
 		settle(e, g, unneeded(e, g));
+		if (pause_wanted(pause))
+			return ENGINE_MORE;
+	}
 	return 0;
 }
 

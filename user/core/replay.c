@@ -177,7 +177,7 @@ static int tick(struct replay *r)
 
 	r->next_tick_ns += TICK_NS;
 	r->stats.ticks_n++;
-	return engine_tick(r->engine, r->now_ns, &p);
+	return engine_tick(r->engine, r->now_ns, &p, NULL);
 }
 
 static int come_back(struct replay *r)
@@ -212,7 +212,9 @@ static int advance(struct replay *r, uint64_t to_ns)
 			r->next_tick_ns = to_ns + TICK_NS;
 			continue;
 		}
-		err = due ? engine_tick(r->engine, r->now_ns, NULL) : back ? come_back(r) : tick(r);
+		err = due    ? engine_tick(r->engine, r->now_ns, NULL, NULL)
+		      : back ? come_back(r)
+			     : tick(r);
 		if (err >= 0)
 			err = step(r);
 	}

@@ -11,6 +11,7 @@
  */
 #include "daemon/daemon_impl.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -25,11 +26,6 @@
 
 /* A drain stops after so many records, so that the other sources get their turn. */
 #define DRAIN_MAX 8192
-#define EDGES_NS (5000ull * 1000 * 1000)
-/* Whoever looks at the edges with bpftool waits longer where it takes longer to find the busiest: a 5000th of the
- * time goes into that, unless they would be older than a minute. */
-#define EDGES_SHARE 5000
-#define EDGES_MAX_NS (60000ull * 1000 * 1000)
 #define TICK_NS (250ull * 1000 * 1000)
 /* What is waited for the kernel works out anew each 2 s, of the last 10. */
 #define PRESSURE_NS (1000ull * 1000 * 1000)
@@ -162,6 +158,27 @@ static int on_drain(sd_event_source *s, uint64_t usec, void *userdata)
 	return again(d, s, d->config.drain_ns);
 }
 
+/* A start waits: it has its turn now, and what was begun goes on soon. */
+static int soon(struct daemon *d, sd_event_source *s)
+{
+	behind_end(d->behind);
+	drain(d);
+	return again(d, s, LATER_AGAIN_MS * 1000000ull);
+}
+
+static bool start_waits(void *ctx)
+{
+	return capture_woken(((struct daemon *)ctx)->capture);
+}
+
+static bool begin(struct daemon *d, struct later *l)
+{
+	if (!later_begin(l))
+		return false;
+	behind_begin(d->behind);
+	return true;
+}
+
 /* The threads that read and write, off the CPUs that others need. */
 static void keep_off(struct daemon *d)
 {
@@ -173,13 +190,15 @@ static void keep_off(struct daemon *d)
 	d->cpus_now = to;
 }
 
-static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+/* --- what the time brings ------------------------------------------------------------------------------
+ *
+ * Each part returns false when it paused: then the tick goes on with it. */
+
+static bool tick_host(struct daemon *d, const struct pause *pause)
 {
 	const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-	struct daemon *d = userdata;
 
-	(void)usec;
-	behind_begin(d->behind);
+	(void)pause; /* some files of /proc and /sys that are open */
 	keep_off(d);
 	if (now_ns - d->pressure_ns >= PRESSURE_NS) {
 		psi_read(d->psi, &d->pressure);
@@ -187,15 +206,47 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	}
 	disks_tick(d->disks, now_ns);
 	layers_tick(d->layers);
-	(void)engine_tick(d->engine, now_ns, &d->pressure);
-	table_tick(d->table, d->engine, d->capture, now_ns);
+	return true;
+}
+
+static bool tick_engine(struct daemon *d, const struct pause *pause)
+{
+	return engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), &d->pressure, pause) == 0;
+}
+
+static bool tick_table(struct daemon *d, const struct pause *pause)
+{
+	return table_tick(d->table, d->engine, d->capture, clock_ns(CLOCK_MONOTONIC), pause);
+}
+
+static bool tick_services(struct daemon *d, const struct pause *pause)
+{
+	(void)pause;
 	behind_end(d->behind); /* what these start must not stay behind */
 	serve_tick(d->serve, &d->pressure);
-	runs_tick(d->runs, now_ns, &d->pressure);
+	runs_tick(d->runs, clock_ns(CLOCK_MONOTONIC), &d->pressure);
 	daemon_step(d);
 	if (d->api)
 		(void)api_dispatch(d->api, clock_ns(CLOCK_MONOTONIC));
-	return again(d, s, TICK_NS);
+	return true;
+}
+
+static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	static bool (*const parts[])(struct daemon *, const struct pause *) = {
+		tick_host, tick_engine, tick_table, tick_services};
+	struct daemon *d = userdata;
+	const struct pause *pause = later_pause(&d->ticks);
+
+	(void)usec;
+	if (!begin(d, &d->ticks))
+		return soon(d, s);
+	do {
+		if (!parts[d->tick_part](d, pause))
+			return soon(d, s);
+		d->tick_part = (d->tick_part + 1) % ARRAY_SIZE(parts);
+	} while (d->tick_part && !pause_wanted(pause));
+	return d->tick_part ? soon(d, s) : again(d, s, TICK_NS);
 }
 
 static void on_use(void *ctx, const struct pageuse_run *u)
@@ -227,8 +278,8 @@ static int on_flush(sd_event_source *s, uint64_t usec, void *userdata)
 	struct daemon *d = userdata;
 
 	(void)usec;
-	behind_begin(d->behind);
-	keep_flush(d->keep, d->engine);
+	if (!begin(d, &d->flushes) || !keep_flush(d->keep, d->engine, later_pause(&d->flushes)))
+		return soon(d, s);
 	daemon_unwatch_cost(d);
 	return again(d, s, d->config.flush_ns);
 }
@@ -238,14 +289,18 @@ static int on_edges(sd_event_source *s, uint64_t usec, void *userdata)
 	const uint64_t began_ns = clock_ns(CLOCK_MONOTONIC);
 	struct daemon *d = userdata;
 	uint64_t rest_ns;
+	bool done;
 
 	(void)usec;
-	behind_begin(d->behind);
-	table_edges(d->table, d->engine, d->capture);
-	rest_ns = (clock_ns(CLOCK_MONOTONIC) - began_ns) * EDGES_SHARE;
-	if (rest_ns < EDGES_NS)
-		rest_ns = EDGES_NS;
-	return again(d, s, rest_ns < EDGES_MAX_NS ? rest_ns : EDGES_MAX_NS);
+	if (!begin(d, &d->edges))
+		return soon(d, s);
+	done = table_edges(d->table, d->engine, d->capture, later_pause(&d->edges));
+	d->edges_ns += clock_ns(CLOCK_MONOTONIC) - began_ns;
+	if (!done)
+		return soon(d, s);
+	rest_ns = table_edges_rest(d->edges_ns);
+	d->edges_ns = 0;
+	return again(d, s, rest_ns);
 }
 
 static int on_api(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -272,8 +327,12 @@ static int add_time(struct daemon *d, uint64_t in_ns, uint64_t late_ns,
 
 int daemon_add_sources(struct daemon *d)
 {
+	struct later *const later[] = {&d->ticks, &d->learns, &d->flushes, &d->edges};
 	int r;
 
+	d->urgent = (struct pause){start_waits, d};
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+		later_init(later[i], d->urgent);
 	r = sd_event_add_signal(d->loop, NULL, SIGINT, NULL, NULL);
 	if (r >= 0)
 		r = sd_event_add_signal(d->loop, NULL, SIGTERM, NULL, NULL);
@@ -294,7 +353,7 @@ int daemon_add_sources(struct daemon *d)
 	if (r >= 0)
 		r = add_time(d, d->config.flush_ns, TOGETHER_NS, on_flush);
 	if (r >= 0)
-		r = add_time(d, EDGES_NS, TOGETHER_NS, on_edges);
+		r = add_time(d, table_edges_rest(0), TOGETHER_NS, on_edges);
 	if (r >= 0 && d->options.for_ns)
 		r = add_time(d, d->options.for_ns, SHARP_NS, on_end);
 	if (r >= 0)
@@ -310,7 +369,7 @@ int daemon_run(struct daemon *d)
 	int r;
 
 	engine_stats(d->engine, &s);
-	table_edges(d->table, d->engine, d->capture);
+	(void)table_edges(d->table, d->engine, d->capture, NULL);
 	log_info("forewarmd " FWM_VERSION " watches: %u nodes and %u edges known, %s",
 		 s.graph.nodes_n, s.graph.edges_n,
 		 d->config.policy.act ? "warming is on" : "guessing only");

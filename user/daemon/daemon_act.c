@@ -205,7 +205,8 @@ static int on_due(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)s, (void)usec;
 	d->due_ns = 0;
-	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), NULL);
+	/* What is only too old can wait for the tick. */
+	(void)engine_tick(d->engine, clock_ns(CLOCK_MONOTONIC), NULL, &d->urgent);
 	daemon_step(d);
 	return 0;
 }

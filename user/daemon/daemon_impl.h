@@ -20,6 +20,7 @@
 #include "core/fresh.h"
 #include "core/naming.h"
 #include "daemon/keep.h"
+#include "daemon/later.h"
 #include "daemon/runs.h"
 #include "daemon/serve.h"
 #include "daemon/table.h"
@@ -67,6 +68,10 @@ struct daemon {
 	int stats_fd;	    /* while it is open the kernel times BPF programs, all of the host's */
 	uint64_t looked_ns; /* when somebody last asked what we cost */
 	uint64_t start_ns, events_n;
+	struct pause urgent;			    /* a start waits for us */
+	struct later ticks, learns, flushes, edges; /* what can wait */
+	size_t tick_part;			    /* of the tick under way, where it goes on */
+	uint64_t edges_ns;			    /* a round of those took so long until now */
 	sd_event_source *drain_again;
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
 	sd_event_source *due;			   /* of what has time, at due_ns; 0: nothing has */

@@ -22,11 +22,17 @@
 #define BATCHES_MAX 4
 /* Of a model's state, beside what it is in memory. */
 #define HEAD_BYTES 4096
+#define PAGE_BYTES 4096 /* no host has smaller ones */
 /* For one queue, at the end. */
 #define CLOSE_WAIT_MS 5000
 /* Of the guesses about which nothing was done, so many newest ones are put at a flush: there can be thousands. */
 #define UNDONE_MAX 8
 #define GUESSES_LOADED_MAX 1024
+
+struct bytes {
+	char *data;
+	size_t used_n, max_n;
+};
 
 struct keep {
 	struct store *store;
@@ -38,16 +44,23 @@ struct keep {
 	uint64_t scores_ns, counts_ns; /* and when scores were, and all that changed in the graph */
 	uint64_t observed_n;	       /* what the model had learnt then */
 	uint64_t ranges_ns;	       /* when ranges were put */
-	uint32_t *scored; /* by graph id of a block: what its score came to when it was put */
-	bool graph_waits; /* not all of it had room the last time */
+	uint32_t *scored;   /* by graph id of a block: what its score came to when it was put */
+	bool graph_waits;   /* not all of it had room the last time */
+	size_t part;	    /* of the flush under way, where it goes on; 0: there is none */
+	struct bytes state; /* of the model, while room for it is made ready */
+	size_t state_ready_n;
+	uint32_t
+		score_at; /* the node whose score was looked at last, while that part is under way */
 	uint8_t packed[RANGES_PACK_MAX];
 	uint64_t kept_id; /* the last guess of those that were loaded */
 	struct writer_stats said;
 };
 
-struct bytes {
-	char *data;
-	size_t used_n, max_n;
+/* What came of a part of a flush. */
+enum put {
+	PUT_ALL,
+	PUT_NO_ROOM, /* the rest stays marked where it is, and goes at the next flush */
+	PUT_PAUSED,  /* the same, and goes on soon */
 };
 
 static int bytes_read(void *ctx, void *to, size_t len)
@@ -207,21 +220,22 @@ int keep_open(const struct config *config, struct engine *e, struct layers *l, s
 	return 0;
 }
 
-/* false: without room what changed stays marked in the graph, and goes next time. */
-static bool put_graph(struct keep *k, struct graph *g, bool counts)
+static enum put put_graph(struct keep *k, struct graph *g, bool counts, const struct pause *pause)
 {
 	struct graph_change c;
 
 	while (writer_room(k->writer)) {
 		if (!(counts ? graph_next_change(g, &c) : graph_next_news(g, &c)))
-			return true;
+			return PUT_ALL;
 		writer_put_change(k->writer, g, &c);
+		if (pause_wanted(pause))
+			return PUT_PAUSED;
 	}
-	return false;
+	return PUT_NO_ROOM;
 }
 
-/* false: the same for which parts of files are used. */
-static bool put_ranges(struct keep *k, struct engine *e)
+/* Which parts of files are used. */
+static enum put put_ranges(struct keep *k, struct engine *e, const struct pause *pause)
 {
 	const struct graph *g = engine_graph_const(e);
 	struct ranges *ranges = engine_ranges(e);
@@ -232,7 +246,7 @@ static bool put_ranges(struct keep *k, struct engine *e)
 		size_t n;
 
 		if (!ranges_next_change(ranges, &block, &file))
-			return true;
+			return PUT_ALL;
 		b = graph_node_const(g, block);
 		f = graph_node_const(g, file);
 		if (!b || !f || b->kind != NODE_BLOCK || f->kind != NODE_FILE ||
@@ -240,11 +254,13 @@ static bool put_ranges(struct keep *k, struct engine *e)
 			continue; /* the graph let go of it */
 		if (!writer_room_ranges(k->writer, n)) {
 			ranges_changed(ranges, block, file);
-			return false;
+			return PUT_NO_ROOM;
 		}
 		writer_put_ranges(k->writer, b, f, k->packed, n);
+		if (pause_wanted(pause))
+			return PUT_PAUSED;
 	}
-	return false;
+	return PUT_NO_ROOM;
 }
 
 /* Was something done about it that changed anything? */
@@ -297,24 +313,49 @@ static void put_images(struct keep *k)
 	}
 }
 
-static void put_model(struct keep *k, struct engine *e, uint64_t since_ns, bool all)
+/* Room for the model's state, a few pages at a time: to have 4 MiB of memory that nobody has used takes longer than to
+ * fill it. */
+static enum put ready_state(struct keep *k, const struct vomm *v, const struct pause *pause)
 {
+	struct bytes *b = &k->state;
+
+	if (!b->data) {
+		*b = (struct bytes){.max_n = vomm_bytes(v) + HEAD_BYTES};
+		b->data = malloc(b->max_n);
+		k->state_ready_n = 0;
+	}
+	while (b->data && k->state_ready_n < b->max_n) {
+		*(volatile char *)(b->data + k->state_ready_n) = 0;
+		k->state_ready_n += PAGE_BYTES;
+		if (pause_wanted(pause))
+			return PUT_PAUSED;
+	}
+	return b->data ? PUT_ALL : PUT_NO_ROOM;
+}
+
+/* As it is at one moment, or it would be of no use. */
+static enum put put_model(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	uint64_t since_ns = clock_ns(CLOCK_MONOTONIC) - k->model_ns, observed_n = model_observed(e);
 	struct vomm *v = engine_model(e);
-	struct bytes b = {.max_n = vomm_bytes(v) + HEAD_BYTES};
-	uint64_t observed_n = model_observed(e);
+	enum put put;
 
 	if (!all && since_ns < KEEP_MODEL_MAX_S * 1000000000ull &&
 	    (observed_n - k->observed_n) * KEEP_MODEL_SHARE < observed_n)
-		return;
+		return PUT_ALL;
 	if (observed_n == k->observed_n || !writer_room(k->writer))
-		return;
-	b.data = malloc(b.max_n);
-	if (b.data && vomm_save(v, bytes_write, &b) == 0) {
-		writer_take_model(k->writer, TAKE_PTR(b.data), b.used_n);
+		return PUT_NO_ROOM;
+	put = ready_state(k, v, pause);
+	if (put == PUT_PAUSED)
+		return put;
+	if (put == PUT_ALL && vomm_save(v, bytes_write, &k->state) == 0) {
+		writer_take_model(k->writer, TAKE_PTR(k->state.data), k->state.used_n);
 		k->observed_n = observed_n;
 		k->model_ns += since_ns;
 	}
-	free(b.data);
+	freep(&k->state.data);
+	k->state = (struct bytes){0};
+	return PUT_ALL;
 }
 
 /* The writer cannot say what went wrong itself: only the daemon logs. */
@@ -336,72 +377,147 @@ static void tell_faults(struct keep *k)
 	k->said = s;
 }
 
-/* Those that are others than at the last time. A node that took the place of another has its score. */
-static void put_block_scores(struct keep *k, struct engine *e)
+/* A node that took the place of another has its score. */
+static bool put_block_score(struct keep *k, struct engine *e, const struct node *n)
 {
-	const struct graph *g = engine_graph_const(e);
-	const struct node *n;
-	uint32_t it = 0;
+	struct block_score s;
+	uint32_t sum = 0;
 
-	while (graph_next_node(g, &it, &n)) {
-		struct block_score s;
-		uint32_t sum = 0;
+	if (n->kind != NODE_BLOCK)
+		return true;
+	engine_block_score(e, n->id, &s);
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		sum += s.outcome_n[i];
+	sum += (uint32_t)(s.bytes_read / 4096 + s.bytes_wasted / 4096);
+	if (sum == k->scored[n->id])
+		return true;
+	if (!writer_room(k->writer))
+		return false;
+	writer_put_block_score(k->writer, n, &s);
+	k->scored[n->id] = sum;
+	return true;
+}
 
-		if (n->kind != NODE_BLOCK)
-			continue;
-		engine_block_score(e, n->id, &s);
-		for (int i = 0; i < OUTCOME_MAX; i++)
-			sum += s.outcome_n[i];
-		sum += (uint32_t)(s.bytes_read / 4096 + s.bytes_wasted / 4096);
-		if (sum == k->scored[n->id])
-			continue;
-		if (!writer_room(k->writer))
-			return;
-		writer_put_block_score(k->writer, n, &s);
-		k->scored[n->id] = sum;
-	}
+static bool due(uint64_t since_ns, uint64_t each_s)
+{
+	return clock_ns(CLOCK_MONOTONIC) - since_ns >= each_s * 1000000000ull;
+}
+
+/* --- a flush ----------------------------------------------------------------------------------------
+ *
+ * Each part returns false when it paused: then the flush goes on with it. */
+
+static bool part_model(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	return (!all && !due(k->scores_ns, KEEP_MODEL_S)) ||
+	       put_model(k, e, all, pause) != PUT_PAUSED;
 }
 
 /* Sums of all and of each block. They are few, and what has no room waits for the next time. */
-static void put_scores(struct keep *k, struct engine *e, uint64_t wall_ns)
+static bool part_scores(struct keep *k, struct engine *e, bool all, const struct pause *pause)
 {
 	struct engine_stats stats;
+	const struct node *n;
 
-	engine_stats(e, &stats);
-	if (writer_room(k->writer))
-		writer_put_score(k->writer, wall_ns, &stats.score_all);
-	put_block_scores(k, e);
+	if (!all && !due(k->scores_ns, KEEP_MODEL_S))
+		return true;
+	if (!k->score_at) {
+		engine_stats(e, &stats);
+		if (writer_room(k->writer))
+			writer_put_score(k->writer, clock_ns(CLOCK_REALTIME), &stats.score_all);
+	}
+	while (graph_next_node(engine_graph_const(e), &k->score_at, &n) && put_block_score(k, e, n))
+		if (n->kind == NODE_BLOCK && pause_wanted(pause))
+			return false;
+	k->score_at = 0;
+	k->scores_ns = clock_ns(CLOCK_MONOTONIC);
+	return true;
 }
 
-static void flush(struct keep *k, struct engine *e, bool all)
+static bool part_images(struct keep *k, struct engine *e, bool all, const struct pause *pause)
 {
-	uint64_t mono_ns = clock_ns(CLOCK_MONOTONIC), wall_ns = clock_ns(CLOCK_REALTIME);
-
-	/* First what cannot wait: the ring of guesses goes on, while the graph keeps what has no room. */
-	if (all || mono_ns - k->scores_ns >= KEEP_MODEL_S * 1000000000ull) {
-		put_model(k, e, mono_ns - k->model_ns, all);
-		put_scores(k, e, wall_ns);
-		k->scores_ns = mono_ns;
-	}
+	(void)e, (void)all, (void)pause; /* an image is a line, and seldom new */
 	put_images(k);
+	return true;
+}
+
+/* What had no room the last time. */
+static bool part_waiting(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	enum put put = k->graph_waits ? put_graph(k, engine_graph(e), false, pause) : PUT_ALL;
+
+	(void)all;
+	k->graph_waits = put != PUT_ALL;
+	return put != PUT_PAUSED;
+}
+
+static bool part_guesses(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	(void)all, (void)pause; /* they are put from the newest on */
+	put_guesses(k, e, clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+	return true;
+}
+
+static bool part_news(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	enum put put;
+
+	(void)all;
 	if (k->graph_waits)
-		k->graph_waits = !put_graph(k, engine_graph(e), false);
-	put_guesses(k, e, wall_ns - mono_ns);
-	if (!k->graph_waits)
-		k->graph_waits = !put_graph(k, engine_graph(e), false);
-	if ((all || mono_ns - k->counts_ns >= KEEP_COUNTS_S * 1000000000ull) &&
-	    put_graph(k, engine_graph(e), true))
-		k->counts_ns = mono_ns;
-	/* A block that runs again and again changes its ranges each time: its last word is enough. */
-	if (all || mono_ns - k->ranges_ns >= KEEP_RANGES_S * 1000000000ull)
-		k->ranges_ns = put_ranges(k, e) ? mono_ns : k->ranges_ns;
+		return true;
+	put = put_graph(k, engine_graph(e), false, pause);
+	k->graph_waits = put == PUT_NO_ROOM;
+	return put != PUT_PAUSED;
+}
+
+static bool part_counts(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	enum put put;
+
+	if (!all && !due(k->counts_ns, KEEP_COUNTS_S))
+		return true;
+	put = put_graph(k, engine_graph(e), true, pause);
+	if (put == PUT_ALL)
+		k->counts_ns = clock_ns(CLOCK_MONOTONIC);
+	return put != PUT_PAUSED;
+}
+
+/* A block that runs again and again changes its ranges each time: its last word is enough. */
+static bool part_ranges(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	enum put put;
+
+	if (!all && !due(k->ranges_ns, KEEP_RANGES_S))
+		return true;
+	put = put_ranges(k, e, pause);
+	if (put == PUT_ALL)
+		k->ranges_ns = clock_ns(CLOCK_MONOTONIC);
+	return put != PUT_PAUSED;
+}
+
+static bool flush(struct keep *k, struct engine *e, bool all, const struct pause *pause)
+{
+	/* First what cannot wait: the ring of guesses goes on, while the graph keeps what has no room. */
+	static bool (*const parts[])(struct keep *, struct engine *, bool, const struct pause *) = {
+		part_model,   part_scores, part_images, part_waiting,
+		part_guesses, part_news,   part_counts, part_ranges,
+	};
+
+	do {
+		if (!parts[k->part](k, e, all, pause))
+			return false;
+		k->part = (k->part + 1) % ARRAY_SIZE(parts);
+	} while (k->part && !pause_wanted(pause));
+	if (k->part)
+		return false;
 	writer_push(k->writer);
 	tell_faults(k);
+	return true;
 }
 
-void keep_flush(struct keep *k, struct engine *e)
+bool keep_flush(struct keep *k, struct engine *e, const struct pause *pause)
 {
-	flush(k, e, false);
+	return flush(k, e, false, pause);
 }
 
 struct keep *keep_close(struct keep *k, struct engine *e)
@@ -412,18 +528,22 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 		return NULL;
 	if (k->writer) {
 		/* There is no next time: what has no room waits, unless nothing gets written at all. */
-		while ((!put_graph(k, engine_graph(e), true) || !put_ranges(k, e)) &&
+		while ((put_graph(k, engine_graph(e), true, NULL) != PUT_ALL ||
+			put_ranges(k, e, NULL) != PUT_ALL) &&
 		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
 			;
 		writer_push(k->writer);
 		(void)writer_flush_wait(k->writer, CLOSE_WAIT_MS); /* else the rest has no room */
-		flush(k, e, true);
+		k->part = 0;
+		k->score_at = 0;
+		(void)flush(k, e, true, NULL);
 		k->writer = writer_stop(k->writer, &lost_n);
 		if (lost_n)
 			log_error("store: %u batches of what was learnt could not be written",
 				  (unsigned)lost_n);
 	}
 	k->store = store_close(k->store);
+	free(k->state.data);
 	free(k->scored);
 	free(k);
 	return NULL;

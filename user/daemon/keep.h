@@ -15,10 +15,12 @@
 #ifndef DAEMON_KEEP_H
 #define DAEMON_KEEP_H
 
+#include "base/pause.h"
 #include "core/engine.h"
 #include "daemon/config.h"
 #include "sys/layers.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a kill -9 takes from the model: of what it knows a KEEP_MODEL_SHAREth, or KEEP_MODEL_MAX_S, at most. A state of
@@ -35,7 +37,9 @@ struct keep;
 int keep_open(const struct config *config, struct engine *e, struct layers *l, struct keep **ret);
 /* Flushes everything, the model too, and waits for it. */
 struct keep *keep_close(struct keep *k, struct engine *e);
-void keep_flush(struct keep *k, struct engine *e);
+/* false: it paused, and goes on with the next call, also after the engine saw more. Whole at once are the model and the
+ * guesses that have ended. */
+bool keep_flush(struct keep *k, struct engine *e, const struct pause *pause);
 /* Bytes on disk. */
 uint64_t keep_bytes(struct keep *k);
 

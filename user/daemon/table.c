@@ -45,6 +45,11 @@ struct busy {
 };
 
 #define EDGE_ROWS 512
+#define EDGES_NS (5000ull * 1000 * 1000)
+/* Whoever looks at the edges with bpftool waits longer where it takes longer to find the busiest: a 5000th of the
+ * time goes into that, unless they would be older than a minute. */
+#define EDGES_SHARE 5000
+#define EDGES_MAX_NS (60000ull * 1000 * 1000)
 
 /* What a row of an edge is made of, as far as it says whether that changed. */
 struct row {
@@ -52,8 +57,18 @@ struct row {
 	uint64_t count, runs_n;
 };
 
+/* An edge by what it is called: it may go while the others are looked at. */
+struct named {
+	uint32_t from, to;
+	enum edge_kind kind;
+};
+
 struct table {
-	struct heap top;   /* the EDGE_ROWS edges taken most often, the least of them first */
+	struct heap
+		top; /* the EDGE_ROWS edges taken most often, the least of them first: places in named */
+	struct named named[EDGE_ROWS];
+	uint32_t looked;   /* the node whose edges were looked at last; 0: none yet */
+	bool found;	   /* all were: rows are being written */
 	struct seen *seen; /* by graph id of the block */
 	struct busy busy[TABLE_BUSY];
 	struct row rows[EDGE_ROWS + 1]; /* by id, as written last */
@@ -210,7 +225,8 @@ void table_note(struct table *t, struct engine *e, struct capture *c, const stru
 	}
 }
 
-void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns)
+bool table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns,
+		const struct pause *pause)
 {
 	for (uint32_t i = 0; i < t->busy_n;) {
 		const struct busy b = t->busy[i];
@@ -229,7 +245,10 @@ void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t n
 			continue;
 		s->row_ns = now_ns;
 		write_row(t, e, c, b.block, b.key, true);
+		if (pause_wanted(pause))
+			return false;
 	}
+	return true;
 }
 
 static void fill_edge(const struct graph *g, const struct edge *edge, struct fwm_edge_row *row)
@@ -250,29 +269,38 @@ static void fill_edge(const struct graph *g, const struct edge *edge, struct fwm
 	put_text(row->needs, graph_node_const(g, edge->to)->name);
 }
 
-static void find_top(struct table *t, const struct graph *g)
+static void note_top(struct table *t, const struct edge *edge)
+{
+	uint64_t least, at = t->top.used_n;
+
+	if (at == EDGE_ROWS) {
+		(void)heap_peek(&t->top, &least, &at);
+		if (edge->count <= least)
+			return;
+		(void)heap_pop(&t->top, &least, &at);
+	}
+	t->named[at] = (struct named){edge->from, edge->to, (enum edge_kind)edge->kind};
+	(void)heap_push(&t->top, edge->count, at);
+}
+
+static bool find_top(struct table *t, const struct graph *g, const struct pause *pause)
 {
 	const struct edge *edge;
 	const struct node *n;
-	uint64_t least, other;
-	uint32_t node_it = 0;
 
-	t->top.used_n = 0;
-	while (graph_next_node(g, &node_it, &n)) {
+	while (!t->found && graph_next_node(g, &t->looked, &n)) {
 		uint32_t it = 0;
 
-		while (n->kind == NODE_BLOCK && graph_next_out(g, n->id, &it, &edge)) {
-			if (edge->kind == EDGE_BELOW) /* its own row says the same */
-				continue;
-			if (t->top.used_n == EDGE_ROWS) {
-				(void)heap_peek(&t->top, &least, &other);
-				if (edge->count <= least)
-					continue;
-				(void)heap_pop(&t->top, &least, &other);
-			}
-			(void)heap_push(&t->top, edge->count, (uintptr_t)edge);
-		}
+		if (n->kind != NODE_BLOCK)
+			continue;
+		while (graph_next_out(g, n->id, &it, &edge))
+			if (edge->kind != EDGE_BELOW) /* its own row says the same */
+				note_top(t, edge);
+		if (pause_wanted(pause))
+			return false;
 	}
+	t->found = true;
+	return true;
 }
 
 static bool row_changed(struct table *t, const struct graph *g, uint32_t id,
@@ -289,22 +317,37 @@ static bool row_changed(struct table *t, const struct graph *g, uint32_t id,
 	return true;
 }
 
-void table_edges(struct table *t, struct engine *e, struct capture *c)
+bool table_edges(struct table *t, struct engine *e, struct capture *c, const struct pause *pause)
 {
 	const struct graph *g = engine_graph_const(e);
 	struct fwm_edge_row row;
 	uint64_t count, at;
 
-	find_top(t, g); /* the graph does not change before the pointers are used up */
+	if (!find_top(t, g, pause))
+		return false;
 	for (uint32_t id = t->top.used_n; id > 0 && heap_pop(&t->top, &count, &at); id--) {
-		const struct edge *edge = (const struct edge *)(uintptr_t)at;
+		const struct named *named = &t->named[at];
+		const struct edge *edge = graph_edge_find(g, named->from, named->to, named->kind);
 
-		if (!row_changed(t, g, id, edge))
+		if (!edge || !row_changed(t, g, id, edge))
 			continue;
 		fill_edge(g, edge, &row);
 		if (capture_edges_update(c, id, &row) < 0)
 			t->refused_n++;
+		if (id > 1 && pause_wanted(pause))
+			return false;
 	}
+	t->looked = 0;
+	t->found = false;
+	return true;
+}
+
+uint64_t table_edges_rest(uint64_t took_ns)
+{
+	uint64_t rest_ns =
+		took_ns < EDGES_MAX_NS / EDGES_SHARE ? took_ns * EDGES_SHARE : EDGES_MAX_NS;
+
+	return rest_ns > EDGES_NS ? rest_ns : EDGES_NS;
 }
 
 uint64_t table_refused(const struct table *t)

@@ -16,6 +16,7 @@
 #ifndef DAEMON_TABLE_H
 #define DAEMON_TABLE_H
 
+#include "base/pause.h"
 #include "core/engine.h"
 #include "sys/capture.h"
 
@@ -28,10 +29,14 @@ int table_new(uint32_t node_max, uint64_t recheck_ns, struct table **ret);
 struct table *table_free(struct table *t);
 /* o is an EXEC observation the engine has seen. */
 void table_note(struct table *t, struct engine *e, struct capture *c, const struct obs *o);
+/* Of the next two: false: it paused, and goes on with the next call, also after the engine saw more. */
 /* What was started often and is no more is worth waking for again; call several times a second. */
-void table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns);
+bool table_tick(struct table *t, struct engine *e, struct capture *c, uint64_t now_ns,
+		const struct pause *pause);
 /* Some 1 ms for a full graph; call each few seconds. */
-void table_edges(struct table *t, struct engine *e, struct capture *c);
+bool table_edges(struct table *t, struct engine *e, struct capture *c, const struct pause *pause);
+/* How long after a round of table_edges() that took so long the next one is to begin. */
+uint64_t table_edges_rest(uint64_t took_ns);
 uint64_t table_refused(const struct table *t);
 
 #endif

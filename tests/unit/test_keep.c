@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * test_keep.c - a flush that pauses after each step: it ends, what changes meanwhile is put too, and nothing is lost.
+ * Time is what the test says it is (the linker puts us between).
+ */
+#include "daemon/keep.h"
+#include "support/support.h"
+
+#include "base/clock.h"
+#include "support/host.h"
+#include "support/store_bed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+DEFINE_CLEANUP(struct layers *, layers_free)
+
+enum { PROGRAMS = 60, STEP_US = 10000, STEPS_MAX = 2000 };
+
+static time_t ahead_s; /* of the clock */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = __real_clock_gettime(clock, ret);
+
+	ret->tv_sec += clock == CLOCK_MONOTONIC ? ahead_s : 0;
+	return r;
+}
+
+static bool yes(void *ctx)
+{
+	++*(unsigned *)ctx;
+	return true;
+}
+
+/* Each opens files of its own and one of all, of which it uses a part. */
+static void run_program(struct host *h, unsigned i, const char *also)
+{
+	const struct ranges_use use = {.cell = i % 8, .units = 1, .first_us = 10};
+	char exe[64], own[64];
+	uint64_t exec_ns;
+	uint32_t pid;
+
+	snprintf(exe, sizeof(exe), "/bin/program%03u", i);
+	snprintf(own, sizeof(own), "/data/%s/%03u", also, i);
+	pid = host_spawn(h, 1, exe, NULL);
+	exec_ns = h->now_ns;
+	host_open(h, pid, "/lib/all", 0);
+	host_open(h, pid, own, 0);
+	assert_int_equal(
+		engine_observe_use(h->engine, pid, exec_ns, 1, strlen("/lib/all"), &use, 1), 0);
+	host_exit(h, pid);
+	host_rest(h, 1000000000);
+}
+
+static int64_t sum_of_counts(const struct graph *g)
+{
+	const struct node *n;
+	const struct edge *e;
+	uint32_t it = 0;
+	int64_t sum = 0;
+
+	while (graph_next_node(g, &it, &n))
+		for (uint32_t out = 0; graph_next_out(g, n->id, &out, &e);)
+			sum += (int64_t)e->count;
+	return sum;
+}
+
+/* By the writer's thread, some time. */
+static void assert_comes(const char *sql, int64_t want)
+{
+	int64_t n = -1;
+
+	for (int i = 0; i < STEPS_MAX && (n = bed_query(sql, NULL, 0)) != want; i++)
+		(void)usleep(STEP_US);
+	if (n != want)
+		fail_msg("%s: %lld, not %lld", sql, (long long)n, (long long)want);
+}
+
+static void assert_kept(struct host *h)
+{
+	struct engine_stats s;
+
+	engine_stats(h->engine, &s);
+	assert_comes("SELECT sum(count) FROM edges", sum_of_counts(engine_graph(h->engine)));
+	assert_comes("SELECT count(*) FROM nodes", s.graph.nodes_n);
+	assert_comes("SELECT count(*) FROM edges", s.graph.edges_n);
+	assert_comes("SELECT count(*) FROM ranges", PROGRAMS);
+	assert_comes("SELECT count(*) FROM model", 1);
+	assert_true(bed_query("SELECT count(*) FROM block_scores", NULL, 0) > 0);
+	assert_true(bed_query("SELECT count(*) FROM scores", NULL, 0) > 0);
+	assert_true(bed_query("SELECT count(*) FROM guesses", NULL, 0) > 0);
+}
+
+static void test_keep_pauses_and_loses_nothing(void **state)
+{
+	_cleanup_(layers_freep) struct layers *l = NULL;
+	struct engine_limits limits = host_limits();
+	struct config config = {.limits = limits};
+	struct keep *k = NULL;
+	unsigned asked_n = 0, goes_n = 0;
+	const struct pause pause = {yes, &asked_n};
+	struct engine_stats s;
+	struct host h;
+
+	(void)state;
+	ahead_s = 0;
+	snprintf(config.state_dir, sizeof(config.state_dir), "%s", bed_dir);
+	host_init(&h, &limits);
+	assert_int_equal(layers_new(8, false, &l), 0);
+	assert_int_equal(keep_open(&config, h.engine, l, &k), 0);
+	for (unsigned turn = 0; turn < 3; turn++)
+		for (unsigned i = 0; i < PROGRAMS; i++)
+			run_program(&h, i, "before");
+	ahead_s += 1000; /* all that is put now and then is due */
+	for (; !keep_flush(k, h.engine, &pause); goes_n++) {
+		assert_int_equal(asked_n, goes_n + 1); /* once is enough */
+		if (goes_n % 10 == 0 && goes_n < 10 * PROGRAMS)
+			run_program(&h, goes_n / 10, "meanwhile");
+		assert_true(goes_n < 10 * STEPS_MAX);
+	}
+	engine_stats(h.engine, &s);
+	assert_true(goes_n > s.graph.nodes_n + s.graph.edges_n + PROGRAMS);
+	ahead_s += 1000;
+	assert_true(keep_flush(k, h.engine, NULL)); /* what changed behind its back */
+	assert_kept(&h);
+	assert_null(keep_close(k, h.engine));
+	host_fini(&h);
+}
+
+/* What is left when it ends in the middle. */
+static void test_keep_closes_what_paused(void **state)
+{
+	_cleanup_(layers_freep) struct layers *l = NULL;
+	struct engine_limits limits = host_limits();
+	struct config config = {.limits = limits};
+	struct keep *k = NULL;
+	unsigned asked_n = 0;
+	const struct pause pause = {yes, &asked_n};
+	struct host h;
+
+	(void)state;
+	ahead_s = 0;
+	snprintf(config.state_dir, sizeof(config.state_dir), "%s", bed_dir);
+	host_init(&h, &limits);
+	assert_int_equal(layers_new(8, false, &l), 0);
+	assert_int_equal(keep_open(&config, h.engine, l, &k), 0);
+	for (unsigned turn = 0; turn < 3; turn++)
+		for (unsigned i = 0; i < PROGRAMS; i++)
+			run_program(&h, i, "before");
+	ahead_s += 1000;
+	for (int i = 0; i < 100; i++)
+		assert_false(keep_flush(k, h.engine, &pause));
+	assert_null(keep_close(k, h.engine));
+	assert_kept(&h);
+	host_fini(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BED_TEST(test_keep_pauses_and_loses_nothing),
+		BED_TEST(test_keep_closes_what_paused),
+	};
+
+	return cmocka_run_group_tests_name("keep", tests, NULL, NULL);
+}
