@@ -253,7 +253,8 @@ kernel_tell() { # version, folder, process, first process
 	if [[ ! $line || $line == "0 passed, 0 failed, 0 skipped" ]]; then
 		echo "not ok - $version: the tests did not come to their end (status $rc, limit $limit s)"
 		p=$(grep -a '^ok ' "$dir/results" | grep -avc '# SKIP') || :
-		f=$(($(grep -a '^not ok ' "$dir/results" | grep -avc '# SKIP') + 1))
+		f=$(grep -a '^not ok ' "$dir/results" | grep -avc '# SKIP') || :
+		((++f))
 		s=$(grep -ac '# SKIP' "$dir/results") || :
 		tail -n 30 "$dir/kernel" "$dir/qemu" | sed 's/^/# /'
 	else
