@@ -58,12 +58,14 @@ static uint64_t carry_out(struct host *h, bool in_memory[TOOLS][FILES])
 			*there = true;
 		bytes += read;
 		assert_int_equal(
-			engine_result(h->engine, &(struct action_result){.guess_id = a->guess_id,
-									 .resident = !read,
-									 .bytes_read = read,
-									 .bytes_planned = a->bytes,
-									 .done_ns = h->now_ns,
-									 .took_ns = 1000000}),
+			engine_result(h->engine,
+				      &(struct action_result){.guess_id = a->guess_id,
+							      .resident = !read,
+							      .bytes_read = read,
+							      .now = a->priority == WANT_NOW,
+							      .bytes_planned = a->bytes,
+							      .done_ns = h->now_ns,
+							      .took_ns = 1000000}),
 			0);
 	}
 	return bytes;

@@ -42,7 +42,9 @@ void actions_finish(struct host *h, const struct action_list *l, bool resident)
 				      &(struct action_result){
 					      .guess_id = l->actions[i].guess_id,
 					      .resident = resident,
+					      .now = l->actions[i].priority == WANT_NOW,
 					      .bytes_read = resident ? 0 : l->actions[i].bytes,
+					      .bytes_planned = l->actions[i].bytes,
 					      .done_ns = h->now_ns,
 					      .took_ns = 1000000}),
 			0);

@@ -307,6 +307,63 @@ static void test_engine_is_fair_between_users(void **state)
 	host_fini(&h);
 }
 
+/* A script, whose second program needs a hundred files, and then something that needs few. */
+static uint32_t start_script(struct host *h)
+{
+	uint32_t script = host_spawn(h, 1, "/bin/sh", "/srv/pair.sh");
+
+	host_exit(h, host_spawn(h, script, "/bin/tool", NULL));
+	return script;
+}
+
+/* What is read ahead for the one that has yet to start takes all there is room for: the one that has started waits
+ * for none of it. */
+static void test_engine_reads_for_what_has_started_first(void **state)
+{
+	struct engine_limits limits = host_limits();
+	struct plan_policy policy = host_policy();
+	struct action_list l;
+	uint32_t script, pid;
+	struct host h;
+	char path[64];
+	size_t n = 0;
+
+	(void)state;
+	policy.bytes_per_s_max = policy.bytes_inflight_max = 8 << 20;
+	host_init_with(&h, &limits, &policy);
+	for (int i = 0; i < 6; i++) {
+		script = start_script(&h);
+		pid = host_spawn(&h, script, "/bin/later", NULL);
+		for (int f = 0; f < 100; f++) {
+			snprintf(path, sizeof(path), "/later/%d", f);
+			host_open(&h, pid, path, 0);
+		}
+		host_exit(&h, pid);
+		host_exit(&h, script);
+		host_rest(&h, 30 * S);
+		pid = host_spawn(&h, 1, "/bin/now", NULL);
+		host_open(&h, pid, "/now/only", 0);
+		host_exit(&h, pid);
+		host_rest(&h, 30 * S);
+		actions_carry_out(&h, &l, true);
+	}
+	host_pass(&h, 30 * S);
+	host_tick(&h);
+	actions_take(&h, &l);
+	(void)start_script(&h);
+	actions_take(&h, &l);
+	for (size_t i = 0; i < l.n; i++) {
+		n += l.actions[i].kind == ACTION_WARM;
+		assert_true(l.actions[i].priority != WANT_NOW || !strstr(l.names[i], "/later/"));
+	}
+	assert_in_range(n, 4, 9); /* 1 MiB each: no more has room */
+	(void)host_spawn(&h, 1, "/bin/now", NULL);
+	actions_take(&h, &l);
+	assert_non_null(actions_find(&l, ACTION_WARM, "/now/only"));
+	assert_int_equal(actions_find(&l, ACTION_WARM, "/now/only")->priority, WANT_NOW);
+	host_fini(&h);
+}
+
 /* A shell that is quiet while others open more files than the graph has room for is the same shell after. */
 static void test_engine_keeps_what_runs(void **state)
 {
@@ -356,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_engine_is_deterministic),
 		cmocka_unit_test(test_engine_is_bounded),
 		cmocka_unit_test(test_engine_is_fair_between_users),
+		cmocka_unit_test(test_engine_reads_for_what_has_started_first),
 		cmocka_unit_test(test_engine_keeps_what_runs),
 	};
 

@@ -19,11 +19,13 @@ static bool asks(struct host *h, enum action_kind kind, const char *path)
 			continue;
 		found = found || (a.kind == kind && !strcmp(a.name, path));
 		assert_int_equal(
-			engine_result(h->engine, &(struct action_result){.guess_id = a.guess_id,
-									 .bytes_read = a.bytes,
-									 .bytes_planned = a.bytes,
-									 .done_ns = h->now_ns,
-									 .took_ns = 1000000}),
+			engine_result(h->engine,
+				      &(struct action_result){.guess_id = a.guess_id,
+							      .bytes_read = a.bytes,
+							      .now = a.priority == WANT_NOW,
+							      .bytes_planned = a.bytes,
+							      .done_ns = h->now_ns,
+							      .took_ns = 1000000}),
 			0);
 	}
 	return found;

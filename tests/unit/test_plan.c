@@ -43,11 +43,11 @@ static void test_plan_service_waits_for_no_file(void **state)
 	uint64_t id = 0;
 
 	(void)state;
-	assert_int_equal(plan_push(p, 0, now_ns, FILE_ID), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, FILE_ID), 0);
 	assert_true(plan_pop(p, now_ns, item, NULL, &id) && id == FILE_ID);
 	for (int i = 0; i < 100; i++)
 		plan_feedback(p, true, OUTCOME_WASTED, 1 << 20);
-	assert_int_equal(plan_push(p, 0, now_ns, FILE_ID), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, FILE_ID), 0);
 	assert_int_equal(plan_push_service(p, now_ns + 500, SERVICE_ID), 0);
 	assert_true(plan_pop(p, now_ns, item, NULL, &id) && id == SERVICE_ID);
 	assert_false(plan_pop(p, now_ns, item, NULL, &id)); /* not worth it any more */
@@ -220,37 +220,98 @@ static void test_plan_bytes_are_bounded(void **state)
 	(void)state;
 	plan_tick(p, now_ns, NULL);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(plan_push(p, 0, now_ns, 400), 0);
+		assert_int_equal(plan_push(p, 0, false, now_ns, 400), 0);
 	assert_true(pops(p, 400) && pops(p, 400));
 	assert_true(pops(p, 0)); /* 800 of 1024 under way */
-	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
 	assert_true(pops(p, 400) && pops(p, 0));
-	plan_learn(p, 800 << 10, 800 << 10, 1000000);
+	plan_learn(p, false, 800 << 10, 800 << 10, 1000000);
 	assert_true(pops(p, 0)); /* 1200 were begun in this second */
 	plan_tick(p, now_ns + now_ns / 10, NULL);
 	assert_true(pops(p, 0)); /* 102 came back of the 176 too many */
 	plan_tick(p, now_ns + now_ns / 5, NULL);
 	assert_true(pops(p, 400) && pops(p, 0));
-	plan_learn(p, 400 << 10, 0, 0); /* it was there already */
+	plan_learn(p, false, 400 << 10, 0, 0); /* it was there already */
 	assert_true(pops(p, 400) && pops(p, 0));
 	/* However long nothing was asked for, no more than a second's. */
-	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
 	plan_tick(p, 100 * now_ns, NULL);
 	for (int i = 0; i < 2; i++) {
 		assert_true(pops(p, 400));
-		plan_learn(p, 400 << 10, 400 << 10, 1000000);
+		plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
 	}
-	assert_int_equal(plan_push(p, 0, now_ns, 300), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 300), 0);
 	assert_true(pops(p, 400));
-	plan_learn(p, 400 << 10, 400 << 10, 1000000);
+	plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
 	assert_true(pops(p, 0));
 	/* Larger than all of it: alone. */
 	plan_tick(p, 200 * now_ns, NULL);
 	assert_true(pops(p, 300));
-	assert_int_equal(plan_push(p, 0, now_ns, 5000), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 5000), 0);
 	assert_true(pops(p, 0));
-	plan_learn(p, 300 << 10, 300 << 10, 1000000);
+	plan_learn(p, false, 300 << 10, 300 << 10, 1000000);
 	assert_true(pops(p, 5000));
+	assert_null(plan_free(p));
+}
+
+enum { NOW = 1 << 20 };
+
+/* id: as sized(), with NOW added for what is wanted now. */
+static bool sized_now(void *ctx, uint64_t id, struct plan_item *ret)
+{
+	(void)sized(ctx, id % NOW, ret);
+	ret->now = id & NOW;
+	return true;
+}
+
+static void push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id)
+{
+	assert_int_equal(plan_push(p, uid, id & NOW, need_ns, id), 0);
+}
+
+static uint64_t pop(struct plan *p)
+{
+	uint64_t id;
+
+	return plan_pop(p, now_ns, sized_now, NULL, &id) ? id : 0;
+}
+
+/* However much is under way ahead, and was read ahead in this second: what has started is read at once, within
+ * bounds of its own. */
+static void test_plan_waits_for_nothing_ahead(void **state)
+{
+	struct plan *p = make(true);
+
+	(void)state;
+	plan_tick(p, now_ns, NULL);
+	for (int i = 0; i < 4; i++)
+		push(p, 0, now_ns, 500);
+	assert_int_equal(pop(p), 500);
+	assert_int_equal(pop(p), 500);
+	assert_int_equal(pop(p), 0);	   /* 1000 of 1024 under way */
+	push(p, 0, now_ns + 9, NOW + 600); /* after what is ahead, by the time alone */
+	push(p, 1, now_ns + 9, NOW + 400);
+	push(p, 1, now_ns + 9, NOW + 100);
+	assert_int_equal(pop(p), NOW + 600);
+	assert_int_equal(pop(p), NOW + 400);
+	assert_int_equal(pop(p), 0); /* 1000 of 1024 are wanted now */
+	plan_learn(p, false, 500 << 10, 500 << 10, 1000000);
+	assert_int_equal(pop(p), 0); /* what is ahead is not what it waits for */
+	plan_learn(p, true, 400 << 10, 400 << 10, 1000000);
+	assert_int_equal(pop(p), NOW + 100);
+	/* 2100 were begun in this second, 1024 and as many of the next one's. */
+	plan_learn(p, true, 700 << 10, 700 << 10, 1000000);
+	push(p, 0, now_ns, NOW + 10);
+	assert_int_equal(pop(p), 0);
+	plan_tick(p, now_ns + now_ns / 2, NULL);
+	assert_int_equal(pop(p), NOW + 10);
+	plan_learn(p, false, 500 << 10, 500 << 10, 1000000);
+	plan_learn(p, true, 10 << 10, 10 << 10, 1000000);
+	assert_int_equal(pop(p), 0); /* what is ahead waits until all that is paid back */
+	plan_tick(p, now_ns + now_ns, NULL);
+	assert_int_equal(pop(p), 0);
+	plan_tick(p, now_ns + 2 * now_ns, NULL);
+	assert_int_equal(pop(p), 500);
 	assert_null(plan_free(p));
 }
 
@@ -283,12 +344,12 @@ static void test_plan_waits_for_room(void **state)
 		struct plan *p = NULL;
 
 		assert_int_equal(plan_new(16, &policy, &p), 0);
-		assert_int_equal(plan_push(p, 0, now_ns, 4), 0);
+		assert_int_equal(plan_push(p, 0, false, now_ns, 4), 0);
 		plan_tick(p, now_ns, &cases[i].pr);
 		if (!pops(p, cases[i].roomy ? 4 : 0))
 			fail_msg("%s", cases[i].name);
 		/* What is not told is as it was. */
-		assert_int_equal(plan_push(p, 0, now_ns, 4), 0);
+		assert_int_equal(plan_push(p, 0, false, now_ns, 4), 0);
 		plan_tick(p, now_ns, NULL);
 		if (!pops(p, cases[i].roomy ? 4 : 0))
 			fail_msg("%s, and then nothing", cases[i].name);
@@ -348,8 +409,8 @@ static void test_plan_lambda_follows_what_came_true(void **state)
 	plan_risked(p, PLAN_SURE, 1 << 30, true);
 	assert_true(near(lambda_of(p), 2, 1e-9));
 	assert_true(plan_worth(p, PLAN_RUNS, 1.01, 1) && !plan_worth(p, PLAN_SURE, 1.99, 1));
-	assert_int_equal(plan_push(p, 0, now_ns, 1), 0);
-	assert_int_equal(plan_push(p, 7, now_ns, 1), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 1), 0);
+	assert_int_equal(plan_push(p, 7, false, now_ns, 1), 0);
 	assert_int_equal(plan_push_service(p, now_ns, 1), 0);
 	plan_stats(p, &stats);
 	assert_int_equal(stats.queued_n, 3);
@@ -375,17 +436,17 @@ static void test_plan_counts_what_it_drops(void **state)
 
 	(void)state;
 	for (uint64_t i = 1; i <= 4; i++)
-		assert_int_equal(plan_push(p, 0, now_ns + (i == 3 ? 9 : i), i), 0);
-	assert_int_equal(plan_push(p, 0, now_ns, 2), 0);
+		assert_int_equal(plan_push(p, 0, false, now_ns + (i == 3 ? 9 : i), i), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 2), 0);
 	assert_true(plan_pop(p, now_ns, odd, NULL, &id) && id == 3);
 	plan_stats(p, &stats);
 	assert_int_equal(stats.late_n, 1);
 	assert_int_equal(stats.unworthy_n, 2);
 	assert_int_equal(stats.queued_n, 0);
 	for (int i = 0; i < 16; i++)
-		assert_int_equal(plan_push(p, 0, now_ns, 3), 0);
-	assert_int_equal(plan_push(p, 0, now_ns, 3), PLAN_FULL);
-	assert_int_equal(plan_push(p, 1, now_ns, 3), 0); /* another's queue is his own */
+		assert_int_equal(plan_push(p, 0, false, now_ns, 3), 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 3), PLAN_FULL);
+	assert_int_equal(plan_push(p, 1, false, now_ns, 3), 0); /* another's queue is his own */
 	plan_stats(p, &stats);
 	assert_int_equal(stats.refused_n, 1);
 	assert_int_equal(stats.queued_n, 17);
@@ -404,8 +465,8 @@ static void test_plan_users_take_turns(void **state)
 	(void)state;
 	assert_int_equal(plan_new(256, &policy, &p), 0);
 	for (int i = 0; i < 200; i++) {
-		assert_int_equal(plan_push(p, 0, now_ns, 1000), 0);
-		assert_int_equal(plan_push(p, 1, now_ns, 200), 0);
+		assert_int_equal(plan_push(p, 0, false, now_ns, 1000), 0);
+		assert_int_equal(plan_push(p, 1, false, now_ns, 200), 0);
 	}
 	while (n[1] < 100) {
 		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
@@ -413,7 +474,7 @@ static void test_plan_users_take_turns(void **state)
 	}
 	assert_in_range(n[0], 22, 26); /* (200 + 48) / (1000 + 48) of 100 */
 	for (int i = 0; i < 200; i++)
-		assert_int_equal(plan_push(p, 2, now_ns, 201), 0);
+		assert_int_equal(plan_push(p, 2, false, now_ns, 201), 0);
 	memset(n, 0, sizeof(n));
 	while (n[1] < 50) {
 		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
@@ -432,9 +493,9 @@ static void test_plan_learns_the_device(void **state)
 	(void)state;
 	assert_true(near(plan_cold_us(p, 0), 120, 1e-9));
 	assert_true(near(plan_cold_us(p, bytes), 2620, 1e-9));
-	plan_learn(p, bytes, bytes / 8, 1); /* too little to tell */
+	plan_learn(p, false, bytes, bytes / 8, 1); /* too little to tell */
 	assert_true(near(plan_cold_us(p, bytes), 2620, 1e-9));
-	plan_learn(p, bytes, bytes / 4, 125000); /* 500 us a quarter */
+	plan_learn(p, false, bytes, bytes / 4, 125000); /* 500 us a quarter */
 	assert_true(near(plan_cold_us(p, bytes), 120 + 2500 + 0.1 * (500 - 2500), 1e-6));
 	/* A busy device is dearer, and so is holding memory for long. */
 	cold = plan_cold_us(p, bytes);
@@ -454,6 +515,7 @@ int main(void)
 		cmocka_unit_test(test_plan_dares_what_is_sure_after_what_was_not),
 		cmocka_unit_test(test_plan_service_too_late_or_over),
 		cmocka_unit_test(test_plan_bytes_are_bounded),
+		cmocka_unit_test(test_plan_waits_for_nothing_ahead),
 		cmocka_unit_test(test_plan_waits_for_room),
 		cmocka_unit_test(test_plan_lambda_follows_what_came_true),
 		cmocka_unit_test(test_plan_counts_what_it_drops),

@@ -120,6 +120,7 @@ struct action_result {
 	uint64_t guess_id;
 	int32_t err;   /* 0 done; errno when it could not be */
 	bool resident; /* nothing had to be read */
+	bool now;      /* the action's priority was WANT_NOW, when it was given out */
 	uint64_t bytes_read;
 	uint64_t bytes_planned; /* the action's bytes: the guess may have ended meanwhile */
 	uint64_t done_ns, took_ns;

@@ -65,6 +65,9 @@ struct balance {
 
 enum { LANES = 6, SERVICE_MAX = 256 };
 
+/* In a lane's key, above the time: so that what is wanted now comes first, however overdue the rest is. */
+#define KEY_AHEAD (1ull << 63)
+
 /* What one user waits for; a few may share a lane, and its turns. */
 struct lane {
 	struct heap queue;
@@ -77,10 +80,11 @@ struct plan {
 	struct heap services;
 	struct plan_stats stats;
 	double us_per_mib;
-	struct balance balance[2]; /* of what runs, of what is ahead */
-	double tokens;		   /* bytes that may be started now */
-	double lost_bytes[2];	   /* ahead: of what was sure, of all */
-	uint64_t inflight_bytes, tick_ns;
+	struct balance balance[2];  /* of what runs, of what is ahead */
+	double tokens;		    /* bytes that may be started now */
+	double lost_bytes[2];	    /* ahead: of what was sure, of all */
+	uint64_t inflight_bytes[2]; /* of what has time, of what is wanted now */
+	uint64_t tick_ns;
 	bool roomy;
 	double crowd; /* 0: idle device .. 1: at the limit of the policy */
 };
@@ -240,25 +244,33 @@ bool plan_worth(const struct plan *p, enum plan_odds odds, double value_us, doub
 	return value_us > lambda(p, odds) * price_us;
 }
 
-/* The waiting lane that was served least; NULL: nothing waits. */
+/* The waiting lane that was served least, of those that have something wanted now if any has; NULL: nothing waits. */
 static struct lane *lane_next(struct plan *p)
 {
-	struct lane *least = NULL;
+	struct lane *least[2] = {NULL, NULL};
 
-	for (size_t i = 0; i < LANES; i++)
-		if (p->lanes[i].queue.used_n && (!least || p->lanes[i].served < least->served))
-			least = &p->lanes[i];
-	return least;
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &p->lanes[i];
+		uint64_t key, id;
+		bool now;
+
+		if (!heap_peek(&l->queue, &key, &id))
+			continue;
+		now = !(key & KEY_AHEAD);
+		if (!least[now] || l->served < least[now]->served)
+			least[now] = l;
+	}
+	return least[1] ? least[1] : least[0];
 }
 
-int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id)
+int plan_push(struct plan *p, uint32_t uid, bool now, uint64_t need_ns, uint64_t id)
 {
 	struct lane *l = &p->lanes[uid % LANES], *other = lane_next(p);
 
 	/* Who comes back has no claim to what he did not ask for meanwhile. */
 	if (!l->queue.used_n && other && other->served > l->served)
 		l->served = other->served;
-	if (!heap_push(&l->queue, need_ns, id)) {
+	if (!heap_push(&l->queue, need_ns | (now ? 0 : KEY_AHEAD), id)) {
 		p->stats.refused_n++;
 		return PLAN_FULL;
 	}
@@ -287,6 +299,16 @@ static bool pop_service(struct plan *p, uint64_t now_ns, plan_item_fn item, void
 		p->stats.late_n++;
 	}
 	return false;
+}
+
+/* A file larger than a second's budget may still go, alone. What is wanted now waits only for what else is: it
+ * may borrow of the next second what was spent ahead in this one. */
+static bool has_room(const struct plan *p, const struct plan_item *it)
+{
+	uint64_t inflight = p->inflight_bytes[1] + (it->now ? 0 : p->inflight_bytes[0]);
+
+	return p->tokens > (it->now ? -(double)p->policy.bytes_per_s_max : 0) &&
+	       (!inflight || inflight + it->bytes <= p->policy.bytes_inflight_max);
 }
 
 bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id)
@@ -318,12 +340,10 @@ bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uin
 			(void)heap_pop(&l->queue, &need_ns, &id);
 			continue;
 		}
-		/* A file larger than a second's budget may still go, alone. */
-		if (p->tokens <= 0 || (p->inflight_bytes > 0 &&
-				       p->inflight_bytes + it.bytes > p->policy.bytes_inflight_max))
+		if (!has_room(p, &it))
 			return false;
 		(void)heap_pop(&l->queue, &need_ns, &id);
-		p->inflight_bytes += it.bytes;
+		p->inflight_bytes[it.now] += it.bytes;
 		p->tokens -= (double)it.bytes;
 		l->served += (double)it.bytes + GUESS_BYTES;
 		*ret_id = id;
@@ -365,9 +385,12 @@ void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr)
 					 p->policy.mem_available_min * (double)pr->mem_total_bytes);
 }
 
-void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns)
+void plan_learn(struct plan *p, bool now, uint64_t bytes_planned, uint64_t bytes_read,
+		uint64_t took_ns)
 {
-	p->inflight_bytes -= bytes_planned < p->inflight_bytes ? bytes_planned : p->inflight_bytes;
+	uint64_t *inflight = &p->inflight_bytes[now];
+
+	*inflight -= bytes_planned < *inflight ? bytes_planned : *inflight;
 	/* What was planned but not read is given back; a small read says little about speed. */
 	if (bytes_planned > bytes_read)
 		p->tokens += (double)(bytes_planned - bytes_read);

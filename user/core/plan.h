@@ -57,8 +57,8 @@ double plan_value_us(const struct plan *p, double chance, double gain, uint64_t 
 double plan_price_us(const struct plan *p, uint64_t bytes, uint64_t lead_ns);
 bool plan_worth(const struct plan *p, enum plan_odds odds, double value_us, double price_us);
 
-/* Queues guess id, needed at need_ns by a program of user uid. */
-int plan_push(struct plan *p, uint32_t uid, uint64_t need_ns, uint64_t id);
+/* Queues guess id, needed at need_ns by a program of user uid; now: one that has started. */
+int plan_push(struct plan *p, uint32_t uid, bool now, uint64_t need_ns, uint64_t id);
 /* The same for one that nothing is read for, a service: who runs the services knows what they cost, so
  * it is taken whatever was wasted on files, and however busy the device is. */
 int plan_push_service(struct plan *p, uint64_t need_ns, uint64_t id);
@@ -67,6 +67,7 @@ struct plan_item {
 	uint64_t bytes, late_ns; /* of no use after late_ns */
 	double value_us, price_us;
 	enum plan_odds odds;
+	bool now;		/* a program that has started waits for it */
 	uint64_t at_risk_bytes; /* by all others that are ahead: they are open */
 };
 /* How many bytes may be at risk, and whether this may be added to them. */
@@ -77,13 +78,16 @@ void plan_risked(struct plan *p, enum plan_odds odds, uint64_t bytes, bool came)
 
 /* Tells what guess id is about; false when it has ended meanwhile. */
 typedef bool (*plan_item_fn)(void *ctx, uint64_t id, struct plan_item *ret);
-/* Takes the most urgent guess that is still worth it, of the user who was given least lately; false when there is none, or no room now. */
+/* Takes the most urgent guess that is still worth it, of the user who was given least lately; false when there is
+ * none, or no room now. What is wanted now goes before all that is not, and is bounded as if it were alone: by as
+ * many bytes under way again, and by what a second's budget leaves of the next one's. */
 bool plan_pop(struct plan *p, uint64_t now_ns, plan_item_fn item, void *ctx, uint64_t *ret_id);
 
 /* Refills the byte budget and takes note of the host's room. */
 void plan_tick(struct plan *p, uint64_t now_ns, const struct pressure *pr);
-/* What an action came to: teaches the device's speed and frees the bytes in flight. */
-void plan_learn(struct plan *p, uint64_t bytes_planned, uint64_t bytes_read, uint64_t took_ns);
+/* What an action came to, now as its item said: teaches the device's speed and frees the bytes in flight. */
+void plan_learn(struct plan *p, bool now, uint64_t bytes_planned, uint64_t bytes_read,
+		uint64_t took_ns);
 /* An ended guess moves lambda. */
 void plan_feedback(struct plan *p, bool ahead, enum outcome outcome, uint64_t bytes);
 /* As choosy about what is ahead as another was. */

@@ -101,8 +101,9 @@ void guess_queue(struct engine *e, struct guess *g, const struct node *dep, uint
 		return;
 	}
 	g->due_ns = 0;
-	full = dep->kind == NODE_SERVICE ? plan_push_service(e->plan, need_ns, g->id) != 0
-					 : plan_push(e->plan, g->uid, need_ns, g->id) != 0;
+	full = dep->kind == NODE_SERVICE
+		       ? plan_push_service(e->plan, need_ns, g->id) != 0
+		       : plan_push(e->plan, g->uid, g->want == WANT_NOW, need_ns, g->id) != 0;
 	g->decision = full ? DECISION_FULL : DECISION_WAITS;
 }
 

@@ -190,6 +190,7 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 				  .value_us = g->value_us,
 				  .price_us = g->price_us,
 				  .odds = guess_odds(g),
+				  .now = g->want == WANT_NOW,
 				  .at_risk_bytes = book_at_risk(e->book) - g->risk_bytes};
 	/* As plan_pop() is about to judge. */
 	g->decision = g->deadline_ns < e->now_ns  ? DECISION_LATE
@@ -299,7 +300,7 @@ int engine_result(struct engine *e, const struct action_result *r)
 	bool wasted, ahead;
 	uint32_t block = 0;
 
-	plan_learn(e->plan, r->bytes_planned, r->bytes_read, r->took_ns);
+	plan_learn(e->plan, r->now, r->bytes_planned, r->bytes_read, r->took_ns);
 	if (!g) { /* it was needed, or given up, while this was under way */
 		book_late_bytes(e->book, r->guess_id, r->bytes_read, &wasted, &ahead, &block);
 		e->aux[block].idle_n = 0; /* 0: of no block */

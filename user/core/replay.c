@@ -19,6 +19,7 @@ enum { GAP_TICKS_MAX = 240 };
 
 struct pending {
 	uint64_t guess_id, bytes, took_ns;
+	bool now;
 	uint32_t next_free;
 };
 
@@ -124,31 +125,35 @@ static void digest(struct replay *r, const struct action *a)
 		r->stats.digest = XXH64(a->name, strlen(a->name), r->stats.digest);
 }
 
-static int result(struct replay *r, uint64_t guess_id, uint64_t bytes, uint64_t took_ns, int err)
+static int result(struct replay *r, const struct pending *p, int err)
 {
-	return engine_result(r->engine, &(struct action_result){.guess_id = guess_id,
+	return engine_result(r->engine, &(struct action_result){.guess_id = p->guess_id,
 								.err = err,
-								.bytes_read = err ? 0 : bytes,
-								.bytes_planned = bytes,
+								.now = p->now,
+								.bytes_read = err ? 0 : p->bytes,
+								.bytes_planned = p->bytes,
 								.done_ns = r->now_ns,
-								.took_ns = took_ns});
+								.took_ns = p->took_ns});
 }
 
 static int carry_out(struct replay *r, const struct action *a)
 {
+	struct pending want = {
+		.guess_id = a->guess_id, .bytes = a->bytes, .now = a->priority == WANT_NOW};
 	uint32_t slot = r->free_head;
 	struct pending *p;
 
 	if (!a->name)
 		return 0; /* what is on its way comes back, as from a real disk */
 	if (a->kind == ACTION_PRESTART)
-		return result(r, a->guess_id, a->bytes, 0, ENOENT); /* it holds no service */
+		return result(r, &want, ENOENT); /* it holds no service */
 	if (!slot)
-		return result(r, a->guess_id, a->bytes, 0, ECANCELED);
+		return result(r, &want, ECANCELED);
 	p = &r->pending[slot];
 	r->free_head = p->next_free;
-	*p = (struct pending){.guess_id = a->guess_id,
-			      .bytes = a->kind == ACTION_WARM ? a->bytes : 0};
+	*p = want;
+	if (a->kind != ACTION_WARM)
+		p->bytes = 0;
 	p->took_ns = r->host.latency_ns;
 	if (r->host.bytes_per_s)
 		p->took_ns += (uint64_t)((double)p->bytes * 1e9 / (double)r->host.bytes_per_s);
@@ -189,7 +194,7 @@ static int come_back(struct replay *r)
 	p = r->pending[slot];
 	r->pending[slot].next_free = r->free_head;
 	r->free_head = (uint32_t)slot;
-	return result(r, p.guess_id, p.bytes, p.took_ns, 0);
+	return result(r, &p, 0);
 }
 
 /* Everything that happens up to to_ns. */

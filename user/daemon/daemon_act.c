@@ -21,6 +21,7 @@ static void report(struct daemon *d, const struct action *a, int err)
 	(void)engine_result(d->engine,
 			    &(struct action_result){.guess_id = a->guess_id,
 						    .err = err,
+						    .now = a->priority == WANT_NOW,
 						    .bytes_planned = a->bytes,
 						    .done_ns = clock_ns(CLOCK_MONOTONIC)});
 }
@@ -30,6 +31,7 @@ static void report_resident(struct daemon *d, const struct action *a)
 	(void)engine_result(d->engine,
 			    &(struct action_result){.guess_id = a->guess_id,
 						    .resident = true,
+						    .now = a->priority == WANT_NOW,
 						    .bytes_planned = a->bytes,
 						    .done_ns = clock_ns(CLOCK_MONOTONIC)});
 }
@@ -50,12 +52,14 @@ _Static_assert((int)WANT_NOW == WARM_NOW && (int)WANT_SOON == WARM_SOON &&
 		       (int)WANT_LATER == WARM_AHEAD,
 	       "an action's priority is its job's");
 
-/* What is planned, and for which control group: a job's tag. */
-#define TAG_BYTES ((1ull << 56) - 1)
+/* What is planned, whether it was wanted now, and for which control group: a job's tag. */
+#define TAG_BYTES ((1ull << 55) - 1)
+#define TAG_NOW (1ull << 55)
 
-static uint64_t tag_of(uint64_t bytes, uint8_t group)
+static uint64_t tag_of(const struct action *a, uint8_t group)
 {
-	return (bytes < TAG_BYTES ? bytes : TAG_BYTES) | (uint64_t)group << 56;
+	return (a->bytes < TAG_BYTES ? a->bytes : TAG_BYTES) |
+	       (a->priority == WANT_NOW ? TAG_NOW : 0) | (uint64_t)group << 56;
 }
 
 static uint8_t tag_group(uint64_t tag)
@@ -67,7 +71,7 @@ static void act(struct daemon *d, const struct action *a)
 {
 	const struct node *dep = graph_node_const(engine_graph_const(d->engine), a->dep);
 	struct warm_job job = {.id = a->guess_id,
-			       .tag = tag_of(a->bytes, UINT8_MAX),
+			       .tag = tag_of(a, UINT8_MAX),
 			       .event_ns = a->event_ns,
 			       .need_ns = a->need_ns,
 			       .priority = (uint32_t)a->priority,
@@ -102,7 +106,7 @@ static void act(struct daemon *d, const struct action *a)
 			report(d, a, r < 0 ? -r : r == TARGET_BUSY ? EBUSY : ENOMEM);
 			return;
 		}
-		job.tag = tag_of(a->bytes, group);
+		job.tag = tag_of(a, group);
 		if (dep)
 			trust_begin(d->trust, a, dep);
 		job.kind = WARM_FILE;
@@ -154,6 +158,7 @@ void daemon_take_results(struct daemon *d)
 	while (warm_next_result(d->warm, &w) == 0) {
 		struct action_result r = {.guess_id = w.id,
 					  .resident = w.outcome == WARM_RESIDENT,
+					  .now = w.tag & TAG_NOW,
 					  .bytes_read = w.bytes_read,
 					  .bytes_planned = w.tag & TAG_BYTES,
 					  .done_ns = w.began_ns + w.took_ns,
