@@ -66,7 +66,7 @@ SKEL     := $(if $(BPF_SRC),$(OUT)/forewarm.skel.h $(OUT)/resume.skel.h)
 # What tests link: all of user/ but the two programs, and what of the daemon is tested by itself.
 LIB_SRC  := $(wildcard user/base/*.c user/core/*.c user/sys/*.c user/store/*.c user/api/*.c) \
             user/daemon/config.c user/daemon/keep.c user/daemon/later.c user/daemon/table.c \
-            user/daemon/trust.c
+            user/daemon/trust.c user/daemon/watch.c
 LIB_OBJ  := $(LIB_SRC:%.c=$(OUT)/%.o)
 LIB      := $(OUT)/libforewarm.a
 DAEMON_OBJ := $(patsubst %.c,$(OUT)/%.o,$(filter-out $(LIB_SRC),$(wildcard user/daemon/*.c)))
@@ -184,6 +184,8 @@ $(OUT)/tests/fault/test_remove: ALL_LDFLAGS += -Wl,--wrap=openat,--wrap=unlinkat
 $(OUT)/tests/unit/test_trust: ALL_LDFLAGS += -Wl,--wrap=capture_resident_get,--wrap=capture_resident_update,--wrap=capture_resident_clear
 $(OUT)/tests/unit/test_keep: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
 $(OUT)/tests/unit/test_table: ALL_LDFLAGS += -Wl,--wrap=capture_guesses_update,--wrap=capture_edges_update,--wrap=capture_resident_left
+$(OUT)/tests/unit/test_watch: ALL_LDFLAGS += -Wl,--wrap=capture_set_mode,--wrap=capture_attach,--wrap=capture_detach_step,--wrap=procfs_maps
+$(OUT)/tests/bpf/test_duty: ALL_LDFLAGS += -Wl,--wrap=bpf_program__attach
 $(OUT)/tests/unit/test_routes_work: ALL_LDFLAGS += -Wl,--wrap=graph_next_out -Wl,--wrap=graph_next_in
 $(OUT)/tests/%: $(OUT)/tests/%.o $(SUPPORT_OBJ) $(LIB) $(OUT)/.members
 	$(Q)$(call link,-lcmocka)

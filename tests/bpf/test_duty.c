@@ -2,8 +2,11 @@
 /* What is known is sampled, or not watched at all; what is not known is noticed at its start. */
 #include "support/support.h"
 
+#include "base/cleanup.h"
 #include "support/watch.h"
 
+#include <bpf/libbpf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -14,6 +17,21 @@
 
 #define EVERY 4
 #define STARTS 16
+
+#define TRIES 1000
+
+static int busy; /* what attaching fails with; 0: nothing */
+static unsigned tried_n;
+
+struct bpf_link *__real_bpf_program__attach(const struct bpf_program *p);
+struct bpf_link *__wrap_bpf_program__attach(const struct bpf_program *p);
+
+struct bpf_link *__wrap_bpf_program__attach(const struct bpf_program *p)
+{
+	tried_n++;
+	errno = busy;
+	return busy ? NULL : __real_bpf_program__attach(p);
+}
 
 struct tally {
 	unsigned starts_n, quiet_n, libc_n, loader_n;
@@ -97,6 +115,67 @@ static void test_known_blocks_are_sampled(void **state)
 	capture_close(c);
 }
 
+/* What capture_attach() or whoever calls it returned; until all hooks are on. */
+static void attach_all(struct capture *c, int r)
+{
+	for (int i = 0; r == CAPTURE_MORE && i < TRIES; i++) {
+		(void)usleep(2000);
+		r = capture_attach(c);
+	}
+	assert_int_equal(r, 0);
+}
+
+static unsigned hooks_off(struct capture *c)
+{
+	struct capture_prog progs[64];
+	size_t n = capture_progs(c, progs, ARRAY_SIZE(progs));
+	unsigned off_n = 0;
+
+	assert_true(n <= ARRAY_SIZE(progs));
+	for (size_t i = 0; i < n; i++)
+		off_n += progs[i].off;
+	return off_n;
+}
+
+/* A hook that is busy is not waited for: each is tried once a call, until it is on. */
+static void test_busy_hooks_are_tried_again(void **state)
+{
+	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	unsigned off_n = hooks_off(c), detached_n;
+	bool detached;
+
+	(void)state;
+	assert_int_equal(capture_set_mode(c, CAPTURE_DETACHED), 0);
+	detached_n = hooks_off(c);
+	assert_true(detached_n > off_n + 1);
+	busy = EBUSY;
+	tried_n = 0;
+	assert_int_equal(capture_set_mode(c, CAPTURE_SAMPLE), CAPTURE_MORE);
+	assert_int_equal(tried_n, detached_n - off_n);
+	busy = EEXIST;
+	assert_int_equal(capture_attach(c), CAPTURE_MORE);
+	assert_int_equal(tried_n, 2 * (detached_n - off_n));
+	assert_int_equal(hooks_off(c), detached_n);
+	busy = 0;
+	attach_all(c, capture_attach(c));
+	assert_int_equal(hooks_off(c), off_n);
+	do {
+		detached = capture_closer(c, false, 0) == CAPTURE_MORE;
+	} while (detached);
+	if (hooks_off(c) > off_n) { /* else this kernel tells nothing of a call without timing it */
+		busy = EBUSY;
+		tried_n = 0;
+		detached_n = hooks_off(c);
+		assert_int_equal(capture_closer(c, true, 0), CAPTURE_MORE);
+		assert_int_equal(tried_n, detached_n - off_n);
+		busy = 0;
+		for (int i = 0; i < TRIES && capture_closer(c, true, 0) == CAPTURE_MORE; i++)
+			(void)usleep(2000);
+		assert_int_equal(hooks_off(c), off_n);
+	}
+	capture_close(c);
+}
+
 static void test_unknown_programs_wake_a_detached_daemon(void **state)
 {
 	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
@@ -127,7 +206,7 @@ static void test_unknown_programs_wake_a_detached_daemon(void **state)
 	t = drain(c);
 	assert_int_equal(t.starts_n, 1);
 	assert_int_equal(t.quiet_n, 0);
-	assert_int_equal(capture_set_mode(c, CAPTURE_SAMPLE), 0);
+	attach_all(c, capture_set_mode(c, CAPTURE_SAMPLE));
 	run_true(c, STARTS, "unknown");
 	assert_int_equal(drain(c).libc_n, STARTS);
 	capture_close(c);
@@ -137,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_blocks_are_sampled),
+		cmocka_unit_test(test_busy_hooks_are_tried_again),
 		cmocka_unit_test(test_unknown_programs_wake_a_detached_daemon),
 	};
 

@@ -30,6 +30,7 @@ struct watch {
 	uint64_t settle_ns, since_ns;
 	uint32_t started[STARTED_MAX]; /* unknown programs while the hooks were off */
 	size_t started_n;
+	bool coming_on;	 /* of the hooks for SAMPLE not all were attached when that was tried */
 	bool coming_off; /* some hooks are detached already, on the way to DETACHED */
 };
 
@@ -82,9 +83,21 @@ void watch_observe(struct watch *w, const struct obs *o)
 /* Something new while the hooks were being taken off. */
 static int come_back(struct watch *w, uint64_t now_ns)
 {
+	int r = capture_attach(w->capture);
+
 	w->coming_off = false;
+	w->coming_on = r != 0;
 	w->since_ns = now_ns;
-	return capture_attach(w->capture);
+	return r < 0 ? r : 0;
+}
+
+static int change(struct watch *w, enum capture_mode mode, uint64_t now_ns)
+{
+	if (mode == w->mode)
+		return capture_attach(w->capture);
+	w->mode = mode;
+	w->since_ns = now_ns;
+	return capture_set_mode(w->capture, mode);
 }
 
 int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
@@ -102,16 +115,17 @@ int watch_step(struct watch *w, uint64_t now_ns, obs_fn fn, void *ctx)
 		return come_back(w, now_ns);
 	else if (mode == CAPTURE_SAMPLE && settled && in_mode_ns > w->settle_ns)
 		mode = CAPTURE_DETACHED;
-	if (mode == w->mode)
+	if (mode == w->mode && !w->coming_on)
 		return 0;
 	if (mode == CAPTURE_DETACHED && capture_detach_step(w->capture) == CAPTURE_MORE) {
 		w->coming_off = true;
 		return 0;
 	}
 	w->coming_off = false;
-	r = capture_set_mode(w->capture, mode);
-	w->mode = mode;
-	w->since_ns = now_ns;
+	r = change(w, mode, now_ns);
+	w->coming_on = r != 0;
+	if (r == CAPTURE_MORE)
+		return 0;
 	for (size_t i = 0; i < w->started_n; i++)
 		(void)procfs_maps(w->started[i], now_ns, fn,
 				  ctx); /* gone already: nothing to tell */

@@ -94,19 +94,20 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 bool capture_woken(const struct capture *c);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
+/* CAPTURE_MORE: the mode is this one, and capture_attach() is to be called, again and again while it returns that. */
 int capture_set_mode(struct capture *c, enum capture_mode mode);
 /* Detaching one hook keeps the kernel busy for 40-80 ms, in which none can be attached, and attaching all
  * of them takes 3 ms: so come off one at a time, and set the mode after the last. */
 int capture_detach_step(struct capture *c);
-/* Takes back what capture_detach_step() did. */
+/* Takes back what capture_detach_step() did. CAPTURE_MORE: some hooks are busy still, call again soon. */
 int capture_attach(struct capture *c);
-enum { CAPTURE_MORE = 1 /* there are more to detach */ };
+enum { CAPTURE_MORE = 1 /* there are more to detach, or to attach */ };
 
 /* What is opened, connected to and executed is always told. Closer: how long each call takes, too (else
  * latency_ns is 0), which programs are looked for in vain, what is only asked about, and the pages used, the
  * last two as capture_learn_looks() and capture_learn_pages() asked for. That is what most of the hooks' cost is
- * for. On from the start. Off is done one hook at a time, as by capture_detach_step(): again while it
- * returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
+ * for. On from the start. Off is done one hook at a time, as by capture_detach_step(), and on does not wait for
+ * hooks that are busy: again while it returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
  * CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */
 int capture_closer(struct capture *c, bool on, uint32_t wake_starts);
 enum { CAPTURE_ALWAYS = 2 };

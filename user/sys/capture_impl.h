@@ -29,7 +29,8 @@ struct prog {
 	struct bpf_program *bpf;
 	struct bpf_link *link;
 	int err;
-	bool calls; /* on a system call: off while detached */
+	unsigned busy_n; /* so often it could not be attached for the moment */
+	bool calls;	 /* on a system call: off while detached */
 	bool times; /* at the entry of a call, or of execs in vain: off unless looked at closer */
 	bool looks; /* of bpf/look.bpf.c: likewise, and unless lookups are being learnt */
 	bool pages; /* of bpf/filemap.bpf.c: likewise, and unless pages are being learnt */
@@ -85,7 +86,9 @@ const struct btf_type *capture_btf_proto(const struct btf *btf, const char *trac
 /* Of the opened, not yet loaded skeleton. */
 int capture_progs_find(struct capture *c, const struct btf *btf);
 int capture_progs_attach(struct capture *c, const struct capture_opts *o);
+/* CAPTURE_MORE: not at this moment; again soon, or wait for it. */
 int capture_prog_attach(struct capture *c, struct prog *p);
+int capture_prog_attach_wait(struct capture *c, struct prog *p);
 void capture_prog_detach(struct prog *p);
 
 /* capture_look.c */

@@ -38,7 +38,7 @@ void capture_timed_from_now(struct capture *c, bool on)
 
 int capture_attach(struct capture *c)
 {
-	int r = 0;
+	int r = 0, a;
 
 	/* What was renamed or mounted meanwhile was not seen. */
 	__atomic_add_fetch(&c->skel->data->name_inval, 1, __ATOMIC_SEQ_CST);
@@ -50,14 +50,19 @@ int capture_attach(struct capture *c)
 		    ((p->times || p->pages || p->looks) && !c->timed) ||
 		    (p->pages && !c->skel->bss->learn_ns) || (p->looks && !c->skel->bss->look_ns))
 			continue;
-		if (capture_prog_attach(c, p) < 0)
-			r = fault(p->err);
+		a = capture_prog_attach(c, p);
+		if (a < 0)
+			r = fault(a);
+		else if (a == CAPTURE_MORE && r == 0)
+			r = a;
 	}
 	return r;
 }
 
 int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 {
+	int r = 0, a = 0;
+
 	if (!c->args)
 		return CAPTURE_ALWAYS;
 	__atomic_store_n(&c->skel->bss->wake_starts, on ? 0 : wake_starts, __ATOMIC_SEQ_CST);
@@ -74,10 +79,13 @@ int capture_closer(struct capture *c, bool on, uint32_t wake_starts)
 			capture_prog_detach(p);
 			return CAPTURE_MORE;
 		}
-		if (c->mode != CAPTURE_DETACHED && capture_prog_attach(c, p) < 0)
-			return fault(p->err);
+		if (c->mode != CAPTURE_DETACHED)
+			a = capture_prog_attach(c, p);
+		if (a < 0)
+			return fault(a);
+		r = a ? a : r;
 	}
-	return 0;
+	return r;
 }
 
 int capture_set_mode(struct capture *c, enum capture_mode mode)
@@ -118,7 +126,7 @@ static int progs_switch(struct capture *c, bool (*of)(const struct prog *p), boo
 			continue;
 		if (!on)
 			capture_prog_detach(p);
-		else if (!p->link && capture_prog_attach(c, p) < 0)
+		else if (!p->link && capture_prog_attach_wait(c, p) < 0)
 			return fault(p->err);
 		n++;
 	}

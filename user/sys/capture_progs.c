@@ -18,7 +18,8 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#define ATTACH_TRIES 200
+/* A hook that was taken off is busy for 40-80 ms here, and it is tried at each drain, each 2 ms by who waits for it. */
+#define ATTACH_TRIES 1000
 #define ATTACH_AGAIN_US 2000
 
 const char *capture_tracefs_dir(void)
@@ -181,25 +182,35 @@ static bool hook_exists(const struct capture *c, const struct btf *btf, const ch
 int capture_prog_attach(struct capture *c, struct prog *p)
 {
 	char path[256];
+	int err;
 
 	if (cgroup_family(bpf_program__section_name(p->bpf)))
 		p->link = bpf_program__attach_cgroup(p->bpf, c->cgroup_fd);
 	else
 		p->link = bpf_program__attach(p->bpf);
+	err = p->link ? 0 : errno;
 	/* Taken off a moment ago, and the kernel has not come to it yet: see capture_prog_detach(). */
-	for (int i = 0; !p->link && (errno == EEXIST || errno == EBUSY) && i < ATTACH_TRIES; i++) {
-		(void)usleep(ATTACH_AGAIN_US);
-		p->link = bpf_program__attach(p->bpf);
-	}
-	if (!p->link)
-		return p->err = -errno;
-	p->err = 0;
+	if ((err == EEXIST || err == EBUSY) && ++p->busy_n < ATTACH_TRIES)
+		return CAPTURE_MORE;
+	p->busy_n = 0;
+	p->err = -err;
+	if (err)
+		return p->err;
 	if (!c->pin_dir)
 		return 0;
 	/* Before 5.15 a tracepoint's link is a perf event and cannot be pinned: it ends with us. */
 	capture_pin_path(c, "link_", bpf_program__name(p->bpf), path, sizeof(path));
 	(void)bpf_link__pin(p->link, path);
 	return 0;
+}
+
+int capture_prog_attach_wait(struct capture *c, struct prog *p)
+{
+	int r;
+
+	while ((r = capture_prog_attach(c, p)) == CAPTURE_MORE)
+		(void)usleep(ATTACH_AGAIN_US);
+	return r;
 }
 
 /* The kernel waits until nobody runs the hook any more, 40-80 ms here, and whoever closes the last reference
@@ -273,7 +284,7 @@ int capture_progs_attach(struct capture *c, const struct capture_opts *o)
 
 		if (p->err || p->pages || p->looks)
 			continue;
-		if (capture_prog_attach(c, p) == 0)
+		if (capture_prog_attach_wait(c, p) == 0)
 			attached_n++;
 		else
 			last = p->err;
@@ -293,7 +304,7 @@ int capture_switch(struct capture *c, const char *name, bool on)
 		if (strcmp(bpf_program__name(p->bpf), name) != 0)
 			continue;
 		if (on && !p->link && !p->err)
-			return capture_prog_attach(c, p);
+			return capture_prog_attach_wait(c, p);
 		if (!on)
 			capture_prog_detach(p);
 		return 0;
