@@ -7,7 +7,7 @@
 # It installs into the system it runs on, so only where that is a machine made for it (make vmtest).
 set -u
 . tests/support/tap.sh
-out=${FWM_OUT:-.output}
+out=${FWM_OUT:-.output} scale=${TEST_SCALE:-1}
 if [[ ! ${FWM_VM:-} || $(</proc/1/comm) != systemd ]]; then
 	tap_skip "forewarmd as a unit of systemd" "needs a machine of its own with systemd as process 1"
 	tap_end
@@ -19,7 +19,7 @@ main_pid() { systemctl show -p MainPID --value forewarmd; }
 state() { systemctl is-active forewarmd; }
 until_active() { # seconds
 	local i
-	for ((i = 0; i < $1 * 10; i++)); do
+	for ((i = 0; i < $1 * 10 * scale; i++)); do
 		[[ $(state) == active ]] && return
 		sleep 0.1
 	done
@@ -36,7 +36,7 @@ asked() { grep -c "$1" "$work/asked"; }
 more_asked() { # 5 more were answered
 	local n i
 	n=$(asked ok)
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 300 * scale; i++)); do
 		(($(asked ok) >= n + 5)) && return
 		sleep 0.1
 	done
@@ -44,7 +44,7 @@ more_asked() { # 5 more were answered
 }
 another_pid() { # than $1, running
 	local i p
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 600 * scale; i++)); do
 		p=$(main_pid)
 		[[ $p != 0 && $p != "$1" && $(state) == active ]] && return
 		sleep 0.1
