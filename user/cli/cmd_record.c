@@ -119,7 +119,7 @@ static int open_hooks(struct recording *r)
 				"%s; `forewarm probe` shows what this kernel offers",
 				why[0] ? why : strerror(-err));
 	err = procfs_seed(procfs_cgroup2_dir(cgroup2, sizeof(cgroup2)) == 0 ? cgroup2 : NULL,
-			  (uint32_t)getpid(), on_seed, r);
+			  (uint32_t)getpid(), 0, on_seed, r);
 	if (err < 0)
 		return cli_fail(FWM_STATUS_FAILED, "/proc: %s", strerror(-err));
 	return FWM_STATUS_OK;

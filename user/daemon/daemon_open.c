@@ -302,7 +302,7 @@ static int open_sight(struct daemon *d)
 		return r;
 	}
 	r = procfs_seed(procfs_cgroup2_dir(cgroups, sizeof(cgroups)) == 0 ? cgroups : NULL,
-			(uint32_t)getpid(), daemon_seed, d);
+			(uint32_t)getpid(), d->options.only_pid, daemon_seed, d);
 	if (r < 0)
 		log_warn("procfs: cannot list what already runs: %s, ignoring", strerror(-r));
 	self_test(d);

@@ -27,6 +27,7 @@
 #include <time.h>
 
 #define SOCK_MAX 4096
+#define ANCESTOR_MAX 64
 
 struct service {
 	uint64_t inode;
@@ -224,11 +225,30 @@ static void process_maps(struct seed *s, struct obs *o, uint32_t flags)
 	}
 }
 
+static bool parent_get(uint32_t pid, uint32_t *ret)
+{
+	char path[64], text[1024], *p;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	if (procfs_text(path, text, sizeof(text)) < 0)
+		return false;
+	p = strrchr(text, ')'); /* the name before it may hold anything */
+	return p && sscanf(p + 1, " %*c %" SCNu32, ret) == 1;
+}
+
+static bool descends(uint32_t pid, uint32_t from)
+{
+	for (int n = 0; n < ANCESTOR_MAX && pid != from; n++)
+		if (!pid || !parent_get(pid, &pid))
+			return false;
+	return pid == from;
+}
+
 static void process_seed(struct seed *s, uint32_t pid)
 {
 	struct obs o = {
 		.kind = OBS_EXEC, .pid = pid, .ts_ns = s->ts_ns, .flags = OBS_F_SEED, .count = 1};
-	char path[64], text[1024], *p;
+	char path[64];
 	struct stat st;
 	ssize_t n;
 	int len;
@@ -243,11 +263,7 @@ static void process_seed(struct seed *s, uint32_t pid)
 				   .ino = st.st_ino,
 				   .mode = st.st_mode,
 				   .size = (uint64_t)st.st_size};
-	(void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	if (procfs_text(path, text, sizeof(text)) < 0)
-		return;
-	p = strrchr(text, ')'); /* the name before it may hold anything */
-	if (!p || sscanf(p + 1, " %*c %" SCNu32, &o.ppid) != 1)
+	if (!parent_get(pid, &o.ppid))
 		return;
 	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
 	if (stat(path, &st) < 0)
@@ -282,7 +298,7 @@ int procfs_maps(uint32_t pid, uint64_t ts_ns, procfs_fn fn, void *ctx)
 	return 0;
 }
 
-int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)
+int procfs_seed(const char *cgroup2_dir, uint32_t skip, uint32_t only, procfs_fn fn, void *ctx)
 {
 	_cleanup_(freep) struct service *services = calloc(SOCK_MAX, sizeof(*services));
 	_cleanup_(freep) struct seed *s = calloc(1, sizeof(*s));
@@ -305,9 +321,13 @@ int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx)
 	d = opendir("/proc");
 	if (!d)
 		return fault_errno();
-	while ((e = readdir(d)))
-		if (isdigit((unsigned char)e->d_name[0]) && strtoul(e->d_name, NULL, 10) != skip)
-			process_seed(s, (uint32_t)strtoul(e->d_name, NULL, 10));
+	while ((e = readdir(d))) {
+		uint32_t pid = (uint32_t)strtoul(e->d_name, NULL, 10);
+
+		if (isdigit((unsigned char)e->d_name[0]) && pid != skip &&
+		    (!only || descends(pid, only)))
+			process_seed(s, pid);
+	}
 	(void)closedir(d);
 	return 0;
 }

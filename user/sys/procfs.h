@@ -16,8 +16,9 @@
 
 typedef void (*procfs_fn)(void *ctx, const struct obs *o);
 
-/* cgroup2_dir: where the v2 hierarchy is mounted, or NULL; skip: a process to leave out. */
-int procfs_seed(const char *cgroup2_dir, uint32_t skip, procfs_fn fn, void *ctx);
+/* cgroup2_dir: where the v2 hierarchy is mounted, or NULL; skip: a process to leave out; only: 0, or a process:
+ * nothing but that and what descends from it. */
+int procfs_seed(const char *cgroup2_dir, uint32_t skip, uint32_t only, procfs_fn fn, void *ctx);
 
 /* The first n - 1 bytes of a small file and a NUL: how many, or -errno, which is no fault. */
 int procfs_text(const char *path, char *buf, size_t n);
