@@ -7,7 +7,7 @@
 #include "support/scratch.h"
 
 #include "base/cleanup.h"
-#include "support/watch.h"
+#include "support/sight.h"
 #include "sys/procfs.h"
 #include "sys/selftest.h"
 
@@ -98,7 +98,7 @@ static void assert_identity(struct capture *c)
 	struct capture_counters n;
 
 	assert_int_equal(capture_counters(c, &n), 0);
-	watch_assert_counted(n.hook);
+	sight_assert_counted(n.hook);
 	assert_int_equal(n.malformed_n, 0);
 	assert_int_equal(n.unnamed_n, 0);
 }
@@ -119,10 +119,10 @@ static struct capture *start(void)
 
 	(void)snprintf(pin, sizeof(pin), "/sys/fs/bpf/fwm-test-%d", (int)getpid());
 	if (!shared)
-		shared = watch_open((struct capture_opts){WATCH_STARTED, .pin_dir = pin});
+		shared = sight_open((struct capture_opts){SIGHT_STARTED, .pin_dir = pin});
 	while (capture_closer(shared, true, 0) == CAPTURE_MORE) /* CAPTURE_ALWAYS is as well */
 		(void)usleep(2000);
-	watch_drain(shared, ignore, NULL);
+	sight_drain(shared, ignore, NULL);
 	return shared;
 }
 
@@ -133,13 +133,13 @@ static int stop(void **state)
 	return 0;
 }
 
-static void run_target(struct capture *c, watch_fn *fn, struct seen *s)
+static void run_target(struct capture *c, sight_fn *fn, struct seen *s)
 {
-	pid_t pid = watch_start(c, fn, s->dir);
+	pid_t pid = sight_start(c, fn, s->dir);
 
 	s->subject = (uint32_t)pid;
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	watch_drain(c, observe, s);
+	sight_drain(c, observe, s);
 }
 
 #define K 37

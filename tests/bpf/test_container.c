@@ -7,7 +7,7 @@
 #include "support/support.h"
 
 #include "support/host.h"
-#include "support/watch.h"
+#include "support/sight.h"
 #include "sys/procfs.h"
 
 #include <fcntl.h>
@@ -136,12 +136,12 @@ static struct tally run(void (*fn)(const char *, int), const char *dir, int time
 	struct tally t = {0};
 
 	for (int i = 0; i < times; i++) {
-		pid_t pid = watch_start(capture, make, &(struct making){fn, dir, i});
+		pid_t pid = sight_start(capture, make, &(struct making){fn, dir, i});
 		int status;
 
 		while (waitpid(pid, &status, late ? 0 : WNOHANG) == 0)
 			(void)capture_drain(capture, 1000, observe, &t);
-		watch_drain(capture, observe, &t);
+		sight_drain(capture, observe, &t);
 		assert_int_equal(status, 0);
 	}
 	return t;
@@ -298,8 +298,8 @@ static void test_an_upgrade_is_the_same_node(void **state)
 		(void)snprintf(path, sizeof(path), "%s/tool", dir);
 		assert_int_equal(stat(path, &st), 0);
 		inos[i] = st.st_ino;
-		assert_int_equal(watch_run(capture, start_tool, dir), 0);
-		watch_drain(capture, into_engine, &h);
+		assert_int_equal(sight_run(capture, start_tool, dir), 0);
+		sight_drain(capture, into_engine, &h);
 	}
 	assert_int_not_equal(inos[0], inos[1]);
 	g = engine_graph_const(h.engine);

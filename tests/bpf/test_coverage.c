@@ -6,7 +6,7 @@
 #include "support/scratch.h"
 #include "support/built.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,8 +91,8 @@ static void check_costs_nobody_else(struct capture *c)
 static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t slots)
 {
 	char dir[SCRATCH_DIR_MAX], tree[80], truth[80];
-	struct capture *c = watch_open_on(
-		(struct capture_opts){WATCH_STARTED, .tier = tier, .proc_slots = slots});
+	struct capture *c = sight_open_on(
+		(struct capture_opts){SIGHT_STARTED, .tier = tier, .proc_slots = slots});
 	struct tally *t = calloc(1, sizeof(*t));
 	struct capture_counters n;
 	int go[2], ready[2], status = -1, r = CAPTURE_MORE;
@@ -129,10 +129,10 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	assert_int_equal(capture_mark(c, (uint32_t)pid, FWM_MARK_TARGET), 0);
 	assert_int_equal(write(go[1], "", 1), 1);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		watch_drain(c, observe, t);
+		sight_drain(c, observe, t);
 		usleep(20000);
 	}
-	watch_drain(c, observe, t);
+	sight_drain(c, observe, t);
 	assert_int_equal(status, 0);
 	assert_int_equal(capture_counters(c, &n), 0);
 	f = fopen(truth, "re");
@@ -166,7 +166,7 @@ static void everything_is_seen(enum capture_tier tier, bool untimed, uint32_t sl
 	assert_int_equal(t->peers,
 			 t->loopback_n); /* each loopback connection is joined to its listener */
 	assert_true(t->loopback_n > 15);
-	watch_assert_counted(n.hook);
+	sight_assert_counted(n.hook);
 	for (int h = 0; h < FWM_HOOK_MAX; h++)
 		assert_int_equal(n.hook[h].ring_full, 0);
 	free(line);

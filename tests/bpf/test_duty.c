@@ -3,7 +3,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ static struct tally drain(struct capture *c)
 {
 	struct tally t = {0};
 
-	watch_drain(c, observe, &t);
+	sight_drain(c, observe, &t);
 	return t;
 }
 
@@ -79,12 +79,12 @@ static void start_true(const void *arg)
 
 static void run_true(struct capture *c, unsigned times, const char *arg)
 {
-	assert_int_equal(watch_run(c, start_true, &(struct starts){.n = times, .arg = arg}), 0);
+	assert_int_equal(sight_run(c, start_true, &(struct starts){.n = times, .arg = arg}), 0);
 }
 
 static void test_known_blocks_are_sampled(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	struct tally t;
 	bool loaders; /* told since 5.17 */
 
@@ -140,7 +140,7 @@ static unsigned hooks_off(struct capture *c)
 /* A hook that is busy is not waited for: each is tried once a call, until it is on. */
 static void test_busy_hooks_are_tried_again(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	unsigned off_n = hooks_off(c), detached_n;
 	bool detached;
 
@@ -178,7 +178,7 @@ static void test_busy_hooks_are_tried_again(void **state)
 
 static void test_unknown_programs_wake_a_detached_daemon(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	struct pollfd p = {.fd = capture_fd(c), .events = POLLIN};
 	struct tally t;
 

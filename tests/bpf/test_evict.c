@@ -3,7 +3,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void make(struct file *f)
 
 static void test_evict_takes_back_what_was_noted(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){0});
+	struct capture *c = sight_open((struct capture_opts){0});
 	struct file kept, dropped, cut;
 	uint32_t left_before_n = 0, left_n = 0;
 	uint64_t what = 0;

@@ -5,7 +5,7 @@
  */
 #include "support/support.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -370,7 +370,7 @@ static unsigned count(const struct story *s, enum obs_kind kind)
 static void forks_are_told(uint32_t slots)
 {
 	struct story s = {.events = calloc(EVENT_MAX, sizeof(*s.events))};
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED, .proc_slots = slots});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED, .proc_slots = slots});
 	struct capture_counters n;
 	pid_t pid;
 
@@ -378,12 +378,12 @@ static void forks_are_told(uint32_t slots)
 	truth = mmap(NULL, sizeof(*truth), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	assert_true(truth != MAP_FAILED);
-	pid = watch_start(c, do_forks, NULL);
+	pid = sight_start(c, do_forks, NULL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	/* The last orphans may end after it. */
 	for (int i = 0; i < 500 && count(&s, OBS_EXIT) < truth->fact_n + 1; i++) {
 		usleep(10000);
-		watch_drain(c, keep, &s);
+		sight_drain(c, keep, &s);
 	}
 	print_message("# %u processes, %zu events, a number used again %u times\n", truth->fact_n,
 		      s.n, truth->reused_n);
@@ -392,7 +392,7 @@ static void forks_are_told(uint32_t slots)
 	assert_int_equal(count(&s, OBS_FORK), truth->fact_n);
 	assert_int_equal(count(&s, OBS_EXIT), truth->fact_n + 1);
 	assert_int_equal(capture_counters(c, &n), 0);
-	watch_assert_counted(n.hook);
+	sight_assert_counted(n.hook);
 	assert_int_equal(n.hook[FWM_HOOK_FORK].unreadable, 0);
 	/* Most are told with what they do first. */
 	assert_true(n.hook[FWM_HOOK_FORK].sent < truth->fact_n / 4);
@@ -417,7 +417,7 @@ static void test_each_is_told_with_few_slots(void **state)
 static void test_own_are_never_told(void **state)
 {
 	struct story s = {.events = calloc(EVENT_MAX, sizeof(*s.events))};
-	struct capture *c = watch_open((struct capture_opts){0});
+	struct capture *c = sight_open((struct capture_opts){0});
 
 	(void)state;
 	assert_non_null(s.events);
@@ -429,7 +429,7 @@ static void test_own_are_never_told(void **state)
 	chain(DEPTH);
 	(void)orphans(3, true, true);
 	parent_executes(false);
-	watch_drain(c, keep, &s);
+	sight_drain(c, keep, &s);
 	assert_true(truth->fact_n > 10);
 	for (size_t i = 0; i < s.n; i++) {
 		assert_false(s.events[i].ours);

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "support/scratch.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <link.h>
@@ -136,8 +136,8 @@ static uint64_t told(struct capture *c, const char *program, const char *root)
 	uint64_t ino = 0;
 
 	assert_true(fd >= 0);
-	(void)watch_run(c, run, &s);
-	watch_drain(c, observe, &ino);
+	(void)sight_run(c, run, &s);
+	sight_drain(c, observe, &ino);
 	return ino;
 }
 
@@ -152,7 +152,7 @@ static struct capture *open_pinned_down(void)
 	memcpy(dir, DIR, sizeof(DIR));
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(chmod(dir, 0755), 0);
-	return watch_open((struct capture_opts){WATCH_STARTED});
+	return sight_open((struct capture_opts){SIGHT_STARTED});
 }
 
 static void test_a_renamed_loader_is_told_at_once(void **state)

@@ -6,7 +6,7 @@
 #include "support/support.h"
 #include "support/built.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -65,8 +65,8 @@ static unsigned told(struct capture *c, const char *path, const char *then, cons
 	fd = open(q.file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
 	assert_int_equal(write(fd, path, strlen(path) + 1), (ssize_t)strlen(path) + 1);
 	close(fd);
-	assert_int_equal(watch_run(c, ask, &q), 0);
-	watch_drain(c, observe, &t);
+	assert_int_equal(sight_run(c, ask, &q), 0);
+	sight_drain(c, observe, &t);
 	after = looks(c);
 	assert_int_equal(after.seen, after.filtered + after.unreadable + after.ring_full +
 					     after.sent + after.folded);
@@ -78,7 +78,7 @@ static unsigned told(struct capture *c, const char *path, const char *then, cons
 
 static void literals_are_told(enum capture_tier tier)
 {
-	struct capture *c = watch_open_on((struct capture_opts){WATCH_STARTED, .tier = tier});
+	struct capture *c = sight_open_on((struct capture_opts){SIGHT_STARTED, .tier = tier});
 	struct fwm_counts n;
 	char want[64];
 

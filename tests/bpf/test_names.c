@@ -7,7 +7,7 @@
 #include "support/scratch.h"
 
 #include "base/cleanup.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -49,14 +49,14 @@ static uint64_t resolved_n(struct capture *c)
 	struct capture_counters n;
 
 	assert_int_equal(capture_counters(c, &n), 0);
-	watch_assert_counted(n.hook);
+	sight_assert_counted(n.hook);
 	assert_int_equal(n.unnamed_n, 0);
 	return n.hook[FWM_HOOK_NAME].seen;
 }
 
 static struct capture *start(struct subject *s)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 
 	*s = (struct subject){0};
 	assert_int_equal(scratch_make_on_disk(s->dir, "names"), 0);
@@ -68,8 +68,8 @@ static void run(struct capture *c, struct subject *s, int times)
 {
 	s->times = times;
 	s->open_n = 0;
-	assert_int_equal(watch_run(c, do_opens, s), 0);
-	watch_drain(c, observe, s);
+	assert_int_equal(sight_run(c, do_opens, s), 0);
+	sight_drain(c, observe, s);
 	assert_int_equal(s->open_n, times);
 }
 

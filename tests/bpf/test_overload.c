@@ -7,7 +7,7 @@
 #include "support/scratch.h"
 #include "support/built.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -71,8 +71,8 @@ static void observe(void *ctx, const struct obs *o)
 
 static struct capture *start(uint32_t ring_bytes)
 {
-	return watch_open(
-		(struct capture_opts){WATCH_STARTED, .ring_bytes = ring_bytes, .name_max = 8192});
+	return sight_open(
+		(struct capture_opts){SIGHT_STARTED, .ring_bytes = ring_bytes, .name_max = 8192});
 }
 
 static void hammer(const void *dir)
@@ -101,15 +101,15 @@ static void light(const void *dir)
 	}
 }
 
-static void run(struct capture *c, watch_fn *fn, struct tally *t)
+static void run(struct capture *c, sight_fn *fn, struct tally *t)
 {
-	pid_t pid = watch_start(c, fn, t->dir);
+	pid_t pid = sight_start(c, fn, t->dir);
 
 	while (waitpid(pid, NULL, WNOHANG) == 0) {
-		watch_drain(c, observe, t);
+		sight_drain(c, observe, t);
 		usleep(1000);
 	}
-	watch_drain(c, observe, t);
+	sight_drain(c, observe, t);
 }
 
 /* pause: nothing is drained while the generator runs; else all is, but slowly. */
@@ -129,12 +129,12 @@ static void overload(bool pause, uint64_t slow_ns)
 		(void)snprintf(path, sizeof(path), "%s/file%d", t.dir, k);
 		close(open(path, O_CREAT | O_WRONLY, 0600));
 	}
-	pid = watch_start(c, hammer, t.dir);
+	pid = sight_start(c, hammer, t.dir);
 	while (waitpid(pid, &status, pause ? 0 : WNOHANG) == 0)
 		(void)capture_drain(c, 64, observe, &t);
 	end = now();
 	t.slow_ns = 0;
-	watch_drain(c, observe, &t);
+	sight_drain(c, observe, &t);
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %lu opens: %lu told, %lu folded\n",
 		      (unsigned long)n.hook[FWM_HOOK_OPENAT].seen,
@@ -146,16 +146,16 @@ static void overload(bool pause, uint64_t slow_ns)
 		assert_int_equal(t.miss[k], ABSENT_ROUNDS);
 	assert_true(t.open_folded > 0);
 	assert_int_equal(n.unnamed_n, 0);
-	watch_assert_counted(n.hook);
+	sight_assert_counted(n.hook);
 	for (int h = 0; h < FWM_HOOK_MAX; h++)
 		lost += n.hook[h].ring_full;
 	assert_int_equal(lost, 0);
 
 	/* Back to normal: every single open is told again. */
 	before = n;
-	pid = watch_start(c, light, t.dir);
+	pid = sight_start(c, light, t.dir);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	watch_drain(c, observe, &t);
+	sight_drain(c, observe, &t);
 	assert_true(since(end) < 1.0);
 	assert_int_equal(capture_counters(c, &n), 0);
 	assert_int_equal(n.hook[FWM_HOOK_OPENAT].sent - before.hook[FWM_HOOK_OPENAT].sent, FILES);
@@ -227,8 +227,8 @@ static void test_what_is_lost_is_counted(void **state)
 
 	(void)state;
 	assert_int_equal(scratch_make_in(dir, "/var/tmp", "over"), 0);
-	assert_int_equal(watch_run(c, miss_all, dir), 0);
-	watch_drain(c, observe_missed, &m);
+	assert_int_equal(sight_run(c, miss_all, dir), 0);
+	sight_drain(c, observe_missed, &m);
 	assert_int_equal(capture_counters(c, &n), 0);
 	print_message("# %lu opens: %lu told, %lu folded, %lu lost\n", (unsigned long)v->seen,
 		      (unsigned long)v->sent, (unsigned long)v->folded,
@@ -240,8 +240,8 @@ static void test_what_is_lost_is_counted(void **state)
 	/* Once it is read again, nothing more is lost. */
 	lost = v->ring_full;
 	told = m.n;
-	assert_int_equal(watch_run(c, miss_some, dir), 0);
-	watch_drain(c, observe_missed, &m);
+	assert_int_equal(sight_run(c, miss_some, dir), 0);
+	sight_drain(c, observe_missed, &m);
 	assert_int_equal(capture_counters(c, &n), 0);
 	assert_int_equal(v->ring_full, lost);
 	assert_int_equal(m.n, told + FILES);

@@ -7,7 +7,7 @@
 #include "support/scratch.h"
 #include "support/built.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static void generate(const void *arg)
 static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 {
 	char dir[SCRATCH_DIR_MAX];
-	struct capture *c = watch_open_on((struct capture_opts){WATCH_STARTED, .tier = tier});
+	struct capture *c = sight_open_on((struct capture_opts){SIGHT_STARTED, .tier = tier});
 	struct job job = {.opens_n = OPENS / built_scale()};
 	struct compare cmp = {.told = tmpfile()};
 	struct capture_counters n;
@@ -74,12 +74,12 @@ static void paths_are_those_of_readlink(enum capture_tier tier, bool untimed)
 	(void)snprintf(job.tree, sizeof(job.tree), "%s/tree", dir);
 	(void)snprintf(job.truth, sizeof(job.truth), "%s/truth", dir);
 	assert_int_equal(mkdir(job.tree, 0755), 0);
-	pid = watch_start(c, generate, &job);
+	pid = sight_start(c, generate, &job);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		watch_drain(c, observe, &cmp);
+		sight_drain(c, observe, &cmp);
 		usleep(20000);
 	}
-	watch_drain(c, observe, &cmp);
+	sight_drain(c, observe, &cmp);
 	assert_int_equal(status, 0);
 
 	/* Both are in the order the one worker opened. */

@@ -5,7 +5,7 @@
  */
 #include "support/support.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 #include "sys/selftest.h"
 
 #include "base/cleanup.h"
@@ -24,7 +24,7 @@ static void ignore(void *ctx, const struct obs *o)
 
 static struct capture *open_capture(enum capture_tier tier)
 {
-	return watch_open_on(
+	return sight_open_on(
 		(struct capture_opts){.only_targets = true, .ring_bytes = 256 << 10, .tier = tier});
 }
 

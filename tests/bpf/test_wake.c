@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "core/block.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static bool woken(struct capture *c, int ms)
 static unsigned drain_all(struct capture *c, struct seen *s)
 {
 	s->exec_n = 0;
-	watch_drain(c, observe, s);
+	sight_drain(c, observe, s);
 	assert_false(woken(c, 0)); /* epoll forgets a wakeup when it looks and finds nothing */
 	return s->exec_n;
 }
@@ -88,12 +88,12 @@ static void start(const void *arg)
 
 static void run(struct capture *c, const char *path, const char *arg)
 {
-	assert_int_equal(watch_run(c, start, &(struct start){path, arg}), 0);
+	assert_int_equal(sight_run(c, start, &(struct start){path, arg}), 0);
 }
 
 static void test_wake_only_for_what_is_worth_acting_on(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	char dir[SCRATCH_DIR_MAX], path[2][80];
 	struct fwm_guess_row row = {.guess_n = 0};
 	struct fwm_block_key key[2], whatever;
@@ -199,7 +199,7 @@ static void test_the_argument_is_found_behind_any_name(void **state)
 {
 	static const char *const args[] = {
 		"report", "", "with-more-letters-than-the-hook-makes-a-difference-by-and-some"};
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	char path[] = "/tmp/forewarm-wake-XXXXXX", name[160];
 	struct fwm_guess_row row = {.wake = FWM_WAKE_YES};
 	struct seen s = {0}, again = {0};
@@ -209,7 +209,7 @@ static void test_the_argument_is_found_behind_any_name(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(args); i++) {
 		struct named n = {path, "x", args[i]};
 
-		assert_int_equal(watch_run(c, start_named, &n), 0);
+		assert_int_equal(sight_run(c, start_named, &n), 0);
 		assert_int_equal(drain_all(c, &s), 1);
 		assert_int_equal(capture_guesses_update(c, &s.key, &row), 0);
 		/* Of some 120 bytes of arguments, and less, a record is made in another way. */
@@ -217,7 +217,7 @@ static void test_the_argument_is_found_behind_any_name(void **state)
 			memset(name, 'n', len);
 			name[len] = 0;
 			n.name = name;
-			assert_int_equal(watch_run(c, start_named, &n), 0);
+			assert_int_equal(sight_run(c, start_named, &n), 0);
 			assert_true(woken(c, WAKE_MS));
 			assert_int_equal(drain_all(c, &again), 1);
 			assert_memory_equal(&again.key, &s.key, sizeof(s.key));
@@ -236,18 +236,18 @@ static void test_a_name_without_arguments_is_told_to_who_asks(void **state)
 
 	(void)state;
 	for (int only = 0; only < 2; only++) {
-		struct capture *c = watch_open(
-			(struct capture_opts){WATCH_STARTED, .arguments_only = only == 1});
+		struct capture *c = sight_open(
+			(struct capture_opts){SIGHT_STARTED, .arguments_only = only == 1});
 		char path[] = "/tmp/forewarm-wake-XXXXXX";
 		struct seen s = {0}, alone = {0};
 
 		make_true(path);
-		assert_int_equal(watch_run(c, start_named, &(struct named){path, "x", "report"}),
+		assert_int_equal(sight_run(c, start_named, &(struct named){path, "x", "report"}),
 				 0);
 		assert_int_equal(drain_all(c, &s), 1);
 		assert_int_equal(s.args_len, sizeof(both));
 		assert_memory_equal(s.args, both, sizeof(both));
-		assert_int_equal(watch_run(c, start_named, &(struct named){path, "x", NULL}), 0);
+		assert_int_equal(sight_run(c, start_named, &(struct named){path, "x", NULL}), 0);
 		assert_int_equal(drain_all(c, &alone), 1);
 		assert_int_equal(alone.args_len, only ? 0 : sizeof("x"));
 		assert_memory_equal(alone.args, only ? "" : "x", alone.args_len);
@@ -276,7 +276,7 @@ static void start_meanwhile(void *ctx, const struct obs *o)
  * use: the next one must be. */
 static void test_a_wakeup_during_a_drain_is_not_the_last(void **state)
 {
-	struct capture *c = watch_open((struct capture_opts){WATCH_STARTED});
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
 	char path[] = "/tmp/forewarm-wake-XXXXXX";
 	struct meanwhile m = {c, path, 0};
 	struct seen s = {0};

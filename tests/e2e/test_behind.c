@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
 #include "support/job.h"
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <dirent.h>
 #include <sched.h>

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "support/forewarmd.h"
 #include "support/job.h"
-#include "support/watch.h"
+#include "support/sight.h"
 #include "sys/memgroup.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* watch.c - a process waits at its gate until it was marked, so that none of its steps goes unseen. */
+/* sight.c - a process waits at its gate until it was marked, so that none of its steps goes unseen. */
 #include "support/support.h"
 
-#include "support/watch.h"
+#include "support/sight.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { DRAIN_EVENTS = 4096 };
 
-struct capture *watch_open(struct capture_opts o)
+struct capture *sight_open(struct capture_opts o)
 {
 	char why[CAPTURE_WHY_MAX] = "";
 	struct capture *c = NULL;
@@ -24,9 +24,9 @@ struct capture *watch_open(struct capture_opts o)
 	return c;
 }
 
-struct capture *watch_open_on(struct capture_opts o)
+struct capture *sight_open_on(struct capture_opts o)
 {
-	struct capture *c = watch_open(o);
+	struct capture *c = sight_open(o);
 
 	if (o.tier != capture_tier(c)) {
 		(void)capture_close(c);
@@ -35,7 +35,7 @@ struct capture *watch_open_on(struct capture_opts o)
 	return c;
 }
 
-pid_t watch_start(struct capture *c, watch_fn *fn, const void *arg)
+pid_t sight_start(struct capture *c, sight_fn *fn, const void *arg)
 {
 	int gate[2];
 	char byte;
@@ -58,22 +58,22 @@ pid_t watch_start(struct capture *c, watch_fn *fn, const void *arg)
 	return pid;
 }
 
-int watch_run(struct capture *c, watch_fn *fn, const void *arg)
+int sight_run(struct capture *c, sight_fn *fn, const void *arg)
 {
-	pid_t pid = watch_start(c, fn, arg);
+	pid_t pid = sight_start(c, fn, arg);
 	int status = -1;
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
 }
 
-void watch_drain(struct capture *c, void (*observe)(void *ctx, const struct obs *o), void *ctx)
+void sight_drain(struct capture *c, void (*observe)(void *ctx, const struct obs *o), void *ctx)
 {
 	while (capture_drain(c, DRAIN_EVENTS, observe, ctx) == DRAIN_EVENTS)
 		;
 }
 
-void watch_assert_counted(const struct fwm_counts hooks[FWM_HOOK_MAX])
+void sight_assert_counted(const struct fwm_counts hooks[FWM_HOOK_MAX])
 {
 	for (int h = 0; h < FWM_HOOK_MAX; h++) {
 		const struct fwm_counts *v = &hooks[h];
