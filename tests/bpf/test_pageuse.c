@@ -261,27 +261,71 @@ static void collect_group(void *ctx, const struct pageuse_run *run)
 	seen[run->ino - 1]++;
 }
 
+static int map_of_many(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "used_many", sizeof(struct fwm_used_key),
+				sizeof(struct fwm_used_row), MANY, NULL);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void put_rows(int fd, uint64_t from, uint64_t end)
+{
+	for (uint64_t i = from; i < end; i++)
+		assert_int_equal(bpf_map_update_elem(fd, &(struct fwm_used_key){.ino = i},
+						     &(struct fwm_used_row){.pages = 1}, BPF_ANY),
+				 0);
+}
+
 /* More than one visit of the kernel's takes: none is lost, none is told twice. */
 static void test_many_rows_are_taken_in_one_visit(void **state)
 {
-	_cleanup_(closep) int fd =
-		bpf_map_create(BPF_MAP_TYPE_HASH, "used_many", sizeof(struct fwm_used_key),
-			       sizeof(struct fwm_used_row), MANY, NULL);
+	_cleanup_(closep) int fd = map_of_many();
 	static uint8_t seen[MANY];
 	size_t runs_n = 0;
 
 	(void)state;
-	assert_true(fd >= 0);
-	for (uint64_t i = 1; i <= MANY; i++)
-		assert_int_equal(bpf_map_update_elem(fd, &(struct fwm_used_key){.ino = i},
-						     &(struct fwm_used_row){.pages = 1}, BPF_ANY),
-				 0);
+	put_rows(fd, 1, MANY + 1);
 	assert_int_equal(pageuse_take(fd, collect_group, seen, &runs_n), 0);
 	assert_int_equal(runs_n, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(seen[i], 1);
 	assert_int_equal(pageuse_take(fd, collect_group, seen, &runs_n), 0);
 	assert_int_equal(runs_n, 0);
+}
+
+static bool yes(void *ctx)
+{
+	(void)ctx;
+	return true;
+}
+
+/* One run a go, also of what comes meanwhile: none is lost, none is told twice. */
+static void test_rows_are_told_in_goes(void **state)
+{
+	const struct pause always = {.wanted = yes};
+	_cleanup_(closep) int fd = map_of_many();
+	static uint8_t seen[MANY];
+	struct pageuse p = {0};
+	size_t runs_n = 0, told_n = 0;
+	int r;
+
+	(void)state;
+	put_rows(fd, 1, MANY / 2);
+	do {
+		r = pageuse_go(&p, fd, collect_group, seen, &always, &runs_n);
+		assert_true(r == 0 || r == PAGEUSE_MORE);
+		assert_true(runs_n <= 1);
+		told_n += runs_n;
+		if (told_n == 10)
+			put_rows(fd, MANY / 2, MANY + 1);
+	} while (r == PAGEUSE_MORE);
+	assert_int_equal(told_n, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(seen[i], 1);
+	assert_null(p.rows);
+	assert_null(p.uses);
 }
 
 int main(int argc, char **argv)
@@ -292,6 +336,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_pageuse_off_sees_nothing),
 		cmocka_unit_test(test_pageuse_of_an_overlay_has_a_name),
 		cmocka_unit_test(test_many_rows_are_taken_in_one_visit),
+		cmocka_unit_test(test_rows_are_told_in_goes),
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "subject"))

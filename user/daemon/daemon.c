@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "sys/capture.h"
 #include "sys/layers.h"
-#include "sys/pageuse.h"
 #include "sys/procfs.h"
 
 #include <malloc.h>
@@ -264,9 +263,13 @@ static int on_learn(sd_event_source *s, uint64_t usec, void *userdata)
 	int r;
 
 	(void)usec;
-	behind_begin(d->behind);
+	if (!begin(d, &d->learns))
+		return soon(d, s);
 	drain(d); /* the execs and opens that give pids and inodes their names come first */
-	r = pageuse_take(capture_used_pages(d->capture, &full_n), on_use, d, NULL);
+	r = pageuse_go(&d->pageuse, capture_used_pages(d->capture, &full_n), on_use, d,
+		       later_pause(&d->learns), NULL);
+	if (r == PAGEUSE_MORE)
+		return soon(d, s);
 	if (r < 0)
 		log_limited(LOG_LEVEL_WARN, "capture: cannot take the used pages: %s",
 			    strerror(-r));

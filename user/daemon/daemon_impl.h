@@ -31,6 +31,7 @@
 #include "sys/cpus.h"
 #include "sys/disks.h"
 #include "sys/layers.h"
+#include "sys/pageuse.h"
 #include "sys/psi.h"
 #include "sys/target.h"
 #include "sys/warm.h"
@@ -71,7 +72,8 @@ struct daemon {
 	struct pause urgent;			    /* a start waits for us */
 	struct later ticks, learns, flushes, edges; /* what can wait */
 	size_t tick_part;			    /* of the tick under way, where it goes on */
-	uint64_t edges_ns;			    /* a round of those took so long until now */
+	struct pageuse pageuse;
+	uint64_t edges_ns; /* a round of those took so long until now */
 	sd_event_source *drain_again;
 	sd_event_source *warm_source, *warm_again; /* results: either waits for them or pauses */
 	sd_event_source *due;			   /* of what has time, at due_ns; 0: nothing has */

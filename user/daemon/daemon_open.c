@@ -426,6 +426,7 @@ struct daemon *daemon_free(struct daemon *d)
 	if (!d)
 		return NULL;
 	d->behind = behind_free(d->behind);
+	pageuse_fini(&d->pageuse);
 	d->api = api_close(d->api);
 	d->runs = runs_free(d->runs);
 	d->serve = serve_close(d->serve, d->options.keep);

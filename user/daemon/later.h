@@ -3,7 +3,7 @@
  * later.h - work that can wait, done in goes between which whoever cannot wait has its turn.
  *
  * Shape    later_begin() says whether to begin a go now; the work then asks later_pause() between its steps. What is
- *          not done by then is left to a go LATER_AGAIN_MS later.
+ *          not done by then is left to a go LATER_AGAIN_MS later, or when the loop next wakes after that.
  * Units    of a go its processor time: what is done behind everybody else may stand still for long.
  * Bounds   Nothing is put off without any of it being done more than LATER_MAX times in a row; from then on a go lasts
  *          LATER_GO_NS and at most LATER_STEPS steps, whoever waits.
