@@ -624,6 +624,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
 	len = masked(offsetof(struct fwm_exec, text) + len, 0x1fff);
 	hdr_fill(&e->hdr, FWM_EVENT_EXEC, len, now, (__u64)tgid << 32 | (__u32)task->pid);
+	if (urgent) {
+		e->hdr.flags |= FWM_F_WAITS;
+		__sync_fetch_and_add(&waits_n, 1);
+	}
 	wake = wake_flags(urgent, urgent ? 0 : ring_pressure(c, len));
 	if (likely(room)) {
 		bpf_ringbuf_submit(room, wake);
@@ -632,10 +636,13 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	}
 	if (len > sizeof(*e))
 		len = sizeof(*e);
-	if (bpf_ringbuf_output(&ring, e, len, wake))
+	if (bpf_ringbuf_output(&ring, e, len, wake)) {
 		count_call(c, ring_full);
-	else
+		if (urgent)
+			__sync_fetch_and_add(&waits_n, -1);
+	} else {
 		count_call(c, sent);
+	}
 	return 0;
 unreadable:
 	if (p->tgid != tgid)

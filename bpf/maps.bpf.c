@@ -82,6 +82,7 @@ const volatile __u64 wake_bytes = 1 << 20;
 const volatile __u64 fold_bytes = 3 << 20;
 
 __u32 wake_sent = 0;
+__u32 waits_n = 0;
 __u32 name_inval = 1;
 __u32 name_epoch = 1;
 __u32 marks_epoch = 1;

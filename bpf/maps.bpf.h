@@ -363,6 +363,7 @@ extern const volatile __u64 fold_bytes; /* with this much unread data opens are 
 
 /* Changed while running, by both sides. */
 extern __u32 wake_sent;	   /* the reader was woken and has not drained since */
+extern __u32 waits_n;	   /* counts records with FWM_F_WAITS */
 extern __u32 name_inval;   /* counts what can change a path: renames, mounts */
 extern __u32 name_epoch;   /* counts the reader's requests to send every path again */
 extern __u32 marks_epoch;  /* counts the reader's changes of marks */

@@ -59,7 +59,8 @@ enum fwm_event_kind {
 #define FWM_F_READY                                                                                \
 	(1u                                                                                        \
 	 << 11) /* EXEC: what it needs was in memory at its last starts, and nothing left since */
-#define FWM_F_NEW (1u << 12) /* EXEC, EXIT: the first told of this process; parent made it */
+#define FWM_F_NEW (1u << 12)   /* EXEC, EXIT: the first told of this process; parent made it */
+#define FWM_F_WAITS (1u << 13) /* EXEC: the reader was woken for it */
 
 struct fwm_hdr {
 	__u64 ts_ns; /* when the hook ran */

@@ -298,6 +298,60 @@ static void test_a_wakeup_during_a_drain_is_not_the_last(void **state)
 	(void)unlink(path);
 }
 
+struct waits {
+	struct capture *c;
+	const char *path;
+	unsigned exec_n;
+	bool waits[4];
+};
+
+/* While the second is taken another one starts. */
+static void note_waits(void *ctx, const struct obs *o)
+{
+	struct waits *w = ctx;
+
+	if (o->kind != OBS_EXEC)
+		return;
+	w->waits[w->exec_n++ % ARRAY_SIZE(w->waits)] = capture_start_waits(w->c);
+	if (w->exec_n != 2)
+		return;
+	run(w->c, w->path, "third");
+	w->waits[1] |= !capture_start_waits(w->c);
+}
+
+/* Whoever takes a start is told whether another one is behind it, and not of one for which nothing is done. */
+static void test_a_start_waits_until_it_is_taken(void **state)
+{
+	struct capture *c = sight_open((struct capture_opts){SIGHT_STARTED});
+	char path[] = "/tmp/forewarm-wake-XXXXXX", longer[400];
+	struct waits w = {.c = c, .path = path};
+	struct fwm_guess_row row = {.wake = FWM_WAKE_NO};
+	struct seen s = {0};
+
+	(void)state;
+	make_true(path);
+	run(c, path, "first");
+	assert_false(capture_start_waits(c)); /* nobody asked for it */
+	assert_int_equal(drain_all(c, &s), 1);
+	capture_wake_new(c);
+	run(c, path, "first");
+	assert_true(capture_start_waits(c));
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = 0;
+	run(c, path, longer); /* its record is made in another way */
+	sight_drain(c, note_waits, &w);
+	assert_int_equal(w.exec_n, 3);
+	assert_true(w.waits[0]);
+	assert_false(w.waits[1]);
+	assert_false(w.waits[2]);
+	assert_false(capture_start_waits(c));
+	assert_int_equal(capture_guesses_update(c, &s.key, &row), 0);
+	run(c, path, "first"); /* it has a row, and that says no */
+	assert_false(capture_start_waits(c));
+	(void)capture_close(c);
+	(void)unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_the_argument_is_found_behind_any_name),
 		cmocka_unit_test(test_a_name_without_arguments_is_told_to_who_asks),
 		cmocka_unit_test(test_a_wakeup_during_a_drain_is_not_the_last),
+		cmocka_unit_test(test_a_start_waits_until_it_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

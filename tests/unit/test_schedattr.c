@@ -47,7 +47,7 @@ static int prompt(void)
 
 	CHECK(schedattr_get(0, &before) == 0);
 	CHECK(before.runtime_ns > SCHEDATTR_PROMPT_NS);
-	CHECK(schedattr_prompt() == 0);
+	CHECK(schedattr_prompt(SCHEDATTR_PROMPT_NS) == 0);
 	CHECK(schedattr_get(0, &after) == 0);
 	CHECK(after.runtime_ns == SCHEDATTR_PROMPT_NS);
 	CHECK(after.policy == SCHED_OTHER && after.nice == before.nice);
@@ -68,7 +68,7 @@ static int ordinary_child(void)
 	pid_t pid;
 
 	CHECK(schedattr_get(0, &before) == 0);
-	CHECK(schedattr_prompt() == 0);
+	CHECK(schedattr_prompt(SCHEDATTR_PROMPT_NS) == 0);
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0)
@@ -92,7 +92,7 @@ static int stays_batch(void)
 
 	CHECK(sched_setscheduler(0, SCHED_BATCH, &p) == 0);
 	CHECK(schedattr_get(0, &before) == 0);
-	CHECK(schedattr_prompt() == 0);
+	CHECK(schedattr_prompt(SCHEDATTR_PROMPT_NS) == 0);
 	CHECK(schedattr_get(0, &after) == 0);
 	CHECK(after.policy == SCHED_BATCH && after.runtime_ns == before.runtime_ns);
 	CHECK(after.flags == before.flags);
@@ -111,7 +111,7 @@ static int behind_keeps(void)
 	struct schedattr a;
 	int r;
 
-	CHECK(schedattr_prompt() == 0);
+	CHECK(schedattr_prompt(SCHEDATTR_PROMPT_NS) == 0);
 	r = behind_new(epoll_create1(EPOLL_CLOEXEC), &b);
 	if (r == BEHIND_REFUSED)
 		return 0;

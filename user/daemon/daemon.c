@@ -167,7 +167,7 @@ static int soon(struct daemon *d, sd_event_source *s)
 
 static bool start_waits(void *ctx)
 {
-	return capture_woken(((struct daemon *)ctx)->capture);
+	return capture_start_waits(((struct daemon *)ctx)->capture);
 }
 
 static bool begin(struct daemon *d, struct later *l)

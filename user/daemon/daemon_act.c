@@ -142,12 +142,17 @@ static void wait_due(struct daemon *d)
 	(void)sd_event_source_set_enabled(d->due, due_ns ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
+/* A start has hundreds of needs, and what comes after it has more: the next start does not wait for all of them.
+ * What is left is carried out with what it needs, in the order of need, as the ring is read until none waits. */
 void daemon_step(struct daemon *d)
 {
 	struct action a;
 
-	while (engine_next_action(d->engine, &a))
+	while (engine_next_action(d->engine, &a)) {
 		act(d, &a);
+		if (pause_wanted(&d->urgent))
+			break;
+	}
 	wait_due(d);
 }
 

@@ -351,12 +351,15 @@ static int open_warm(struct daemon *d)
 	return r < 0 ? r : 0;
 }
 
+/* A start waits for the loop; but what it has found to be read first is read before it goes on. */
+#define PROMPT_NS (4 * SCHEDATTR_PROMPT_NS)
+
 /* Once there are no more threads to be made, nor processes of ours. */
 static void open_behind(struct daemon *d)
 {
 	int r;
 
-	(void)schedattr_prompt(); /* a start waits for it */
+	(void)schedattr_prompt(PROMPT_NS);
 	r = behind_new(sd_event_get_fd(d->loop), &d->behind);
 	if (r == BEHIND_OWN)
 		log_info("daemon: runs under the scheduling policy it was given");

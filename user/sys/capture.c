@@ -76,10 +76,13 @@ static int host_check(const struct capture_opts *o)
 static int record(void *ctx, void *rec, size_t n)
 {
 	struct capture *c = ctx;
-	int r = event_decode(c->decoder, rec, n, c->fn, c->ctx);
 	const struct fwm_open *open = rec; /* of a struct fwm_miss the same is there */
 	uint64_t events_n = 1;
+	int r;
 
+	if (n >= sizeof(open->hdr) && open->hdr.flags & FWM_F_WAITS)
+		c->awaited_n++; /* who takes it does what it waits for */
+	r = event_decode(c->decoder, rec, n, c->fn, c->ctx);
 	if (r >= 0 && open->hdr.flags & FWM_F_AGAIN &&
 	    (open->hdr.kind == FWM_EVENT_OPEN || open->hdr.kind == FWM_EVENT_MISS)) {
 		events_n = open->latency_ns;
@@ -160,6 +163,12 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx)
 	if (c->unnamed_n != unnamed_n)
 		names_resend(c);
 	return r;
+}
+
+bool capture_start_waits(const struct capture *c)
+{
+	return (int32_t)(__atomic_load_n(&c->skel->bss->waits_n, __ATOMIC_RELAXED) - c->awaited_n) >
+	       0;
 }
 
 bool capture_woken(const struct capture *c)

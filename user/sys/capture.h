@@ -92,6 +92,8 @@ int capture_drain(struct capture *c, size_t budget, obs_fn fn, void *ctx);
 /* Since that began it was to wake us again. What it was for may have been taken in the same breath, and then
  * nothing will be readable, and nobody woken: drain again. */
 bool capture_woken(const struct capture *c);
+/* The start of a program for which something is to be done is in the ring, or about to be. */
+bool capture_start_waits(const struct capture *c);
 int capture_counters(struct capture *c, struct capture_counters *ret);
 
 /* CAPTURE_MORE: the mode is this one, and capture_attach() is to be called, again and again while it returns that. */

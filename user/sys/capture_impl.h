@@ -57,6 +57,7 @@ struct capture {
 	uint32_t netns;		   /* inode number of ours */
 	struct fwm_counts *percpu; /* cpu_n */
 	uint64_t unnamed_n, malformed_n, records_n, folded_n, resend_ns;
+	uint32_t awaited_n; /* of waits_n in the kernel, taken from the ring */
 	/* while draining */
 	size_t left;
 	obs_fn fn;

@@ -20,7 +20,7 @@ int schedattr_set(pid_t tid, const struct schedattr *a)
 	return syscall(SYS_sched_setattr, tid, a, 0u) < 0 ? -errno : 0;
 }
 
-int schedattr_prompt(void)
+int schedattr_prompt(uint64_t slice_ns)
 {
 	struct schedattr a;
 	int r = schedattr_get(0, &a);
@@ -30,6 +30,6 @@ int schedattr_prompt(void)
 	if (a.policy != SCHED_OTHER) /* somebody gave it one, and that stays */
 		return 0;
 	a.flags |= RESET_ON_FORK;
-	a.runtime_ns = SCHEDATTR_PROMPT_NS;
+	a.runtime_ns = slice_ns;
 	return schedattr_set(0, &a);
 }

@@ -3,8 +3,8 @@
  * schedattr.h - how the kernel shares its processors with a thread of ours.
  *
  * Shape    schedattr_get() and schedattr_set() as the system calls have it. schedattr_prompt(): the calling
- *          thread, which sleeps most of the time and then runs for a moment, asks for the shortest slice
- *          there is. So it runs when it is woken, and not once who has the processor used up a slice of
+ *          thread, which sleeps most of the time and then runs for a moment, asks for a short
+ *          slice. So it runs when it is woken, and not once who has the processor used up a slice of
  *          its own, some ms; of the time it has no more than before.
  * Units    ns; nice values as in getpriority(2).
  * Owner    Nothing is kept.
@@ -35,6 +35,7 @@ struct schedattr {
 int schedattr_get(pid_t tid, struct schedattr *ret);
 int schedattr_set(pid_t tid, const struct schedattr *a);
 
-int schedattr_prompt(void);
+/* slice_ns: at least SCHEDATTR_PROMPT_NS. Who has the shorter one goes first. */
+int schedattr_prompt(uint64_t slice_ns);
 
 #endif
