@@ -94,6 +94,28 @@ static void test_engine_waits_no_longer_for_what_has_come(void **state)
 	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
 }
 
+/* What a program that runs has not opened yet is needed by the next one, which has yet to start: whatever it counts as
+ * then, its room is free again when it has been read. */
+static void test_engine_frees_the_room_it_took(void **state)
+{
+	struct host *h = *state;
+	struct engine_stats s;
+	struct action_list l;
+
+	learn(h, 8, 400 * MS);
+	(void)actions_of_start(h, &l, "/bin/second", NULL);
+	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
+	actions_finish(h, &l, false);
+	host_rest(h, 2 * S);
+	(void)actions_of_start(h, &l, "/bin/dash", "/srv/job.sh");
+	assert_non_null(actions_find(&l, ACTION_WARM, "/data/needed"));
+	engine_stats(h->engine, &s);
+	assert_true(s.inflight_bytes > 0);
+	actions_finish(h, &l, false);
+	engine_stats(h->engine, &s);
+	assert_int_equal(s.inflight_bytes, 0);
+}
+
 /* Whoever reads was busy, or had no room: that does not make it wait once more. */
 static void test_engine_tries_again_without_waiting(void **state)
 {
@@ -252,6 +274,7 @@ int main(void)
 		WITH_HOST(test_engine_waits_no_longer_for_what_has_come),
 		WITH_HOST(test_engine_hurries_what_has_come),
 		WITH_HOST(test_engine_hurries_no_more_what_is_there),
+		WITH_HOST(test_engine_frees_the_room_it_took),
 		WITH_HOST(test_engine_tries_again_without_waiting),
 		WITH_HOST(test_engine_reads_for_who_runs_what_it_did_not_on_trust),
 		WITH_HOST(test_engine_waits_only_for_what_never_comes_sooner),

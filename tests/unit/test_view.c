@@ -202,6 +202,7 @@ static void test_view_status_tells_all_that_is_known(void **state)
 				 .processes_evicted = 12,
 				 .guesses_open_n = 13,
 				 .queue_n = 14,
+				 .inflight_bytes = 66,
 				 .bytes = 15,
 				 .graph = {.nodes_n = 21,
 					   .edges_n = 22,
@@ -237,6 +238,7 @@ static void test_view_status_tells_all_that_is_known(void **state)
 		"\"connect\":5,\"listen\":6,\"fold\":7},\"graph\":{\"nodes_n\":21,\"edges_n\":22,"
 		"\"bytes\":23,\"nodes_evicted\":24,\"edges_evicted\":25},\"processes_n\":11,"
 		"\"contained_n\":65,\"processes_evicted\":12,\"guesses_open_n\":13,\"queue_n\":14,"
+		"\"inflight_bytes\":66,"
 		"\"engine_bytes\":15,\"score\":";
 	_cleanup_(freep) char *got = NULL;
 	_cleanup_(json_unrefp) json_t *first = view_status(&s, &h), *second = NULL;

@@ -354,6 +354,7 @@ json_t *view_status(const struct engine_stats *s, const struct view_host *h)
 	put_n(o, "processes_evicted", s->processes_evicted);
 	put_n(o, "guesses_open_n", s->guesses_open_n);
 	put_n(o, "queue_n", s->queue_n);
+	put_n(o, "inflight_bytes", s->inflight_bytes);
 	put_n(o, "engine_bytes", s->bytes);
 	put_object(o, "score", view_score(&s->score));
 	put_object(o, "score_all", view_score(&s->score_all));

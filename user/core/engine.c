@@ -503,6 +503,7 @@ void engine_stats(const struct engine *e, struct engine_stats *ret)
 	ret->guesses_open_n = book_open_n(e->book);
 	ret->guesses_evicted = book_evicted(e->book);
 	ret->queue_n = p.queued_n;
+	ret->inflight_bytes = p.inflight_bytes;
 	ret->score.lambda = ret->score_all.lambda = p.lambda;
 	book_score(e->book, &ret->score);
 	book_score_all(e->book, &ret->score_all);

@@ -188,7 +188,8 @@ struct engine_stats {
 	uint64_t obs_orphan_n;	/* of processes not known */
 	uint64_t processes_n, processes_evicted;
 	uint64_t guesses_open_n, guesses_evicted, queue_n;
-	uint64_t bytes; /* all memory of the engine, graph and model included */
+	uint64_t inflight_bytes; /* of actions given out, without a result yet */
+	uint64_t bytes;		 /* all memory of the engine, graph and model included */
 	struct graph_stats graph;
 	struct score score;
 	struct score score_all; /* with what was restored */

@@ -157,6 +157,7 @@ void plan_stats(const struct plan *p, struct plan_stats *ret)
 	ret->lambda = lambda(p, PLAN_SURE);
 	ret->us_per_mib = p->us_per_mib;
 	ret->stake_bytes = plan_stake(p, PLAN_SURE);
+	ret->inflight_bytes = p->inflight_bytes[0] + p->inflight_bytes[1];
 }
 
 uint64_t plan_stake(const struct plan *p, enum plan_odds odds)

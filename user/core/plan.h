@@ -37,7 +37,8 @@ struct plan_stats {
 	uint64_t queued_n, refused_n, late_n, unworthy_n;
 	double lambda; /* of what has yet to start and is sure */
 	double us_per_mib;
-	uint64_t stake_bytes; /* likewise */
+	uint64_t stake_bytes;	 /* likewise */
+	uint64_t inflight_bytes; /* given out, without a result yet */
 };
 
 struct plan;

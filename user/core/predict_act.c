@@ -177,6 +177,14 @@ static void queue_due(struct engine *e)
 	}
 }
 
+/* Until it is thought to be needed. */
+static uint64_t left_ns(const struct engine *e, const struct guess *g)
+{
+	uint64_t need_ns = g->made_ns + g->lead_ns;
+
+	return need_ns > e->now_ns ? need_ns - e->now_ns : 0;
+}
+
 static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 {
 	struct engine *e = ctx;
@@ -185,6 +193,8 @@ static bool plan_item(void *ctx, uint64_t id, struct plan_item *ret)
 
 	if (!dep || g->acted)
 		return false;
+	(void)guess_wanted(g,
+			   guess_want(g, left_ns(e, g))); /* what it counts as until its result */
 	*ret = (struct plan_item){.bytes = guess_bytes(e, g, dep),
 				  .late_ns = g->deadline_ns,
 				  .value_us = g->value_us,
@@ -236,6 +246,7 @@ static bool next_action(struct engine *e, struct action *ret)
 		.list = !g->lookup && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
 		.sweep = g->sweep && (dep->flags & NODE_F_DIR) && !(dep->flags & NODE_F_ABSENT),
 		.guess_id = g->id,
+		.priority = (enum want)g->want,
 		.event_ns = guess_is_ahead(g) ? 0 : g->queued_ns,
 		.block = g->via,
 		.dep = g->dep,
@@ -243,16 +254,13 @@ static bool next_action(struct engine *e, struct action *ret)
 		.p = g->p,
 		.bytes = guess_bytes(e, g, dep),
 		.deadline_ns = g->deadline_ns,
-		.lead_ns = g->made_ns + g->lead_ns > e->now_ns ? g->made_ns + g->lead_ns - e->now_ns
-							       : 0,
+		.lead_ns = left_ns(e, g),
 		.need_ns = g->made_ns + g->lead_ns,
 		.uid = g->uid,
 		.pid = g->from_pid,
 		.ranges = e->ranges};
 	if (guess_is_ahead(g))
 		book_risk(e->book, g, g->bytes_read + ret->bytes);
-	guess_wanted(g, guess_want(g, ret->lead_ns));
-	ret->priority = (enum want)g->want;
 	if (ret->kind == ACTION_WARM)
 		ret->range_n = guess_ranges(e, g);
 	return true;
