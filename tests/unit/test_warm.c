@@ -106,6 +106,30 @@ static void test_warm_skips_holes_of_a_huge_sparse_file(void **state)
 	assert_true(r.took_ns < 5000000000ull);
 }
 
+/* Its blocks are there, and nothing is in them. */
+static void test_warm_skips_what_was_allocated_and_never_written(void **state)
+{
+	struct warm_bed *f = *state;
+	struct warm_result r;
+	const char *p;
+	bool tells;
+	int fd;
+
+	bed_skip_on_tmpfs(f);
+	bed_start(f);
+	p = bed_file(f, "allocated", MIB);
+	fd = open(p, O_WRONLY);
+	tells = fallocate(fd, 0, MIB, 4 * MIB) == 0 && fsync(fd) == 0 &&
+		lseek(fd, MIB, SEEK_DATA) < 0;
+	close(fd);
+	if (!tells)
+		skip_because("this file system does not tell what was never written");
+	bed_evict(p);
+	r = bed_run(f, (struct warm_job){.id = 1, .kind = WARM_FILE, .path = p});
+	assert_int_equal(r.outcome, WARM_DONE);
+	assert_int_equal(r.bytes_wanted, MIB);
+}
+
 static void test_warm_refuses_what_it_must_not_open(void **state)
 {
 	struct warm_bed *f = *state;
@@ -658,6 +682,7 @@ int main(void)
 		T(test_warm_reads_the_ranges_and_no_more),
 		T(test_warm_stops_at_bytes_max),
 		T(test_warm_skips_holes_of_a_huge_sparse_file),
+		T(test_warm_skips_what_was_allocated_and_never_written),
 		T(test_warm_refuses_what_it_must_not_open),
 		T(test_warm_never_opens_a_fifo),
 		T(test_warm_follows_symlinks_and_dotdot),

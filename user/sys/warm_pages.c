@@ -45,7 +45,6 @@ struct reader {
 	unsigned char *map;
 	uint64_t map_bytes, size;
 	uint32_t page_bytes, chunk_bytes;
-	bool no_holes;
 	uint64_t left; /* of bytes_max */
 	const struct pages_gate *gate;
 	struct pages_count *count;
@@ -203,11 +202,11 @@ static int window_read(struct reader *r, uint64_t off, uint64_t len)
 static int range_read(struct reader *r, uint64_t off, uint64_t end)
 {
 	for (uint32_t n = 0; off < end && n < EXTENT_MAX; n++) {
-		off_t data = r->no_holes ? -1 : lseek(r->fd, (off_t)off, SEEK_DATA), hole;
+		off_t data = lseek(r->fd, (off_t)off, SEEK_DATA), hole;
 		uint64_t stop;
 		int g;
 
-		if (data < 0 && !r->no_holes && errno == ENXIO)
+		if (data < 0 && errno == ENXIO)
 			return 0; /* nothing but a hole from here */
 		hole = data < 0 ? -1 : lseek(r->fd, data, SEEK_HOLE);
 		off = data < 0 ? off : round_down((uint64_t)data, r->page_bytes);
@@ -232,7 +231,6 @@ static int reader_open(struct reader *r, int fd)
 	r->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
 	r->size = (uint64_t)st.st_size;
 	r->map_bytes = round_up(r->size, r->page_bytes);
-	r->no_holes = (uint64_t)st.st_blocks * 512 >= r->size;
 	r->map = NULL;
 	return 0;
 }
