@@ -2,6 +2,8 @@
 /* What the daemon gives up is gone for it and for all it starts; what it needs still works (root). */
 #include "support/support.h"
 
+#include "support/apart.h"
+
 #include "sys/confine.h"
 
 #include <errno.h>
@@ -13,23 +15,8 @@
 #include <sys/mount.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* In a child, for there is no way back. 0, or the line that is wrong. */
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(fn());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 static int swap_errno(void)
 {
@@ -45,12 +32,11 @@ static int clock_errno(void)
 
 static int refuses_calls(void)
 {
-	if (confine_self() < 0)
-		return __LINE__ % 250 + 1;
-	if (swap_errno() != EPERM || clock_errno() != EPERM)
-		return __LINE__ % 250 + 1;
+	CHECK(confine_self() >= 0);
+	CHECK(swap_errno() == EPERM && clock_errno() == EPERM);
 	/* A child has it from its parent. */
-	return in_child(swap_errno) == EPERM ? 0 : __LINE__ % 250 + 1;
+	CHECK(apart_status(swap_errno) == EPERM);
+	return 0;
 }
 
 static int drops_caps(void)
@@ -61,15 +47,13 @@ static int drops_caps(void)
 
 	if (cap_get_bound(CAP_SYS_MODULE) != 1 && cap_get_bound(CAP_NET_RAW) != 1)
 		return 255; /* nothing to lose here */
-	if (confine_self() < 0)
-		return __LINE__ % 250 + 1;
+	CHECK(confine_self() >= 0);
 	caps = cap_get_proc();
 	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
 		cap_flag_value_t has = CAP_SET;
 
-		if (cap_get_bound(gone[i]) == 1 ||
-		    cap_get_flag(caps, gone[i], CAP_PERMITTED, &has) < 0 || has == CAP_SET)
-			return __LINE__ % 250 + 1;
+		CHECK(cap_get_bound(gone[i]) != 1);
+		CHECK(cap_get_flag(caps, gone[i], CAP_PERMITTED, &has) == 0 && has != CAP_SET);
 	}
 	(void)cap_free(caps);
 	return 0;
@@ -80,26 +64,22 @@ static int needs_work(void)
 	union bpf_attr map = {
 		.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4, .max_entries = 1};
 
-	if (confine_self() < 0)
-		return __LINE__ % 250 + 1;
-	if (syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map)) < 0)
-		return __LINE__ % 250 + 1;
-	if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", "/tmp", "tmpfs", 0, NULL) < 0)
-		return __LINE__ % 250 + 1;
-	return setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0
-		       ? __LINE__ % 250 + 1
-		       : 0;
+	CHECK(confine_self() >= 0);
+	CHECK(syscall(SYS_bpf, BPF_MAP_CREATE, &map, sizeof(map)) >= 0);
+	CHECK(unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("none", "/tmp", "tmpfs", 0, NULL) == 0);
+	CHECK(setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+	return 0;
 }
 
 static void test_calls_refused(void **state)
 {
 	(void)state;
 	/* The control: unconfined they fail for what was passed, not for who asks. */
-	assert_int_equal(in_child(swap_errno), ENOENT);
-	assert_int_equal(in_child(clock_errno), EINVAL);
-	assert_int_equal(in_child(refuses_calls), 0);
+	assert_int_equal(apart_status(swap_errno), ENOENT);
+	assert_int_equal(apart_status(clock_errno), EINVAL);
+	apart(refuses_calls);
 }
 
 static void test_capabilities_gone(void **state)
@@ -107,7 +87,7 @@ static void test_capabilities_gone(void **state)
 	int r;
 
 	(void)state;
-	r = in_child(drops_caps);
+	r = apart_status(drops_caps);
 	if (r == 255)
 		skip_because("this process has no capability to lose");
 	assert_int_equal(r, 0);
@@ -116,7 +96,7 @@ static void test_capabilities_gone(void **state)
 static void test_what_is_needed_works(void **state)
 {
 	(void)state;
-	assert_int_equal(in_child(needs_work), 0);
+	apart(needs_work);
 }
 
 int main(void)

@@ -2,6 +2,8 @@
 /* A thread that steps behind everybody else, and comes back: at its end, for what arrives, and in time. */
 #include "support/support.h"
 
+#include "support/apart.h"
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "sys/behind.h"
@@ -13,7 +15,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -238,26 +239,6 @@ static void test_behind_is_always_back(void **state)
 	assert_int_equal(pthread_join(t, NULL), 0);
 	bed_fini(&s.bed);
 }
-
-/* In a process of its own, which does not come back to what it was: 0 or the line where it failed. */
-static void apart(int (*what)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(what());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status)
-		fail_msg("status %#x: line %d", status, WEXITSTATUS(status));
-}
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c))                                                                          \
-			return __LINE__ & 0xff;                                                    \
-	} while (0)
 
 static int new_one(struct behind **ret)
 {

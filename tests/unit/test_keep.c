@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-DEFINE_CLEANUP(struct layers *, layers_free)
-
 enum { PROGRAMS = 60, STEP_US = 10000, STEPS_MAX = 2000 };
 
 static time_t ahead_s; /* of the clock */
@@ -96,68 +94,73 @@ static void assert_kept(struct host *h)
 	assert_true(bed_query("SELECT count(*) FROM guesses", NULL, 0) > 0);
 }
 
-static void test_keep_pauses_and_loses_nothing(void **state)
+/* What is kept of a host whose programs have run, and all of it is due. */
+struct kept {
+	struct host host;
+	struct layers *layers;
+	struct keep *keep;
+};
+
+static void kept_init(struct kept *ret)
 {
-	_cleanup_(layers_freep) struct layers *l = NULL;
 	struct engine_limits limits = host_limits();
 	struct config config = {.limits = limits};
-	struct keep *k = NULL;
+
+	ahead_s = 0;
+	snprintf(config.state_dir, sizeof(config.state_dir), "%s", bed_dir);
+	host_init(&ret->host, &limits);
+	assert_int_equal(layers_new(8, false, &ret->layers), 0);
+	assert_int_equal(keep_open(&config, ret->host.engine, ret->layers, &ret->keep), 0);
+	for (unsigned turn = 0; turn < 3; turn++)
+		for (unsigned i = 0; i < PROGRAMS; i++)
+			run_program(&ret->host, i, "before");
+	ahead_s += 1000;
+}
+
+static void kept_fini(struct kept *k)
+{
+	assert_null(layers_free(k->layers));
+	host_fini(&k->host);
+}
+
+static void test_keep_pauses_and_loses_nothing(void **state)
+{
 	unsigned asked_n = 0, goes_n = 0;
 	const struct pause pause = {yes, &asked_n};
 	struct engine_stats s;
-	struct host h;
+	struct kept k;
 
 	(void)state;
-	ahead_s = 0;
-	snprintf(config.state_dir, sizeof(config.state_dir), "%s", bed_dir);
-	host_init(&h, &limits);
-	assert_int_equal(layers_new(8, false, &l), 0);
-	assert_int_equal(keep_open(&config, h.engine, l, &k), 0);
-	for (unsigned turn = 0; turn < 3; turn++)
-		for (unsigned i = 0; i < PROGRAMS; i++)
-			run_program(&h, i, "before");
-	ahead_s += 1000; /* all that is put now and then is due */
-	for (; !keep_flush(k, h.engine, &pause); goes_n++) {
+	kept_init(&k);
+	for (; !keep_flush(k.keep, k.host.engine, &pause); goes_n++) {
 		assert_int_equal(asked_n, goes_n + 1); /* once is enough */
 		if (goes_n % 10 == 0 && goes_n < 10 * PROGRAMS)
-			run_program(&h, goes_n / 10, "meanwhile");
+			run_program(&k.host, goes_n / 10, "meanwhile");
 		assert_true(goes_n < 10 * STEPS_MAX);
 	}
-	engine_stats(h.engine, &s);
+	engine_stats(k.host.engine, &s);
 	assert_true(goes_n > s.graph.nodes_n + s.graph.edges_n + PROGRAMS);
 	ahead_s += 1000;
-	assert_true(keep_flush(k, h.engine, NULL)); /* what changed behind its back */
-	assert_kept(&h);
-	assert_null(keep_close(k, h.engine));
-	host_fini(&h);
+	assert_true(keep_flush(k.keep, k.host.engine, NULL)); /* what changed behind its back */
+	assert_kept(&k.host);
+	assert_null(keep_close(k.keep, k.host.engine));
+	kept_fini(&k);
 }
 
 /* What is left when it ends in the middle. */
 static void test_keep_closes_what_paused(void **state)
 {
-	_cleanup_(layers_freep) struct layers *l = NULL;
-	struct engine_limits limits = host_limits();
-	struct config config = {.limits = limits};
-	struct keep *k = NULL;
 	unsigned asked_n = 0;
 	const struct pause pause = {yes, &asked_n};
-	struct host h;
+	struct kept k;
 
 	(void)state;
-	ahead_s = 0;
-	snprintf(config.state_dir, sizeof(config.state_dir), "%s", bed_dir);
-	host_init(&h, &limits);
-	assert_int_equal(layers_new(8, false, &l), 0);
-	assert_int_equal(keep_open(&config, h.engine, l, &k), 0);
-	for (unsigned turn = 0; turn < 3; turn++)
-		for (unsigned i = 0; i < PROGRAMS; i++)
-			run_program(&h, i, "before");
-	ahead_s += 1000;
+	kept_init(&k);
 	for (int i = 0; i < 100; i++)
-		assert_false(keep_flush(k, h.engine, &pause));
-	assert_null(keep_close(k, h.engine));
-	assert_kept(&h);
-	host_fini(&h);
+		assert_false(keep_flush(k.keep, k.host.engine, &pause));
+	assert_null(keep_close(k.keep, k.host.engine));
+	assert_kept(&k.host);
+	kept_fini(&k);
 }
 
 int main(void)

@@ -2,6 +2,8 @@
 /* The slice that a thread asks for: kept while it steps behind, not passed on, and not forced on a policy. */
 #include "support/support.h"
 
+#include "support/apart.h"
+
 #include "sys/behind.h"
 #include "sys/schedattr.h"
 
@@ -9,26 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* In a process of its own, which does not come back to what it was: 0 or the line where it failed. */
-static void apart(int (*what)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(what());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (status)
-		fail_msg("status %#x: line %d", status, WEXITSTATUS(status));
-}
-
-#define CHECK(c)                                                                                   \
-	do {                                                                                       \
-		if (!(c))                                                                          \
-			return __LINE__ & 0xff;                                                    \
-	} while (0)
 
 static void skip_without_slices(void)
 {

@@ -6,16 +6,18 @@
 
 #include <string.h>
 
+struct refusal {
+	const char *name;
+	enum unit_kind kind;
+	const char *text;
+	unsigned line;
+	const char *says; /* is in the reason */
+};
+
 /* What is not honoured is refused, with the line it is on. */
 static void test_unitrefuse_tells_line_and_reason(void **state)
 {
-	static const struct {
-		const char *name;
-		enum unit_kind kind;
-		const char *text;
-		unsigned line;
-		const char *says;
-	} cases[] = {
+	static const struct refusal cases[] = {
 		{"unknown directive", UNIT_SERVICE, "[Service]\nExecStart=/x\nNoSuch=1\n", 3,
 		 "NoSuch"},
 		{"known to systemd, not to us", UNIT_SERVICE, "[Service]\nIPAddressDeny=any\n", 2,
@@ -105,13 +107,7 @@ static void test_unitrefuse_tells_line_and_reason(void **state)
  * keeps the others from being half obeyed. */
 static void test_unitrefuse_takes_packages_or_tells_why(void **state)
 {
-	static const struct {
-		const char *name;
-		enum unit_kind kind;
-		const char *text;
-		unsigned line;
-		const char *says;
-	} cases[] = {
+	static const struct refusal cases[] = {
 		{"cups.socket", UNIT_SOCKET,
 		 "[Unit]\nDescription=CUPS Scheduler\nPartOf=cups.service\n\n[Socket]\n"
 		 "ListenStream=/run/cups/cups.sock\n\n[Install]\nWantedBy=sockets.target\n",

@@ -109,8 +109,8 @@ enum { CAPTURE_MORE = 1 /* there are more to detach, or to attach */ };
  * latency_ns is 0), which programs are looked for in vain, what is only asked about, and the pages used, the
  * last two as capture_learn_looks() and capture_learn_pages() asked for. That is what most of the hooks' cost is
  * for. On from the start. Off is done one hook at a time, as by capture_detach_step(), and on does not wait for
- * hooks that are busy: again while it returns CAPTURE_MORE. While off the first wake_starts starts of each block wake the reader.
- * CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */
+ * hooks that are busy: again while it returns CAPTURE_MORE. While off the first wake_starts starts of each
+ * block wake the reader. CAPTURE_ALWAYS: this kernel tells nothing of a call without timing it. */
 int capture_closer(struct capture *c, bool on, uint32_t wake_starts);
 enum { CAPTURE_ALWAYS = 2 };
 
