@@ -13,8 +13,9 @@
  * Threads  One owner at a time.
  * Source   Measured on 6.18: a write to any cgroup.procs takes 11 ms after 20 ms of quiet (8 us back
  *          to back), CLONE_INTO_CGROUP 40 us, cgroup.freeze 11 us, the v1 freezer 120 us the first and the
- *          last time, else the faster of the two to thaw. So nothing here writes cgroup.procs except cgroup_open() for ourselves on pure v2; members are born
- *          into a group, or join it by "tasks" (see box/filler.c).
+ *          last time, else the faster of the two to thaw. So nothing here writes cgroup.procs except
+ *          cgroup_open() for ourselves on pure v2; members are born into a group, or join it by "tasks"
+ *          (see box/filler.c).
  */
 #ifndef SYS_CGROUP_H
 #define SYS_CGROUP_H
@@ -61,7 +62,6 @@ struct cgroup_knob {
 
 struct cgroup_options {
 	const char *name;	 /* our directory in every hierarchy, default "forewarm" */
-	const char *base;	 /* group to put it under; NULL: the one we run in */
 	const char *mountinfo;	 /* default /proc/self/mountinfo */
 	const char *proc_cgroup; /* default /proc/self/cgroup */
 	bool enable_controllers; /* pure v2: move ourselves aside and enable them for children */
