@@ -314,7 +314,8 @@ static void test_service_units_limits_are_set(void **state)
 	enum cgroup_way memory, cpu, pids, io;
 
 	(void)state;
-	service_unit_write("limits", "", "MemoryMax=48M\nTasksMax=77\nCPUQuota=50%\nIOWeight=57\n",
+	service_unit_write("limits", "",
+			   "MemoryMax=48M\nTasksMax=77\nCPUQuota=50%\nCPUWeight=300\nIOWeight=57\n",
 			   "");
 	assert_int_equal(service_host_start(&host), 0);
 	service_unit_ask("limits");
@@ -333,6 +334,9 @@ static void test_service_units_limits_are_set(void **state)
 		assert_int_equal(
 			knobs("-name cpu.cfs_quota_us -o -name cpu.max", "50000\\( 100000\\)\\?"),
 			1);
+	if (cpu)
+		assert_int_equal(
+			knobs("-name cpu.shares", "3072") + knobs("-name cpu.weight", "300"), 1);
 	if (pids)
 		assert_int_equal(knobs("-name pids.max", "77"), 1);
 	if (io)

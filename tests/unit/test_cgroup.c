@@ -111,17 +111,20 @@ static void files(const char *group, const char *const *names)
 		scratch_write(path("%s/%s", group, *names), "");
 }
 
-static const char *const v2_files[] = {
-	"cgroup.freeze", "cgroup.kill", "cpu.stat",	 "memory.max",	   "cpu.max",
-	"pids.max",	 "io.weight",	"cgroup.events", "memory.current", NULL};
+static const char *const v2_files[] = {"cgroup.freeze", "cgroup.kill",	  "cpu.stat", "memory.max",
+				       "cpu.max",	"cpu.weight",	  "pids.max", "io.weight",
+				       "cgroup.events", "memory.current", NULL};
 static const char *const v1_memory[] = {"memory.limit_in_bytes", "memory.usage_in_bytes", NULL};
-static const char *const v1_cpu[] = {"cpu.cfs_quota_us", NULL};
+static const char *const v1_cpu[] = {"cpu.cfs_quota_us", "cpu.shares", NULL};
 static const char *const v1_pids[] = {"pids.max", NULL};
 static const char *const v1_blkio[] = {"blkio.bfq.weight", NULL};
 static const char *const v1_freezer[] = {"freezer.state", NULL};
 
-static const struct cgroup_limits limits = {
-	.memory_max_bytes = 64 << 20, .cpu_permille = 500, .tasks_max = 33, .io_weight = 50};
+static const struct cgroup_limits limits = {.memory_max_bytes = 64 << 20,
+					    .cpu_permille = 500,
+					    .tasks_max = 33,
+					    .cpu_weight = 300,
+					    .io_weight = 50};
 
 static void test_cgroup_pure_v2_limits_all(void **state)
 {
@@ -143,6 +146,7 @@ static void test_cgroup_pure_v2_limits_all(void **state)
 	assert_int_equal(unlimited, 0);
 	assert_string_equal(get(path("cg/system.slice/fw.service/fw/g/memory.max")), "67108864");
 	assert_string_equal(get(path("cg/system.slice/fw.service/fw/g/cpu.max")), "50000 100000");
+	assert_string_equal(get(path("cg/system.slice/fw.service/fw/g/cpu.weight")), "300");
 	assert_string_equal(get(path("cg/system.slice/fw.service/fw/g/pids.max")), "33");
 	assert_string_equal(get(path("cg/system.slice/fw.service/fw/g/io.weight")), "default 50");
 	h = cgroup_close(h);
@@ -212,6 +216,7 @@ static void test_cgroup_hybrid_takes_each_where_it_is(void **state)
 	assert_int_equal(unlimited, 1u << CGROUP_IO);
 	assert_string_equal(get(path("memory/b/fw/g/memory.limit_in_bytes")), "67108864");
 	assert_string_equal(get(path("cpu/a/fw/g/cpu.cfs_quota_us")), "50000");
+	assert_string_equal(get(path("cpu/a/fw/g/cpu.shares")), "3072");
 	assert_string_equal(get(path("pids/fw/g/pids.max")), "33");
 	/* Killed by v2, and thawed so that it can die. */
 	files("unified/fw/g", (const char *const[]){"cgroup.kill", NULL});
@@ -259,6 +264,59 @@ static void test_cgroup_pure_v1_with_comounted_cpu_and_freezer(void **state)
 	assert_true(frozen);
 	assert_int_equal(cgroup_group_freeze(h, "g", false), 0);
 	assert_string_equal(get(path("freezer/fw/g/freezer.state")), "THAWED");
+	h = cgroup_close(h);
+}
+
+/* The smallest and the largest, a neutral one and an odd one. */
+static void test_cgroup_a_weight_is_shares_on_v1(void **state)
+{
+	static const struct {
+		uint32_t weight;
+		const char *shares, *v2;
+	} cases[] = {{1, "10", "1"},
+		     {33, "337", "33"},
+		     {100, "1024", "100"},
+		     {10000, "102400", "10000"}};
+	const struct mounted v1[] = {{"cgroup", "cpu", "cpu", "/"}},
+			     v2[] = {{"cgroup2", "cg", "", "/"}};
+	struct cgroup_knob k[CGROUP_KNOB_MAX];
+	struct cgroup_host *h;
+	uint32_t unlimited = 0;
+
+	(void)state;
+	files("cpu/fw", v1_cpu);
+	files("cg/fw", v2_files);
+	scratch_write(path("cg/fw/cgroup.subtree_control"), "cpu\n");
+	for (int way = CGROUP_V1; way <= CGROUP_V2; way++) {
+		assert_int_equal(open_host(way == CGROUP_V1 ? v1 : v2, 1, &h), 0);
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			struct cgroup_limits l = {.cpu_weight = cases[i].weight};
+
+			/* No quota was asked for. */
+			assert_int_equal(cgroup_knobs(h, &l, k, &unlimited), 1);
+			assert_int_equal(unlimited, 0);
+			assert_string_equal(k[0].file,
+					    way == CGROUP_V1 ? "cpu.shares" : "cpu.weight");
+			assert_string_equal(k[0].value,
+					    way == CGROUP_V1 ? cases[i].shares : cases[i].v2);
+		}
+		h = cgroup_close(h);
+	}
+}
+
+static void test_cgroup_a_weight_that_nothing_weighs_by_is_told(void **state)
+{
+	const struct mounted m[] = {{"cgroup", "pids", "pids", "/"}};
+	const struct cgroup_limits l = {.cpu_weight = 300};
+	struct cgroup_knob k[CGROUP_KNOB_MAX];
+	struct cgroup_host *h;
+	uint32_t unlimited = 0;
+
+	(void)state;
+	files("pids/fw", v1_pids);
+	assert_int_equal(open_host(m, 1, &h), 0);
+	assert_int_equal(cgroup_knobs(h, &l, k, &unlimited), 0);
+	assert_int_equal(unlimited, 1u << CGROUP_CPU);
 	h = cgroup_close(h);
 }
 
@@ -341,6 +399,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cgroup_hybrid_takes_each_where_it_is, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_pure_v1_with_comounted_cpu_and_freezer,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_is_shares_on_v1, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_that_nothing_weighs_by_is_told,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_v2_freeze_kill_and_readings, setup,
 						teardown),

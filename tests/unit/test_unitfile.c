@@ -127,7 +127,7 @@ static void test_unitfile_reads_a_service(void **state)
 		"WorkingDirectory=-/srv\nUMask=0077\n"
 		"TimeoutStartSec=1min 30s\nTimeoutStopSec=0\nKillSignal=INT\n"
 		"Restart=on-failure\nRestartSec=200ms\n"
-		"MemoryMax=1.5G\nTasksMax=infinity\nCPUQuota=150%\nIOWeight=50\n"
+		"MemoryMax=1.5G\nTasksMax=infinity\nCPUQuota=150%\nCPUWeight=300\nIOWeight=50\n"
 		"PrivateNetwork=yes\nPrivateTmp=on\nPrivateUsers=identity\nProtectSystem="
 		"strict\nProtectHome=tmpfs\n"
 		"ReadWritePaths=/var/lib/srv -/var/cache/srv\n"
@@ -168,6 +168,7 @@ static void test_unitfile_reads_a_service(void **state)
 	assert_true(s->memory_max == 1536ull << 20);
 	assert_true(s->tasks_max == UNIT_NO_LIMIT);
 	assert_int_equal(s->cpu_quota, 1500);
+	assert_int_equal(s->cpu_weight, 300);
 	assert_int_equal(s->io_weight, 50);
 	assert_true(s->private_network && s->private_tmp);
 	assert_int_equal(s->private_users, UNIT_USERS_IDENTITY);

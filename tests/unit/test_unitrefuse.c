@@ -87,6 +87,8 @@ static void test_unitrefuse_tells_line_and_reason(void **state)
 		{"not a status", UNIT_SERVICE, "[Service]\nSuccessExitStatus=256\n", 2, "256"},
 		{"bad errno", UNIT_SERVICE, "[Service]\nSystemCallErrorNumber=EFUN\n", 2,
 		 "unknown"},
+		{"idle weight", UNIT_SERVICE, "[Service]\nCPUWeight=idle\n", 2,
+		 "the other services here"},
 		{"quota 0", UNIT_SERVICE, "[Service]\nCPUQuota=0%\n", 2, "percentage"},
 	};
 	_cleanup_(unit_freep) struct unit *u = unit_new();
@@ -244,6 +246,9 @@ static void test_unitrefuse_bounds(void **state)
 		enum unit_kind kind;
 		const char *key, *ok, *bad;
 	} cases[] = {
+		{UNIT_SERVICE, "CPUWeight", "1", "0"},
+		{UNIT_SERVICE, "CPUWeight", "10000", "10001"},
+		{UNIT_SERVICE, "CPUWeight", "100", "100%"},
 		{UNIT_SERVICE, "IOWeight", "1", "0"},
 		{UNIT_SERVICE, "IOWeight", "10000", "10001"},
 		{UNIT_SERVICE, "OOMScoreAdjust", "-1000", "-1001"},

@@ -84,16 +84,16 @@ int unit_set_words(struct parse *p, const struct directive *d, const char *value
 		   const char *prefix,
 		   int (*check)(struct parse *p, const struct directive *d, const char *word));
 
-unit_reader unit_set_bool, unit_set_caps, unit_set_condition, unit_set_device, unit_set_device_name,
-	unit_set_directory, unit_set_dirs, unit_set_env_file, unit_set_environment, unit_set_errno,
-	unit_set_exec, unit_set_file_name, unit_set_filter, unit_set_fixed, unit_set_groups,
-	unit_set_ignored, unit_set_int, unit_set_limit, unit_set_listen, unit_set_memory,
-	unit_set_namespaces, unit_set_need, unit_set_nice, unit_set_octal, unit_set_only,
-	unit_set_oom_score, unit_set_output, unit_set_paths, unit_set_binds, unit_set_empty,
-	unit_set_watchdog, unit_set_proxy, unit_set_quota, unit_set_rlimit, unit_set_service_name,
-	unit_set_signal, unit_set_size, unit_set_slice, unit_set_sockets, unit_set_span,
-	unit_set_statuses, unit_set_tasks, unit_set_text, unit_set_timeouts, unit_set_timestamping,
-	unit_set_u32, unit_set_user, unit_set_variables, unit_set_weight, unit_set_window,
-	unit_set_word, unit_set_word_bool, unit_set_zero;
+unit_reader unit_set_bool, unit_set_caps, unit_set_condition, unit_set_cpu_weight, unit_set_device,
+	unit_set_device_name, unit_set_directory, unit_set_dirs, unit_set_env_file,
+	unit_set_environment, unit_set_errno, unit_set_exec, unit_set_file_name, unit_set_filter,
+	unit_set_fixed, unit_set_groups, unit_set_ignored, unit_set_int, unit_set_limit,
+	unit_set_listen, unit_set_memory, unit_set_namespaces, unit_set_need, unit_set_nice,
+	unit_set_octal, unit_set_only, unit_set_oom_score, unit_set_output, unit_set_paths,
+	unit_set_binds, unit_set_empty, unit_set_watchdog, unit_set_proxy, unit_set_quota,
+	unit_set_rlimit, unit_set_service_name, unit_set_signal, unit_set_size, unit_set_slice,
+	unit_set_sockets, unit_set_span, unit_set_statuses, unit_set_tasks, unit_set_text,
+	unit_set_timeouts, unit_set_timestamping, unit_set_u32, unit_set_user, unit_set_variables,
+	unit_set_weight, unit_set_window, unit_set_word, unit_set_word_bool, unit_set_zero;
 
 #endif

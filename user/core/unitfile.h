@@ -240,8 +240,8 @@ struct unit_service {
 	bool caps_set;
 	uint64_t ambient; /* AmbientCapabilities= */
 	struct unit_dirs dirs[UNIT_DIR_MAX];
-	enum unit_preserve preserve;   /* RuntimeDirectoryPreserve= */
-	uint32_t cpu_quota, io_weight; /* 0: not given */
+	enum unit_preserve preserve;		   /* RuntimeDirectoryPreserve= */
+	uint32_t cpu_quota, cpu_weight, io_weight; /* 0: not given */
 
 	bool private_network, private_tmp;
 	bool lock_personality, restrict_realtime, deny_write_execute, proc_pids_only;

@@ -100,6 +100,15 @@ int unit_set_weight(struct parse *p, const struct directive *d, const char *valu
 	return 0;
 }
 
+int unit_set_cpu_weight(struct parse *p, const struct directive *d, const char *value)
+{
+	if (strcmp(value, "idle") == 0) /* all services are in one group, which would not be idle */
+		return unit_refuse_value(p, d, value,
+					 "not supported: it would give way to the other services "
+					 "here, and to nobody else");
+	return unit_set_weight(p, d, value);
+}
+
 /* A number, or one of the words, within max, see UNIT_RANGE(). */
 int unit_set_int(struct parse *p, const struct directive *d, const char *value)
 {

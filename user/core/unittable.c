@@ -249,6 +249,7 @@ static const struct directive service_rows[] = {
 	{"MemoryMax MemoryLimit", unit_set_memory, SERVICE(memory_max), 0, 0},
 	{"TasksMax", unit_set_tasks, SERVICE(tasks_max), 0, 0},
 	{"CPUQuota", unit_set_quota, SERVICE(cpu_quota), 0, 0},
+	{"CPUWeight", unit_set_cpu_weight, SERVICE(cpu_weight), 0, 0},
 	{"IOWeight", unit_set_weight, SERVICE(io_weight), 0, 0},
 	{"LimitAS", unit_set_rlimit, SERVICE(rlimits[UNIT_LIMIT_AS]), 0, 0},
 	{"LimitCORE", unit_set_rlimit, SERVICE(rlimits[UNIT_LIMIT_CORE]), 0, 0},

@@ -100,11 +100,41 @@ static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgr
 	va_end(ap);
 }
 
+/* systemd's conversion, within what the kernel takes. */
+static uint32_t shares_of(uint32_t weight)
+{
+	uint64_t shares = (uint64_t)weight * 1024 / 100;
+
+	return shares < 2 ? 2 : shares > 262144 ? 262144 : (uint32_t)shares;
+}
+
+static void weight_knob(const struct cgroup_host *h, struct cgroup_knob *k, size_t *n,
+			uint32_t weight)
+{
+	bool v2 = h->can[CGROUP_CPU].way == CGROUP_V2;
+
+	knob(h, CGROUP_CPU, k, n, v2 ? "cpu.weight" : "cpu.shares", "%u",
+	     v2 ? weight : shares_of(weight));
+}
+
+static void cpu_knobs(const struct cgroup_host *h, struct cgroup_knob *k, size_t *n,
+		      const struct cgroup_limits *l)
+{
+	if (l->cpu_weight)
+		weight_knob(h, k, n, l->cpu_weight);
+	if (!l->cpu_permille)
+		return;
+	if (h->can[CGROUP_CPU].way == CGROUP_V2) /* 100 ms periods, the kernel's default */
+		knob(h, CGROUP_CPU, k, n, "cpu.max", "%u 100000", l->cpu_permille * 100);
+	else
+		knob(h, CGROUP_CPU, k, n, "cpu.cfs_quota_us", "%u", l->cpu_permille * 100);
+}
+
 size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 		    struct cgroup_knob ret[CGROUP_KNOB_MAX], uint32_t *ret_unlimited)
 {
-	const bool asked[CGROUP_RESOURCE_MAX] = {l->memory_max_bytes, l->cpu_permille, l->tasks_max,
-						 l->io_weight};
+	const bool asked[CGROUP_RESOURCE_MAX] = {
+		l->memory_max_bytes, l->cpu_permille || l->cpu_weight, l->tasks_max, l->io_weight};
 	size_t n = 0;
 
 	*ret_unlimited = 0;
@@ -118,10 +148,8 @@ size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 		} else if (r == CGROUP_MEMORY) {
 			knob(h, r, ret, &n, v2 ? "memory.max" : "memory.limit_in_bytes", "%llu",
 			     (unsigned long long)l->memory_max_bytes);
-		} else if (r == CGROUP_CPU && v2) { /* 100 ms periods, the kernel's default */
-			knob(h, r, ret, &n, "cpu.max", "%u 100000", l->cpu_permille * 100);
 		} else if (r == CGROUP_CPU) {
-			knob(h, r, ret, &n, "cpu.cfs_quota_us", "%u", l->cpu_permille * 100);
+			cpu_knobs(h, ret, &n, l);
 		} else if (r == CGROUP_PIDS) {
 			knob(h, r, ret, &n, "pids.max", "%u", l->tasks_max);
 		} else if (v2) {

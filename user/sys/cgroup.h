@@ -5,7 +5,7 @@
  * Shape    A cgroup_host is what was found: the v2 hierarchy, the v1 hierarchies, or both, and in
  *          each one a directory of our own (options.name under the group we run in). A sandbox's
  *          group is one subdirectory of the same name in every hierarchy.
- * Units    Memory in bytes, CPU in thousandths of one core, I/O weight 1..10000 (100 is neutral).
+ * Units    Memory in bytes, CPU in thousandths of one core, weights 1..10000 (100 is neutral).
  * Bounds   CGROUP_HIER_MAX hierarchies. A group operation is one openat and one write a hierarchy.
  * Owner    cgroup_open() to cgroup_close(); a group handle borrows the host.
  * Errors   < 0 -errno. What cannot be limited is not an error: it is in cgroup_can() and in the
@@ -50,7 +50,7 @@ struct cgroup_limits {
 	uint64_t memory_max_bytes;
 	uint32_t cpu_permille;
 	uint32_t tasks_max;
-	uint32_t io_weight;
+	uint32_t cpu_weight, io_weight;
 };
 
 /* One value to be written into one file of a group. */

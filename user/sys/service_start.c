@@ -143,6 +143,7 @@ static void make_limits(struct recipe *r)
 		tasks = tasks_share(u->tasks_max_share);
 	if (tasks != UNIT_NO_LIMIT)
 		r->limits.tasks_max = tasks > UINT32_MAX ? UINT32_MAX : (uint32_t)tasks;
+	r->limits.cpu_weight = u->cpu_weight;
 	r->limits.io_weight = u->io_weight;
 }
 
