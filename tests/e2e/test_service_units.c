@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* "@" as service_unit.h has it. */
@@ -289,22 +291,34 @@ static void test_service_units_get_what_they_say(void **state)
 	}
 }
 
-/* How many files of that name in its groups hold that value. */
-static int knobs(const char *files, const char *value)
+/* How many files of that name in these of its groups hold that value. */
+static int knobs_in(const char *groups, const char *files, const char *value)
 {
 	char command[512], line[32] = "";
 	FILE *f;
 
 	(void)snprintf(command, sizeof(command),
-		       "find /sys/fs/cgroup -path '*/%s*/sb-*' \\( %s \\) -exec grep -lx '%s' {} + "
+		       "find /sys/fs/cgroup -path '*/%s/%s' \\( %s \\) -exec grep -lx '%s' {} + "
 		       "2>/dev/null | "
 		       "wc -l",
-		       host.group, files, value);
+		       host.group, groups, files, value);
 	f = popen(command, "re");
 	assert_non_null(f);
 	(void)fgets(line, sizeof(line), f);
 	(void)pclose(f);
 	return atoi(line);
+}
+
+static int knobs(const char *files, const char *value)
+{
+	return knobs_in("sb-*", files, value);
+}
+
+/* How many of them weigh so much. */
+static int weigh(const char *groups, const char *shares, const char *weight)
+{
+	return knobs_in(groups, "-name cpu.shares", shares) +
+	       knobs_in(groups, "-name cpu.weight", weight);
 }
 
 static void test_service_units_limits_are_set(void **state)
@@ -335,8 +349,7 @@ static void test_service_units_limits_are_set(void **state)
 			knobs("-name cpu.cfs_quota_us -o -name cpu.max", "50000\\( 100000\\)\\?"),
 			1);
 	if (cpu)
-		assert_int_equal(
-			knobs("-name cpu.shares", "3072") + knobs("-name cpu.weight", "300"), 1);
+		assert_int_equal(weigh("sb-*", "3072", "300"), 1);
 	if (pids)
 		assert_int_equal(knobs("-name pids.max", "77"), 1);
 	if (io)
@@ -346,6 +359,72 @@ static void test_service_units_limits_are_set(void **state)
 				 1);
 }
 
+/* The group that all of them are in. */
+static void await_together(const char *shares, const char *weight)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (weigh("cpu.*", shares, weight) == 1)
+			return;
+		(void)service_host_boxes(&host); /* its loop goes round */
+		(void)usleep(10000);
+	}
+	fail_msg("together they do not weigh %s, or %s on v2", shares, weight);
+}
+
+/* A connection that stays. */
+static int connect_to(const char *name)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	service_unit_path(at.sun_path, sizeof(at.sun_path), name, ".sock");
+	assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static void test_service_units_weigh_what_they_say_and_together_their_sum(void **state)
+{
+	struct cgroup_options o = {.name = host.group};
+	struct cgroup_host *h = NULL;
+	bool can;
+	int fd, passing;
+
+	(void)state;
+	assert_int_equal(cgroup_open(&o, &h), 0);
+	can = cgroup_can(h, CGROUP_CPU) != CGROUP_NONE;
+	h = cgroup_close(h);
+	if (!can)
+		skip_because("this host cannot share out its processors");
+	service_unit_write("two", "", "CPUWeight=200\nX-Forewarm-FreezeAfterSec=infinity\n", "");
+	service_unit_write("three", "",
+			   "CPUWeight=300\nX-Forewarm-FreezeAfterSec=20ms\n"
+			   "X-Forewarm-ReleaseAfterSec=infinity\n",
+			   "");
+	service_unit_write("passing", "",
+			   "X-Forewarm-FreezeAfterSec=20ms\n"
+			   "X-Forewarm-ReleaseAfterSec=20ms\n",
+			   "");
+	assert_int_equal(service_host_start(&host), 0);
+	await_together("1024", "100");
+	service_unit_ask("two");
+	await_together("2048", "200");
+	fd = connect_to("three");
+	await_together("5120", "500");
+	assert_int_equal(weigh("sb-*", "2048", "200"), 1);
+	assert_int_equal(weigh("sb-*", "3072", "300"), 1);
+	(void)close(fd);
+	service_host_await(&host, "three", SVC_FROZEN, 5000);
+	await_together("2048", "200");
+	fd = connect_to("three");
+	await_together("5120", "500");
+	passing = connect_to("passing");
+	await_together("6144", "600");
+	(void)close(passing);
+	service_host_await(&host, "passing", SVC_COLD, 10000);
+	await_together("5120", "500");
+	(void)close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +432,9 @@ int main(void)
 						service_unit_before, service_unit_after),
 		cmocka_unit_test_setup_teardown(test_service_units_limits_are_set,
 						service_unit_before, service_unit_after),
+		cmocka_unit_test_setup_teardown(
+			test_service_units_weigh_what_they_say_and_together_their_sum,
+			service_unit_before, service_unit_after),
 	};
 
 	return cmocka_run_group_tests_name("service-units", tests, NULL, NULL);

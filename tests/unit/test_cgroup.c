@@ -304,6 +304,34 @@ static void test_cgroup_a_weight_is_shares_on_v1(void **state)
 	}
 }
 
+static void test_cgroup_the_base_weighs_what_it_is_told(void **state)
+{
+	const struct mounted v1[] = {{"cgroup", "cpu", "cpu", "/"}},
+			     v2[] = {{"cgroup2", "cg", "", "/"}};
+	struct cgroup_host *h;
+
+	(void)state;
+	files("cpu/fw", v1_cpu);
+	files("cg/fw", v2_files);
+	scratch_write(path("cg/fw/cgroup.subtree_control"), "cpu\n");
+	assert_int_equal(open_host(v1, 1, &h), 0);
+	assert_int_equal(cgroup_weigh(h, 450), 0);
+	assert_string_equal(get(path("cpu/fw/cpu.shares")), "4608");
+	assert_int_equal(cgroup_weigh(h, 128 * 10000), 0);
+	assert_string_equal(get(path("cpu/fw/cpu.shares")), "262144");
+	h = cgroup_close(h);
+	assert_int_equal(open_host(v2, 1, &h), 0);
+	assert_int_equal(cgroup_weigh(h, 450), 0);
+	assert_string_equal(get(path("cg/fw/cpu.weight")), "450");
+	/* Not written once more. */
+	scratch_write(path("cg/fw/cpu.weight"), "untouched");
+	assert_int_equal(cgroup_weigh(h, 450), 0);
+	assert_string_equal(get(path("cg/fw/cpu.weight")), "untouched");
+	assert_int_equal(cgroup_weigh(h, 128 * 10000), 0);
+	assert_string_equal(get(path("cg/fw/cpu.weight")), "10000");
+	h = cgroup_close(h);
+}
+
 static void test_cgroup_a_weight_that_nothing_weighs_by_is_told(void **state)
 {
 	const struct mounted m[] = {{"cgroup", "pids", "pids", "/"}};
@@ -317,6 +345,7 @@ static void test_cgroup_a_weight_that_nothing_weighs_by_is_told(void **state)
 	assert_int_equal(open_host(m, 1, &h), 0);
 	assert_int_equal(cgroup_knobs(h, &l, k, &unlimited), 0);
 	assert_int_equal(unlimited, 1u << CGROUP_CPU);
+	assert_int_equal(cgroup_weigh(h, 300), CGROUP_GONE);
 	h = cgroup_close(h);
 }
 
@@ -401,6 +430,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cgroup_pure_v1_with_comounted_cpu_and_freezer,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_is_shares_on_v1, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_cgroup_the_base_weighs_what_it_is_told, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_that_nothing_weighs_by_is_told,
 						setup, teardown),

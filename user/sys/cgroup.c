@@ -100,6 +100,8 @@ static void knob(const struct cgroup_host *h, enum cgroup_resource r, struct cgr
 	va_end(ap);
 }
 
+enum { WEIGHT_MAX = 10000 };
+
 /* systemd's conversion, within what the kernel takes. */
 static uint32_t shares_of(uint32_t weight)
 {
@@ -108,13 +110,16 @@ static uint32_t shares_of(uint32_t weight)
 	return shares < 2 ? 2 : shares > 262144 ? 262144 : (uint32_t)shares;
 }
 
+/* What is more than v2 knows is as much as it knows. */
 static void weight_knob(const struct cgroup_host *h, struct cgroup_knob *k, size_t *n,
 			uint32_t weight)
 {
 	bool v2 = h->can[CGROUP_CPU].way == CGROUP_V2;
 
 	knob(h, CGROUP_CPU, k, n, v2 ? "cpu.weight" : "cpu.shares", "%u",
-	     v2 ? weight : shares_of(weight));
+	     !v2		   ? shares_of(weight)
+	     : weight > WEIGHT_MAX ? WEIGHT_MAX
+				   : weight);
 }
 
 static void cpu_knobs(const struct cgroup_host *h, struct cgroup_knob *k, size_t *n,
@@ -193,6 +198,24 @@ int cgroup_group_limit(struct cgroup_host *h, const char *name, const struct cgr
 		if ((err = group_write(h, k[i].hier, name, k[i].file, k[i].value)) < 0)
 			return gone(err);
 	*ret_unlimited = unlimited;
+	return 0;
+}
+
+int cgroup_weigh(struct cgroup_host *h, uint32_t weight)
+{
+	struct cgroup_knob k;
+	size_t n = 0;
+	int err;
+
+	if (h->can[CGROUP_CPU].way == CGROUP_NONE)
+		return CGROUP_GONE;
+	if (weight == h->weight)
+		return 0;
+	weight_knob(h, &k, &n, weight);
+	err = group_write(h, k.hier, ".", k.file, k.value);
+	if (err < 0)
+		return gone(err);
+	h->weight = weight;
 	return 0;
 }
 

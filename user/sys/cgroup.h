@@ -89,6 +89,10 @@ size_t cgroup_hiers(const struct cgroup_host *h, int ret_fds[CGROUP_HIER_MAX], b
 size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 		    struct cgroup_knob ret[CGROUP_KNOB_MAX], uint32_t *ret_unlimited);
 
+/* What our base weighs for the CPU, whatever is in it; written when it is another than the last one.
+ * CGROUP_GONE: the host cannot, or no longer. */
+int cgroup_weigh(struct cgroup_host *h, uint32_t weight);
+
 /* Operations on the group called name; 0, CGROUP_GONE or a fault. */
 int cgroup_group_limit(struct cgroup_host *h, const char *name, const struct cgroup_limits *l,
 		       uint32_t *ret_unlimited);

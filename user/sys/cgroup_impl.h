@@ -26,6 +26,7 @@ struct cgroup_host {
 		enum cgroup_way way;
 		uint8_t hier;
 	} can[CGROUP_RESOURCE_MAX];
+	uint32_t weight;   /* of our base; 0: not set yet */
 	int cpu_stat_hier; /* v2 accounts CPU time without any controller */
 };
 

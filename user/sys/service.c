@@ -31,7 +31,13 @@
 #define ON_WAKER UINT32_MAX
 #define ON_TIMER (UINT32_MAX - 1)
 
-enum { NOTIFY_MAX = 4096, EVENT_MAX = 32, MEMORY_EVERY_NS = 1000000000, STOP_MS = 3000 };
+enum {
+	NOTIFY_MAX = 4096,
+	EVENT_MAX = 32,
+	MEMORY_EVERY_NS = 1000000000,
+	STOP_MS = 3000,
+	WEIGHT = 100
+};
 static const uint64_t frozen_poll_ns =
 	200000; /* freezing takes 11-31 us when nothing is in the kernel */
 static const uint64_t restless_poll_ns = 1000000;
@@ -206,6 +212,7 @@ static void do_action(struct service *v, const struct svc_action *a)
 		break;
 	case SVC_DO_START:
 		service_start(v);
+		services_weigh(v->all); /* it is on its way */
 		break;
 	case SVC_DO_THAW:
 		v->freezing = false;
@@ -233,6 +240,38 @@ static void do_action(struct service *v, const struct svc_action *a)
 	}
 	service_say(v->all, SERVICES_SAY_DEBUG, "%s: action %d, because of %s", v->name, a->kind,
 		    svc_why_name(a->why));
+}
+
+static uint32_t weight_of(const struct service *v)
+{
+	uint32_t weight = v->unit->service.cpu_weight;
+
+	return weight ? weight : WEIGHT;
+}
+
+/* What systemd would give them together: each its own against all others of the host. Who rests, is stopped
+ * or frozen uses no CPU and is not counted, or those that run would get its share besides their own. It is
+ * counted anew not when it is thawed, for then its client waits, but at the next tick; until then it has its
+ * own, or the usual one if that is less, as no group weighs less than that with one asleep in it. */
+void services_weigh(struct services *s)
+{
+	uint32_t running = 0, least = 0;
+
+	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
+		const struct service *v = &s->all[i];
+		uint32_t weight;
+
+		if (!v->used || !v->box)
+			continue;
+		weight = weight_of(v);
+		if (sandbox_state(v->box) != SANDBOX_FROZEN)
+			running += weight;
+		else if (least < weight)
+			least = weight < WEIGHT ? weight : WEIGHT;
+	}
+	running = running < least ? least : running;
+	if (s->o.cgroup) /* cannot: cgroup_can() says so */
+		(void)cgroup_weigh(s->o.cgroup, running ? running : WEIGHT);
 }
 
 static void set_timer(struct services *s)
@@ -570,6 +609,7 @@ void services_tick(struct services *s, double pressure)
 	s->pressure = pressure;
 	svc_run(s->svc, now, pressure);
 	services_act(s);
+	services_weigh(s);
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
 		if (!s->all[i].used)
 			continue;

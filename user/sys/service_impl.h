@@ -191,6 +191,8 @@ uint32_t service_connections(struct service *v);
 uint32_t service_uses(struct service *v);
 void service_tell(struct service *v, struct svc_event e);
 void service_watch(struct service *v, enum svc_watch watch);
+/* What they all weigh together is set; one that has begun or ended. */
+void services_weigh(struct services *s);
 /* What the waker's thread has seen and done. */
 void services_take_notes(struct services *s);
 /* Carries out what the core has decided. */

@@ -395,6 +395,7 @@ static void box_gone(struct service *v)
 	closep(&v->rest_fd);
 	v->freeze_fd = v->rest_fd = -1;
 	v->box = NULL;
+	services_weigh(v->all);
 	v->abandoned = false;
 	service_watchdog(v, false);
 	if (keep == UNIT_PRESERVE_NO || (keep == UNIT_PRESERVE_RESTART && !v->failed))
