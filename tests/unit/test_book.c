@@ -112,6 +112,21 @@ static void test_book_tells_what_has_expired(void **state)
 	assert_null(book_expired(b, UINT64_MAX));
 }
 
+/* However many have come and ended in the time one is given, it ends. */
+static void test_book_tells_what_has_expired_among_many(void **state)
+{
+	_cleanup_(book_freep) struct book *b = book_of();
+	struct guess *g;
+
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++)
+		book_end(b, opened(b, 5, 1000 + i), OUTCOME_HIT, i);
+	g = opened(b, 6, 300);
+	assert_ptr_equal(book_expired(b, 300), g);
+	book_end(b, g, OUTCOME_DROPPED, 300);
+	assert_null(book_expired(b, UINT64_MAX));
+}
+
 static void test_book_counts_by_outcome_and_block(void **state)
 {
 	_cleanup_(book_freep) struct book *b = book_of();
@@ -274,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_book_keeps_what_is_open),
 		cmocka_unit_test(test_book_tells_what_has_expired),
+		cmocka_unit_test(test_book_tells_what_has_expired_among_many),
 		cmocka_unit_test(test_book_counts_by_outcome_and_block),
 		cmocka_unit_test(test_book_takes_bytes_that_come_late),
 		cmocka_unit_test(test_book_goes_on_from_what_was_kept),

@@ -63,6 +63,38 @@ static void test_heap_gives_the_least_and_the_oldest_first(void **state)
 	assert_int_equal(h.used_n, 0);
 }
 
+static bool odd(void *ctx, uint64_t value)
+{
+	(void)ctx;
+	return value % 2;
+}
+
+/* What is kept comes out as it would have, those of one key in the order they went in. */
+static void test_heap_keeps_what_it_is_told_to(void **state)
+{
+	struct heap h;
+	uint64_t key, value;
+
+	(void)state;
+	assert_int_equal(heap_init(&h, 64), 0);
+	for (uint64_t i = 0; i < 64; i++)
+		assert_true(heap_push(&h, (63 - i) / 8, i));
+	heap_keep(&h, odd, NULL);
+	assert_int_equal(h.used_n, 32);
+	assert_true(heap_push(&h, 3, 101));
+	for (uint64_t i = 0; i < 33; i++) {
+		uint64_t at = i < 16 ? i : i - 1;
+
+		assert_true(heap_pop(&h, &key, &value));
+		assert_int_equal(key, i == 16 ? 3 : at / 4);
+		assert_int_equal(value, i == 16 ? 101 : 56 - at / 4 * 8 + at % 4 * 2 + 1);
+	}
+	assert_int_equal(h.used_n, 0);
+	heap_keep(&h, odd, NULL);
+	assert_int_equal(h.used_n, 0);
+	heap_fini(&h);
+}
+
 static void test_heap_of_none_takes_none(void **state)
 {
 	struct heap h;
@@ -79,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_heap_gives_the_least_and_the_oldest_first),
+		cmocka_unit_test(test_heap_keeps_what_it_is_told_to),
 		cmocka_unit_test(test_heap_of_none_takes_none),
 	};
 

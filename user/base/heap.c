@@ -24,13 +24,11 @@ static bool before(const struct heap_entry *a, const struct heap_entry *b)
 	return a->key < b->key || (a->key == b->key && a->seq < b->seq);
 }
 
-bool heap_push(struct heap *h, uint64_t key, uint64_t value)
+/* In the place after the last. */
+static void put(struct heap *h, struct heap_entry e)
 {
-	struct heap_entry e = {.key = key, .seq = h->next_seq++, .value = value};
 	uint32_t i, up;
 
-	if (h->used_n == h->entry_max)
-		return false;
 	for (i = h->used_n++; i > 0; i = up) {
 		up = (i - 1) / 2;
 		if (!before(&e, &h->entries[up]))
@@ -38,7 +36,24 @@ bool heap_push(struct heap *h, uint64_t key, uint64_t value)
 		h->entries[i] = h->entries[up];
 	}
 	h->entries[i] = e;
+}
+
+bool heap_push(struct heap *h, uint64_t key, uint64_t value)
+{
+	if (h->used_n == h->entry_max)
+		return false;
+	put(h, (struct heap_entry){.key = key, .seq = h->next_seq++, .value = value});
 	return true;
+}
+
+void heap_keep(struct heap *h, heap_keep_fn keep, void *ctx)
+{
+	uint32_t n = h->used_n;
+
+	h->used_n = 0;
+	for (uint32_t i = 0; i < n; i++) /* what is kept moves down only */
+		if (keep(ctx, h->entries[i].value))
+			put(h, h->entries[i]);
 }
 
 bool heap_peek(const struct heap *h, uint64_t *ret_key, uint64_t *ret_value)

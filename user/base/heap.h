@@ -3,7 +3,7 @@
  * heap.h - a bounded binary min-heap of (key, value) pairs.
  *
  * Shape    Equal keys come out in the order they went in.
- * Bounds   entry_max pairs, memory taken by heap_init() and never after. push and pop O(log n).
+ * Bounds   entry_max pairs, memory taken by heap_init() and never after. push and pop O(log n), keep O(n log n).
  * Owner    heap_fini() frees; it takes a zeroed struct.
  * Errors   heap_init() -ENOMEM; heap_push() false when full: nothing was added.
  * Threads  One owner at a time.
@@ -32,5 +32,8 @@ bool heap_push(struct heap *h, uint64_t key, uint64_t value);
 /* The least key without and with removing it; false when empty. */
 bool heap_peek(const struct heap *h, uint64_t *ret_key, uint64_t *ret_value);
 bool heap_pop(struct heap *h, uint64_t *ret_key, uint64_t *ret_value);
+/* Removes all pairs but those whose value is to be kept. */
+typedef bool (*heap_keep_fn)(void *ctx, uint64_t value);
+void heap_keep(struct heap *h, heap_keep_fn keep, void *ctx);
 
 #endif

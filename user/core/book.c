@@ -7,8 +7,9 @@
  * older one, so that who goes along may end what he meets. Those that have ended are linked by when they did, for
  * who keeps them comes each second, and there are thousands.
  *
- * The heap holds each open guess at least once, under the deadline it had when pushed; entries of ended or
- * extended guesses are dropped or pushed again when they come up.
+ * The heap holds each open guess once, under the deadline it had when pushed; entries of ended or extended guesses
+ * are dropped or pushed again when they come up. Those of ended ones go when it is full, which makes room for as many
+ * as may be open: guesses end much sooner than their time is up.
  */
 #include "core/book.h"
 
@@ -145,6 +146,11 @@ static void forget(struct book *b, uint32_t slot)
 		b->last = l->before;
 }
 
+static bool still_open(void *ctx, uint64_t id)
+{
+	return book_open_by_id(ctx, id);
+}
+
 struct guess *book_open(struct book *b, const struct guess *g)
 {
 	struct guess *slot = &b->guesses[b->next_id % b->guess_max];
@@ -162,8 +168,10 @@ struct guess *book_open(struct book *b, const struct guess *g)
 	b->open_of[g->dep] = slot->id;
 	b->open_n++;
 	b->sum.guesses_n++;
-	/* Twice guess_max entries: full only if all were extended, then the ring's turn ends it. */
-	(void)heap_push(&b->expiry, slot->deadline_ns, slot->id);
+	if (!heap_push(&b->expiry, slot->deadline_ns, slot->id)) {
+		heap_keep(&b->expiry, still_open, b);
+		(void)heap_push(&b->expiry, slot->deadline_ns, slot->id);
+	}
 	return slot;
 }
 
