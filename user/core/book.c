@@ -260,13 +260,13 @@ void book_end(struct book *b, struct guess *g, enum outcome outcome, uint64_t no
 	if (g->kind == EDGE_EXEC)
 		return; /* that a program would run is a means; its files are what is scored */
 	b->sum.acted_n += g->acted;
+	b->sum.bytes_read += g->bytes_read;
+	b->blocks[g->via].bytes_read += g->bytes_read;
 	if (outcome == OUTCOME_MISSED || outcome == OUTCOME_LATE)
 		return; /* see book_unmet() */
 	b->sum.outcome_n[outcome]++;
-	b->sum.bytes_read += g->bytes_read;
 	b->sum.saved_ns += g->saved_ns;
 	b->blocks[g->via].outcome_n[outcome]++;
-	b->blocks[g->via].bytes_read += g->bytes_read;
 	b->blocks[g->via].saved_ns += g->saved_ns;
 	decay(b);
 	switch (outcome) {

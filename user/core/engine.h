@@ -139,6 +139,7 @@ struct guess {
 	uint8_t kind;		  /* enum edge_kind */
 	uint8_t outcome;	  /* enum outcome */
 	uint8_t acted;		  /* an action was given out */
+	uint8_t under_way_n;	  /* actions given out, without a result yet */
 	uint8_t order;		  /* length of the context that made it */
 	uint8_t decision;	  /* enum decision, the latest */
 	int32_t err;		  /* DECISION_FAILED: errno */

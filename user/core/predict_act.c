@@ -29,12 +29,20 @@ void action_hurry(struct engine *e, const struct guess *g, uint64_t need_ns)
 			      .need_ns = need_ns});
 }
 
+/* Something was read for g, or will be, though it may have been asked for again since. */
+static bool has_taken(const struct guess *g)
+{
+	return g->acted || g->under_way_n || g->bytes_read;
+}
+
 static void settle(struct engine *e, struct guess *g, enum outcome outcome)
 {
-	bool release = g->acted && g->kind != EDGE_EXEC &&
-		       (outcome == OUTCOME_WASTED || (outcome == OUTCOME_DROPPED && !g->resident));
-
-	bool keep = g->acted && (outcome == OUTCOME_HIT || outcome == OUTCOME_LATE) &&
+	bool taken = has_taken(g), there = g->resident && !g->under_way_n;
+	bool release = taken && g->kind != EDGE_EXEC &&
+		       (outcome == OUTCOME_WASTED || (outcome == OUTCOME_DROPPED && !there));
+	bool keep = taken &&
+		    (outcome == OUTCOME_HIT || outcome == OUTCOME_LATE ||
+		     (outcome == OUTCOME_RESIDENT && !there)) &&
 		    (g->kind == EDGE_OPEN || g->kind == EDGE_BELOW);
 
 	if (outcome != OUTCOME_HIT)
@@ -72,10 +80,10 @@ void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_
 	}
 	if (g->kind == EDGE_EXEC) {
 		settle(e, g, OUTCOME_HIT);
-	} else if (!g->acted && !g->bytes_read) {
+	} else if (!has_taken(g)) {
 		rn->missed_n++;
 		settle(e, g, OUTCOME_MISSED);
-	} else if (!g->done_ns && !g->bytes_read) {
+	} else if (!g->done_ns && !g->saved_ns) {
 		rn->late_n++;
 		settle(e, g, OUTCOME_LATE);
 	} else {
@@ -237,6 +245,7 @@ static bool next_action(struct engine *e, struct action *ret)
 	dep = graph_node_const(e->graph, g->dep);
 	lookup = g->lookup || (dep->flags & (NODE_F_ABSENT | NODE_F_DIR));
 	g->acted = 1;
+	g->under_way_n++;
 	g->decision = DECISION_ACTED;
 	g->acted_ns = e->now_ns;
 	*ret = (struct action){
@@ -318,19 +327,22 @@ int engine_result(struct engine *e, const struct action_result *r)
 			came_true_seen(e, r);
 		return 0;
 	}
-	if (r->err) {
-		g->acted = 0; /* nothing was made ready, so nothing can have been wasted */
+	if (g->under_way_n)
+		g->under_way_n--;
+	g->bytes_read += r->bytes_read;
+	if (guess_is_ahead(g))
 		book_risk(e->book, g, g->bytes_read);
+	if (r->bytes_read)
+		e->aux[g->block].idle_n = 0;
+	if (r->err) { /* it was not made ready, but part of it may have been read */
+		g->acted = 0;
 		g->decision = DECISION_FAILED;
 		g->err = r->err;
 		return 0;
 	}
-	if (r->bytes_read || graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
 		e->aux[g->block].idle_n = 0;
 	g->done_ns = r->done_ns;
-	g->bytes_read += r->bytes_read;
-	if (guess_is_ahead(g))
-		book_risk(e->book, g, g->bytes_read);
 	g->resident = r->resident && !g->bytes_read;
 	g->saved_ns += r->resident ? 0 : r->took_ns;
 	/* A service is not there for some time because it once was: it may be released at any moment, and
