@@ -7,6 +7,7 @@
 #include "support/actions.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define MS 1000000ull
 #define S (1000 * MS)
@@ -157,6 +158,43 @@ static void test_engine_is_late_with_what_was_read_in_part(void **state)
 	assert_true(said(h, &a, ACTION_SETTLE));
 }
 
+/* The graph is full and lets go of a file while that is read: its guess is not one of what comes in its place. */
+static void let_go(const struct engine_limits *limits, size_t name_len)
+{
+	char path[4000], padding[3000] = {0};
+	struct action a, first;
+	struct host h;
+	uint32_t pid;
+
+	memset(padding, 'x', name_len);
+	host_init(&h, limits);
+	learn(&h);
+	(void)asked(&h, &first);
+	pid = host_spawn(&h, 1, "/bin/fill", NULL);
+	for (int i = 0; i < 300; i++) {
+		snprintf(path, sizeof(path), "/srv/%s%d", padding, i);
+		host_open(&h, pid, path, 0);
+	}
+	assert_int_equal(graph_find(engine_graph_const(h.engine), NODE_FILE, "/data/needed"), 0);
+	told(&h, &first, 0, first.bytes);
+	while (engine_next_action(h.engine, &a))
+		assert_true(a.guess_id != first.guess_id || a.kind == ACTION_CANCEL);
+	host_rest(&h, 200 * S);
+	assert_int_equal(outcome_of(&h, &first), OUTCOME_WASTED);
+	host_fini(&h);
+}
+
+static void test_engine_forgets_what_gave_way(void **state)
+{
+	struct engine_limits few = host_limits(), short_names = host_limits();
+
+	(void)state;
+	few.graph.node_max = 64;
+	let_go(&few, 0);
+	short_names.graph.text_bytes_max = 64 << 10; /* goes by the dozen, for one name */
+	let_go(&short_names, 2900);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +202,7 @@ int main(void)
 		WITH_HOST(test_engine_releases_what_it_wants_again),
 		WITH_HOST(test_engine_counts_what_was_read_in_part),
 		WITH_HOST(test_engine_is_late_with_what_was_read_in_part),
+		cmocka_unit_test(test_engine_forgets_what_gave_way),
 	};
 
 	return cmocka_run_group_tests_name("engine accounts", tests, NULL, NULL);

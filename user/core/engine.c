@@ -120,7 +120,8 @@ int engine_intern(struct engine *e, enum node_kind kind, const char *name, const
 		r = graph_intern(e->graph, kind, name, engine_wall(e, o->ts_ns), &id);
 		if (r != 0)
 			return r;
-		aux_forget(e, id); /* the id may have been another node's */
+		predict_forget(e, id); /* the id may have been another node's */
+		aux_forget(e, id);
 		graph_node(e->graph, id)->uid = o->uid;
 	}
 	n = graph_node(e->graph, id);

@@ -137,6 +137,8 @@ bool predict_rest(struct engine *e);
 void predict_programs(struct engine *e, uint32_t run);
 /* dep was needed by run: ends the open guess for it. known_p is how likely that was, 0: not known. */
 void predict_resolve(struct engine *e, uint32_t run, uint32_t dep, double known_p);
+/* Another node has the id of dep from now on: the open guess for what it was ends as if it had expired. */
+void predict_forget(struct engine *e, uint32_t dep);
 /* The run ended: what it was to start, and has not, will not come. */
 void predict_hopeless(struct engine *e, uint32_t run);
 

@@ -100,6 +100,14 @@ static enum outcome unneeded(const struct engine *e, const struct guess *g)
 	return g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED;
 }
 
+void predict_forget(struct engine *e, uint32_t dep)
+{
+	struct guess *g = book_open_by_dep(e->book, dep);
+
+	if (g)
+		settle(e, g, unneeded(e, g));
+}
+
 /* Ends the guesses of a run that has ended: what starts are left when exec is set, else what those not
  * started would have needed. */
 static void hopeless(struct engine *e, const struct run *rn, bool exec)
@@ -314,6 +322,7 @@ static void came_true_seen(struct engine *e, const struct action_result *r)
 int engine_result(struct engine *e, const struct action_result *r)
 {
 	struct guess *g = book_open_by_id(e->book, r->guess_id);
+	const struct node *dep;
 	bool wasted, ahead;
 	uint32_t block = 0;
 
@@ -340,14 +349,15 @@ int engine_result(struct engine *e, const struct action_result *r)
 		g->err = r->err;
 		return 0;
 	}
-	if (graph_node_const(e->graph, g->dep)->kind == NODE_SERVICE)
+	dep = graph_node_const(e->graph, g->dep); /* NULL: a full graph let go of it meanwhile */
+	if (dep && dep->kind == NODE_SERVICE)
 		e->aux[g->block].idle_n = 0;
 	g->done_ns = r->done_ns;
 	g->resident = r->resident && !g->bytes_read;
 	g->saved_ns += r->resident ? 0 : r->took_ns;
 	/* A service is not there for some time because it once was: it may be released at any moment, and
 	 * whoever holds it knows best whether a guess needs anything done. */
-	if (graph_node_const(e->graph, g->dep)->kind != NODE_SERVICE)
+	if (dep && dep->kind != NODE_SERVICE)
 		seen_there(e, g, r->done_ns);
 	return 0;
 }
