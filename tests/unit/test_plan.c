@@ -233,9 +233,13 @@ static void test_plan_bytes_are_bounded(void **state)
 	assert_true(pops(p, 400) && pops(p, 0));
 	plan_learn(p, false, 400 << 10, 0, 0); /* it was there already */
 	assert_true(pops(p, 400) && pops(p, 0));
-	/* However long nothing was asked for, no more than a second's. */
-	plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
+	/* However long nothing was asked for, and whatever was given back since, no more than a second's. */
+	plan_learn(p, false, 400 << 10, 0, 0);
+	plan_tick(p, 99 * now_ns, NULL);
+	assert_true(pops(p, 400));
 	plan_tick(p, 100 * now_ns, NULL);
+	plan_learn(p, false, 400 << 10, 0, 0);
+	assert_int_equal(plan_push(p, 0, false, now_ns, 400), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_true(pops(p, 400));
 		plan_learn(p, false, 400 << 10, 400 << 10, 1000000);
@@ -484,6 +488,33 @@ static void test_plan_users_take_turns(void **state)
 	assert_null(plan_free(p));
 }
 
+/* Who was alone for long, and waits for nothing just when another comes, has no less of what follows. */
+static void test_plan_users_take_turns_after_one_was_alone(void **state)
+{
+	struct plan *p = NULL;
+	const struct plan_policy policy = {
+		.act = true, .bytes_per_s_max = 1 << 30, .bytes_inflight_max = 1 << 30};
+	uint64_t id, n[2] = {0};
+
+	(void)state;
+	assert_int_equal(plan_new(256, &policy, &p), 0);
+	for (int i = 0; i < 200; i++) {
+		push(p, 0, now_ns, 201);
+		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
+		plan_learn(p, false, 201 << 10, 0, 0);
+	}
+	for (int i = 0; i < 100; i++) {
+		push(p, 1, now_ns, 200);
+		push(p, 0, now_ns, 201);
+	}
+	for (int i = 0; i < 100; i++) {
+		assert_true(plan_pop(p, now_ns, sized, NULL, &id));
+		n[id == 200]++;
+	}
+	assert_in_range(n[0], 48, 52);
+	assert_null(plan_free(p));
+}
+
 static void test_plan_learns_the_device(void **state)
 {
 	struct plan *p = make(true);
@@ -520,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_plan_lambda_follows_what_came_true),
 		cmocka_unit_test(test_plan_counts_what_it_drops),
 		cmocka_unit_test(test_plan_users_take_turns),
+		cmocka_unit_test(test_plan_users_take_turns_after_one_was_alone),
 		cmocka_unit_test(test_plan_learns_the_device),
 	};
 

@@ -158,6 +158,7 @@ void plan_stats(const struct plan *p, struct plan_stats *ret)
 	ret->us_per_mib = p->us_per_mib;
 	ret->stake_bytes = plan_stake(p, PLAN_SURE);
 	ret->inflight_bytes = p->inflight_bytes[0] + p->inflight_bytes[1];
+	ret->budget_bytes = (int64_t)p->tokens;
 }
 
 uint64_t plan_stake(const struct plan *p, enum plan_odds odds)
@@ -264,13 +265,24 @@ static struct lane *lane_next(struct plan *p)
 	return least[1] ? least[1] : least[0];
 }
 
+/* Who comes back has no claim to what he did not ask for meanwhile: as much as who waits next, or, where nobody
+ * waits, as who had the most. */
+static double served_others(struct plan *p)
+{
+	const struct lane *next = lane_next(p);
+	double most = 0;
+
+	for (size_t i = 0; !next && i < LANES; i++)
+		most = fmax(most, p->lanes[i].served);
+	return next ? next->served : most;
+}
+
 int plan_push(struct plan *p, uint32_t uid, bool now, uint64_t need_ns, uint64_t id)
 {
-	struct lane *l = &p->lanes[uid % LANES], *other = lane_next(p);
+	struct lane *l = &p->lanes[uid % LANES];
 
-	/* Who comes back has no claim to what he did not ask for meanwhile. */
-	if (!l->queue.used_n && other && other->served > l->served)
-		l->served = other->served;
+	if (!l->queue.used_n)
+		l->served = fmax(l->served, served_others(p));
 	if (!heap_push(&l->queue, need_ns | (now ? 0 : KEY_AHEAD), id)) {
 		p->stats.refused_n++;
 		return PLAN_FULL;
@@ -394,7 +406,8 @@ void plan_learn(struct plan *p, bool now, uint64_t bytes_planned, uint64_t bytes
 	*inflight -= bytes_planned < *inflight ? bytes_planned : *inflight;
 	/* What was planned but not read is given back; a small read says little about speed. */
 	if (bytes_planned > bytes_read)
-		p->tokens += (double)(bytes_planned - bytes_read);
+		p->tokens = fmin(p->tokens + (double)(bytes_planned - bytes_read),
+				 (double)p->policy.bytes_per_s_max);
 	if (bytes_read >= 256 * 1024)
 		p->us_per_mib += 0.1 * ((double)took_ns / 1e3 / mib(bytes_read) - p->us_per_mib);
 }

@@ -39,6 +39,7 @@ struct plan_stats {
 	double us_per_mib;
 	uint64_t stake_bytes;	 /* likewise */
 	uint64_t inflight_bytes; /* given out, without a result yet */
+	int64_t budget_bytes;	 /* may be given out now; < 0: what is wanted now has borrowed */
 };
 
 struct plan;
