@@ -45,15 +45,15 @@ static uint32_t asked(struct host *h, struct action *ret)
 
 static void told(struct host *h, const struct action *a, int err, uint64_t read)
 {
-	assert_int_equal(engine_result(h->engine,
-				       &(struct action_result){.guess_id = a->guess_id,
-							       .err = err,
-							       .bytes_read = read,
-							       .now = a->priority == WANT_NOW,
-							       .bytes_planned = a->bytes,
-							       .done_ns = h->now_ns,
-							       .took_ns = MS}),
-			 0);
+	assert_int_equal(
+		engine_result(h->engine, &(struct action_result){.guess_id = a->guess_id,
+								 .err = err,
+								 .bytes_read = read,
+								 .now = a->priority == WANT_NOW,
+								 .bytes_planned = a->bytes,
+								 .done_ns = h->now_ns,
+								 .took_ns = MS}),
+		0);
 }
 
 /* A word of that kind about the guess of a. */
