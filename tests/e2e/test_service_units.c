@@ -7,6 +7,7 @@
  */
 #include "support/support.h"
 
+#include "support/manager.h"
 #include "support/service_unit.h"
 
 #include <errno.h>
@@ -371,6 +372,16 @@ static void await_together(const char *shares, const char *weight)
 	fail_msg("together they do not weigh %s, or %s on v2", shares, weight);
 }
 
+static void read_line(const char *path, char *ret, int n)
+{
+	FILE *f = fopen(path, "re");
+
+	assert_non_null(f);
+	assert_non_null(fgets(ret, n, f));
+	ret[strcspn(ret, "\n")] = '\0';
+	(void)fclose(f);
+}
+
 /* A connection that stays. */
 static int connect_to(const char *name)
 {
@@ -425,6 +436,35 @@ static void test_service_units_weigh_what_they_say_and_together_their_sum(void *
 	(void)close(fd);
 }
 
+/* As a service of systemd's, whose group is its own: that is what weighs against the rest of the host. */
+static void test_service_units_weigh_the_same_from_a_group_of_the_daemons_own(void **state)
+{
+	char own[96], shares[128], tasks[128], got[32];
+
+	(void)state;
+	(void)snprintf(own, sizeof(own), "/sys/fs/cgroup/cpu/%s-own", host.group);
+	(void)snprintf(shares, sizeof(shares), "%s/cpu.shares", own);
+	(void)snprintf(tasks, sizeof(tasks), "%s/tasks", own);
+	if (mkdir(own, 0755) < 0 || access(shares, W_OK) < 0) {
+		(void)rmdir(own);
+		skip_because("needs the v1 controller cpu, mounted by itself");
+	}
+	manager_start(host.dir); /* else it has a process that outlives it, also in that group */
+	host.managed = true;
+	host.tasks = tasks;
+	service_unit_write("half", "", "CPUWeight=50\nX-Forewarm-FreezeAfterSec=infinity\n", "");
+	assert_int_equal(service_host_start(&host), 0);
+	service_unit_ask("half");
+	await_together("512", "50");
+	read_line(shares, got, sizeof(got));
+	assert_string_equal(got, "512");
+	service_host_stop(&host);
+	manager_stop();
+	read_line(shares, got, sizeof(got));
+	assert_string_equal(got, "1024");
+	assert_int_equal(rmdir(own), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +474,9 @@ int main(void)
 						service_unit_before, service_unit_after),
 		cmocka_unit_test_setup_teardown(
 			test_service_units_weigh_what_they_say_and_together_their_sum,
+			service_unit_before, service_unit_after),
+		cmocka_unit_test_setup_teardown(
+			test_service_units_weigh_the_same_from_a_group_of_the_daemons_own,
 			service_unit_before, service_unit_after),
 	};
 

@@ -113,6 +113,8 @@ static _Noreturn void host_main(const struct service_host *h, int ctl)
 	(void)snprintf(proxy, sizeof(proxy), "%s/tools/forewarm-proxy", built_at());
 	(void)mkdir(run, 0700);
 	(void)mkdir(state, 0700);
+	if (h->tasks)
+		scratch_write(h->tasks, "0");
 	if (fdstore_open(run, &f) < 0 || cgroup_open(&c, &o.cgroup) < 0)
 		_exit(10);
 	p.cgroup = o.cgroup;

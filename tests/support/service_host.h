@@ -16,7 +16,8 @@ struct service_host {
 	char group[40];
 	char helper[256]; /* of tests/helpers/svc_echo */
 	uint32_t parked, run_max, pool_max;
-	bool managed; /* started as a service of manager.h, which has been started */
+	const char *tasks; /* the file "tasks" of a v1 control group to put it in; NULL: none */
+	bool managed;	   /* started as a service of manager.h, which has been started */
 	pid_t pid;
 	bool killed; /* and not started again: the holder, services and groups may be there still */
 	int ctl;

@@ -332,6 +332,41 @@ static void test_cgroup_the_base_weighs_what_it_is_told(void **state)
 	h = cgroup_close(h);
 }
 
+/* The group our base is in: who is there, what it weighs, and what the base does. */
+static void test_cgroup_a_group_of_ours_alone_weighs_what_the_base_does(void **state)
+{
+	static const struct {
+		const char *name, *others, *own, *weight, *base, *then, *at_last;
+	} cases[] = {
+		{"nobody else", "", "/x/fw.service", "1024", "1024", "4608", "1024"},
+		{"somebody else", "1\n", "/x/fw.service", "1024", "1024", "1024", "1024"},
+		{"given a weight", "", "/x/fw.service", "512", "1024", "512", "512"},
+		{"of an earlier daemon", "", "/x/fw.service", "9216", "9216", "4608", "1024"},
+		{"the root", "", "/", "1024", "1024", "1024", "1024"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *own = cases[i].own;
+		const struct mounted m[] = {{"cgroup", "cpu", "cpu", own}};
+		struct cgroup_host *h;
+		char text[64];
+
+		files(path("cpu%s/fw", own) + strlen(dir) + 1, v1_cpu);
+		(void)snprintf(text, sizeof(text), "%d\n%s", (int)getpid(), cases[i].others);
+		scratch_write(path("cpu%s/cgroup.procs", own), text);
+		scratch_write(path("cpu%s/cpu.shares", own), cases[i].weight);
+		scratch_write(path("cpu%s/fw/cpu.shares", own), cases[i].base);
+		assert_int_equal(open_host(m, 1, &h), 0);
+		assert_int_equal(cgroup_weigh(h, 450), 0);
+		printf("# %s\n", cases[i].name);
+		assert_string_equal(get(path("cpu%s/cpu.shares", own)), cases[i].then);
+		(void)cgroup_remove_base(h); /* plain files are not removed with their directory */
+		assert_string_equal(get(path("cpu%s/cpu.shares", own)), cases[i].at_last);
+		h = cgroup_close(h);
+	}
+}
+
 static void test_cgroup_a_weight_that_nothing_weighs_by_is_told(void **state)
 {
 	const struct mounted m[] = {{"cgroup", "pids", "pids", "/"}};
@@ -405,6 +440,39 @@ static void test_cgroup_a_container_sees_its_own_root_as_mounted(void **state)
 	h = cgroup_close(h);
 }
 
+/* As a second cgroup_open() of the daemon finds it. */
+static void test_cgroup_who_has_moved_aside_weighs_little_there(void **state)
+{
+	struct cgroup_options o = {.name = "fw", .enable_controllers = true};
+	struct cgroup_host *h;
+	FILE *f = fopen(path("mountinfo"), "we");
+
+	(void)state;
+	fprintf(f, "30 21 0:30 / %s/cg rw - cgroup2 cgroup rw\n", dir);
+	fclose(f);
+	scratch_write(path("cgroup"), "0::/fw.service/daemon\n");
+	files("cg/fw.service/fw", v2_files);
+	files("cg/fw.service/daemon", v2_files);
+	files("cg/fw.service",
+	      (const char *const[]){"cgroup.procs", "cgroup.subtree_control", NULL});
+	scratch_write(path("cg/fw.service/cgroup.controllers"), "cpu io\n");
+	scratch_write(path("cg/fw.service/fw/cgroup.subtree_control"), "");
+	o.mountinfo = path("mountinfo");
+	o.proc_cgroup = path("cgroup");
+	assert_int_equal(cgroup_open(&o, &h), 0);
+	h = cgroup_close(h);
+	assert_string_equal(get(path("cg/fw.service/daemon/cpu.weight")), "50");
+	assert_string_equal(get(path("cg/fw.service/daemon/io.weight")), "default 20");
+	assert_int_equal(access(path("cg/fw.service/daemon/fw"), F_OK), -1);
+	/* With somebody else around, it is a group like any other. */
+	scratch_write(path("cg/fw.service/cgroup.procs"), "1\n");
+	o.mountinfo = path("mountinfo");
+	o.proc_cgroup = path("cgroup");
+	assert_int_equal(cgroup_open(&o, &h), 0);
+	h = cgroup_close(h);
+	assert_int_equal(access(path("cg/fw.service/daemon/fw"), F_OK), 0);
+}
+
 static void test_cgroup_no_groups_at_all_is_a_fault(void **state)
 {
 	struct cgroup_options o = {0};
@@ -431,6 +499,9 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_is_shares_on_v1, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_cgroup_a_group_of_ours_alone_weighs_what_the_base_does, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_the_base_weighs_what_it_is_told, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_a_weight_that_nothing_weighs_by_is_told,
@@ -439,6 +510,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(
 			test_cgroup_a_container_sees_its_own_root_as_mounted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cgroup_who_has_moved_aside_weighs_little_there,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cgroup_no_groups_at_all_is_a_fault, setup,
 						teardown),
 	};

@@ -201,20 +201,39 @@ int cgroup_group_limit(struct cgroup_host *h, const char *name, const struct cgr
 	return 0;
 }
 
+/* Whether the group around ours weighs what a group does by itself or, since we gave it that, what ours does.
+ * Another weight is somebody's will, to bind all of us. */
+static bool is_ours_to_weigh(const struct cgroup_host *h, const struct cgroup_knob *k,
+			     const struct cgroup_knob *usual)
+{
+	char around[32] = "", base[32] = "";
+
+	if (h->around < 0 || cgroup_read_at(h->around, k->file, around, sizeof(around)) < 0 ||
+	    cgroup_read_at(h->hiers[k->hier].fd, k->file, base, sizeof(base)) < 0)
+		return false;
+	around[strcspn(around, "\n")] = base[strcspn(base, "\n")] = 0;
+	return !strcmp(around, base) || !strcmp(around, usual->value);
+}
+
 int cgroup_weigh(struct cgroup_host *h, uint32_t weight)
 {
-	struct cgroup_knob k;
+	struct cgroup_knob k[2];
 	size_t n = 0;
+	bool around;
 	int err;
 
 	if (h->can[CGROUP_CPU].way == CGROUP_NONE)
 		return CGROUP_GONE;
 	if (weight == h->weight)
 		return 0;
-	weight_knob(h, &k, &n, weight);
-	err = group_write(h, k.hier, ".", k.file, k.value);
+	weight_knob(h, k, &n, weight);
+	weight_knob(h, k, &n, CGROUP_WEIGHT_USUAL);
+	around = is_ours_to_weigh(h, &k[0], &k[1]);
+	err = group_write(h, k[0].hier, ".", k[0].file, k[0].value);
 	if (err < 0)
 		return gone(err);
+	if (around) /* not ours any more: then it binds us, no more */
+		(void)cgroup_write_at(h->around, k[0].file, k[0].value);
 	h->weight = weight;
 	return 0;
 }

@@ -29,8 +29,9 @@ enum {
 	CGROUP_HIER_MAX = 8,
 	CGROUP_NAME_LEN = 40,
 	CGROUP_KNOB_MAX = 12,
-	CGROUP_GONE = 1, /* the group does not exist (any more) */
-	CGROUP_BUSY = 2, /* something still lives in it */
+	CGROUP_WEIGHT_USUAL = 100, /* of who says nothing */
+	CGROUP_GONE = 1,	   /* the group does not exist (any more) */
+	CGROUP_BUSY = 2,	   /* something still lives in it */
 };
 
 enum cgroup_resource {
@@ -64,7 +65,8 @@ struct cgroup_options {
 	const char *name;	 /* our directory in every hierarchy, default "forewarm" */
 	const char *mountinfo;	 /* default /proc/self/mountinfo */
 	const char *proc_cgroup; /* default /proc/self/cgroup */
-	bool enable_controllers; /* pure v2: move ourselves aside and enable them for children */
+	bool enable_controllers; /* pure v2: move ourselves aside, where we weigh little, and enable them
+				    for children */
 };
 
 struct cgroup_host;
@@ -89,8 +91,9 @@ size_t cgroup_hiers(const struct cgroup_host *h, int ret_fds[CGROUP_HIER_MAX], b
 size_t cgroup_knobs(const struct cgroup_host *h, const struct cgroup_limits *l,
 		    struct cgroup_knob ret[CGROUP_KNOB_MAX], uint32_t *ret_unlimited);
 
-/* What our base weighs for the CPU, whatever is in it; written when it is another than the last one.
- * CGROUP_GONE: the host cannot, or no longer. */
+/* What our base weighs for the CPU, and with it the group that it is in, where we are alone there and nobody
+ * has given that a weight. Written when it is another than the last one. CGROUP_GONE: the host cannot, or
+ * no longer. */
 int cgroup_weigh(struct cgroup_host *h, uint32_t weight);
 
 /* Operations on the group called name; 0, CGROUP_GONE or a fault. */

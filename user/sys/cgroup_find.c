@@ -16,6 +16,10 @@
 #include "base/err.h"
 #include "sys/mountinfo.h"
 
+#define LEAF "daemon" /* where we move aside to */
+#define LEAF_CPU_WEIGHT "50"
+#define LEAF_IO_WEIGHT "default 20"
+
 static bool has_word(const char *list, const char *word)
 {
 	size_t n = strlen(word);
@@ -110,6 +114,33 @@ static void own_path(struct cgroup_hier *x, const char *proc_cgroup)
 	}
 }
 
+/* Whether the group has no process of its own, or no other than this one. */
+static bool is_alone(int dir)
+{
+	char text[64], own[32];
+
+	if (cgroup_read_at(dir, "cgroup.procs", text, sizeof(text)) < 0)
+		return false;
+	snprintf(own, sizeof(own), "%d\n", (int)getpid());
+	return !*text || !strcmp(text, own);
+}
+
+/* Where an earlier cgroup_open() of this process has moved it aside, the group it was in is meant. */
+static void leave_leaf(struct cgroup_hier *x)
+{
+	char path[1024], *leaf = strrchr(x->path, '/');
+	_cleanup_(closep) int around = -1;
+
+	if (!x->v2 || !leaf || strcmp(leaf + 1, LEAF) != 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%.*s", x->mount, (int)(leaf - x->path), x->path);
+	around = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (around < 0 || !is_alone(around))
+		return;
+	x->aside = true;
+	leaf[leaf == x->path] = 0;
+}
+
 /* --- our base in each --------------------------------------------------------------------------- */
 static int open_base(struct cgroup_hier *x, const char *name)
 {
@@ -137,13 +168,13 @@ static int open_base(struct cgroup_hier *x, const char *name)
 }
 
 /* v2: below a group with processes, unless it is the root, no controller can be enabled for children.
- * Then we move aside, which helps when we are the only one in it (a service of systemd's). */
+ * Then we move aside, which helps when we are the only one in it (a service of systemd's). There this process
+ * weighs little: the services come before who only guesses what they need. */
 static void enable_controllers(struct cgroup_hier *x)
 {
 	static const char *const want[] = {"memory", "cpu", "pids", "io"};
 	_cleanup_(closep) int own = openat(x->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char have[256] = "", word[32];
-	bool moved = false;
 
 	if (own < 0 || cgroup_read_at(own, "cgroup.controllers", have, sizeof(have)) < 0)
 		return;
@@ -154,16 +185,20 @@ static void enable_controllers(struct cgroup_hier *x)
 			continue;
 		snprintf(word, sizeof(word), "+%s", want[i]);
 		r = cgroup_write_at(own, "cgroup.subtree_control", word);
-		if (r == -EBUSY && !moved) {
-			moved = true;
-			if (mkdirat(own, "daemon", 0755) == 0 || errno == EEXIST)
-				(void)cgroup_write_at(own, "daemon/cgroup.procs",
+		if (r == -EBUSY && !x->aside) {
+			x->aside = true;
+			if (mkdirat(own, LEAF, 0755) == 0 || errno == EEXIST)
+				(void)cgroup_write_at(own, LEAF "/cgroup.procs",
 						      "0"); /* tried again: */
 			(void)cgroup_write_at(own, "cgroup.subtree_control",
 					      word); /* read back by find_ways() */
 		}
 		(void)cgroup_write_at(x->fd, "cgroup.subtree_control", word);
 	}
+	if (!x->aside)
+		return;
+	(void)cgroup_write_at(own, LEAF "/cpu.weight", LEAF_CPU_WEIGHT); /* not enabled, then */
+	(void)cgroup_write_at(own, LEAF "/io.weight", LEAF_IO_WEIGHT);
 }
 
 static void can(struct cgroup_host *h, enum cgroup_resource r, enum cgroup_way way, size_t hier)
@@ -232,6 +267,20 @@ static void hold_freezer(const struct cgroup_host *h)
 			      "FROZEN"); /* slower without */
 }
 
+/* In a group that nobody else is in, as a service of systemd's, ours weighs only against ourselves: that group
+ * must weigh the same. */
+static void find_around(struct cgroup_host *h)
+{
+	const struct cgroup_hier *x = &h->hiers[h->can[CGROUP_CPU].hier];
+	_cleanup_(closep) int around = -1;
+
+	if (h->can[CGROUP_CPU].way == CGROUP_NONE || !strchr(x->path + 1, '/')) /* in the root */
+		return;
+	around = openat(x->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (around >= 0 && is_alone(around))
+		h->around = TAKE_FD(around);
+}
+
 /* Every hierarchy a sandbox joins costs a write while filling, so those that serve nothing go. */
 static void drop_unused(struct cgroup_host *h)
 {
@@ -270,6 +319,7 @@ int cgroup_open(const struct cgroup_options *o, struct cgroup_host **ret)
 
 	if (!h)
 		return fault(-ENOMEM);
+	h->around = -1;
 	err = find_mounts(h, o->mountinfo ? o->mountinfo : "/proc/self/mountinfo");
 	if (err < 0)
 		return err;
@@ -277,6 +327,7 @@ int cgroup_open(const struct cgroup_options *o, struct cgroup_host **ret)
 		struct cgroup_hier *x = &h->hiers[i];
 
 		own_path(x, o->proc_cgroup ? o->proc_cgroup : "/proc/self/cgroup");
+		leave_leaf(x);
 		err = open_base(x, name);
 		if (err < 0) { /* read-only or foreign: do without this one */
 			if (x->v2)
@@ -292,6 +343,7 @@ int cgroup_open(const struct cgroup_options *o, struct cgroup_host **ret)
 		return fault(err < 0 ? err : -ENOENT);
 	find_ways(h);
 	drop_unused(h);
+	find_around(h);
 	hold_freezer(h);
 	*ret = TAKE_PTR(h);
 	return 0;
@@ -304,6 +356,7 @@ struct cgroup_host *cgroup_close(struct cgroup_host *h)
 	for (size_t i = 0; i < h->hier_n; i++)
 		if (h->hiers[i].fd >= 0)
 			(void)close(h->hiers[i].fd);
+	closep(&h->around);
 	free(h);
 	return NULL;
 }
@@ -312,6 +365,8 @@ int cgroup_remove_base(struct cgroup_host *h)
 {
 	int r = 0;
 
+	if (h->weight)
+		(void)cgroup_weigh(h, CGROUP_WEIGHT_USUAL);
 	if (h->can[CGROUP_FREEZE].way == CGROUP_V1)
 		(void)unlinkat(h->hiers[h->can[CGROUP_FREEZE].hier].fd, CGROUP_FREEZER_HOLD,
 			       AT_REMOVEDIR);

@@ -12,8 +12,8 @@
 #define CGROUP_FREEZER_HOLD "hold" /* a group of our own in the v1 freezer */
 
 struct cgroup_hier {
-	int fd; /* our base in it */
-	bool v2;
+	int fd;		       /* our base in it */
+	bool v2, aside;	       /* aside: we have moved to a group beside our base */
 	char controllers[128]; /* v1: its mount options; v2: what is enabled for children */
 	char mount[256], path[512];
 };
@@ -27,6 +27,7 @@ struct cgroup_host {
 		uint8_t hier;
 	} can[CGROUP_RESOURCE_MAX];
 	uint32_t weight;   /* of our base; 0: not set yet */
+	int around;	   /* the group it is in, when we are alone there; else -1 */
 	int cpu_stat_hier; /* v2 accounts CPU time without any controller */
 };
 

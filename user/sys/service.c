@@ -31,13 +31,7 @@
 #define ON_WAKER UINT32_MAX
 #define ON_TIMER (UINT32_MAX - 1)
 
-enum {
-	NOTIFY_MAX = 4096,
-	EVENT_MAX = 32,
-	MEMORY_EVERY_NS = 1000000000,
-	STOP_MS = 3000,
-	WEIGHT = 100
-};
+enum { NOTIFY_MAX = 4096, EVENT_MAX = 32, MEMORY_EVERY_NS = 1000000000, STOP_MS = 3000 };
 static const uint64_t frozen_poll_ns =
 	200000; /* freezing takes 11-31 us when nothing is in the kernel */
 static const uint64_t restless_poll_ns = 1000000;
@@ -246,32 +240,30 @@ static uint32_t weight_of(const struct service *v)
 {
 	uint32_t weight = v->unit->service.cpu_weight;
 
-	return weight ? weight : WEIGHT;
+	return weight ? weight : CGROUP_WEIGHT_USUAL;
 }
 
 /* What systemd would give them together: each its own against all others of the host. Who rests, is stopped
- * or frozen uses no CPU and is not counted, or those that run would get its share besides their own. It is
- * counted anew not when it is thawed, for then its client waits, but at the next tick; until then it has its
- * own, or the usual one if that is less, as no group weighs less than that with one asleep in it. */
+ * or frozen uses no CPU and is not counted, or those that run would get its share besides their own. When it
+ * is thawed its client waits, so it is counted at the next tick; until then they weigh no less than it does,
+ * or than a service that says nothing. */
 void services_weigh(struct services *s)
 {
-	uint32_t running = 0, least = 0;
+	uint32_t running = 0, asleep = 0, least;
 
 	for (uint32_t i = 0; i < s->o.limits.service_max; i++) {
 		const struct service *v = &s->all[i];
-		uint32_t weight;
 
 		if (!v->used || !v->box)
 			continue;
-		weight = weight_of(v);
 		if (sandbox_state(v->box) != SANDBOX_FROZEN)
-			running += weight;
-		else if (least < weight)
-			least = weight < WEIGHT ? weight : WEIGHT;
+			running += weight_of(v);
+		else if (asleep < weight_of(v))
+			asleep = weight_of(v);
 	}
-	running = running < least ? least : running;
+	least = (running || asleep) && asleep < CGROUP_WEIGHT_USUAL ? asleep : CGROUP_WEIGHT_USUAL;
 	if (s->o.cgroup) /* cannot: cgroup_can() says so */
-		(void)cgroup_weigh(s->o.cgroup, running ? running : WEIGHT);
+		(void)cgroup_weigh(s->o.cgroup, running < least ? least : running);
 }
 
 static void set_timer(struct services *s)
