@@ -95,7 +95,7 @@ static void flight_land(struct reader *r)
 {
 	struct flight *f = &r->flight[r->first];
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), nap_ns = 50000, began = f->moved_ns;
-	uint64_t patience_ns = CLIPPED_NS;
+	uint64_t patience_ns = CLIPPED_NS, asked = f->len;
 	struct stat st;
 
 	for (;;
@@ -130,7 +130,7 @@ static void flight_land(struct reader *r)
 	}
 	r->count->bytes_read += min_u64(f->there, f->len);
 	r->count->bytes_missing += f->len - min_u64(f->there, f->len);
-	r->gate->landed(r->gate->ctx, f->len);
+	r->gate->landed(r->gate->ctx, asked); /* though the file is shorter by now */
 	r->first = (r->first + 1) % PAGES_FLIGHT_MAX;
 	r->n--;
 }
