@@ -235,6 +235,33 @@ static void step(struct world *w, bool traffic)
 	drain(w);
 }
 
+/* All go, whatever they are at, and leave nothing behind. */
+static void retire_all(struct world *w)
+{
+	struct svc_view v;
+
+	for (int i = 0; i < 20; i++)
+		step(w, true);
+	for (uint32_t i = 0; i < SERVICE_N; i++) {
+		w->places[i].pending = 0; /* who is not up refuses from here on */
+		svc_retire(w->s, i, w->now);
+		drain(w);
+	}
+	for (int i = 0; i < 1000; i++)
+		step(w, false);
+	for (uint32_t i = 0; i < SERVICE_N; i++) {
+		svc_view(w->s, i, w->now, &v);
+		if (v.state != SVC_COLD || v.waiting || v.queued || v.guessed || w->places[i].runs)
+			fail_msg("seed %u: service %u is %s", w->seed, i, svc_state_name(v.state));
+		svc_event(w->s, i, w->now,
+			  &(struct svc_event){.kind = SVC_EV_GUESS, .p = 1, .lead_ns = MS});
+	}
+	svc_run(w->s, w->now + SEC, 0);
+	for (struct svc_action a; svc_next(w->s, &a);)
+		assert_int_equal(a.kind, SVC_DO_WATCH);
+	assert_int_equal(w->answer_n, 0);
+}
+
 static uint64_t play(uint32_t seed, uint32_t run_max, uint64_t *ret_ended_starting_n)
 {
 	const struct svc_limits limits = {.service_max = SERVICE_N,
@@ -276,6 +303,7 @@ static uint64_t play(uint32_t seed, uint32_t run_max, uint64_t *ret_ended_starti
 					 phase, w.places[i].pending, i);
 	}
 	assert_true(w.served_n > 500);
+	retire_all(&w);
 	hash = w.hash;
 	*ret_ended_starting_n += w.ended_starting_n;
 	assert_null(svc_free(w.s));
