@@ -310,6 +310,7 @@ static void start_tool(struct world *w, struct actor *a)
 	a->tool_pid = start(w, a->script_pid, a->tool % 3 ? exe : "/usr/bin/env", NULL);
 	if (a->tool % 3)
 		return;
+	file(w, a->tool_pid, "/usr/share/env");
 	host_see(&w->h, (struct obs){.kind = OBS_EXEC, /* in the same process */
 				     .pid = a->tool_pid,
 				     .ppid = a->script_pid,

@@ -158,6 +158,35 @@ static void test_engine_is_late_with_what_was_read_in_part(void **state)
 	assert_true(said(h, &a, ACTION_SETTLE));
 }
 
+/* What a wrapper missed before it became another program was missed. */
+static void test_engine_counts_what_was_missed_before_an_exec(void **state)
+{
+	static const char exe[] = "/bin/third";
+	struct score before, after;
+	struct host *h = *state;
+	struct action a;
+	uint32_t pid;
+
+	learn(h);
+	before = score_of(h);
+	pid = asked(h, &a);
+	told(h, &a, EBUSY, 0);
+	host_open(h, pid, "/data/needed", 0);
+	assert_int_equal(outcome_of(h, &a), OUTCOME_MISSED);
+	host_see(h, (struct obs){.kind = OBS_EXEC,
+				 .pid = pid,
+				 .ppid = 1,
+				 .name = exe,
+				 .args = exe,
+				 .args_len = sizeof(exe),
+				 .file = {.dev = 1, .ino = 7, .size = 100000}});
+	h->cold = true;
+	host_exit(h, pid);
+	after = score_of(h);
+	/* Its own image as well, which nothing foretold. */
+	assert_int_equal(after.outcome_n[OUTCOME_MISSED], before.outcome_n[OUTCOME_MISSED] + 2);
+}
+
 /* The graph is full and lets go of a file while that is read: its guess is not one of what comes in its place. */
 static void let_go(const struct engine_limits *limits, size_t name_len)
 {
@@ -202,6 +231,7 @@ int main(void)
 		WITH_HOST(test_engine_releases_what_it_wants_again),
 		WITH_HOST(test_engine_counts_what_was_read_in_part),
 		WITH_HOST(test_engine_is_late_with_what_was_read_in_part),
+		WITH_HOST(test_engine_counts_what_was_missed_before_an_exec),
 		cmocka_unit_test(test_engine_forgets_what_gave_way),
 	};
 

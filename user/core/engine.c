@@ -288,8 +288,13 @@ static int observe_exec(struct engine *e, const struct obs *o)
 	run = lineage_exec(e->lineage, o->pid, o->ppid, o->ts_ns, &ended);
 	rn = lineage_run(e->lineage, run);
 	if (ended != RUN_NONE) { /* what was hoped of env is hoped of what it became */
-		rn->hope = lineage_run(e->lineage, ended)->hope;
-		rn->hope_first = lineage_run(e->lineage, ended)->hope_first;
+		const struct run *before = lineage_run(e->lineage, ended);
+
+		rn->hope = before->hope;
+		rn->hope_first = before->hope_first;
+		rn->missed_n =
+			before->missed_n; /* whether it was cold is known when the process ends */
+		rn->late_n = before->late_n;
 	} else {
 		rn->hope = ++e->hope_n;
 	}
