@@ -22,7 +22,7 @@ trap finish EXIT
 ask() { "$out/forewarm" --socket "/run/$name/control.sock" "$@"; }
 
 set -m # a process group of its own, and SIGINT not ignored: as when typed at a terminal
-FWM_OUT=$out tools/run.sh --name "$name" --for $((60 * ${TEST_SCALE:-1})) >"$dir/view" 2>"$dir/err" &
+FWM_OUT=$out tools/run.sh --name "$name" --for $((120 * ${TEST_SCALE:-1})) >"$dir/view" 2>"$dir/err" &
 pid=$!
 for ((i = 0; i < 200 * ${TEST_SCALE:-1}; i++)); do
 	[[ -s $dir/view ]] && break

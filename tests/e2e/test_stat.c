@@ -10,6 +10,7 @@
 #include "support/support.h"
 
 #include "base/cleanup.h"
+#include "support/built.h"
 #include "support/forewarmd.h"
 
 #include <errno.h>
@@ -24,7 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILES = 500, DIRS = 20, RUNS = 4, TRIES = 10 };
+/* LEARN_MS: what was asked is learnt while it is mounted still. */
+enum { FILES = 500, DIRS = 20, RUNS = 4, TRIES = 10, LEARN_MS = 300, WAIT_MS = 3000 };
 
 struct disk {
 	char image[128], at[128], script[128], gate[128];
@@ -182,16 +184,17 @@ static void test_what_is_only_asked_about_is_in_memory(void **state)
 	for (int i = 0; i < RUNS; i++) {
 		mount_it(&d);
 		(void)finish(&d, start(&d));
-		usleep(300000);
+		usleep(LEARN_MS * 1000 * built_scale());
 		unmount_it(&d);
 	}
 	for (int i = 0; i < TRIES && n < FILES * 9 / 10; i++) {
 		pid_t pid;
 
-		usleep(300000);
+		usleep(LEARN_MS * 1000 * built_scale());
 		mount_it(&d);
 		pid = start(&d); /* waits at its gate and has asked nothing */
-		for (int ms = 0; ms < 3000 && n < FILES * 9 / 10; ms += 100) {
+		for (int ms = 0; ms < WAIT_MS * (int)built_scale() && n < FILES * 9 / 10;
+		     ms += 100) {
 			usleep(100000);
 			n = cached(&d);
 		}
