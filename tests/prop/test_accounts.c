@@ -434,8 +434,7 @@ static void check_quiet(struct world *w)
 	check(w, s.queue_n == 0);
 	check(w, e->later.used_n == 0);
 	check(w, e->word_n == 0);
-	if (w->roomy) /* else a guess may have lost its place before it ended */
-		check(w, w->held_bytes == 0);
+	check(w, w->held_bytes == 0);
 	check(w, p.budget_bytes == (int64_t)e->policy.bytes_per_s_max);
 	while (graph_next_node(e->graph, &it, &n))
 		check(w, !(n->flags & NODE_F_PINNED) || !strcmp(n->name, "/bin/shell"));

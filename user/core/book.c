@@ -175,6 +175,16 @@ struct guess *book_open(struct book *b, const struct guess *g)
 	return slot;
 }
 
+struct guess *book_make_room(struct book *b)
+{
+	struct guess *g = &b->guesses[b->next_id % b->guess_max];
+
+	if (!is_open(g))
+		return NULL;
+	b->evicted_n++;
+	return g;
+}
+
 struct guess *book_open_by_id(struct book *b, uint64_t id)
 {
 	struct guess *g = &b->guesses[id % b->guess_max];

@@ -29,6 +29,9 @@ uint64_t book_bytes(const struct book *b);
 /* Enters a copy of g with a fresh id as the open guess for g->dep, to expire at g->deadline_ns. A
  * guess whose place it takes while still open ends as if it had expired. */
 struct guess *book_open(struct book *b, const struct guess *g);
+/* The open guess whose place the next one takes, counted in book_evicted(): for who has more to do at its end than
+ * book_open() does. NULL: there is none. */
+struct guess *book_make_room(struct book *b);
 /* NULL when the id is too old or ended. */
 struct guess *book_open_by_id(struct book *b, uint64_t id);
 /* NULL when the id is too old, or open. */

@@ -242,7 +242,7 @@ static void guess_dep(struct engine *e, uint32_t run, const struct candidate *c,
 		return;
 	}
 	put_context(e, run, &g);
-	open = book_open(e->book, &g);
+	open = guess_enter(e, &g);
 	hope(e, open, c->from);
 	if (trusted)
 		guess_queue(e, open, dep, e->now_ns + lead_ns);
@@ -276,7 +276,7 @@ static void guess_block(struct engine *e, uint32_t run, const struct candidate *
 		return;
 	}
 	put_context(e, run, &g);
-	hope(e, book_open(e->book, &g), c->from);
+	hope(e, guess_enter(e, &g), c->from);
 }
 
 /* The working set of block, as c says it will run; runs_n is the number of the run meant. */

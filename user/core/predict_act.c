@@ -100,6 +100,15 @@ static enum outcome unneeded(const struct engine *e, const struct guess *g)
 	return g->bytes_read ? OUTCOME_WASTED : OUTCOME_DROPPED;
 }
 
+struct guess *guess_enter(struct engine *e, const struct guess *g)
+{
+	struct guess *old = book_make_room(e->book);
+
+	if (old)
+		settle(e, old, unneeded(e, old));
+	return book_open(e->book, g);
+}
+
 void predict_forget(struct engine *e, uint32_t dep)
 {
 	struct guess *g = book_open_by_dep(e->book, dep);

@@ -130,6 +130,8 @@ void guess_worth(const struct engine *e, struct guess *g, uint64_t bytes, uint64
 
 /* --- predict_act.c ------------------------------------------------------------------------------- */
 
+/* Enters g in the book; the guess that gives way to it ends as one that has expired does. */
+struct guess *guess_enter(struct engine *e, const struct guess *g);
 /* A word about an action given out before. Without room it stays unsaid: then more is read than needed, or
  * later. */
 void action_say(struct engine *e, uint64_t guess_id, enum action_kind kind);
