@@ -79,7 +79,7 @@ rc=$?
 pid=
 ((rc == 130))
 ok "Ctrl-C ends it (exit status $rc)" $?
-grep -qE '^[0-9.]+ m?s: [0-9]+ events/s, .* edges, .* guesses, .* hit, .* saved; cost .* % CPU, .* MiB' \
+grep -qE '^[0-9.]+ (m?s|min): [0-9]+ events/s, .* edges, .* guesses, .* hit, .* saved; cost .* % CPU, .* MiB' \
 	"$dir/view"
 ok "each picture is a line where standard output is no terminal" $?
 [[ ! -e /run/$name && ! -e /sys/fs/bpf/$name && ! -e $out/$name ]]

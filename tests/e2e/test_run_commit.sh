@@ -37,10 +37,13 @@ make() { # directory
 	echo many >m1 && ln m1 m2 && ln m1 d/m3 && touch -d 2019-05-05 keep change remove d/x d/sub/y e/z m1
 	cd - >/dev/null || exit 9
 }
-twin() { # name script
+twin() { # name script [what is said before Linux 6.6, which tells whether a layer had an index]
 	make "$dir/real" && make "$dir/twin"
 	(cd "$dir/real" && sh -c "$2") >/dev/null 2>&1
 	(cd "$dir/twin" && run --commit -- sh -c "$2") >"$dir/.out" 2>"$dir/.err"
+	if [[ ${3:-} ]] && printf '%s\n' "$(uname -r)" 6.6 | sort -VC; then
+		sed -i "\\|^$3\$|d" "$dir/.err"
+	fi
 	tap_check "as the command itself: $1" same "$(state "$dir/twin"; cat "$dir/.err")" "$(state "$dir/real")"
 }
 
@@ -70,7 +73,8 @@ twin "one file by several names" 'echo h >h1; ln h1 h2; ln h1 d/h3; mkdir n; ln 
 twin "one of several names written to" 'echo more >>m1; cat m2 d/m3 >seen'
 twin "two of several names written to" 'echo a >>m1; echo b >>d/m3; cat m2 >seen'
 twin "one of several names emptied, and its mode" ': >m1; chmod 604 m2; touch -d 2002-02-02 m1'
-twin "one of several names replaced" 'echo new >n; mv n m1'
+twin "one of several names replaced" 'echo new >n; mv n m1' \
+	"forewarm: run: $dir/twin/m1 has other names, which keep what it was"
 twin "one of several names removed" 'rm m1'
 twin "one of several names renamed" 'mv m1 renamed; mkdir n; mv m2 n/'
 twin "one of several names renamed and written to" 'mv m1 renamed; echo more >>renamed; cat m2 >seen'

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define SET_MAX 16
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 /* For as long as nothing is wrong this is never waited for. */
 static int patience_ms(void)

@@ -5,7 +5,7 @@
  * Shape    forewarmd_start() forks $FWM_OUT/forewarmd with a fresh directory below /var/tmp and a pin
  *          directory named after us, and waits until it says READY. stop ends it with SIGTERM and
  *          says how it ended; fini removes what it left.
- * Bounds   20 s to get ready, 20 s to end, TEST_SCALE times as long on a slow machine; then it is killed
+ * Bounds   A minute to get ready, and one to end, TEST_SCALE times as long on a slow machine; then it is killed
  *          and the test fails.
  */
 #ifndef TESTS_FOREWARMD_H
