@@ -5,7 +5,8 @@
  * Shape    schedattr_get() and schedattr_set() as the system calls have it. schedattr_prompt(): the calling
  *          thread, which sleeps most of the time and then runs for a moment, asks for a short
  *          slice. So it runs when it is woken, and not once who has the processor used up a slice of
- *          its own, some ms; of the time it has no more than before.
+ *          its own, some ms. Of the time it has no more than before, unless a lower nice value is asked for,
+ *          too: then it is not put off either once it has run for as long as the others.
  * Units    ns; nice values as in getpriority(2).
  * Owner    Nothing is kept.
  * Errors   < 0 -errno. Before Linux 6.12 the slice is ignored, and nothing is an error.
@@ -35,7 +36,8 @@ struct schedattr {
 int schedattr_get(pid_t tid, struct schedattr *ret);
 int schedattr_set(pid_t tid, const struct schedattr *a);
 
-/* slice_ns: at least SCHEDATTR_PROMPT_NS. Who has the shorter one goes first. */
-int schedattr_prompt(uint64_t slice_ns);
+/* slice_ns: at least SCHEDATTR_PROMPT_NS. Who has the shorter one goes first. nicer: so much lower a nice value than
+ * it has, but not where somebody gave it one above 0; without the right to (CAP_SYS_NICE) the slice alone. */
+int schedattr_prompt(uint64_t slice_ns, int nicer);
 
 #endif

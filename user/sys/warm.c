@@ -54,7 +54,7 @@ static void thread_manners(const struct warm *w, bool ahead)
 	 * the idle I/O class: mq-deadline keeps such a read back until nothing else is under way, 3 ms and
 	 * more, and whoever needs that page, or a name of the directory it is of, waits with it. */
 	if (!ahead)
-		(void)schedattr_prompt(SCHEDATTR_PROMPT_NS);
+		(void)schedattr_prompt(SCHEDATTR_PROMPT_NS, 0);
 	if (!ahead || !w->limits.ahead_nice)
 		return;
 	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
