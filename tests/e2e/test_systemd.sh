@@ -61,6 +61,11 @@ systemctl daemon-reload
 tap_check "the unit starts" systemctl start forewarmd
 tap_check "and is active" until_active 60
 tap_check "the service it holds answers" ask
+group=/sys/fs/cgroup$(systemctl show -p ControlGroup --value forewarmd)
+tap_check "the daemon weighs little beside what it runs" \
+	bash -c '[[ $(<$1/daemon/cpu.weight) == 50 ]]' _ "$group"
+tap_check "its loop does not wait for those who have had less" \
+	bash -c 'read -ra f <"/proc/$1/stat"; [[ ${f[18]} == -5 ]]' _ "$(main_pid)"
 tap_check "the sockets are kept by systemd" \
 	bash -c '[[ $(systemctl show -p NFileDescriptorStore --value forewarmd) -ge 1 ]]'
 
