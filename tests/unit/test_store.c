@@ -308,6 +308,29 @@ static void test_store_brings_the_first_schema_up_to_date(void **state)
 	store_close(s);
 }
 
+/* Their own numbers do not matter, and in a damaged file they are any. */
+static void test_store_loads_rows_however_they_are_numbered(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = bed_graph(100, 1000), *back = NULL;
+	struct store *s = bed_open(0);
+
+	(void)state;
+	bed_fill(g, 20, 30);
+	bed_flush(s, g);
+	store_close(s);
+	bed_sql("CREATE TEMP TABLE far AS SELECT id, CASE id % 4 WHEN 0 THEN id - "
+		"9223372036854775807 "
+		"WHEN 1 THEN 9223372036854775807 - id ELSE id - 20 END AS new FROM nodes; "
+		"UPDATE edges SET from_id = (SELECT new FROM far WHERE id = from_id), "
+		"to_id = (SELECT new FROM far WHERE id = to_id); "
+		"UPDATE nodes SET id = id + 1000000; "
+		"UPDATE nodes SET id = (SELECT new FROM far WHERE far.id = nodes.id - 1000000)");
+	s = bed_open(0);
+	back = bed_loaded(s);
+	bed_assert_same(g, back);
+	store_close(s);
+}
+
 struct images {
 	char text[2048];
 	uint32_t n;
@@ -659,6 +682,7 @@ int main(void)
 		BED_TEST(test_store_keeps_the_newest_guesses_and_scores),
 		BED_TEST(test_store_tells_runs_apart),
 		BED_TEST(test_store_brings_the_first_schema_up_to_date),
+		BED_TEST(test_store_loads_rows_however_they_are_numbered),
 		BED_TEST(test_store_keeps_where_layers_are),
 		BED_TEST(test_store_keeps_what_was_guessed),
 		BED_TEST(test_store_keeps_ranges),

@@ -79,13 +79,15 @@ static uint32_t loading_get(const struct loading *l, int64_t row)
 
 	while (lo < hi) {
 		int64_t first = l->nodes[lo].row, last = l->nodes[hi - 1].row;
+		/* As far apart as any two numbers of 64 bits may be: in a damaged file. */
+		uint64_t in = (uint64_t)row - (uint64_t)first;
+		uint64_t all = (uint64_t)last - (uint64_t)first;
 		uint32_t at = lo + (hi - lo) / 2;
 
 		if (row < first || row > last)
 			return 0;
-		if (guess && last > first)
-			at = lo + (uint32_t)((double)(row - first) / (double)(last - first) *
-					     (hi - 1 - lo));
+		if (guess && all)
+			at = lo + (uint32_t)((double)in / (double)all * (hi - 1 - lo));
 		guess = !guess;
 		if (l->nodes[at].row == row)
 			return l->nodes[at].id;

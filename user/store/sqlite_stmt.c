@@ -61,7 +61,7 @@ static const char *const stmt_sql[STMT_MAX] = {
 		"WHERE total > ?1 ORDER BY saved_ns DESC LIMIT 1)",
 	[STMT_PRUNE_IMAGES] = "DELETE FROM images WHERE seen_ns < (SELECT seen_ns FROM images "
 			      "ORDER BY seen_ns DESC LIMIT 1 OFFSET ?1)",
-	[STMT_LOAD_NODES] = SELECT(NODES, ", id FROM nodes"),
+	[STMT_LOAD_NODES] = SELECT(NODES, ", id FROM nodes ORDER BY id"),
 	[STMT_LOAD_EDGES] = SELECT(EDGES, " FROM edges"),
 	[STMT_LOAD_RANGES] = "SELECT b.name, f.name, r.cells FROM ranges r "
 			     "JOIN nodes b ON b.id = r.block_id AND b.kind = 1 "
