@@ -524,6 +524,11 @@ static void test_store_keeps_scores(void **state)
 	assert_int_equal(store_put_block_score(s, block, &other), 0);
 	assert_int_equal(store_put_block_score(s, block, &of_block), 0);
 	assert_int_equal(store_commit(s), 0);
+	/* A clock that was ahead, and was put right since. */
+	older.guesses_n--;
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_put_score(s, BED_T0 + 999000000000ull, &older), 0);
+	assert_int_equal(store_commit(s), 0);
 	store_close(s);
 	s = bed_open(0);
 	back = bed_loaded(s);

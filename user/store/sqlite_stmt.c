@@ -70,7 +70,10 @@ static const char *const stmt_sql[STMT_MAX] = {
 		GUESSES, ", " WORD(block_id) ", " WORD(via_id) ", " WORD(dep_id)
 				 NEWEST_GUESSES) ") ORDER BY made_ns, epoch, id",
 	[STMT_LOAD_MODEL] = "SELECT state FROM model",
-	[STMT_LOAD_SCORE] = SELECT(SCORES, " FROM scores ORDER BY minute DESC LIMIT 1"),
+	/* Sums only grow, but the clock may have been ahead. */
+	[STMT_LOAD_SCORE] = SELECT(
+		SCORES, " FROM scores ORDER BY guesses_n + hit_n + late_n + wasted_n + missed_n "
+			"+ resident_n + dropped_n DESC, minute DESC LIMIT 1"),
 	[STMT_LOAD_BLOCK_SCORES] =
 		SELECT(BLOCK_SCORES,
 		       ", n.name FROM block_scores JOIN nodes n ON n.id = block_id AND n.kind = 1"),
