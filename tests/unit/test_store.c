@@ -265,6 +265,35 @@ static void test_store_tells_runs_apart(void **state)
 	assert_int_equal(bed_query("SELECT count(DISTINCT epoch) FROM guesses", NULL, 0), 3);
 }
 
+/* However short each of its runs is, and however little there is to put in one. */
+static void test_store_prunes_in_short_runs(void **state)
+{
+	enum { RUNS = 16 };
+	struct guess g = {.id = 1, .kind = EDGE_OPEN};
+
+	(void)state;
+	store_close(bed_open(0));
+	bed_sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100100) "
+		"INSERT INTO guesses SELECT 0, i, 1, 1, 1, 2, 1, 1, 0, 0, 0, 0.5, 1, i, 0, NULL, "
+		"NULL, "
+		"NULL, NULL, 0, 0, 0, 0, 2, 0 FROM n; "
+		"INSERT INTO words VALUES(1, 'a'), (2, 'nobody''s'); "
+		"INSERT INTO nodes SELECT i, 2, i, 0, 1, 1, 0, 0, 0, 0, 0 FROM (SELECT id AS i "
+		"FROM "
+		"guesses LIMIT 300); "
+		"INSERT INTO ranges SELECT id, id, id, 1000, x'00' FROM nodes");
+	for (int i = 0; i < RUNS; i++) {
+		_cleanup_(store_closep) struct store *s = bed_open(0);
+
+		assert_int_equal(store_begin(s), 0);
+		assert_int_equal(store_put_guess(s, &g, "a", "a", "a", BED_T0), 0);
+		assert_int_equal(store_commit(s), 0);
+		assert_int_equal(bed_query("SELECT count(*) FROM guesses", NULL, 0), 100000);
+		assert_int_equal(bed_query("SELECT count(*) FROM ranges", NULL, 0), 130);
+	}
+	assert_int_equal(bed_query("SELECT count(*) FROM words", NULL, 0), 1);
+}
+
 /* All tables, indexes and views with their columns, as one text. */
 static void columns_of(char *ret, size_t size)
 {
@@ -686,6 +715,7 @@ int main(void)
 		BED_TEST(test_store_is_for_people_too),
 		BED_TEST(test_store_keeps_the_newest_guesses_and_scores),
 		BED_TEST(test_store_tells_runs_apart),
+		BED_TEST(test_store_prunes_in_short_runs),
 		BED_TEST(test_store_brings_the_first_schema_up_to_date),
 		BED_TEST(test_store_loads_rows_however_they_are_numbered),
 		BED_TEST(test_store_keeps_where_layers_are),

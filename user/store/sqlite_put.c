@@ -15,6 +15,7 @@
 enum {
 	GUESS_MAX = 100000,
 	GUESS_PRUNE_EVERY = 4096,
+	WORDS_EVERY = 16,
 	SCORE_MAX = 20160, /* minutes: two weeks */
 	RANGES_CELLS_MAX =
 		1 << 17, /* twice what the engine holds; a row counts as RANGES_ROW_CELLS more */
@@ -320,9 +321,15 @@ int store_put_image(struct store *s, const char *name, const char *layers, uint6
 	return r ? r : sql_run_with(s, STMT_PRUNE_IMAGES, IMAGE_MAX - 1);
 }
 
+/* The first flush after it was opened: who is often started anew, and has little to put each time, prunes then. */
+static bool is_first(const struct store *s)
+{
+	return !s->epoch_saved;
+}
+
 static int prune_ranges(struct store *s)
 {
-	if (s->ranges_put_n < RANGES_PRUNE_EVERY)
+	if (s->ranges_put_n < RANGES_PRUNE_EVERY && !is_first(s))
 		return 0;
 	s->ranges_put_n = 0;
 	put_int(s->stmts[STMT_PRUNE_RANGES], 2, RANGES_ROW_CELLS);
@@ -333,12 +340,13 @@ static int prune(struct store *s)
 {
 	int r = prune_ranges(s);
 
-	if (r || s->guesses_put_n < GUESS_PRUNE_EVERY)
+	if (r || (s->guesses_put_n < GUESS_PRUNE_EVERY && !is_first(s)))
 		return r;
 	r = sql_run_with(s, STMT_PRUNE_GUESSES, GUESS_MAX - 1);
 	/* Words are dropped sixteen times less often: that reads all guesses. */
 	s->words_put_n += s->guesses_put_n;
-	if (!r && s->words_put_n >= 16 * GUESS_PRUNE_EVERY) {
+	if (!r && (s->words_put_n >= WORDS_EVERY * GUESS_PRUNE_EVERY ||
+		   (is_first(s) && s->epoch % WORDS_EVERY == 0))) {
 		r = sql_run(s, STMT_PRUNE_WORDS);
 		ids_clear(s);
 		s->words_put_n = 0;
