@@ -101,7 +101,7 @@ struct kept {
 	struct keep *keep;
 };
 
-static void kept_init(struct kept *ret)
+static void kept_open(struct kept *ret)
 {
 	struct engine_limits limits = host_limits();
 	struct config config = {.limits = limits};
@@ -111,6 +111,11 @@ static void kept_init(struct kept *ret)
 	host_init(&ret->host, &limits);
 	assert_int_equal(layers_new(8, false, &ret->layers), 0);
 	assert_int_equal(keep_open(&config, ret->host.engine, ret->layers, &ret->keep), 0);
+}
+
+static void kept_init(struct kept *ret)
+{
+	kept_open(ret);
 	for (unsigned turn = 0; turn < 3; turn++)
 		for (unsigned i = 0; i < PROGRAMS; i++)
 			run_program(&ret->host, i, "before");
@@ -163,11 +168,99 @@ static void test_keep_closes_what_paused(void **state)
 	kept_fini(&k);
 }
 
+enum { LONG_FILES = 20, LONG_BYTES = 3000 };
+
+/* All that is asked for is read at once. */
+static void run_long(struct host *h)
+{
+	uint32_t pid = host_spawn(h, 1, "/bin/long", NULL);
+	struct action a;
+
+	host_tick(h);
+	while (engine_next_action(h->engine, &a))
+		if (a.name)
+			assert_int_equal(
+				engine_result(h->engine,
+					      &(struct action_result){.guess_id = a.guess_id,
+								      .bytes_read = 4096,
+								      .now = a.priority == WANT_NOW,
+								      .bytes_planned = a.bytes,
+								      .done_ns = h->now_ns}),
+				0);
+	for (int i = 0; i < LONG_FILES; i++) {
+		char path[LONG_BYTES + 1];
+
+		memset(path, 'x', sizeof(path));
+		snprintf(path + LONG_BYTES - 4, 5, "%04d", i);
+		path[0] = '/';
+		host_open(h, pid, path, 0);
+	}
+	host_exit(h, pid);
+	host_rest(h, 2000000000);
+}
+
+static int64_t done_guesses(const struct engine *e)
+{
+	const struct guess *g;
+	uint64_t it = 0;
+	int64_t n = 0;
+
+	while (engine_next_ended(e, &it, &g))
+		n += g->acted && g->outcome != OUTCOME_DROPPED;
+	return n;
+}
+
+static int64_t run_long_often(struct kept *k)
+{
+	int64_t done_n;
+
+	for (int i = 0; i < 60; i++)
+		run_long(&k->host);
+	done_n = done_guesses(k->host.engine);
+	assert_true(done_n * LONG_BYTES > 2 << 20);
+	return done_n;
+}
+
+#define DONE_GUESSES "SELECT count(*) FROM guesses WHERE acted AND outcome != 6"
+
+/* After the disk was full for long. */
+static void test_keep_puts_more_guesses_than_have_room(void **state)
+{
+	struct kept k;
+	int64_t done_n;
+
+	(void)state;
+	kept_open(&k);
+	done_n = run_long_often(&k);
+	for (int i = 0; i < 10; i++) {
+		assert_true(keep_flush(k.keep, k.host.engine, NULL));
+		(void)usleep(10 * STEP_US);
+	}
+	assert_comes(DONE_GUESSES, done_n);
+	assert_null(keep_close(k.keep, k.host.engine));
+	kept_fini(&k);
+}
+
+static void test_keep_closes_with_more_guesses_than_have_room(void **state)
+{
+	struct kept k;
+	int64_t done_n;
+
+	(void)state;
+	kept_open(&k);
+	done_n = run_long_often(&k);
+	assert_null(keep_close(k.keep, k.host.engine));
+	assert_comes(DONE_GUESSES, done_n);
+	kept_fini(&k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BED_TEST(test_keep_pauses_and_loses_nothing),
 		BED_TEST(test_keep_closes_what_paused),
+		BED_TEST(test_keep_puts_more_guesses_than_have_room),
+		BED_TEST(test_keep_closes_with_more_guesses_than_have_room),
 	};
 
 	return cmocka_run_group_tests_name("keep", tests, NULL, NULL);

@@ -367,7 +367,7 @@ bool book_next_ended(const struct book *b, uint64_t *it, const struct guess **re
 {
 	uint32_t slot = *it ? b->links[*it % b->guess_max].before : b->last;
 
-	if (slot == NO_SLOT)
+	if (slot == NO_SLOT || (*it && !book_ended_by_id(b, *it)))
 		return false;
 	*ret = &b->guesses[slot];
 	*it = (*ret)->id;

@@ -260,7 +260,7 @@ void engine_model_replace(struct engine *e, struct vomm *v);
 size_t engine_predict_block(struct engine *e, uint32_t block, struct guess *ret, size_t max);
 /* Guesses newest first, open and ended. Start with *it = 0; false at the end. */
 bool engine_next_guess(const struct engine *e, uint64_t *it, const struct guess **ret);
-/* Likewise those that ended, the last one first. */
+/* Likewise those that ended, the last one first; false too when the one at *it was forgotten meanwhile. */
 bool engine_next_ended(const struct engine *e, uint64_t *it, const struct guess **ret);
 
 const char *outcome_name(enum outcome o);

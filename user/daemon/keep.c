@@ -39,8 +39,10 @@ struct keep {
 	struct writer *writer;
 	struct layers *layers;
 	struct vomm_limits model;
-	uint64_t ended_id;	       /* the guess that had ended last when they were put */
-	uint64_t model_ns;	       /* when the model was put */
+	uint64_t ended_id; /* the guess that had ended last when they were put */
+	uint64_t guess_it,
+		newest_id; /* where that goes on, when there was no room for all; and its first */
+	uint64_t model_ns; /* when the model was put */
 	uint64_t scores_ns, counts_ns; /* and when scores were, and all that changed in the graph */
 	uint64_t observed_n;	       /* what the model had learnt then */
 	uint64_t ranges_ns;	       /* when ranges were put */
@@ -269,20 +271,26 @@ static bool was_done(const struct guess *g)
 	return g->acted && !g->resident && g->outcome != OUTCOME_DROPPED;
 }
 
-/* Those that have ended since the last flush: all about which something was done, some of the others. What a program
- * needs is guesses of its own, so that nothing is done about a program says nothing. */
-static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_ns)
+/* Those that have ended since the last flush, from the newest on: all about which something was done, some of the
+ * others. What a program needs is guesses of its own, so that nothing is done about a program says nothing. False when
+ * some are left for the next time. */
+static bool put_guesses(struct keep *k, struct engine *e)
 {
+	const uint64_t wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	const struct graph *g = engine_graph_const(e);
-	uint64_t it = 0, last_id = 0;
+	bool rest = k->guess_it != 0;
+	uint64_t it = k->guess_it;
 	const struct guess *guess;
 	unsigned undone_n = 0;
 
-	while (engine_next_ended(e, &it, &guess) && guess->id != k->ended_id &&
-	       guess->id > k->kept_id) {
+	if (!rest)
+		k->newest_id = 0;
+	for (; engine_next_ended(e, &it, &guess) && guess->id != k->ended_id &&
+	       guess->id > k->kept_id;
+	     k->guess_it = it) {
 		const struct node *block, *via, *dep;
 
-		last_id = last_id ? last_id : guess->id;
+		k->newest_id = k->newest_id ? k->newest_id : guess->id;
 		if (!was_done(guess) &&
 		    (guess->decision == DECISION_NONE || undone_n++ >= UNDONE_MAX))
 			continue;
@@ -292,11 +300,13 @@ static void put_guesses(struct keep *k, struct engine *e, uint64_t wall_offset_n
 		if (!block || !via || !dep)
 			continue;
 		if (!writer_room(k->writer))
-			return; /* all of them again next time: putting one twice overwrites */
+			return false;
 		writer_put_guess(k->writer, guess, block->name, via->name, dep->name,
 				 guess->made_ns + wall_offset_ns);
 	}
-	k->ended_id = last_id ? last_id : k->ended_id;
+	k->ended_id = k->newest_id ? k->newest_id : k->ended_id;
+	k->guess_it = 0;
+	return !rest; /* else those that ended since are left */
 }
 
 /* What has no room is changed still. */
@@ -454,7 +464,7 @@ static bool part_waiting(struct keep *k, struct engine *e, bool all, const struc
 static bool part_guesses(struct keep *k, struct engine *e, bool all, const struct pause *pause)
 {
 	(void)all, (void)pause; /* they are put from the newest on */
-	put_guesses(k, e, clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC));
+	(void)put_guesses(k, e);
 	return true;
 }
 
@@ -529,7 +539,7 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 	if (k->writer) {
 		/* There is no next time: what has no room waits, unless nothing gets written at all. */
 		while ((put_graph(k, engine_graph(e), true, NULL) != PUT_ALL ||
-			put_ranges(k, e, NULL) != PUT_ALL) &&
+			put_ranges(k, e, NULL) != PUT_ALL || !put_guesses(k, e)) &&
 		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
 			;
 		writer_push(k->writer);
