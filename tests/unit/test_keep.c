@@ -168,6 +168,48 @@ static void test_keep_closes_what_paused(void **state)
 	kept_fini(&k);
 }
 
+/* The daemon has all in memory: so has the file that takes the place of one that cannot be used any more. */
+static void test_keep_puts_all_into_a_fresh_file(void **state)
+{
+	struct kept k;
+
+	(void)state;
+	kept_init(&k);
+	layers_restore(k.layers, &(struct layers_kept){"image:0123456789ab", "/layer", BED_T0});
+	assert_true(keep_flush(k.keep, k.host.engine, NULL));
+	assert_kept(&k.host);
+	bed_sql("DROP VIEW edges_v; DROP TABLE edges");
+	run_program(&k.host, 0, "after");
+	for (int i = 0; i < 40; i++) {
+		ahead_s += 1000;
+		assert_true(keep_flush(k.keep, k.host.engine, NULL));
+		(void)usleep(STEP_US);
+	}
+	assert_kept(&k.host);
+	assert_comes("SELECT count(*) FROM images", 1);
+	assert_null(keep_close(k.keep, k.host.engine));
+	kept_fini(&k);
+}
+
+/* The same in its last moment. */
+static void test_keep_closes_into_a_fresh_file(void **state)
+{
+	struct kept k;
+	int64_t scores_n;
+
+	(void)state;
+	kept_init(&k);
+	assert_true(keep_flush(k.keep, k.host.engine, NULL));
+	assert_kept(&k.host);
+	scores_n = bed_query("SELECT count(*) FROM block_scores", NULL, 0);
+	bed_sql("DROP VIEW edges_v; DROP TABLE edges");
+	run_program(&k.host, 0, "after");
+	assert_null(keep_close(k.keep, k.host.engine));
+	assert_kept(&k.host);
+	assert_comes("SELECT count(*) FROM block_scores", scores_n);
+	kept_fini(&k);
+}
+
 enum { LONG_FILES = 20, LONG_BYTES = 3000 };
 
 /* All that is asked for is read at once. */
@@ -259,6 +301,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BED_TEST(test_keep_pauses_and_loses_nothing),
 		BED_TEST(test_keep_closes_what_paused),
+		BED_TEST(test_keep_puts_all_into_a_fresh_file),
+		BED_TEST(test_keep_closes_into_a_fresh_file),
 		BED_TEST(test_keep_puts_more_guesses_than_have_room),
 		BED_TEST(test_keep_closes_with_more_guesses_than_have_room),
 	};

@@ -427,6 +427,44 @@ static void test_writer_goes_on_with_a_fresh_file(void **state)
 	assert_stored(g);
 }
 
+/* It is told whatever came of the batch: at that moment there may be no room for a fresh one. */
+static void test_writer_tells_what_was_set_aside_on_a_full_disk(void **state)
+{
+	_cleanup_(graph_freep) struct graph *g = graph_of();
+	_cleanup_(store_closep) struct store *s = NULL;
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct rlimit was, tight;
+	struct writer *w = NULL;
+	struct writer_stats st;
+	sqlite3 *other;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	tight = (struct rlimit){.rlim_cur = 1024, .rlim_max = was.rlim_max};
+	assert_int_equal(store_open(path, aside, &s), 0);
+	assert_int_equal(writer_start(s, &small, &w), 0);
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(
+		sqlite3_exec(other, "DROP VIEW edges_v; DROP TABLE edges", NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(other);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	grow(g, 1);
+	(void)put_changes(w, g);
+	(void)writer_flush_wait(w, 200);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	writer_stats(w, &st);
+	assert_true(st.faults_n > 0);
+	assert_int_equal(writer_flush_wait(w, 20000), 0);
+	writer_stats(w, &st);
+	assert_int_equal(st.set_aside_n, 1);
+	assert_non_null(strstr(st.aside, ".corrupt-"));
+	w = writer_stop(w, NULL);
+	s = store_close(s);
+	assert_stored(g);
+	(void)signal(SIGXFSZ, handler);
+}
+
 static void test_writer_refuses_limits_it_cannot_keep(void **state)
 {
 	struct writer_limits bad[] = {{0, 65536}, {1, 65535}};
@@ -452,6 +490,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_writer_goes_on_with_a_fresh_file, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_writer_tells_what_was_set_aside_on_a_full_disk,
+						setup, teardown),
 		cmocka_unit_test(test_writer_refuses_limits_it_cannot_keep),
 	};
 

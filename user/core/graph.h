@@ -164,6 +164,8 @@ bool graph_next_change(struct graph *g, struct graph_change *ret);
 /* The same, without what can wait: nodes and edges that were handed out before and have only been taken once more, as
  * many times before. */
 bool graph_next_news(struct graph *g, struct graph_change *ret);
+/* The store has nothing of it any more: all of it is to be handed out again. */
+void graph_changed_all(struct graph *g);
 
 /* Loading what a store kept: names are promised, ids are not; the result is marked clean. An edge
  * is given with from and to already translated to living ids; what e->use points to is copied.

@@ -82,3 +82,19 @@ bool graph_next_news(struct graph *g, struct graph_change *ret)
 {
 	return next_change(g, false, ret);
 }
+
+static void changed_all(struct slots *s)
+{
+	for (uint32_t slot = 1; slot <= s->top; slot++) {
+		if (!slots_alive(s, slot))
+			continue;
+		slots_at(s, slot)->state &= (uint8_t)~SLOT_KNOWN;
+		slots_dirty(s, slot, false);
+	}
+}
+
+void graph_changed_all(struct graph *g)
+{
+	changed_all(&g->node_slots);
+	changed_all(&g->edge_slots);
+}

@@ -492,6 +492,13 @@ void ranges_changed(struct ranges *r, uint32_t block, uint32_t file)
 		set_changed(r, s);
 }
 
+void ranges_changed_all(struct ranges *r)
+{
+	for (uint32_t i = 0; i < r->limits.set_max; i++)
+		if (r->sets[i].block)
+			set_changed(r, &r->sets[i]);
+}
+
 /* --- as bytes --------------------------------------------------------------------------------- */
 
 static void put32(uint8_t *to, uint32_t x)

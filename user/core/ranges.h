@@ -81,6 +81,7 @@ void ranges_forget_id(struct ranges *r, uint32_t id);
 bool ranges_next_change(struct ranges *r, uint32_t *ret_block, uint32_t *ret_file);
 /* There was no room for it: to be handed out again. */
 void ranges_changed(struct ranges *r, uint32_t block, uint32_t file);
+void ranges_changed_all(struct ranges *r);
 
 /* A set as bytes for the store: little endian, versioned, RANGES_PACK_MAX at most. pack writes to
  * buf of size and returns RANGES_UNKNOWN, or -ENOSPC with *ret_len what it takes. unpack replaces

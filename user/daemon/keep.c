@@ -46,8 +46,10 @@ struct keep {
 	uint64_t scores_ns, counts_ns; /* and when scores were, and all that changed in the graph */
 	uint64_t observed_n;	       /* what the model had learnt then */
 	uint64_t ranges_ns;	       /* when ranges were put */
-	uint32_t *scored;   /* by graph id of a block: what its score came to when it was put */
+	uint32_t *scored; /* by graph id of a block: what its score came to when it was put */
+	size_t scored_n;
 	bool graph_waits;   /* not all of it had room the last time */
+	bool again;	    /* all that is in memory is to be put again */
 	size_t part;	    /* of the flush under way, where it goes on; 0: there is none */
 	struct bytes state; /* of the model, while room for it is made ready */
 	size_t state_ready_n;
@@ -164,17 +166,61 @@ static uint64_t model_observed(struct engine *e)
 	return stats.observed_n;
 }
 
+/* The file is a fresh one: all that is in memory goes into it. */
+static void put_all_again(struct keep *k, struct engine *e)
+{
+	graph_changed_all(engine_graph(e));
+	ranges_changed_all(engine_ranges(e));
+	layers_changed(k->layers, NULL);
+	memset(k->scored, 0, k->scored_n * sizeof(*k->scored));
+	k->ended_id = k->kept_id = k->guess_it = k->observed_n = 0;
+	k->again = true;
+}
+
+/* The file that was set aside, and what now begins. */
+static void tell_aside(const char *aside)
+{
+	log_warn("store: the database could not be used any more and was kept as '%s'; what is in "
+		 "memory goes into a fresh one",
+		 aside);
+}
+
+/* What of the file could be read, into the engine; what was found corrupt then is set aside. */
+static int load(struct keep *k, struct engine *e, uint32_t guess_max, void **ret_model,
+		size_t *ret_model_n)
+{
+	struct graph *g = engine_graph(e);
+	struct score score;
+	int r = store_load(k->store, g, ret_model, ret_model_n);
+
+	if (r >= 0)
+		r = store_load_ranges(k->store, g, load_ranges, e);
+	if (r >= 0)
+		r = store_load_scores(k->store, g, load_block_score, e, &score);
+	if (r >= 0)
+		engine_restore_score(e, &score);
+	if (r >= 0)
+		r = load_guesses(k, e, guess_max);
+	if (r >= 0)
+		r = store_load_images(k->store, load_image, k->layers);
+	if (r >= 0)
+		engine_restored(e);
+	return r;
+}
+
 int keep_open(const struct config *config, struct engine *e, struct layers *l, struct keep **ret)
 {
 	char path[CONFIG_PATH_MAX + 16], aside[PATH_MAX] = "";
 	struct keep *k = calloc(1, sizeof(*k));
 	_cleanup_(freep) void *state = NULL;
-	struct score score;
 	size_t state_n = 0;
+	bool afresh;
 	int r;
 
-	if (k)
-		k->scored = calloc((size_t)config->limits.graph.node_max + 1, sizeof(*k->scored));
+	if (k) {
+		k->scored_n = (size_t)config->limits.graph.node_max + 1;
+		k->scored = calloc(k->scored_n, sizeof(*k->scored));
+	}
 	if (!k || !k->scored) {
 		free(k);
 		return fault(-ENOMEM);
@@ -187,19 +233,10 @@ int keep_open(const struct config *config, struct engine *e, struct layers *l, s
 		log_warn("store: '%s' could not be used and was kept as '%s'; starting fresh", path,
 			 aside);
 	if (r >= 0)
-		r = store_load(k->store, engine_graph(e), &state, &state_n);
-	if (r >= 0)
-		r = store_load_ranges(k->store, engine_graph(e), load_ranges, e);
-	if (r >= 0)
-		r = store_load_scores(k->store, engine_graph(e), load_block_score, e, &score);
-	if (r >= 0)
-		engine_restore_score(e, &score);
-	if (r >= 0)
-		r = load_guesses(k, e, config->limits.guess_max);
-	if (r >= 0)
-		r = store_load_images(k->store, load_image, l);
-	if (r >= 0)
-		engine_restored(e);
+		r = load(k, e, config->limits.guess_max, &state, &state_n);
+	afresh = r >= 0 && strcmp(store_aside(k->store), aside) != 0;
+	if (afresh)
+		tell_aside(store_aside(k->store));
 	if (r >= 0)
 		r = writer_start(k->store,
 				 &(struct writer_limits){.batch_max = BATCHES_MAX,
@@ -216,6 +253,8 @@ int keep_open(const struct config *config, struct engine *e, struct layers *l, s
 	if (state)
 		load_model(k, e, state, state_n);
 	k->observed_n = model_observed(e);
+	if (afresh)
+		put_all_again(k, e);
 	huge_ask(engine_model(e), vomm_bytes(engine_model(e)));
 	k->model_ns = k->ranges_ns = k->scores_ns = k->counts_ns = clock_ns(CLOCK_MONOTONIC);
 	*ret = k;
@@ -305,7 +344,7 @@ static bool put_guesses(struct keep *k, struct engine *e)
 				 guess->made_ns + wall_offset_ns);
 	}
 	k->ended_id = k->newest_id ? k->newest_id : k->ended_id;
-	k->guess_it = 0;
+	k->guess_it = k->observed_n = 0;
 	return !rest; /* else those that ended since are left */
 }
 
@@ -369,7 +408,7 @@ static enum put put_model(struct keep *k, struct engine *e, bool all, const stru
 }
 
 /* The writer cannot say what went wrong itself: only the daemon logs. */
-static void tell_faults(struct keep *k)
+static void tell_faults(struct keep *k, struct engine *e)
 {
 	struct writer_stats s;
 
@@ -380,10 +419,10 @@ static void tell_faults(struct keep *k)
 			    s.message);
 	else if (k->said.fault_last && !s.fault_last)
 		log_info("store: writing again, nothing was lost");
-	if (s.set_aside_n > k->said.set_aside_n)
-		log_warn("store: the database could not be used any more and was kept as '%s'; "
-			 "starting fresh",
-			 s.aside);
+	if (s.set_aside_n > k->said.set_aside_n) {
+		tell_aside(s.aside);
+		put_all_again(k, e);
+	}
 	k->said = s;
 }
 
@@ -521,13 +560,32 @@ static bool flush(struct keep *k, struct engine *e, bool all, const struct pause
 	if (k->part)
 		return false;
 	writer_push(k->writer);
-	tell_faults(k);
+	tell_faults(k, e);
 	return true;
 }
 
 bool keep_flush(struct keep *k, struct engine *e, const struct pause *pause)
 {
 	return flush(k, e, false, pause);
+}
+
+/* There is no next time: what has no room waits, unless nothing gets written at all. */
+static void put_at_last(struct keep *k, struct engine *e)
+{
+	bool behind = false;
+
+	k->again = false;
+	while (!behind && (put_graph(k, engine_graph(e), true, NULL) != PUT_ALL ||
+			   put_ranges(k, e, NULL) != PUT_ALL || !put_guesses(k, e)))
+		behind = writer_flush_wait(k->writer, CLOSE_WAIT_MS) != 0;
+	writer_push(k->writer);
+	(void)writer_flush_wait(k->writer, CLOSE_WAIT_MS); /* else the rest has no room */
+	k->part = 0;
+	k->score_at = 0;
+	(void)flush(k, e, true, NULL);
+	if (!behind)
+		(void)writer_flush_wait(k->writer, CLOSE_WAIT_MS);
+	tell_faults(k, e);
 }
 
 struct keep *keep_close(struct keep *k, struct engine *e)
@@ -537,16 +595,9 @@ struct keep *keep_close(struct keep *k, struct engine *e)
 	if (!k)
 		return NULL;
 	if (k->writer) {
-		/* There is no next time: what has no room waits, unless nothing gets written at all. */
-		while ((put_graph(k, engine_graph(e), true, NULL) != PUT_ALL ||
-			put_ranges(k, e, NULL) != PUT_ALL || !put_guesses(k, e)) &&
-		       writer_flush_wait(k->writer, CLOSE_WAIT_MS) == 0)
-			;
-		writer_push(k->writer);
-		(void)writer_flush_wait(k->writer, CLOSE_WAIT_MS); /* else the rest has no room */
-		k->part = 0;
-		k->score_at = 0;
-		(void)flush(k, e, true, NULL);
+		put_at_last(k, e);
+		if (k->again) /* into the fresh file */
+			put_at_last(k, e);
 		k->writer = writer_stop(k->writer, &lost_n);
 		if (lost_n)
 			log_error("store: %u batches of what was learnt could not be written",

@@ -15,8 +15,9 @@
  *          After a fault in a batch, roll back: nothing of it is in the file, give it again.
  *          STORE_SET_ASIDE: the file was corrupt or of a newer schema; it was renamed, with -wal and
  *          -shm, to NAME.corrupt-YYYYmmddTHHMMSS or NAME.newer-schema-N, and a fresh one opened.
- *          store_open() tells so of what it finds; of what is found later, store_begin() and
- *          store_load() do, and go on with the fresh file.
+ *          store_open() tells so of what it finds; of what is found later, store_begin() and what
+ *          loads do, and go on with the fresh file. A batch that fails then has told it already: see
+ *          store_aside().
  * Threads  One thread at a time uses a store.
  */
 #ifndef STORE_STORE_H

@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -100,6 +101,7 @@ struct writer {
 	bool stopping;
 	uint32_t lost_n;
 	struct writer_stats stats;
+	char aside[PATH_MAX]; /* the file that was set aside last */
 };
 
 /* --- filling --------------------------------------------------------------------------------- */
@@ -408,10 +410,9 @@ static int apply(struct store *s, struct batch *b)
 	return r;
 }
 
-/* STORE_SET_ASIDE is told as it is: the batch is in the fresh file then. */
 static int commit(struct store *s, struct batch *b)
 {
-	int r = store_begin(s), aside = r;
+	int r = store_begin(s); /* when a file was set aside, the batch goes into the fresh one */
 
 	if (r < 0)
 		return r;
@@ -420,7 +421,7 @@ static int commit(struct store *s, struct batch *b)
 		r = store_commit(s);
 	if (r)
 		store_rollback(s);
-	return r ? r : aside;
+	return r;
 }
 
 static struct timespec deadline(uint32_t ms)
@@ -431,6 +432,18 @@ static struct timespec deadline(uint32_t ms)
 				 .tv_nsec = (long)(ns % 1000000000)};
 }
 
+/* Whatever came of the batch: what was found corrupt is replaced first, and then the disk may be full. */
+static void note_aside(struct writer *w)
+{
+	const char *aside = store_aside(w->store);
+
+	if (strcmp(aside, w->aside) == 0)
+		return;
+	snprintf(w->aside, sizeof(w->aside), "%s", aside);
+	snprintf(w->stats.aside, sizeof(w->stats.aside), "%s", aside);
+	w->stats.set_aside_n++;
+}
+
 /* What came of the batch at the head. Under the mutex. */
 static void note(struct writer *w, const struct batch *b, int r, uint64_t took_ns)
 {
@@ -438,14 +451,11 @@ static void note(struct writer *w, const struct batch *b, int r, uint64_t took_n
 
 	st->fault_last = r < 0 ? r : 0;
 	st->store_bytes = store_bytes(w->store);
+	note_aside(w);
 	if (r < 0) {
 		st->faults_n++;
 		snprintf(st->message, sizeof(st->message), "%s", store_message(w->store));
 		return;
-	}
-	if (r == STORE_SET_ASIDE) {
-		st->set_aside_n++;
-		snprintf(st->aside, sizeof(st->aside), "%s", store_aside(w->store));
 	}
 	st->committed_n++;
 	st->changes_n += b->records_n;
@@ -575,6 +585,7 @@ int writer_start(struct store *s, const struct writer_limits *limits, struct wri
 	if (limits->batch_max < 1 || limits->batch_bytes < BATCH_BYTES_MIN)
 		return fault(-EINVAL);
 	w->store = s;
+	snprintf(w->aside, sizeof(w->aside), "%s", store_aside(s));
 	w->batch_bytes = limits->batch_bytes;
 	for (uint32_t i = 0; i < limits->batch_max; i++) {
 		struct batch *b = malloc(sizeof(*b) + w->batch_bytes);

@@ -443,12 +443,10 @@ bool layers_next_change(struct layers *l, struct layers_kept *ret)
 
 void layers_changed(struct layers *l, const char *image)
 {
-	struct image *m;
-
 	pthread_mutex_lock(&l->lock);
-	m = image_find_locked(l, image);
-	if (m)
-		m->put_ns = 0;
+	for (uint32_t i = 0; i < l->image_max; i++)
+		if (!image || !strcmp(l->images[i].name, image))
+			l->images[i].put_ns = 0;
 	pthread_mutex_unlock(&l->lock);
 }
 

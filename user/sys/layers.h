@@ -57,7 +57,7 @@ struct layers_kept {
 };
 /* One that is new or was seen again; false: no more. Borrowed until the next call. */
 bool layers_next_change(struct layers *l, struct layers_kept *ret);
-/* That one was not kept after all. */
+/* That one was not kept after all; NULL: none was. */
 void layers_changed(struct layers *l, const char *image);
 /* As it was kept; what does not make sense is left out. */
 void layers_restore(struct layers *l, const struct layers_kept *kept);
