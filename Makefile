@@ -182,7 +182,7 @@ $(OUT)/tests/helpers/%: $(OUT)/tests/helpers/%.o
 # They count the steps of walks over the graph, let calls fail, or stand in for maps of the kernel.
 $(OUT)/tests/fault/test_remove: ALL_LDFLAGS += -Wl,--wrap=openat,--wrap=unlinkat,--wrap=renameat2,--wrap=fdopendir
 $(OUT)/tests/unit/test_trust: ALL_LDFLAGS += -Wl,--wrap=capture_resident_get,--wrap=capture_resident_update,--wrap=capture_resident_clear
-$(OUT)/tests/unit/test_keep: ALL_LDFLAGS += -Wl,--wrap=clock_gettime
+$(OUT)/tests/unit/test_keep: ALL_LDFLAGS += -Wl,--wrap=clock_gettime,--wrap=store_load_ranges
 $(OUT)/tests/unit/test_table: ALL_LDFLAGS += -Wl,--wrap=capture_guesses_update,--wrap=capture_edges_update,--wrap=capture_resident_left
 $(OUT)/tests/unit/test_watch: ALL_LDFLAGS += -Wl,--wrap=capture_set_mode,--wrap=capture_attach,--wrap=capture_detach_step,--wrap=procfs_maps
 $(OUT)/tests/bpf/test_duty: ALL_LDFLAGS += -Wl,--wrap=bpf_program__attach

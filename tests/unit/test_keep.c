@@ -7,6 +7,7 @@
 #include "support/support.h"
 
 #include "base/clock.h"
+#include "store/store.h"
 #include "support/host.h"
 #include "support/store_bed.h"
 
@@ -27,6 +28,20 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 
 	ret->tv_sec += clock == CLOCK_MONOTONIC ? ahead_s : 0;
 	return r;
+}
+
+/* Of the file that is being loaded a part is found to be missing. */
+static bool damaged;
+
+int __real_store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx);
+int __wrap_store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx);
+
+int __wrap_store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx)
+{
+	if (damaged)
+		bed_sql("DROP TABLE ranges");
+	damaged = false;
+	return __real_store_load_ranges(s, g, fn, ctx);
 }
 
 static bool yes(void *ctx)
@@ -79,7 +94,7 @@ static void assert_comes(const char *sql, int64_t want)
 		fail_msg("%s: %lld, not %lld", sql, (long long)n, (long long)want);
 }
 
-static void assert_kept(struct host *h)
+static void assert_graph_kept(struct host *h)
 {
 	struct engine_stats s;
 
@@ -87,6 +102,11 @@ static void assert_kept(struct host *h)
 	assert_comes("SELECT sum(count) FROM edges", sum_of_counts(engine_graph(h->engine)));
 	assert_comes("SELECT count(*) FROM nodes", s.graph.nodes_n);
 	assert_comes("SELECT count(*) FROM edges", s.graph.edges_n);
+}
+
+static void assert_kept(struct host *h)
+{
+	assert_graph_kept(h);
 	assert_comes("SELECT count(*) FROM ranges", PROGRAMS);
 	assert_comes("SELECT count(*) FROM model", 1);
 	assert_true(bed_query("SELECT count(*) FROM block_scores", NULL, 0) > 0);
@@ -210,6 +230,27 @@ static void test_keep_closes_into_a_fresh_file(void **state)
 	kept_fini(&k);
 }
 
+/* What could be read of it is not lost with the file. */
+static void test_keep_opens_what_is_damaged(void **state)
+{
+	struct kept k;
+	int64_t nodes_n;
+
+	(void)state;
+	kept_init(&k);
+	assert_null(keep_close(k.keep, k.host.engine));
+	nodes_n = bed_query("SELECT count(*) FROM nodes", NULL, 0);
+	kept_fini(&k);
+	damaged = true;
+	kept_open(&k);
+	assert_false(damaged);
+	assert_null(keep_close(k.keep, k.host.engine));
+	assert_graph_kept(&k.host);
+	assert_int_equal(bed_query("SELECT count(*) FROM nodes", NULL, 0), nodes_n);
+	assert_int_equal(bed_query("SELECT count(*) FROM model", NULL, 0), 1);
+	kept_fini(&k);
+}
+
 enum { LONG_FILES = 20, LONG_BYTES = 3000 };
 
 /* All that is asked for is read at once. */
@@ -303,6 +344,7 @@ int main(void)
 		BED_TEST(test_keep_closes_what_paused),
 		BED_TEST(test_keep_puts_all_into_a_fresh_file),
 		BED_TEST(test_keep_closes_into_a_fresh_file),
+		BED_TEST(test_keep_opens_what_is_damaged),
 		BED_TEST(test_keep_puts_more_guesses_than_have_room),
 		BED_TEST(test_keep_closes_with_more_guesses_than_have_room),
 	};

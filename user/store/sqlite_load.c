@@ -112,6 +112,15 @@ static uint64_t column_sum(sqlite3_stmt *st, int at)
 	return v < 0 ? 0 : (uint64_t)v;
 }
 
+/* What loading comes to that ended with r. A file that was found corrupt is set aside: there is no more in the fresh
+ * one. */
+static int load_end(struct store *s, int r, int aside)
+{
+	if (r < 0 && s->corrupt)
+		return file_ready(s);
+	return r ? r : aside;
+}
+
 static int load_nodes(struct store *s, struct graph *g, struct loading *l)
 {
 	sqlite3_stmt *st = s->stmts[STMT_LOAD_NODES];
@@ -261,14 +270,11 @@ int store_load(struct store *s, struct graph *g, void **ret_model, size_t *ret_m
 		r = load_edges(s, g, &l);
 	if (!r)
 		r = load_model(s, ret_model, ret_model_n);
-	if (!r || !s->corrupt)
-		return r ? r : aside;
-	r = file_ready(s); /* sets it aside */
-	if (r == STORE_SET_ASIDE) {
+	if (r) {
 		*ret_model = NULL;
 		*ret_model_n = 0;
 	}
-	return r;
+	return load_end(s, r, aside);
 }
 
 int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn, void *ctx)
@@ -291,7 +297,7 @@ int store_load_ranges(struct store *s, const struct graph *g, store_ranges_fn fn
 	}
 	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
 	(void)sqlite3_reset(st);
-	return r ? r : aside;
+	return load_end(s, r, aside);
 }
 
 static double column_share(sqlite3_stmt *st, int at)
@@ -380,7 +386,7 @@ int store_load_guesses(struct store *s, const struct graph *g, uint32_t guess_ma
 	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
 	(void)sqlite3_reset(st);
 	(void)sqlite3_clear_bindings(st);
-	return r ? r : aside;
+	return load_end(s, r, aside);
 }
 
 static void score_of_row(sqlite3_stmt *st, struct score *ret)
@@ -424,7 +430,7 @@ int store_load_scores(struct store *s, const struct graph *g, store_block_score_
 	r = rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
 	(void)sqlite3_reset(st);
 	if (r)
-		return r;
+		return load_end(s, r, aside);
 	st = s->stmts[STMT_LOAD_BLOCK_SCORES];
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		const char *block = (const char *)sqlite3_column_text(st, BLOCK_SCORES_N);
@@ -437,7 +443,7 @@ int store_load_scores(struct store *s, const struct graph *g, store_block_score_
 	}
 	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
 	(void)sqlite3_reset(st);
-	return r ? r : aside;
+	return load_end(s, r, aside);
 }
 
 int store_load_images(struct store *s, store_image_fn fn, void *ctx)
@@ -458,5 +464,5 @@ int store_load_images(struct store *s, store_image_fn fn, void *ctx)
 	}
 	r = rc == SQLITE_DONE ? 0 : sql_fault(s, rc);
 	(void)sqlite3_reset(st);
-	return r ? r : aside;
+	return load_end(s, r, aside);
 }
