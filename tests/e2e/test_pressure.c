@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,7 +105,7 @@ static void stallers_end(const pid_t pids[STALLERS])
 }
 
 /* What the daemon says of a guess of that file, as the text of a field: of the newest, if *id is 0, which it sets.
- * "": there is none. */
+ * "": there is none, or it does not say that of it (any more). */
 static void why(const struct forewarmd *f, const struct job *s, const char *name, const char *field,
 		unsigned long *id, char ret[32])
 {
@@ -123,14 +124,17 @@ static void why(const struct forewarmd *f, const struct job *s, const char *name
 	ret[0] = '\0';
 	while (fgets(line, sizeof(line), p)) {
 		at = strstr(line, "\"id\":");
-		if (ret[0] || !at || sscanf(at, "\"id\": %lu", &is) != 1 || (*id && is != *id))
+		if (!at || sscanf(at, "\"id\": %lu", &is) != 1 || (*id && is != *id))
 			continue;
-		at = strstr(line, key);
-		assert_non_null(at);
-		if (sscanf(at + strlen(key), " \"%31[a-z]\"", ret) != 1)
-			(void)sscanf(at + strlen(key), " %31[0-9]", ret);
 		*id = is;
+		at = strstr(line, key);
+		if (at && sscanf(at + strlen(key), " \"%31[a-z]\"", ret) != 1)
+			(void)sscanf(at + strlen(key), " %31[0-9]", ret);
+		break;
 	}
+	while (fgets(line, sizeof(line),
+		     p)) /* or it would be told to stop before it has said all */
+		continue;
 	(void)pclose(p);
 }
 
@@ -185,18 +189,20 @@ static bool is_read_ahead(struct forewarmd *f, struct job *s, struct job_file lo
 	return read;
 }
 
-/* A run that is left to its first steps for so long: the most of the file that was in memory meanwhile. Ends with
- * job_finish(). */
-static double most_resident(struct job *s, struct job_file look, int ms)
+/* A run that is left to its first steps for so long: the most of the file that was in memory meanwhile, and the
+ * least that was waited for the disk. Ends with job_finish(). */
+static double most_resident(struct job *s, struct job_file look, int ms, double *ret_stalled)
 {
 	double share = 0;
 
+	*ret_stalled = stalled();
 	usleep(1500000); /* the daemon looks each second */
 	job_evict(look);
 	job_start(s);
 	for (; ms > 0; ms -= 100) {
 		usleep(100000);
 		share = fmax(share, job_resident(look));
+		*ret_stalled = fmin(*ret_stalled, stalled());
 	}
 	return share;
 }
@@ -208,7 +214,7 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 	struct job_file look;
 	struct forewarmd f;
 	unsigned long id;
-	double share = 0;
+	double share = 0, waited;
 	struct job s;
 
 	(void)state;
@@ -224,14 +230,27 @@ static void test_nothing_is_read_ahead_while_the_disk_is_waited_for(void **state
 		stallers_end(stallers);
 		give_up(&f, "this disk is not waited for");
 	}
-	/* In one of some runs: the moment in which it is guessed is not ours to choose. It is never read. */
-	for (int i = 0; i < TRIES && (strcmp(waits, "waits") || strcmp(outcome, "missed")); i++) {
+	/* In one of some runs: the moment in which it is guessed is not ours to choose. It is never read. Runs in which
+	 * others kept our processes from waiting, by taking the processors, do not count. */
+	for (int i = 0, calm = 0;
+	     i < TRIES && (strcmp(waits, "waits") || strcmp(outcome, "missed")); i++) {
+		double most;
+
 		id = 0;
-		share = fmax(share, most_resident(&s, look, 1500));
+		most = most_resident(&s, look, 1500, &waited);
 		why(&f, &s, "second", "decision", &id, waits);
 		job_finish(&s);
 		sleep(1); /* drained since */
 		why(&f, &s, "second", "outcome", &id, outcome);
+		if (waited >= HIGH) {
+			share = fmax(share, most);
+		} else if (++calm <= BUSY_RUNS) {
+			waits[0] = '\0';
+			i--;
+		} else {
+			stallers_end(stallers);
+			give_up(&f, "this disk is not waited for all the time");
+		}
 	}
 	stallers_end(stallers);
 	if (share > 0.1 || strcmp(waits, "waits") != 0 || strcmp(outcome, "missed") != 0)
@@ -295,6 +314,7 @@ static pid_t hog_start(const struct job *s, size_t bytes)
 	if (pid == 0) {
 		char *p;
 
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		job_join(s);
 		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)
@@ -317,9 +337,9 @@ static void test_no_more_is_read_ahead_than_the_group_has_room_for(void **state)
 					       "plan.memory-pressure-max=100%", NULL};
 	char dir[256], decision[32], err[32] = "";
 	struct job_file look;
+	double share = 0, waited;
 	struct forewarmd f;
-	unsigned long id = 0;
-	double share;
+	unsigned long id;
 	struct job s;
 	int status;
 	pid_t hog;
@@ -329,20 +349,24 @@ static void test_no_more_is_read_ahead_than_the_group_has_room_for(void **state)
 	if (!group_make(&s, dir))
 		give_up(&f, "there is no control group to be had whose memory can be limited");
 	look = job_look(&s, "second");
+	make_habit(&s);
 	assert_true(is_read_ahead(&f, &s, look, RUNS));
 	hog = hog_start(&s, HOG_BYTES);
-	share = most_resident(&s, look, 1000);
-	why(&f, &s, "second", "decision", &id, decision);
-	if (strcmp(decision, "failed") == 0)
+	/* Of several guesses of it the newest may be another than the one that was tried. It is never read. */
+	for (int i = 0; i < TRIES && atoi(err) != ENOMEM; i++) {
+		id = 0;
+		share = fmax(share, most_resident(&s, look, 1000, &waited));
 		why(&f, &s, "second", "errno", &id, err);
-	job_finish(&s);
+		why(&f, &s, "second", "decision", &id, decision);
+		job_finish(&s);
+	}
 	assert_int_equal(kill(hog, SIGKILL), 0);
 	assert_int_equal(waitpid(hog, &status, 0), hog);
 	if (share > 0.1 || atoi(err) != ENOMEM)
 		forewarmd_show_log(&f);
 	assert_true(share < 0.1);
-	assert_string_equal(decision, "failed");
-	assert_int_equal(atoi(err), ENOMEM);
+	if (atoi(err) != ENOMEM)
+		fail_msg("not told to have failed, but '%s'", decision);
 	usleep(600000);
 	assert_true(is_read_ahead(&f, &s, look, RUNS));
 	assert_int_equal(forewarmd_stop(&f), 0);
